@@ -1,1 +1,60 @@
-fn main() {}
+//! The one entry point besides cargo: `cargo xtask check`, `test` and `services`.
+
+mod services;
+mod shell;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use services::Service;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Checks, tests and test services of Trueup")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The real programs some tests need
+    Services {
+        #[command(subcommand)]
+        action: Action,
+    },
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Provision and start (all services if none is named)
+    Up { services: Vec<Service> },
+    /// Stop (all services if none is named)
+    Down { services: Vec<Service> },
+    /// Show what runs, and where
+    Status,
+    /// Print the variables that tests read: eval "$(cargo xtask services env)"
+    Env,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Services { action } => run_services(action),
+    }
+}
+
+fn run_services(action: Action) -> Result<()> {
+    let or_all = |services: Vec<Service>| {
+        if services.is_empty() { Service::ALL.to_vec() } else { services }
+    };
+    match action {
+        Action::Up { services } => services::up(&or_all(services)).map(drop),
+        Action::Down { services } => services::down(&or_all(services)),
+        Action::Status => services::status(),
+        Action::Env => {
+            for (name, value) in services::variables()? {
+                println!("export {name}='{value}'");
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,1 +1,54 @@
-//! (to come)
+//! What a connector is: a value that lists what it can do.
+//!
+//! A connector builds requests and reads replies. It performs no IO, has no clock and no
+//! randomness: the hub owns all three, so every connector is tested with nothing but bytes.
+//! A capability is present or absent; no default pretends.
+//!
+//! | module           | holds                                                              |
+//! |------------------|--------------------------------------------------------------------|
+//! | [`message`]      | what came in, and what it decodes to                               |
+//! | [`webhook`]      | who sent it: signatures and delivery ids                           |
+//! | [`conversation`] | whatever takes more than one request: polls, reads, deliveries     |
+//! | [`call_error`]   | failures of outside calls, in the four terms of what comes next    |
+//! | [`settings`]     | what a connection must be told, and its secrets                    |
+//! | [`json`]         | exact and bounded reading of JSON: amounts from the token's text   |
+//! | [`sandbox`]      | a vendor played by pure functions, for demo, rehearsal and tests   |
+//! | [`conformance`]  | the suite that every connector passes                              |
+
+pub mod call_error;
+pub mod conformance;
+pub mod conversation;
+pub mod json;
+pub mod message;
+pub mod sandbox;
+pub mod settings;
+pub mod webhook;
+
+pub use call_error::{CallError, NextStep};
+pub use conversation::{
+    Context, Conversations, Dispatch, Method, Outcome, Receipt, ReceiptOutcome, Record, Reply,
+    Request, State, Step, Stream, Task,
+};
+pub use message::{DecodeError, Decoded, Hint, Message};
+pub use settings::{Auth, Secret, Setting, Settings};
+pub use webhook::{Delivery, NotAuthentic, Webhooks};
+
+/// The table of contents of one connector.
+pub struct Connector {
+    /// Equal to its folder's name.
+    pub name: &'static str,
+    /// The version of the vendor's API that is pinned.
+    pub api_version: &'static str,
+    pub settings: &'static [Setting],
+    /// How requests of this connector prove who we are; the hub adds it to each request.
+    pub auth: Auth,
+    /// The message kinds that [`Self::decode`] knows, for `trueup decode --kind`.
+    pub kinds: &'static [&'static str],
+    /// However a message arrived, one function says what it means. `Message::kind` may be empty:
+    /// then the function recognises the shape or says that it cannot.
+    pub decode: fn(&Message<'_>) -> Result<Decoded, DecodeError>,
+    pub webhooks: Option<&'static Webhooks>,
+    pub conversations: Option<&'static Conversations>,
+    /// Accepts files (statements, settlement reports) dropped or uploaded.
+    pub files: bool,
+}

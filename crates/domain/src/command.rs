@@ -1,0 +1,254 @@
+//! Commands: each makes one document at one target, under a key that commits with its effect.
+//!
+//! The content is in canonical words; ids of the target (`TargetRef`) come from the pinned mapping
+//! or from the bindings of the commands in `after`.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::document::Buyer;
+use crate::money::Money;
+
+/// The target's own id of a record, as text.
+pub type TargetRef = String;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandKind {
+    Partner,
+    Order,
+    Invoice,
+    Payment,
+    CreditNote,
+    /// Ties a payment to the document it pays, in a lane of its own.
+    Reconciliation,
+    Cancellation,
+    Entry,
+}
+
+impl CommandKind {
+    pub const ALL: &[Self] = &[
+        Self::Partner,
+        Self::Order,
+        Self::Invoice,
+        Self::Payment,
+        Self::CreditNote,
+        Self::Reconciliation,
+        Self::Cancellation,
+        Self::Entry,
+    ];
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Partner => "partner",
+            Self::Order => "order",
+            Self::Invoice => "invoice",
+            Self::Payment => "payment",
+            Self::CreditNote => "credit_note",
+            Self::Reconciliation => "reconciliation",
+            Self::Cancellation => "cancellation",
+            Self::Entry => "entry",
+        }
+    }
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == word)
+    }
+}
+
+/// Externally tagged on purpose: numbers and internal tags do not mix in serde's formats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    Partner(Partner),
+    Order(OrderContent),
+    Invoice(InvoiceContent),
+    Payment(PaymentContent),
+    CreditNote(CreditNoteContent),
+    Reconciliation(ReconciliationContent),
+    Cancellation(CancellationContent),
+    Entry(EntryContent),
+}
+
+impl Content {
+    pub const fn kind(&self) -> CommandKind {
+        match self {
+            Self::Partner(_) => CommandKind::Partner,
+            Self::Order(_) => CommandKind::Order,
+            Self::Invoice(_) => CommandKind::Invoice,
+            Self::Payment(_) => CommandKind::Payment,
+            Self::CreditNote(_) => CommandKind::CreditNote,
+            Self::Reconciliation(_) => CommandKind::Reconciliation,
+            Self::Cancellation(_) => CommandKind::Cancellation,
+            Self::Entry(_) => CommandKind::Entry,
+        }
+    }
+
+    /// The target's company that the command writes in.
+    pub fn company(&self) -> &str {
+        match self {
+            Self::Partner(it) => &it.company,
+            Self::Order(it) => &it.company,
+            Self::Invoice(it) => &it.company,
+            Self::Payment(it) => &it.company,
+            Self::CreditNote(it) => &it.company,
+            Self::Reconciliation(it) => &it.company,
+            Self::Cancellation(it) => &it.company,
+            Self::Entry(it) => &it.company,
+        }
+    }
+
+    /// The target's journal, where the command writes in one.
+    pub fn journal(&self) -> Option<&str> {
+        match self {
+            Self::Invoice(it) => Some(&it.journal),
+            Self::Payment(it) => Some(&it.journal),
+            Self::CreditNote(it) => Some(&it.journal),
+            Self::Entry(it) => Some(&it.journal),
+            Self::Partner(_) | Self::Order(_) | Self::Reconciliation(_) | Self::Cancellation(_) => {
+                None
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partner {
+    pub company: TargetRef,
+    /// What we write as the target's reference of the customer.
+    pub reference: String,
+    pub buyer: Buyer,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderContent {
+    pub company: TargetRef,
+    /// Binding role `customer`.
+    pub customer: CustomerRef,
+    /// The channel's display number: shown, never a key.
+    pub reference: String,
+    pub origin: String,
+    pub placed_at: Timestamp,
+    pub pricelist: Option<TargetRef>,
+    pub warehouse: Option<TargetRef>,
+    pub lines: Vec<DocumentLine>,
+    /// What the target must compute; compared after the write.
+    pub total: Money,
+    pub tax: Money,
+}
+
+/// A customer made by a command before this one (binding role `customer`), or a fixed one of the
+/// mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustomerRef {
+    Bound,
+    Fixed(TargetRef),
+}
+
+/// One line of an order, invoice or credit note at the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentLine {
+    /// Unique in its document and stable: the source's line id, or `discount/…`.
+    pub part: String,
+    pub product: Option<TargetRef>,
+    /// Used instead of a product, so that no cost is booked (`POSTING.md` P4).
+    pub account: Option<TargetRef>,
+    pub name: String,
+    pub quantity: Decimal,
+    /// Quantity × price is exactly `amount`.
+    pub unit_price: Decimal,
+    /// Signed; contains its tax if `taxes_included`.
+    pub amount: Money,
+    pub taxes_included: bool,
+    pub taxes: Vec<DocumentTax>,
+    pub shipping: bool,
+}
+
+/// A tax forced on a line to the channel's cent; an amount of zero is stated too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentTax {
+    pub tax: TargetRef,
+    /// The line's amount without tax.
+    pub base: Money,
+    pub amount: Money,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceContent {
+    pub company: TargetRef,
+    pub customer: CustomerRef,
+    pub journal: TargetRef,
+    pub reference: String,
+    pub date: Date,
+    /// Parts of the order's lines (binding role `order`) that this invoice bills.
+    pub lines: Vec<DocumentLine>,
+    pub total: Money,
+    pub tax: Money,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditNoteContent {
+    pub company: TargetRef,
+    pub customer: CustomerRef,
+    pub journal: TargetRef,
+    pub reference: String,
+    pub reason: String,
+    pub date: Date,
+    /// Positive amounts, as on an invoice. Binding role `invoice` names what it takes back.
+    pub lines: Vec<DocumentLine>,
+    pub total: Money,
+    pub tax: Money,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentContent {
+    pub company: TargetRef,
+    pub customer: CustomerRef,
+    pub direction: Direction,
+    /// The gateway's journal, whose account is the clearing account, and its method line.
+    pub journal: TargetRef,
+    pub method_line: TargetRef,
+    pub date: Date,
+    pub amount: Money,
+    /// The provider's payment id, so that a person finds it.
+    pub memo: String,
+}
+
+/// Ties the payment of binding role `payment` to the document of binding role `document`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconciliationContent {
+    pub company: TargetRef,
+    pub amount: Money,
+}
+
+/// Cancels the order of binding role `order`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancellationContent {
+    pub company: TargetRef,
+    pub reference: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryContent {
+    pub company: TargetRef,
+    pub journal: TargetRef,
+    pub date: Date,
+    pub reference: String,
+    pub lines: Vec<AccountLine>,
+}
+
+/// Debit is positive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountLine {
+    pub account: TargetRef,
+    pub name: String,
+    pub amount: Money,
+}

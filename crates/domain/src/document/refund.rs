@@ -1,0 +1,116 @@
+//! Refunds, returns and fulfilments: three separate objects, many per order.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Version;
+use super::order::{ChargeKind, TaxLine};
+use crate::money::Money;
+
+/// What the channel agreed to give back. The money itself moves in payments of kind `refund`,
+/// which name this document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    pub id: String,
+    pub order: String,
+    pub version: Version,
+    pub created_at: Timestamp,
+    pub reason: Option<String>,
+    pub lines: Vec<RefundLine>,
+    pub adjustments: Vec<RefundAdjustment>,
+    /// Sum of lines and adjustments, tax included: what is agreed to go back. Zero for a restock
+    /// or the removal of an unpaid line.
+    pub total: Money,
+    /// The ids of the transactions that the source lists on this refund.
+    pub transactions: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundLine {
+    pub id: String,
+    /// The order line it takes back.
+    pub line: String,
+    pub quantity: i64,
+    /// After discounts; contains tax if the order's `taxes_included`.
+    pub amount: Money,
+    /// The tax given back with it, contained in or on top of `amount` as in the order.
+    pub tax: Money,
+    pub restock: Restock,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restock {
+    /// Goods do not come back.
+    None,
+    /// The units had not left.
+    Cancelled,
+    /// Goods are back or surely coming.
+    Returned,
+}
+
+/// Money given back (positive) or kept (negative) that belongs to no order line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundAdjustment {
+    pub id: String,
+    /// Which charge goes back; `None` for a discrepancy, goodwill or a fee kept.
+    pub charge: Option<ChargeKind>,
+    pub reason: String,
+    /// Contains tax if the order's `taxes_included`.
+    pub amount: Money,
+    pub tax: Money,
+    pub taxes: Vec<TaxLine>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fulfilment {
+    pub id: String,
+    pub order: String,
+    pub version: Version,
+    pub status: FulfilmentStatus,
+    pub created_at: Timestamp,
+    pub lines: Vec<FulfilmentLine>,
+    pub tracking: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FulfilmentStatus {
+    Pending,
+    Succeeded,
+    Cancelled,
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FulfilmentLine {
+    pub line: String,
+    pub quantity: i64,
+}
+
+/// Goods announced or received back. It moves no money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Return {
+    pub id: String,
+    pub order: String,
+    pub version: Version,
+    pub status: ReturnStatus,
+    pub lines: Vec<ReturnLine>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReturnStatus {
+    Requested,
+    Open,
+    Closed,
+    Declined,
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnLine {
+    pub line: String,
+    pub quantity: i64,
+    pub reason: Option<String>,
+}

@@ -1,0 +1,109 @@
+//! What reconciliation compares: expectations and observations of the four sides (`DESIGN.md` §9.9).
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::money::Money;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Channel,
+    Books,
+    Settlement,
+    Bank,
+}
+
+impl Side {
+    pub const ALL: &[Self] = &[Self::Channel, Self::Books, Self::Settlement, Self::Bank];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Books => "books",
+            Self::Settlement => "settlement",
+            Self::Bank => "bank",
+        }
+    }
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|side| side.word() == word)
+    }
+}
+
+/// What an item is about; with its `key`, a name that both sides can form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemKind {
+    /// The amount of an order, or of the invoice that states it.
+    Document,
+    /// Tax of a document.
+    DocumentTax,
+    /// A refund agreed, or the credit note that states it; positive.
+    RefundDocument,
+    /// Money taken.
+    Capture,
+    /// Money given back; positive.
+    RefundPaid,
+    /// A ledger row's net inside a payout, or the payout's own header.
+    PayoutRow,
+    Payout,
+    /// A movement on a bank account.
+    BankLine,
+    /// A provider's row that belongs to no order.
+    Fee,
+    Dispute,
+    Reserve,
+    Unknown,
+}
+
+impl ItemKind {
+    pub const ALL: &[Self] = &[
+        Self::Document,
+        Self::DocumentTax,
+        Self::RefundDocument,
+        Self::Capture,
+        Self::RefundPaid,
+        Self::PayoutRow,
+        Self::Payout,
+        Self::BankLine,
+        Self::Fee,
+        Self::Dispute,
+        Self::Reserve,
+        Self::Unknown,
+    ];
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Document => "document",
+            Self::DocumentTax => "document_tax",
+            Self::RefundDocument => "refund_document",
+            Self::Capture => "capture",
+            Self::RefundPaid => "refund_paid",
+            Self::PayoutRow => "payout_row",
+            Self::Payout => "payout",
+            Self::BankLine => "bank_line",
+            Self::Fee => "fee",
+            Self::Dispute => "dispute",
+            Self::Reserve => "reserve",
+            Self::Unknown => "unknown",
+        }
+    }
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == word)
+    }
+}
+
+/// One expectation or observation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub side: Side,
+    pub kind: ItemKind,
+    /// Words that both sides can form: `capture/<provider>/<payment id>`, `payout/…`, `order/…`.
+    pub key: String,
+    pub amount: Money,
+    /// The day it happened.
+    pub date: Date,
+    /// The day by which the other sides must have stated it; before that a lack is *not due*.
+    pub due: Option<Date>,
+    /// What a match may lean on beside the key: the bank's texts, the payout's trace.
+    pub hints: Vec<String>,
+}

@@ -1,0 +1,140 @@
+//! What a source's words mean in the books of one entity: accounts, journals, products, taxes.
+//!
+//! A mapping is immutable and has a version; every fact pins the version it was derived with.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::command::TargetRef;
+use crate::document::{Remitter, Tender};
+use crate::journal::Role;
+use crate::money::Currency;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    pub version: i64,
+    /// The entity whose books these are.
+    pub entity: String,
+    /// The connection that holds them.
+    pub target: String,
+    pub company: TargetRef,
+    pub currency: Currency,
+    /// IANA name; the business date of a moment is its date there.
+    pub time_zone: String,
+    pub sales_journal: TargetRef,
+    /// The general journal for entries of our own (`TRUP`).
+    pub entry_journal: TargetRef,
+    pub pricelist: Option<TargetRef>,
+    pub warehouse: Option<TargetRef>,
+    pub customers: CustomerPolicy,
+    /// Accounts by role, and by role and qualifier as `role/qualifier`.
+    pub accounts: BTreeMap<String, TargetRef>,
+    /// The channel's gateway words.
+    pub gateways: BTreeMap<String, Gateway>,
+    /// The source's SKUs.
+    pub products: BTreeMap<String, TargetRef>,
+    /// Products for what is no SKU: `shipping`, `discount`, `tip`, `gift_card`, `duty`,
+    /// `gift_wrap`, `cash_rounding`.
+    pub service_products: BTreeMap<String, TargetRef>,
+    pub taxes: Vec<TaxRule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustomerPolicy {
+    /// One customer of the books for each buyer; guests share `guests`.
+    PerBuyer { guests: TargetRef },
+    /// One customer for the whole connection.
+    One(TargetRef),
+}
+
+/// Where a gateway's money is: whose ledger states it, and which journal clears it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// Overrides what the channel says about the nature of the tender.
+    pub tender: Option<Tender>,
+    /// The connection whose ledger rows state this gateway's money; none for gift cards and bank
+    /// transfers.
+    pub provider: Option<String>,
+    pub journal: TargetRef,
+    pub inbound_line: TargetRef,
+    pub outbound_line: TargetRef,
+}
+
+/// Chooses a tax of the books. The first rule that fits wins; a field that is `None` fits all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaxRule {
+    pub title: Option<String>,
+    /// ISO 3166-2, of the place the goods go to, such as `US-NY` or `DE`.
+    pub jurisdiction: Option<String>,
+    pub rate: Option<Decimal>,
+    pub included: bool,
+    pub remitted_by: Remitter,
+    pub target: TargetRef,
+}
+
+/// What is missing in a mapping; the sale waits for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Missing {
+    #[error("the SKU `{0}` has no product")]
+    Product(String),
+    #[error("a line without SKU (`{0}`) has no product")]
+    LineWithoutSku(String),
+    #[error("there is no product for {0}")]
+    ServiceProduct(String),
+    #[error("the tax `{title}` at {rate} has no tax in the books")]
+    Tax { title: String, rate: String },
+    #[error("the gateway `{0}` has no journal")]
+    Gateway(String),
+    #[error("the role {0} has no account")]
+    Account(String),
+}
+
+impl Mapping {
+    pub fn product(&self, sku: Option<&str>, title: &str) -> Result<TargetRef, Missing> {
+        match sku {
+            Some(sku) => {
+                let found = self.products.get(sku).cloned();
+                found.ok_or_else(|| Missing::Product(sku.to_owned()))
+            }
+            None => Err(Missing::LineWithoutSku(title.to_owned())),
+        }
+    }
+
+    pub fn service_product(&self, word: &str) -> Result<TargetRef, Missing> {
+        let found = self.service_products.get(word).cloned();
+        found.ok_or_else(|| Missing::ServiceProduct(word.to_owned()))
+    }
+
+    pub fn gateway(&self, word: &str) -> Result<&Gateway, Missing> {
+        self.gateways.get(word).ok_or_else(|| Missing::Gateway(word.to_owned()))
+    }
+
+    pub fn account(&self, role: Role, qualifier: Option<&str>) -> Result<TargetRef, Missing> {
+        let exact = qualifier.map(|qualifier| format!("{}/{qualifier}", role.word()));
+        let found = exact.and_then(|key| self.accounts.get(&key));
+        let found = found.or_else(|| self.accounts.get(role.word())).cloned();
+        found.ok_or_else(|| Missing::Account(role.word().to_owned()))
+    }
+
+    pub fn tax(
+        &self,
+        title: &str,
+        jurisdiction: Option<&str>,
+        rate: Decimal,
+        included: bool,
+        remitted_by: Remitter,
+    ) -> Result<TargetRef, Missing> {
+        let fits = |rule: &&TaxRule| {
+            rule.included == included
+                && rule.remitted_by == remitted_by
+                && rule.title.as_deref().is_none_or(|own| own == title)
+                && rule.rate.is_none_or(|own| own == rate)
+                && rule.jurisdiction.as_deref().is_none_or(|own| Some(own) == jurisdiction)
+        };
+        let found = self.taxes.iter().find(fits).map(|rule| rule.target.clone());
+        found.ok_or_else(|| Missing::Tax { title: title.to_owned(), rate: rate.to_string() })
+    }
+}
