@@ -51,11 +51,13 @@ pub fn up() -> Result<Up> {
     let cluster = postgres::running()?.context("PostgreSQL does not run")?;
     let installation = install()?;
     fs::create_dir_all(home())?;
-    let port = process::free_port()?;
+    let port = process::free_port(port_used_before())?;
     write_configuration(&installation, &cluster, port)?;
 
     let template_facts = provide_template(&installation, &cluster)?;
+    fs::remove_file(facts_file()).ok();
     phase("start the server", || {
+        process::stop(&pid_file(), MARKER)?;
         process::start(
             installation.odoo(&["-c", &configuration()]).current_dir(home()),
             &pid_file(),
@@ -66,7 +68,7 @@ pub fn up() -> Result<Up> {
     let url = format!("http://127.0.0.1:{port}");
     let mut facts = json!({
         "url": url,
-        "version": installation.version,
+        "package": installation.version,
         "template_db": TEMPLATE,
         "postgres": cluster.url(),
     });
@@ -375,6 +377,11 @@ fn configuration() -> String {
 
 fn pid_file() -> PathBuf {
     home().join("server.pid")
+}
+
+fn port_used_before() -> Option<u16> {
+    let text = fs::read_to_string(configuration()).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("http_port = "))?.parse().ok()
 }
 
 fn facts_file() -> PathBuf {

@@ -39,7 +39,7 @@ pub fn up() -> Result<Up> {
     if fresh {
         phase("create a cluster", || create(&binaries, &data))?;
     }
-    let port = process::free_port()?;
+    let port = process::free_port(state().map(|(port, _)| port))?;
     phase("start", || start(&binaries, &data, port))?;
     fs::write(state_file(), format!("{port}\n{}\n", data.display()))?;
     let cluster = Cluster { binaries, port };

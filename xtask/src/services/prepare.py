@@ -35,8 +35,9 @@ eu = companies.create({
     'country_id': country('NL'),
 })
 chart.try_loading('generic_coa', company=eu.id, install_demo=False)
-# The generic chart says United States; a tax of another country than the books cannot be posted.
-eu.write({'account_fiscal_country_id': country('NL')})
+# The generic chart says United States and its currency; a tax of another country than the books
+# cannot be posted.
+eu.write({'account_fiscal_country_id': country('NL'), 'currency_id': eur.id})
 for model in ('account.tax.group', 'account.tax'):
     env[model].with_context(active_test=False).search([('company_id', '=', eu.id)]).write({'country_id': country('NL')})
 for company in (us, eu):

@@ -1,6 +1,7 @@
 //! Programs that outlive `xtask`, known by a file that holds their process id.
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Starts `command` in a process group of its own, so that Ctrl-C on `xtask` does not reach it.
 pub fn start(command: &mut Command, pid_file: &Path, log: &Path) -> Result<()> {
     let output = File::create(log)?;
-    let child = command
+    let mut child = command
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
@@ -24,6 +25,11 @@ pub fn start(command: &mut Command, pid_file: &Path, log: &Path) -> Result<()> {
         .spawn()
         .with_context(|| format!("could not start {}", command.get_program().display()))?;
     fs::write(pid_file, child.id().to_string())?;
+    // For a moment after the start the command line is empty, which would read as "ended".
+    while child.try_wait()?.is_none() && command_line(child.id()).is_none_or(|line| line.is_empty())
+    {
+        sleep(Duration::from_millis(1));
+    }
     Ok(())
 }
 
@@ -31,9 +37,13 @@ pub fn start(command: &mut Command, pid_file: &Path, log: &Path) -> Result<()> {
 /// have been given to a stranger since.
 pub fn running(pid_file: &Path, marker: &str) -> Option<u32> {
     let pid = fs::read_to_string(pid_file).ok()?.lines().next()?.trim().parse().ok()?;
-    let command_line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     // A process that ended but was not waited for has an empty command line.
-    String::from_utf8_lossy(&command_line).contains(marker).then_some(pid)
+    command_line(pid)?.contains(marker).then_some(pid)
+}
+
+fn command_line(pid: u32) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Asks politely, then insists.
@@ -54,9 +64,14 @@ pub fn stop(pid_file: &Path, marker: &str) -> Result<()> {
     Ok(())
 }
 
-/// A port nobody listens on now.
-pub fn free_port() -> Result<u16> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+/// A port nobody listens on now: the one used before if it is still free, so that addresses that
+/// people noted stay right.
+pub fn free_port(used_before: Option<u16>) -> Result<u16> {
+    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
+    let listener = match used_before.map(bind) {
+        Some(Ok(listener)) => listener,
+        _ => bind(0)?,
+    };
     Ok(listener.local_addr()?.port())
 }
 
