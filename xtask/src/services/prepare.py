@@ -44,6 +44,10 @@ for company in (us, eu):
     assert company.chart_template == 'generic_coa', company.name
 assert (us.currency_id, eu.currency_id) == (usd, eur)
 
+# Only the first company is given a warehouse.
+env['stock.warehouse'].search([('company_id', '=', us.id)]).name = us.name
+env['stock.warehouse'].create({'name': eu.name, 'code': 'EUWH', 'company_id': eu.id, 'partner_id': eu.partner_id.id})
+
 # Exact both ways, so that a converted amount can be asserted to the cent: 1 USD = 0.80 EUR.
 for company, currency, rate in ((us, eur, 0.8), (eu, usd, 1.25)):
     env['res.currency.rate'].create({
@@ -59,9 +63,9 @@ long_keys = env['res.groups'].create({'name': 'Trueup: long-lived API keys', 'ap
 hub = env['res.users'].with_context(no_reset_password=True).create({
     'name': 'Trueup hub', 'login': 'trueup-hub', 'lang': 'en_US', 'tz': 'UTC',
     'company_id': us.id, 'company_ids': [(6, 0, [us.id, eu.id])],
-    'group_ids': [(6, 0, [env.ref(group).id for group in (
-        'base.group_user', 'sales_team.group_sale_salesman_all_leads', 'stock.group_stock_user',
-        'account.group_account_invoice')] + [long_keys.id])],
+    'group_ids': [(6, 0, long_keys.ids + [env.ref(group).id for group in (
+        'base.group_user', 'base.group_partner_manager', 'sales_team.group_sale_salesman_all_leads',
+        'stock.group_stock_user', 'account.group_account_invoice')])],
 })
 admin = env.ref('base.user_admin')
 admin.write({'tz': 'UTC', 'company_ids': [(6, 0, [us.id, eu.id])]})
