@@ -1,9 +1,12 @@
 //! The one entry point besides cargo: `cargo xtask check`, `test` and `services`.
 
+mod check;
 mod services;
 mod shell;
+mod test;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -19,6 +22,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// What CI runs first: format, lints, and the rules of the house
+    Check {
+        /// Run only these checks
+        names: Vec<String>,
+    },
+    /// Every test, with the real services that some of them need
+    Test {
+        /// The release figures: more seeds, larger volumes
+        #[arg(long)]
+        long: bool,
+        /// Run only this group
+        #[arg(long, value_name = "GROUP")]
+        only: Option<test::Group>,
+        /// Passed on to the test runner: a part of a test's name
+        filter: Vec<String>,
+    },
     /// The real programs some tests need
     Services {
         #[command(subcommand)]
@@ -40,6 +59,8 @@ enum Action {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Check { names } => check::run(&names),
+        Command::Test { long, only, filter } => test::run(&test::Options { only, long, filter }),
         Command::Services { action } => run_services(action),
     };
     match result {
@@ -67,4 +88,8 @@ fn run_services(action: Action) -> Result<()> {
             Ok(())
         }
     }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}.{}", duration.as_secs(), duration.subsec_millis() / 100)
 }

@@ -36,10 +36,6 @@ pub fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-pub fn is_installed(program: &str) -> bool {
-    find_program(program).is_some()
-}
-
 pub fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)

@@ -12,12 +12,12 @@ mod process;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use crate::shell;
+use crate::{seconds, shell};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Service {
@@ -122,10 +122,6 @@ fn phase<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = work().with_context(|| what.to_owned())?;
     println!("  {:<44}{:>8} s", what, seconds(started.elapsed()));
     Ok(result)
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{}.{}", duration.as_secs(), duration.subsec_millis() / 100)
 }
 
 /// A short name for exactly this content. It names caches and proves nothing to anybody.
