@@ -252,3 +252,64 @@ pub struct AccountLine {
     pub name: String,
     pub amount: Money,
 }
+
+/// What takes a document back once it may exist at the target: the content, and the role under
+/// which it finds the original. `None` where nothing needs to be, or can be, undone.
+pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
+    match content {
+        Content::Order(it) => Some((
+            Content::Cancellation(CancellationContent {
+                company: it.company.clone(),
+                reference: it.reference.clone(),
+            }),
+            "order",
+        )),
+        Content::Invoice(it) => Some((
+            Content::CreditNote(CreditNoteContent {
+                company: it.company.clone(),
+                customer: it.customer.clone(),
+                journal: it.journal.clone(),
+                reference: it.reference.clone(),
+                reason: "replaced after a change at the channel".to_owned(),
+                date: it.date,
+                lines: it.lines.clone(),
+                total: it.total,
+                tax: it.tax,
+            }),
+            "invoice",
+        )),
+        Content::CreditNote(it) => Some((
+            Content::Invoice(InvoiceContent {
+                company: it.company.clone(),
+                customer: it.customer.clone(),
+                journal: it.journal.clone(),
+                reference: it.reference.clone(),
+                date: it.date,
+                lines: it.lines.clone(),
+                total: it.total,
+                tax: it.tax,
+            }),
+            "credit_note",
+        )),
+        Content::Payment(it) => {
+            let mut back = it.clone();
+            back.direction = match it.direction {
+                Direction::Inbound => Direction::Outbound,
+                Direction::Outbound => Direction::Inbound,
+            };
+            Some((Content::Payment(back), "payment"))
+        }
+        Content::Entry(it) => {
+            let mut back = it.clone();
+            for line in &mut back.lines {
+                line.amount = Money::from_minor(
+                    line.amount.minor().saturating_neg(),
+                    line.amount.currency(),
+                );
+            }
+            Some((Content::Entry(back), "entry"))
+        }
+        // A customer stays; a tie falls with the document it ties; a cancelled order stays so.
+        Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => None,
+    }
+}

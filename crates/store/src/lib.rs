@@ -1,1 +1,44 @@
-//! (to come)
+//! What is remembered: the only SQL of the hub.
+//!
+//! | module         | table family                                                      |
+//! |----------------|-------------------------------------------------------------------|
+//! | [`database`]   | SQLite and PostgreSQL behind one transaction type; group commit   |
+//! | [`migrate`]    | numbered migrations, checked by hash                              |
+//! | [`messages`]   | messages as received, records we read, the idempotent receiver    |
+//! | [`documents`]  | the newest statement of each object, and the roots they raise     |
+//! | [`facts`]      | facts, journal lines, items: what DECIDE wrote                    |
+//! | [`commands`]   | what is asked of targets, their conversations and bindings        |
+//! | [`scopes`]     | what reconciliation judged, and its matches                       |
+//! | [`streams`]    | cursors, reads asked for, the state of connections                |
+//! | [`cases`]      | cases for people, and what was absorbed                           |
+//! | [`mappings`]   | immutable versions of what a source's words mean                  |
+//! | [`leases`]     | who may work on which shard                                       |
+//!
+//! The store is synchronous (`DESIGN.md` §9.7): `store.read(|tx| …)`, `store.write(|tx| …)`. Every
+//! function takes the caller's transaction and the caller's clock.
+
+pub mod cases;
+pub mod commands;
+pub mod database;
+pub mod documents;
+pub mod facts;
+pub mod leases;
+pub mod mappings;
+pub mod messages;
+pub mod migrate;
+pub mod scopes;
+pub mod streams;
+
+pub use database::{CommitFate, Row, Store, StoreError, Tx, Value};
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Work is divided into this many shards by hash of root, message or key; a worker owns some.
+pub const SHARDS: i64 = 64;
+
+/// The shard of a name: a stable hash, equal on every machine.
+pub fn shard_of(name: &str) -> i64 {
+    let hash = trueup_domain::key::id(&[name]);
+    let head = hash.get(..4).unwrap_or("0");
+    i64::from_str_radix(head, 16).unwrap_or(0) % SHARDS
+}

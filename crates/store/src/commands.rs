@@ -1,0 +1,537 @@
+//! What is asked of targets: commands, what each needs first, and the conversations under way.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use trueup_domain::command::{CommandKind, Content, reversal_of};
+use trueup_domain::fact::{Command, FactKey};
+use trueup_domain::item::ItemKind;
+use trueup_domain::key;
+
+use crate::database::{Row, StoreError, Tx};
+use crate::facts::Place;
+use crate::{Result, values};
+
+/// The lane of a command: one batch in flight for each (`DESIGN.md` §9.8).
+pub fn lane_of(content: &Content) -> String {
+    let journal = content.journal().unwrap_or("-");
+    format!("{}/{}/{journal}", content.company(), content.kind().word())
+}
+
+fn effect_key(place: Place<'_>, root: &str, key: &FactKey, generation: u32) -> String {
+    key::effect_key(place.environment, root, &key.kind, &key.part, generation)
+}
+
+/// The newest generation of a fact, or the first if it is still to be written.
+fn newest_generation(tx: &mut Tx<'_>, root: &str, key: &FactKey) -> Result<u32> {
+    let row = tx.query_one(
+        "SELECT generation FROM facts WHERE root = $1 AND kind = $2 AND part = $3
+         ORDER BY generation DESC LIMIT 1",
+        values![root, &key.kind, &key.part],
+    )?;
+    let generation = row.map(|row| row.int(0)).transpose()?.unwrap_or(1);
+    u32::try_from(generation).map_err(StoreError::corrupt)
+}
+
+/// Writes a command with what it needs; it is ready at once when all of that is applied.
+pub fn add(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    command: &Command,
+) -> Result<()> {
+    let own = effect_key(place, place.root, key, generation);
+    let mut needs = BTreeMap::new();
+    for after in &command.after {
+        let root = after.root.as_deref().unwrap_or(place.root);
+        let newest = newest_generation(tx, root, &after.fact)?;
+        let mut needed = effect_key(place, root, &after.fact, newest);
+        if matches!(command.content, Content::Reconciliation(_))
+            && generation > 1
+            && after.role == "payment"
+        {
+            // The money is tied to the document's older generation already; what is free to be
+            // tied to the new one is the note that took the older one back.
+            if let Some(note) = reversal_beside(tx, place, command)? {
+                needed = note;
+            }
+        }
+        needs.insert(after.role.clone(), needed);
+    }
+    if generation > 1 {
+        let reversal = format!("{}/rev", effect_key(place, place.root, key, generation - 1));
+        let exists =
+            tx.query_one("SELECT key FROM commands WHERE key = $1", values![&reversal])?;
+        if exists.is_some() {
+            needs.insert("reversed".to_owned(), reversal);
+        }
+    }
+    insert(tx, place, &own, key, generation, command, &needs)
+}
+
+/// The reversal command of the document that a reconciliation ties, if there is one.
+fn reversal_beside(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    command: &Command,
+) -> Result<Option<String>> {
+    let Some(document) = command.after.iter().find(|after| after.role == "document") else {
+        return Ok(None);
+    };
+    let newest = newest_generation(tx, place.root, &document.fact)?;
+    if newest < 2 {
+        return Ok(None);
+    }
+    let reversal = format!("{}/rev", effect_key(place, place.root, &document.fact, newest - 1));
+    let row = tx.query_one("SELECT key FROM commands WHERE key = $1", values![&reversal])?;
+    row.map(|row| row.text(0)).transpose()
+}
+
+fn insert(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    own: &str,
+    key: &FactKey,
+    generation: u32,
+    command: &Command,
+    needs: &BTreeMap<String, String>,
+) -> Result<()> {
+    let content = serde_json::to_string(&command.content).map_err(StoreError::corrupt)?;
+    let (states_kind, states_key) = match &command.states {
+        Some((kind, states)) => (Some(kind.word()), Some(states.as_str())),
+        None => (None, None),
+    };
+    // A command that roots share (a customer) may be there already; the first content stands.
+    let inserted = tx.execute(
+        "INSERT INTO commands (key, root, fact_kind, part, generation, target, lane, kind, content,
+             states_kind, states_key, state, attempts, next_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', 0, 0, $12)
+         ON CONFLICT (key) DO NOTHING",
+        values![
+            own,
+            place.root,
+            &key.kind,
+            &key.part,
+            generation,
+            &command.target,
+            lane_of(&command.content),
+            command.content.kind().word(),
+            content,
+            states_kind,
+            states_key,
+            place.now.as_microsecond()
+        ],
+    )?;
+    if inserted == 0 {
+        return Ok(());
+    }
+    for (role, needed) in needs {
+        tx.execute(
+            "INSERT INTO command_after (command, role, needs) VALUES ($1, $2, $3)",
+            values![own, role, needed],
+        )?;
+    }
+    release(tx, own)
+}
+
+/// Adds a command that several roots share, under a root of its own. What is there stays.
+pub fn add_shared(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    command: &Command,
+) -> Result<()> {
+    let own = effect_key(place, place.root, key, 1);
+    insert(tx, place, &own, key, 1, command, &BTreeMap::new())
+}
+
+/// Makes a waiting command ready if everything it needs is applied.
+fn release(tx: &mut Tx<'_>, command: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE commands SET state = 'ready' WHERE key = $1 AND state = 'waiting' AND NOT EXISTS (
+             SELECT 1 FROM command_after a LEFT JOIN commands n ON n.key = a.needs
+             WHERE a.command = $1 AND (n.state IS NULL OR n.state <> 'applied'))",
+        values![command],
+    )?;
+    Ok(())
+}
+
+/// Takes a generation back: withdrawn if it never left, else undone by a command after it.
+pub(crate) fn take_back(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    command: &Command,
+    _successor: Option<u32>,
+) -> Result<()> {
+    let own = effect_key(place, place.root, key, generation);
+    let withdrawn = tx.execute(
+        "UPDATE commands SET state = 'withdrawn', done_at = $2
+         WHERE key = $1 AND state IN ('waiting', 'ready', 'refused') AND attempts = 0",
+        values![&own, place.now.as_microsecond()],
+    )?;
+    if withdrawn == 1 {
+        return Ok(());
+    }
+    let refused = tx.execute(
+        "UPDATE commands SET state = 'withdrawn', done_at = $2 WHERE key = $1 AND state = 'refused'",
+        values![&own, place.now.as_microsecond()],
+    )?;
+    let Some((content, role)) = reversal_of(&command.content) else {
+        return Ok(());
+    };
+    if refused == 1 {
+        return Ok(());
+    }
+    let reversal = Command {
+        target: command.target.clone(),
+        content,
+        after: Vec::new(),
+        states: command.states.clone().map(|(kind, states)| (kind, format!("{states}#back"))),
+    };
+    let mut needs = customer_of(tx, &own)?;
+    needs.insert(role.to_owned(), own.clone());
+    insert(tx, place, &format!("{own}/rev"), key, generation, &reversal, &needs)
+}
+
+fn customer_of(tx: &mut Tx<'_>, command: &str) -> Result<BTreeMap<String, String>> {
+    let rows = tx.query(
+        "SELECT role, needs FROM command_after WHERE command = $1 AND role = 'customer'",
+        values![command],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
+/// A command as delivery and people see it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub key: String,
+    pub root: String,
+    pub target: String,
+    pub lane: String,
+    pub kind: CommandKind,
+    pub content: Content,
+    pub states: Option<(ItemKind, String)>,
+    pub state: String,
+    pub attempts: i64,
+    pub binding: Option<String>,
+    pub error_code: Option<String>,
+    pub error: Option<String>,
+    pub created_at: i64,
+    pub done_at: Option<i64>,
+}
+
+const COMMANDS: &str = "SELECT key, root, target, lane, content, states_kind, states_key, state,
+     attempts, binding, error_code, error, created_at, done_at FROM commands";
+
+fn shown(row: &Row) -> Result<Shown> {
+    let content: Content = serde_json::from_str(&row.text(4)?).map_err(StoreError::corrupt)?;
+    let states = match (row.opt_text(5)?, row.opt_text(6)?) {
+        (Some(kind), Some(key)) => ItemKind::parse(&kind).map(|kind| (kind, key)),
+        _ => None,
+    };
+    Ok(Shown {
+        key: row.text(0)?,
+        root: row.text(1)?,
+        target: row.text(2)?,
+        lane: row.text(3)?,
+        kind: content.kind(),
+        content,
+        states,
+        state: row.text(7)?,
+        attempts: row.int(8)?,
+        binding: row.opt_text(9)?,
+        error_code: row.opt_text(10)?,
+        error: row.opt_text(11)?,
+        created_at: row.int(12)?,
+        done_at: row.opt_int(13)?,
+    })
+}
+
+pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Shown>> {
+    let row = tx.query_one(&format!("{COMMANDS} WHERE key = $1"), values![key])?;
+    row.as_ref().map(shown).transpose()
+}
+
+pub fn of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Shown>> {
+    let rows = tx
+        .query(&format!("{COMMANDS} WHERE root = $1 ORDER BY created_at, key"), values![root])?;
+    rows.iter().map(shown).collect()
+}
+
+/// The command that made a record of the target.
+pub fn by_binding(tx: &mut Tx<'_>, target: &str, binding: &str) -> Result<Option<Shown>> {
+    let row = tx.query_one(
+        &format!("{COMMANDS} WHERE target = $1 AND binding = $2 AND kind <> 'reconciliation'
+             AND kind <> 'cancellation' ORDER BY created_at LIMIT 1"),
+        values![target, binding],
+    )?;
+    row.as_ref().map(shown).transpose()
+}
+
+/// Lanes of a target with commands that can be sent now, and no conversation under way.
+pub fn lanes_ready(tx: &mut Tx<'_>, target: &str, now: Timestamp) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT lane, MIN(created_at) FROM commands c
+         WHERE target = $1 AND state = 'ready' AND next_at <= $2 AND NOT EXISTS (
+             SELECT 1 FROM conversations v WHERE v.connection = $1 AND v.lane = c.lane)
+         GROUP BY lane ORDER BY MIN(created_at), lane",
+        values![target, now.as_microsecond()],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// A command taken for sending, with the bindings it needs by role.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub key: String,
+    pub content: Content,
+    pub bindings: BTreeMap<String, String>,
+    pub attempts: i64,
+}
+
+/// Takes up to `limit` ready commands of a lane and marks them sent in `conversation`. They are
+/// committed as sent before anything leaves.
+pub fn take(
+    tx: &mut Tx<'_>,
+    target: &str,
+    lane: &str,
+    conversation: &str,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<Taken>> {
+    let rows = tx.query(
+        &format!(
+            "{COMMANDS} WHERE target = $1 AND lane = $2 AND state = 'ready' AND next_at <= $3
+             ORDER BY created_at, key LIMIT $4"
+        ),
+        values![target, lane, now.as_microsecond(), limit],
+    )?;
+    let mut taken = Vec::new();
+    for row in &rows {
+        let command = shown(row)?;
+        tx.execute(
+            "UPDATE commands SET state = 'sent', attempts = attempts + 1, conversation = $2
+             WHERE key = $1 AND state = 'ready'",
+            values![&command.key, conversation],
+        )?;
+        let bindings = bindings(tx, &command.key)?;
+        taken.push(Taken {
+            key: command.key,
+            content: command.content,
+            bindings,
+            attempts: command.attempts,
+        });
+    }
+    Ok(taken)
+}
+
+fn bindings(tx: &mut Tx<'_>, command: &str) -> Result<BTreeMap<String, String>> {
+    let rows = tx.query(
+        "SELECT a.role, n.binding FROM command_after a JOIN commands n ON n.key = a.needs
+         WHERE a.command = $1",
+        values![command],
+    )?;
+    let pairs = rows.iter().map(|row| Ok((row.text(0)?, row.opt_text(1)?)));
+    let pairs: Vec<(String, Option<String>)> = pairs.collect::<Result<_>>()?;
+    Ok(pairs.into_iter().filter_map(|(role, bound)| bound.map(|bound| (role, bound))).collect())
+}
+
+pub fn applied(tx: &mut Tx<'_>, key: &str, binding: &str, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE commands SET state = 'applied', binding = $2, done_at = $3, conversation = NULL,
+             error_code = NULL, error = NULL WHERE key = $1 AND state <> 'applied'",
+        values![key, binding, now.as_microsecond()],
+    )?;
+    let behind = tx.query("SELECT command FROM command_after WHERE needs = $1", values![key])?;
+    for row in &behind {
+        release(tx, &row.text(0)?)?;
+    }
+    Ok(())
+}
+
+/// The states a sent command can come back to without being applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// May be sent again at `next_at`.
+    Ready,
+    Refused,
+    Unknown,
+}
+
+pub fn back(
+    tx: &mut Tx<'_>,
+    key: &str,
+    state: Back,
+    next_at: Timestamp,
+    code: &str,
+    error: &str,
+) -> Result<()> {
+    let word = match state {
+        Back::Ready => "ready",
+        Back::Refused => "refused",
+        Back::Unknown => "unknown",
+    };
+    tx.execute(
+        "UPDATE commands SET state = $2, next_at = $3, error_code = $4, error = $5,
+             conversation = NULL WHERE key = $1 AND state IN ('sent', 'unknown')",
+        values![key, word, next_at.as_microsecond(), code, error],
+    )?;
+    Ok(())
+}
+
+/// A person lets a refused command be sent again.
+pub fn retry(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE commands SET state = 'ready', next_at = 0 WHERE key = $1 AND state = 'refused'",
+        values![key],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Lanes with commands whose outcome nobody knows and that are due to be looked up.
+pub fn lanes_unknown(tx: &mut Tx<'_>, target: &str, now: Timestamp) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT DISTINCT lane FROM commands c
+         WHERE target = $1 AND state = 'unknown' AND next_at <= $2 AND NOT EXISTS (
+             SELECT 1 FROM conversations v WHERE v.connection = $1 AND v.lane = c.lane)
+         ORDER BY lane",
+        values![target, now.as_microsecond()],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Takes the unknown commands of a lane for looking up.
+pub fn take_unknown(
+    tx: &mut Tx<'_>,
+    target: &str,
+    lane: &str,
+    conversation: &str,
+    limit: i64,
+) -> Result<Vec<Taken>> {
+    let rows = tx.query(
+        &format!(
+            "{COMMANDS} WHERE target = $1 AND lane = $2 AND state = 'unknown'
+             ORDER BY created_at, key LIMIT $3"
+        ),
+        values![target, lane, limit],
+    )?;
+    let mut taken = Vec::new();
+    for row in &rows {
+        let command = shown(row)?;
+        tx.execute(
+            "UPDATE commands SET conversation = $2, attempts = attempts + 1 WHERE key = $1",
+            values![&command.key, conversation],
+        )?;
+        let bindings = bindings(tx, &command.key)?;
+        taken.push(Taken {
+            key: command.key,
+            content: command.content,
+            bindings,
+            attempts: command.attempts,
+        });
+    }
+    Ok(taken)
+}
+
+/// Commands of a conversation that ended without a receipt for them become unknown.
+pub fn orphaned(
+    tx: &mut Tx<'_>,
+    conversation: &str,
+    next_at: Timestamp,
+    code: &str,
+    error: &str,
+) -> Result<u64> {
+    tx.execute(
+        "UPDATE commands SET state = 'unknown', next_at = $2, conversation = NULL,
+             error_code = $3, error = $4
+         WHERE conversation = $1 AND state IN ('sent', 'unknown')",
+        values![conversation, next_at.as_microsecond(), code, error],
+    )
+}
+
+/// How many commands of each target are in each state.
+pub fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, String, String, i64)>> {
+    let rows = tx.query(
+        "SELECT target, kind, state, COUNT(*) FROM commands GROUP BY target, kind, state
+         ORDER BY target, kind, state",
+        values![],
+    )?;
+    rows.iter()
+        .map(|row| Ok((row.text(0)?, row.text(1)?, row.text(2)?, row.int(3)?)))
+        .collect()
+}
+
+/// When the next command of any target wants attention, if one waits for its time.
+pub fn next_at(tx: &mut Tx<'_>) -> Result<Option<i64>> {
+    let row = tx.query_one(
+        "SELECT MIN(next_at) FROM commands WHERE state IN ('ready', 'unknown')",
+        values![],
+    )?;
+    row.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// A conversation under way, as it was committed.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    pub id: String,
+    pub connection: String,
+    pub lane: String,
+    pub task: String,
+    pub state: String,
+    pub sending: bool,
+    pub wait_until: i64,
+}
+
+pub fn save_conversation(
+    tx: &mut Tx<'_>,
+    conversation: &Conversation,
+    now: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO conversations (id, connection, lane, task, state, step, wait_until, started_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, step = excluded.step,
+             wait_until = excluded.wait_until",
+        values![
+            &conversation.id,
+            &conversation.connection,
+            &conversation.lane,
+            &conversation.task,
+            &conversation.state,
+            if conversation.sending { "sending" } else { "waiting" },
+            conversation.wait_until,
+            now.as_microsecond()
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn end_conversation(tx: &mut Tx<'_>, id: &str) -> Result<()> {
+    tx.execute("DELETE FROM conversations WHERE id = $1", values![id])?;
+    Ok(())
+}
+
+/// Conversations that a crash or a wait left behind; the caller skips those it is running.
+pub fn conversations(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Conversation>> {
+    let rows = tx.query(
+        "SELECT id, connection, lane, task, state, step, wait_until FROM conversations
+         WHERE connection = $1 ORDER BY started_at, id",
+        values![connection],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Conversation {
+                id: row.text(0)?,
+                connection: row.text(1)?,
+                lane: row.text(2)?,
+                task: row.text(3)?,
+                state: row.text(4)?,
+                sending: row.text(5)? == "sending",
+                wait_until: row.int(6)?,
+            })
+        })
+        .collect()
+}

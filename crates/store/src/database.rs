@@ -1,0 +1,557 @@
+//! SQLite and PostgreSQL behind one transaction type.
+//!
+//! One set of queries runs on both: `$n` placeholders, values that are integers, texts or bytes.
+//! SQLite has one writer thread, which runs the closures that wait in one commit, a savepoint each
+//! (group commit); readers have their own connections. PostgreSQL runs each closure in its own
+//! transaction on a plain thread, because its client blocks.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::{Result, migrate};
+
+/// Closures that may share one commit, and how long the writer collects them.
+const GROUP_MAX: usize = 512;
+const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
+/// Closures that may wait for the writer before callers are made to wait.
+const WAITING_MAX: usize = 4096;
+const POSTGRES_CONNECTIONS: usize = 8;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A constraint refused the write: somebody else was first, or the content differs.
+    #[error("the database refused a conflicting write: {0}")]
+    Conflict(String),
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A row fails its own invariant.
+    #[error("a stored row cannot be read: {0}")]
+    Corrupt(String),
+    /// The lease of the shard is somebody else's now; the work is dropped.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// Only in simulation: the process died around this commit.
+    #[error("the process crashed")]
+    Crashed,
+}
+
+impl StoreError {
+    pub fn corrupt(what: impl std::fmt::Display) -> Self {
+        Self::Corrupt(what.to_string())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+macro_rules! value_from {
+    ($($from:ty => |$value:ident| $make:expr;)*) => {
+        $(impl From<$from> for Value { fn from($value: $from) -> Self { $make } })*
+    };
+}
+value_from! {
+    i64 => |value| Value::Int(value);
+    u32 => |value| Value::Int(i64::from(value));
+    bool => |value| Value::Int(i64::from(value));
+    &str => |value| Value::Text(value.to_owned());
+    String => |value| Value::Text(value);
+    &String => |value| Value::Text(value.clone());
+    Vec<u8> => |value| Value::Blob(value);
+}
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// The parameters of a statement: `values![a, b]`.
+#[macro_export]
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { &[$($crate::Value::from($value)),*] };
+}
+
+#[derive(Clone, Debug)]
+pub struct Row(pub(crate) Vec<Value>);
+
+impl Row {
+    pub fn int(&self, index: usize) -> Result<i64> {
+        self.opt_int(index)?.ok_or_else(|| StoreError::corrupt(format!("column {index} is null")))
+    }
+    pub fn opt_int(&self, index: usize) -> Result<Option<i64>> {
+        match self.0.get(index) {
+            Some(Value::Int(value)) => Ok(Some(*value)),
+            Some(Value::Null) => Ok(None),
+            other => Err(StoreError::corrupt(format!("column {index} is {other:?}"))),
+        }
+    }
+    pub fn text(&self, index: usize) -> Result<String> {
+        self.opt_text(index)?.ok_or_else(|| StoreError::corrupt(format!("column {index} is null")))
+    }
+    pub fn opt_text(&self, index: usize) -> Result<Option<String>> {
+        match self.0.get(index) {
+            Some(Value::Text(value)) => Ok(Some(value.clone())),
+            Some(Value::Null) => Ok(None),
+            other => Err(StoreError::corrupt(format!("column {index} is {other:?}"))),
+        }
+    }
+    pub fn blob(&self, index: usize) -> Result<Vec<u8>> {
+        match self.0.get(index) {
+            Some(Value::Blob(value)) => Ok(value.clone()),
+            other => Err(StoreError::corrupt(format!("column {index} is {other:?}"))),
+        }
+    }
+}
+
+/// A transaction of either engine. Reads of a [`Store::read`] see one state.
+pub struct Tx<'a>(Engine<'a>);
+
+enum Engine<'a> {
+    Sqlite(&'a rusqlite::Connection),
+    Postgres(Box<postgres::Transaction<'a>>),
+}
+
+thread_local! {
+    /// `$n` rewritten to `?n`: SQLite would number `$n` by first appearance, not by value.
+    static REWRITTEN: RefCell<BTreeMap<String, Arc<str>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn for_sqlite(sql: &str) -> Arc<str> {
+    REWRITTEN.with_borrow_mut(|known| match known.get(sql) {
+        Some(text) => Arc::clone(text),
+        None => {
+            let text: Arc<str> = sql.replace('$', "?").into();
+            known.insert(sql.to_owned(), Arc::clone(&text));
+            text
+        }
+    })
+}
+
+impl Tx<'_> {
+    pub fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
+        match &mut self.0 {
+            Engine::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(&for_sqlite(sql))?;
+                let columns = statement.column_count();
+                let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let row: rusqlite::Result<Vec<Value>> =
+                        (0..columns).map(|index| row.get(index)).collect();
+                    found.push(Row(row?));
+                }
+                Ok(found)
+            }
+            Engine::Postgres(transaction) => {
+                let rows = transaction.query(sql, &as_sql(values))?;
+                rows.iter().map(postgres_row).collect()
+            }
+        }
+    }
+
+    pub fn query_one(&mut self, sql: &str, values: &[Value]) -> Result<Option<Row>> {
+        Ok(self.query(sql, values)?.into_iter().next())
+    }
+
+    /// Returns how many rows changed.
+    pub fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64> {
+        match &mut self.0 {
+            Engine::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(&for_sqlite(sql))?;
+                let changed = statement.execute(rusqlite::params_from_iter(values))?;
+                Ok(u64::try_from(changed).unwrap_or(0))
+            }
+            Engine::Postgres(transaction) => Ok(transaction.execute(sql, &as_sql(values))?),
+        }
+    }
+
+    /// Runs several statements without parameters: migrations only.
+    pub(crate) fn batch(&mut self, sql: &str) -> Result<()> {
+        match &mut self.0 {
+            Engine::Sqlite(connection) => connection.execute_batch(sql)?,
+            Engine::Postgres(transaction) => transaction.batch_execute(sql)?,
+        }
+        Ok(())
+    }
+
+    /// Runs `work` so that its failure undoes only its own writes.
+    pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.batch("SAVEPOINT unit")?;
+        let outcome = work(self);
+        match &outcome {
+            Ok(_) => self.batch("RELEASE SAVEPOINT unit")?,
+            Err(_) => self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit")?,
+        }
+        outcome
+    }
+
+    /// The row lock of PostgreSQL that SQLite, with its one writer, does without.
+    pub(crate) fn for_share(&self) -> &'static str {
+        match self.0 {
+            Engine::Sqlite(_) => "",
+            Engine::Postgres(_) => " FOR SHARE",
+        }
+    }
+
+    pub(crate) fn blob_type(&self) -> &'static str {
+        match self.0 {
+            Engine::Sqlite(_) => "BLOB",
+            Engine::Postgres(_) => "BYTEA",
+        }
+    }
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        use rusqlite::types::{ToSqlOutput, ValueRef};
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Blob(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+impl rusqlite::types::FromSql for Value {
+    fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+        use rusqlite::types::ValueRef;
+        Ok(match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(value) => Self::Int(value),
+            ValueRef::Text(_) => Self::Text(value.as_str()?.to_owned()),
+            ValueRef::Blob(value) => Self::Blob(value.to_vec()),
+            ValueRef::Real(_) => return Err(rusqlite::types::FromSqlError::InvalidType),
+        })
+    }
+}
+
+impl postgres::types::ToSql for Value {
+    fn to_sql(
+        &self,
+        kind: &postgres::types::Type,
+        out: &mut postgres::types::private::BytesMut,
+    ) -> std::result::Result<postgres::types::IsNull, Box<dyn std::error::Error + Sync + Send>>
+    {
+        match self {
+            Self::Null => Ok(postgres::types::IsNull::Yes),
+            Self::Int(value) => value.to_sql(kind, out),
+            Self::Text(value) => value.to_sql(kind, out),
+            Self::Blob(value) => value.to_sql(kind, out),
+        }
+    }
+    fn accepts(_: &postgres::types::Type) -> bool {
+        true
+    }
+    postgres::types::to_sql_checked!();
+}
+
+fn as_sql(values: &[Value]) -> Vec<&(dyn postgres::types::ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn postgres::types::ToSql + Sync)).collect()
+}
+
+fn postgres_row(row: &postgres::Row) -> Result<Row> {
+    use postgres::types::Type;
+    let value = |index: usize, kind: &Type| -> Result<Value> {
+        Ok(match *kind {
+            Type::INT8 => row.try_get::<_, Option<i64>>(index)?.into(),
+            Type::TEXT | Type::VARCHAR | Type::NAME => {
+                row.try_get::<_, Option<String>>(index)?.into()
+            }
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(index)?.into(),
+            ref other => return Err(StoreError::corrupt(format!("unexpected type {other}"))),
+        })
+    };
+    let columns = row.columns().iter().enumerate();
+    columns.map(|(index, column)| value(index, column.type_())).collect::<Result<_>>().map(Row)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) => Self::Conflict(error.to_string()),
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                Self::Corrupt(error.to_string())
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+impl From<postgres::Error> for StoreError {
+    fn from(error: postgres::Error) -> Self {
+        let text = match error.as_db_error() {
+            Some(inner) => inner.to_string(),
+            None => error.to_string(),
+        };
+        match error.code().map(postgres::error::SqlState::code) {
+            Some(code) if code.starts_with("23") => Self::Conflict(text),
+            Some("XX001" | "XX002") => Self::Corrupt(text),
+            _ => Self::Unavailable(text),
+        }
+    }
+}
+
+/// What becomes of the next commit of a simulated store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitFate {
+    Commit,
+    /// The process dies before the commit: nothing of it is kept.
+    CrashBefore,
+    /// The process dies after the commit, before anybody learns of it.
+    CrashAfter,
+}
+
+type Fate = Box<dyn FnMut() -> CommitFate + Send>;
+type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Completion + Send>;
+/// Tells the caller how its closure ended, once the commit has succeeded or failed.
+type Completion = Box<dyn FnOnce(Option<&StoreError>) + Send>;
+
+/// The database of one hub. Cheap to clone; all clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Backend>);
+
+enum Backend {
+    Memory(Mutex<Memory>),
+    File(File),
+    Postgres(Postgres),
+}
+
+struct Memory {
+    connection: rusqlite::Connection,
+    fate: Fate,
+}
+
+struct File {
+    path: PathBuf,
+    jobs: SyncSender<Job>,
+    readers: Mutex<Vec<rusqlite::Connection>>,
+}
+
+struct Postgres {
+    url: String,
+    idle: Mutex<Vec<postgres::Client>>,
+}
+
+impl Store {
+    /// A throw-away store on one thread, for tests and simulation.
+    pub fn in_memory() -> Result<Self> {
+        let connection = rusqlite::Connection::open_in_memory()?;
+        connection.execute_batch("PRAGMA foreign_keys = ON")?;
+        connection.set_prepared_statement_cache_capacity(256);
+        let memory = Memory { connection, fate: Box::new(|| CommitFate::Commit) };
+        let store = Self(Arc::new(Backend::Memory(Mutex::new(memory))));
+        store.write(migrate::run)?;
+        Ok(store)
+    }
+
+    /// Decides the fate of every commit from now on; only for a store in memory.
+    pub fn set_fate(&self, fate: impl FnMut() -> CommitFate + Send + 'static) {
+        if let Backend::Memory(memory) = &*self.0 {
+            lock(memory).fate = Box::new(fate);
+        }
+    }
+
+    pub fn open_sqlite(path: &Path) -> Result<Self> {
+        let writer = open_file(path)?;
+        let (jobs, waiting) = sync_channel::<Job>(WAITING_MAX);
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || write_groups(&writer, &waiting))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let file = File { path: path.to_owned(), jobs, readers: Mutex::new(Vec::new()) };
+        let store = Self(Arc::new(Backend::File(file)));
+        store.write(migrate::run)?;
+        Ok(store)
+    }
+
+    /// Opens a PostgreSQL database; `url` as libpq writes it.
+    pub fn open_postgres(url: &str) -> Result<Self> {
+        let backend = Postgres { url: url.to_owned(), idle: Mutex::new(Vec::new()) };
+        let store = Self(Arc::new(Backend::Postgres(backend)));
+        store.write(migrate::run)?;
+        Ok(store)
+    }
+
+    /// Runs `work` on one consistent state.
+    pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        match &*self.0 {
+            Backend::Memory(memory) => work(&mut Tx(Engine::Sqlite(&lock(memory).connection))),
+            Backend::File(file) => {
+                let idle = lock(&file.readers).pop();
+                let connection = match idle {
+                    Some(connection) => connection,
+                    None => open_file(&file.path)?,
+                };
+                connection.execute_batch("BEGIN")?;
+                let outcome = work(&mut Tx(Engine::Sqlite(&connection)));
+                if connection.execute_batch("COMMIT").is_ok() {
+                    lock(&file.readers).push(connection);
+                }
+                outcome
+            }
+            Backend::Postgres(postgres) => postgres.run(work),
+        }
+    }
+
+    /// Runs `work` in a transaction and returns once it is durable.
+    pub fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match &*self.0 {
+            Backend::Memory(memory) => lock(memory).write(work),
+            Backend::File(_) => {
+                let (sender, receiver) = std::sync::mpsc::channel();
+                self.submit(work, move |outcome| {
+                    // The caller waits below; it cannot be gone.
+                    let _ = sender.send(outcome);
+                });
+                let gone = |_| StoreError::Unavailable("the writer stopped".to_owned());
+                receiver.recv().map_err(gone)?
+            }
+            Backend::Postgres(postgres) => postgres.run(work),
+        }
+    }
+
+    /// Queues `work` and calls `done` once it is durable; async code awaits a channel that `done`
+    /// fills.
+    pub fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        done: impl FnOnce(Result<T>) + Send + 'static,
+    ) {
+        match &*self.0 {
+            Backend::File(file) => {
+                let job: Job = Box::new(move |tx| {
+                    let outcome = tx.savepoint(work);
+                    Box::new(move |failed| match failed {
+                        None => done(outcome),
+                        Some(error) => {
+                            done(Err(StoreError::Unavailable(error.to_string())));
+                        }
+                    })
+                });
+                if let Err(refused) = file.jobs.send(job) {
+                    // The writer is gone; dropping the job drops `done`, which closes its channel.
+                    drop(refused);
+                }
+            }
+            Backend::Memory(_) => done(self.write(work)),
+            Backend::Postgres(_) => {
+                let store = self.clone();
+                std::thread::spawn(move || done(store.write(work)));
+            }
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<rusqlite::Connection> {
+    let connection = rusqlite::Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA cache_size = -8192;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic inside a closure rolled its transaction back; the connection itself is sound.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memory {
+    fn write<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let outcome = work(&mut Tx(Engine::Sqlite(&self.connection)));
+        if outcome.is_err() {
+            self.connection.execute_batch("ROLLBACK")?;
+            return outcome;
+        }
+        match (self.fate)() {
+            CommitFate::Commit => {
+                self.connection.execute_batch("COMMIT")?;
+                outcome
+            }
+            CommitFate::CrashBefore => {
+                self.connection.execute_batch("ROLLBACK")?;
+                Err(StoreError::Crashed)
+            }
+            CommitFate::CrashAfter => {
+                self.connection.execute_batch("COMMIT")?;
+                Err(StoreError::Crashed)
+            }
+        }
+    }
+}
+
+impl Postgres {
+    fn run<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let idle = lock(&self.idle).pop();
+        let mut client = match idle {
+            Some(client) if !client.is_closed() => client,
+            _ => postgres::Client::connect(&self.url, postgres::NoTls)?,
+        };
+        let outcome = {
+            let mut tx = Tx(Engine::Postgres(Box::new(client.transaction()?)));
+            let outcome = work(&mut tx);
+            if let Engine::Postgres(transaction) = tx.0 {
+                match &outcome {
+                    Ok(_) => transaction.commit()?,
+                    Err(_) => transaction.rollback()?,
+                }
+            }
+            outcome
+        };
+        let mut idle = lock(&self.idle);
+        if idle.len() < POSTGRES_CONNECTIONS {
+            idle.push(client);
+        }
+        outcome
+    }
+}
+
+/// Runs waiting closures in one commit, a savepoint each, until every [`Store`] is gone.
+fn write_groups(connection: &rusqlite::Connection, waiting: &Receiver<Job>) {
+    while let Ok(first) = waiting.recv() {
+        let started = Instant::now();
+        let mut completions: Vec<Completion> = Vec::new();
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+        if let Err(error) = begun {
+            // Nothing ran: tell the caller by dropping its job, which closes its channel.
+            report(&error);
+            drop(first);
+            continue;
+        }
+        let mut next = Some(first);
+        while let Some(job) = next {
+            completions.push(job(&mut Tx(Engine::Sqlite(connection))));
+            let room = completions.len() < GROUP_MAX && started.elapsed() < GROUP_TIME_MAX;
+            next = if room { waiting.try_recv().ok() } else { None };
+        }
+        let committed = connection.execute_batch("COMMIT").map_err(StoreError::from);
+        if committed.is_err() {
+            // A failed commit may leave the transaction open; the next group must not join it.
+            if let Err(error) = connection.execute_batch("ROLLBACK") {
+                report(&StoreError::from(error));
+            }
+        }
+        for completion in completions {
+            completion(committed.as_ref().err());
+        }
+    }
+}
+
+/// The store has no logger; what it cannot return it writes where an operator looks.
+fn report(error: &StoreError) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "store: {error}");
+}

@@ -1,0 +1,356 @@
+//! What DECIDE wrote: facts with their generations, journal lines and items.
+
+use jiff::Timestamp;
+use trueup_domain::fact::{Change, Fact, FactContent, FactKey, Written};
+use trueup_domain::item::{Item, ItemKind, Side};
+use trueup_domain::journal::Entry;
+use trueup_domain::key;
+use trueup_domain::money::{Currency, Money};
+
+use crate::database::{Row, StoreError, Tx};
+use crate::{Result, commands, scopes, values};
+
+/// The newest generation of each fact of a root.
+pub fn written(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Written>> {
+    let rows = tx.query(
+        "SELECT kind, part, generation, content_hash, live FROM facts f
+         WHERE root = $1 AND generation = (SELECT MAX(generation) FROM facts g
+             WHERE g.root = f.root AND g.kind = f.kind AND g.part = f.part)
+         ORDER BY kind, part",
+        values![root],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Written {
+                key: FactKey::new(row.text(0)?, row.text(1)?),
+                generation: u32::try_from(row.int(2)?).map_err(StoreError::corrupt)?,
+                content_hash: row.text(3)?,
+                live: row.int(4)? == 1,
+            })
+        })
+        .collect()
+}
+
+/// The contents of the live facts of a root.
+pub fn live(tx: &mut Tx<'_>, root: &str) -> Result<Vec<(Fact, u32)>> {
+    let rows = tx.query(
+        "SELECT kind, part, generation, content FROM facts WHERE root = $1 AND live = 1
+         ORDER BY kind, part",
+        values![root],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let content = serde_json::from_str(&row.text(3)?).map_err(StoreError::corrupt)?;
+            let generation = u32::try_from(row.int(2)?).map_err(StoreError::corrupt)?;
+            Ok((Fact { key: FactKey::new(row.text(0)?, row.text(1)?), content }, generation))
+        })
+        .collect()
+}
+
+fn content_of(tx: &mut Tx<'_>, root: &str, key: &FactKey, generation: u32) -> Result<FactContent> {
+    let row = tx.query_one(
+        "SELECT content FROM facts WHERE root = $1 AND kind = $2 AND part = $3 AND generation = $4",
+        values![root, &key.kind, &key.part, generation],
+    )?;
+    let row = row.ok_or_else(|| StoreError::corrupt(format!("{root} lacks {key:?}")))?;
+    serde_json::from_str(&row.text(0)?).map_err(StoreError::corrupt)
+}
+
+/// Where and when a change is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub environment: &'a str,
+    pub root: &'a str,
+    pub entity: &'a str,
+    pub mapping_version: i64,
+    pub now: Timestamp,
+}
+
+/// Applies one change of a root's facts: generations, mirrored journal lines, items, commands.
+pub fn apply(tx: &mut Tx<'_>, place: Place<'_>, change: &Change) -> Result<()> {
+    match change {
+        Change::Add { fact, generation, content_hash, replaces } => {
+            if let Some(old) = replaces {
+                take_back(tx, place, &fact.key, *old, Some(*generation))?;
+            }
+            add(tx, place, fact, *generation, content_hash)
+        }
+        Change::TakeBack { key, generation } => take_back(tx, place, key, *generation, None),
+    }
+}
+
+fn add(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    fact: &Fact,
+    generation: u32,
+    content_hash: &str,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO facts (root, kind, part, generation, content, content_hash, mapping_version,
+             live, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8)",
+        values![
+            place.root,
+            &fact.key.kind,
+            &fact.key.part,
+            generation,
+            fact.content_json(),
+            content_hash,
+            place.mapping_version,
+            place.now.as_microsecond()
+        ],
+    )?;
+    match &fact.content {
+        FactContent::Entry(entry) => write_entry(tx, place, &fact.key, generation, entry, false),
+        FactContent::Item(item) => add_item(tx, place, &fact.key, generation, item),
+        FactContent::Command(command) => {
+            commands::add(tx, place, &fact.key, generation, command)
+        }
+    }
+}
+
+fn take_back(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    successor: Option<u32>,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE facts SET live = 0 WHERE root = $1 AND kind = $2 AND part = $3 AND generation = $4",
+        values![place.root, &key.kind, &key.part, generation],
+    )?;
+    match content_of(tx, place.root, key, generation)? {
+        FactContent::Entry(entry) => write_entry(tx, place, key, generation, &entry, true),
+        FactContent::Item(_) => remove_item(tx, &item_id(place.root, key, generation)),
+        FactContent::Command(command) => {
+            commands::take_back(tx, place, key, generation, &command, successor)
+        }
+    }
+}
+
+fn write_entry(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    entry: &Entry,
+    reversal: bool,
+) -> Result<()> {
+    for (position, line) in (0_i64..).zip(&entry.lines) {
+        let amount = line.amount.minor();
+        tx.execute(
+            "INSERT INTO entry_lines (root, kind, part, generation, reversal, position, entity,
+                 day, booker, role, qualifier, amount, currency, memo)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            values![
+                place.root,
+                &key.kind,
+                &key.part,
+                generation,
+                reversal,
+                position,
+                place.entity,
+                entry.date.to_string(),
+                entry.booker.word(),
+                line.role.word(),
+                line.qualifier.as_deref().unwrap_or(""),
+                if reversal { -amount } else { amount },
+                line.amount.currency().code(),
+                &entry.memo
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+pub fn item_id(root: &str, key: &FactKey, generation: u32) -> String {
+    key::id(&[root, &key.kind, &key.part, &generation.to_string()])
+}
+
+fn add_item(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    item: &Item,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO items (id, root, fact_kind, part, generation, side, kind, key, entity,
+             currency, amount, day, due, hints, live)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)",
+        values![
+            item_id(place.root, key, generation),
+            place.root,
+            &key.kind,
+            &key.part,
+            generation,
+            item.side.word(),
+            item.kind.word(),
+            &item.key,
+            place.entity,
+            item.amount.currency().code(),
+            item.amount.minor(),
+            item.date.to_string(),
+            item.due.map(|day| day.to_string()),
+            item.hints.join("\n")
+        ],
+    )?;
+    scopes::raise(tx, &item.key, place.entity, item.amount.currency().code())
+}
+
+fn remove_item(tx: &mut Tx<'_>, id: &str) -> Result<()> {
+    let row = tx.query_one("SELECT key, entity, currency FROM items WHERE id = $1", values![id])?;
+    tx.execute("UPDATE items SET live = 0 WHERE id = $1", values![id])?;
+    scopes::dissolve_of_item(tx, id)?;
+    if let Some(row) = row {
+        scopes::raise(tx, &row.text(0)?, &row.text(1)?, &row.text(2)?)?;
+    }
+    Ok(())
+}
+
+/// An item as reconciliation reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveItem {
+    pub id: String,
+    pub root: String,
+    pub entity: String,
+    pub item: Item,
+    /// The live match that claims it.
+    pub claimed_by: Option<String>,
+}
+
+const ITEMS: &str = "SELECT i.id, i.root, i.entity, i.side, i.kind, i.key, i.currency, i.amount,
+     i.day, i.due, i.hints, m.match
+     FROM items i LEFT JOIN match_items m ON m.item = i.id AND m.live = 1 WHERE i.live = 1";
+
+fn live_item(row: &Row) -> Result<LiveItem> {
+    let side = row.text(3)?;
+    let kind = row.text(4)?;
+    let currency = Currency::parse(&row.text(6)?).map_err(StoreError::corrupt)?;
+    let hints = row.text(10)?;
+    Ok(LiveItem {
+        id: row.text(0)?,
+        root: row.text(1)?,
+        entity: row.text(2)?,
+        item: Item {
+            side: Side::parse(&side).ok_or_else(|| StoreError::corrupt(side))?,
+            kind: ItemKind::parse(&kind).ok_or_else(|| StoreError::corrupt(kind))?,
+            key: row.text(5)?,
+            amount: Money::from_minor(row.int(7)?, currency),
+            date: row.text(8)?.parse().map_err(StoreError::corrupt)?,
+            due: row.opt_text(9)?.map(|day| day.parse()).transpose().map_err(StoreError::corrupt)?,
+            hints: hints.split('\n').filter(|hint| !hint.is_empty()).map(str::to_owned).collect(),
+        },
+        claimed_by: row.opt_text(11)?,
+    })
+}
+
+pub fn items_of_key(tx: &mut Tx<'_>, key: &str) -> Result<Vec<LiveItem>> {
+    let rows = tx.query(&format!("{ITEMS} AND i.key = $1 ORDER BY i.id"), values![key])?;
+    rows.iter().map(live_item).collect()
+}
+
+pub fn items_of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<LiveItem>> {
+    let rows =
+        tx.query(&format!("{ITEMS} AND i.root = $1 ORDER BY i.key, i.side"), values![root])?;
+    rows.iter().map(live_item).collect()
+}
+
+/// Items of a kind and side that no match claims.
+pub fn unclaimed(tx: &mut Tx<'_>, kind: ItemKind, side: Side) -> Result<Vec<LiveItem>> {
+    let rows = tx.query(
+        &format!("{ITEMS} AND i.kind = $1 AND i.side = $2 AND m.match IS NULL ORDER BY i.day, i.id"),
+        values![kind.word(), side.word()],
+    )?;
+    rows.iter().map(live_item).collect()
+}
+
+pub fn items_of_kind(tx: &mut Tx<'_>, kind: ItemKind) -> Result<Vec<LiveItem>> {
+    let rows =
+        tx.query(&format!("{ITEMS} AND i.kind = $1 ORDER BY i.day, i.id"), values![kind.word()])?;
+    rows.iter().map(live_item).collect()
+}
+
+/// A sum over the sub-ledger: entity, role, qualifier, currency, booker, minor units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance {
+    pub entity: String,
+    pub role: String,
+    pub qualifier: String,
+    pub currency: String,
+    pub amount: i64,
+}
+
+pub fn balances(tx: &mut Tx<'_>) -> Result<Vec<Balance>> {
+    let rows = tx.query(
+        "SELECT entity, role, qualifier, currency, CAST(SUM(amount) AS BIGINT) FROM entry_lines
+         GROUP BY entity, role, qualifier, currency ORDER BY entity, role, qualifier, currency",
+        values![],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Balance {
+                entity: row.text(0)?,
+                role: row.text(1)?,
+                qualifier: row.text(2)?,
+                currency: row.text(3)?,
+                amount: row.int(4)?,
+            })
+        })
+        .collect()
+}
+
+/// A journal line as a person sees it.
+#[derive(Clone, Debug)]
+pub struct ShownLine {
+    pub kind: String,
+    pub part: String,
+    pub generation: i64,
+    pub reversal: bool,
+    pub day: String,
+    pub booker: String,
+    pub role: String,
+    pub qualifier: String,
+    pub amount: i64,
+    pub currency: String,
+    pub memo: String,
+}
+
+pub fn lines_of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<ShownLine>> {
+    let rows = tx.query(
+        "SELECT kind, part, generation, reversal, day, booker, role, qualifier, amount, currency,
+             memo FROM entry_lines WHERE root = $1
+         ORDER BY day, kind, part, generation, reversal, position",
+        values![root],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(ShownLine {
+                kind: row.text(0)?,
+                part: row.text(1)?,
+                generation: row.int(2)?,
+                reversal: row.int(3)? == 1,
+                day: row.text(4)?,
+                booker: row.text(5)?,
+                role: row.text(6)?,
+                qualifier: row.text(7)?,
+                amount: row.int(8)?,
+                currency: row.text(9)?,
+                memo: row.text(10)?,
+            })
+        })
+        .collect()
+}
+
+/// Entries that do not balance: must be empty, always (invariant I4).
+pub fn unbalanced(tx: &mut Tx<'_>) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT root, kind, part FROM entry_lines
+         GROUP BY root, kind, part, generation, reversal, currency HAVING SUM(amount) <> 0",
+        values![],
+    )?;
+    rows.iter()
+        .map(|row| Ok(format!("{}/{}/{}", row.text(0)?, row.text(1)?, row.text(2)?)))
+        .collect()
+}

@@ -1,0 +1,48 @@
+//! Immutable versions of what a source's words mean in the books.
+
+use jiff::Timestamp;
+use trueup_domain::mapping::Mapping;
+
+use crate::database::{StoreError, Tx};
+use crate::{Result, documents, values};
+
+/// Saves a new version and makes every root due that waits for one. Returns its number.
+pub fn approve(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    mapping: &Mapping,
+    author: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<i64> {
+    let newest = tx.query_one(
+        "SELECT COALESCE(MAX(version), 0) FROM mappings WHERE connection = $1",
+        values![connection],
+    )?;
+    let version = newest.map(|row| row.int(0)).transpose()?.unwrap_or(0) + 1;
+    let mut mapping = mapping.clone();
+    mapping.version = version;
+    let body = serde_json::to_string(&mapping).map_err(StoreError::corrupt)?;
+    tx.execute(
+        "INSERT INTO mappings (connection, version, body, author, reason, effective_from,
+             approved_at) VALUES ($1, $2, $3, $4, $5, '', $6)",
+        values![connection, version, body, author, reason, now.as_microsecond()],
+    )?;
+    documents::raise_waiting(tx, connection)?;
+    Ok(version)
+}
+
+/// The newest version, or the pinned one.
+pub fn get(tx: &mut Tx<'_>, connection: &str, pinned: Option<i64>) -> Result<Option<Mapping>> {
+    let row = match pinned {
+        Some(version) => tx.query_one(
+            "SELECT body FROM mappings WHERE connection = $1 AND version = $2",
+            values![connection, version],
+        )?,
+        None => tx.query_one(
+            "SELECT body FROM mappings WHERE connection = $1 ORDER BY version DESC LIMIT 1",
+            values![connection],
+        )?,
+    };
+    row.map(|row| serde_json::from_str(&row.text(0)?).map_err(StoreError::corrupt)).transpose()
+}

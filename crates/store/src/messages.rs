@@ -1,0 +1,287 @@
+//! Messages exactly as they came in, and the idempotent receiver.
+
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use jiff::Timestamp;
+use trueup_domain::key;
+
+use crate::database::{Row, StoreError, Tx};
+use crate::{Result, shard_of, values};
+
+/// Where a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Webhook,
+    Poll,
+    File,
+    /// Made by the hub: receipts, timers, decisions of people.
+    Internal,
+}
+
+impl Origin {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Poll => "poll",
+            Self::File => "file",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    pub connection: String,
+    /// The vendor's delivery key, or `kind/external id` of what we read.
+    pub source_id: String,
+    pub kind: String,
+    pub origin: Origin,
+    /// JSON object; empty for what we read.
+    pub headers: String,
+    pub body: Vec<u8>,
+    pub asked_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    Stored(String),
+    /// The same delivery with the same body was stored before.
+    Repeat(String),
+}
+
+/// A message to decode.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub id: String,
+    pub connection: String,
+    pub kind: String,
+    pub origin: String,
+    pub body: Vec<u8>,
+    pub received_at: Timestamp,
+    pub asked_at: Option<Timestamp>,
+    pub attempts: i64,
+}
+
+/// What became of a message; `received` is the state before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Decoded,
+    Hinted,
+    Ignored,
+    Failed,
+}
+
+impl Fate {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Decoded => "decoded",
+            Self::Hinted => "hinted",
+            Self::Ignored => "ignored",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Stores a pushed message once. The same delivery key with another body is another message; with
+/// the same body it is a repeat, which is counted.
+pub fn record(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<Recorded> {
+    insert(tx, message, 0, now)
+}
+
+/// Stores what we read ourselves when it differs from the newest stored body of that object, so
+/// that overlapping sweeps cost nothing and A→B→A is kept. Returns whether it was stored.
+pub fn record_read(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<bool> {
+    let hash = key::body_hash(&message.body);
+    let known = tx.query_one(
+        "SELECT body_hash, changes FROM records WHERE connection = $1 AND source_id = $2",
+        values![&message.connection, &message.source_id],
+    )?;
+    let changes = match known {
+        Some(row) if row.text(0)? == hash => return Ok(false),
+        Some(row) => row.int(1)? + 1,
+        None => 1,
+    };
+    tx.execute(
+        "INSERT INTO records (connection, source_id, body_hash, changes) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (connection, source_id)
+         DO UPDATE SET body_hash = excluded.body_hash, changes = excluded.changes",
+        values![&message.connection, &message.source_id, &hash, changes],
+    )?;
+    insert(tx, message, changes, now)?;
+    Ok(true)
+}
+
+fn insert(
+    tx: &mut Tx<'_>,
+    message: &NewMessage,
+    occurrence: i64,
+    now: Timestamp,
+) -> Result<Recorded> {
+    let hash = key::body_hash(&message.body);
+    let count = occurrence.to_string();
+    let id = key::id(&[&message.connection, &message.source_id, &hash, &count]);
+    let bytes = i64::try_from(message.body.len()).unwrap_or(i64::MAX);
+    let inserted = tx.execute(
+        "INSERT INTO messages (id, connection, source_id, body_hash, occurrence, kind, origin,
+             headers, body, body_bytes, received_at, asked_at, state, attempts, repeats, shard)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'received', 0, 0, $13)
+         ON CONFLICT (connection, source_id, body_hash, occurrence) DO NOTHING",
+        values![
+            &id,
+            &message.connection,
+            &message.source_id,
+            &hash,
+            occurrence,
+            &message.kind,
+            message.origin.word(),
+            &message.headers,
+            pack(&message.body)?,
+            bytes,
+            now.as_microsecond(),
+            message.asked_at.map(Timestamp::as_microsecond),
+            shard_of(&id)
+        ],
+    )?;
+    if inserted == 1 {
+        return Ok(Recorded::Stored(id));
+    }
+    tx.execute("UPDATE messages SET repeats = repeats + 1 WHERE id = $1", values![&id])?;
+    Ok(Recorded::Repeat(id))
+}
+
+/// Takes up to `limit` messages of the shards `from..to`, oldest first. Attempts are counted here,
+/// before the work, so that a message that kills the process is noticed.
+pub fn take(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<Received>> {
+    let rows = tx.query(
+        "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts FROM messages
+         WHERE state = 'received' AND shard >= $1 AND shard < $2
+         ORDER BY received_at, id LIMIT $3",
+        values![from, to, limit],
+    )?;
+    let taken: Vec<Received> = rows.iter().map(received).collect::<Result<_>>()?;
+    for message in &taken {
+        tx.execute(
+            "UPDATE messages SET attempts = attempts + 1 WHERE id = $1",
+            values![&message.id],
+        )?;
+    }
+    Ok(taken)
+}
+
+fn received(row: &Row) -> Result<Received> {
+    Ok(Received {
+        id: row.text(0)?,
+        connection: row.text(1)?,
+        kind: row.text(2)?,
+        origin: row.text(3)?,
+        body: unpack(&row.blob(4)?)?,
+        received_at: moment(row.int(5)?)?,
+        asked_at: row.opt_int(6)?.map(moment).transpose()?,
+        attempts: row.int(7)?,
+    })
+}
+
+/// Whether any message waits to be decoded.
+pub fn any_due(tx: &mut Tx<'_>) -> Result<bool> {
+    let found =
+        tx.query_one("SELECT id FROM messages WHERE state = 'received' LIMIT 1", values![])?;
+    Ok(found.is_some())
+}
+
+pub fn finish(
+    tx: &mut Tx<'_>,
+    id: &str,
+    fate: Fate,
+    error: Option<(&str, String)>,
+) -> Result<()> {
+    let (code, text) = error.map_or((None, None), |(code, text)| (Some(code), Some(text)));
+    tx.execute(
+        "UPDATE messages SET state = $2, error_code = $3, error = $4 WHERE id = $1",
+        values![id, fate.word(), code, text],
+    )?;
+    Ok(())
+}
+
+/// One message as a person sees it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub id: String,
+    pub connection: String,
+    pub source_id: String,
+    pub kind: String,
+    pub origin: String,
+    pub state: String,
+    pub received_at: Timestamp,
+    pub repeats: i64,
+    pub error_code: Option<String>,
+    pub error: Option<String>,
+    pub body: Vec<u8>,
+}
+
+pub fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Shown>> {
+    let row = tx.query_one(
+        "SELECT id, connection, source_id, kind, origin, state, received_at, repeats, error_code,
+             error, body FROM messages WHERE id = $1",
+        values![id],
+    )?;
+    row.map(|row| {
+        Ok(Shown {
+            id: row.text(0)?,
+            connection: row.text(1)?,
+            source_id: row.text(2)?,
+            kind: row.text(3)?,
+            origin: row.text(4)?,
+            state: row.text(5)?,
+            received_at: moment(row.int(6)?)?,
+            repeats: row.int(7)?,
+            error_code: row.opt_text(8)?,
+            error: row.opt_text(9)?,
+            body: unpack(&row.blob(10)?)?,
+        })
+    })
+    .transpose()
+}
+
+/// How many messages of a connection are in each state, with the time of the newest.
+pub fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, String, i64, i64)>> {
+    let rows = tx.query(
+        "SELECT connection, state, COUNT(*), MAX(received_at) FROM messages
+         GROUP BY connection, state ORDER BY connection, state",
+        values![],
+    )?;
+    rows.iter()
+        .map(|row| Ok((row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?)))
+        .collect()
+}
+
+pub fn moment(microseconds: i64) -> Result<Timestamp> {
+    Timestamp::from_microsecond(microseconds).map_err(StoreError::corrupt)
+}
+
+/// Bodies are kept deflated; the first byte says whether.
+fn pack(body: &[u8]) -> Result<Vec<u8>> {
+    const PACK_FROM_BYTES: usize = 256;
+    if body.len() < PACK_FROM_BYTES {
+        let mut plain = vec![0];
+        plain.extend_from_slice(body);
+        return Ok(plain);
+    }
+    let mut encoder = DeflateEncoder::new(vec![1], Compression::fast());
+    let packed = encoder.write_all(body).and_then(|()| encoder.finish());
+    packed.map_err(|error| StoreError::Unavailable(error.to_string()))
+}
+
+fn unpack(stored: &[u8]) -> Result<Vec<u8>> {
+    match stored.split_first() {
+        Some((0, body)) => Ok(body.to_vec()),
+        Some((1, packed)) => {
+            let mut body = Vec::new();
+            DeflateDecoder::new(packed).read_to_end(&mut body).map_err(StoreError::corrupt)?;
+            Ok(body)
+        }
+        _ => Err(StoreError::corrupt("an empty message body")),
+    }
+}

@@ -1,0 +1,36 @@
+//! Numbered migrations; an applied one is checked by hash, never run again.
+
+use trueup_domain::key;
+
+use crate::database::{StoreError, Tx};
+use crate::{Result, values};
+
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_first_light.sql"))];
+
+/// Brings the schema to the newest version. Each migration commits with its own row, so that one
+/// that is killed half way starts again.
+pub fn run(tx: &mut Tx<'_>) -> Result<()> {
+    tx.batch("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, hash TEXT NOT NULL)")?;
+    for (number, sql) in MIGRATIONS {
+        let hash = key::body_hash(sql.as_bytes());
+        let known = tx.query_one("SELECT hash FROM migrations WHERE number = $1", values![*number])?;
+        match known {
+            Some(row) if row.text(0)? == hash => {}
+            Some(_) => {
+                return Err(StoreError::corrupt(format!(
+                    "migration {number} was applied with another content; this database belongs \
+                     to another version of Trueup"
+                )));
+            }
+            None => {
+                let sql = sql.replace("{{blob}}", tx.blob_type());
+                tx.batch(&sql)?;
+                tx.execute(
+                    "INSERT INTO migrations (number, hash) VALUES ($1, $2)",
+                    values![*number, hash],
+                )?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! What reconciliation judges: a scope is everything that carries one key.
+
+use jiff::Timestamp;
+use trueup_domain::key;
+
+use crate::database::{Row, Tx};
+use crate::{Result, shard_of, values};
+
+/// Marks a key due to be judged.
+pub fn raise(tx: &mut Tx<'_>, scope: &str, entity: &str, currency: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO scopes (key, shard, arrived, judged, entity, status, amount, difference,
+             currency, day, detail)
+         VALUES ($1, $2, 1, 0, $3, 'open', 0, 0, $4, '', '')
+         ON CONFLICT (key) DO UPDATE SET arrived = scopes.arrived + 1",
+        values![scope, shard_of(scope), entity, currency],
+    )?;
+    Ok(())
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueScope {
+    pub key: String,
+    pub arrived: i64,
+}
+
+pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<DueScope>> {
+    let rows = tx.query(
+        "SELECT key, arrived FROM scopes WHERE judged < arrived AND shard >= $1 AND shard < $2
+         ORDER BY shard, key LIMIT $3",
+        values![from, to, limit],
+    )?;
+    rows.iter().map(|row| Ok(DueScope { key: row.text(0)?, arrived: row.int(1)? })).collect()
+}
+
+/// Makes scopes due again whose time has come: what was *not due* may be overdue today.
+pub fn raise_overdue(tx: &mut Tx<'_>, today: &str) -> Result<u64> {
+    tx.execute(
+        "UPDATE scopes SET arrived = arrived + 1
+         WHERE status = 'not_due' AND due < $1 AND judged = arrived",
+        values![today],
+    )
+}
+
+/// What was found about a scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub status: String,
+    pub break_kind: Option<String>,
+    pub amount: i64,
+    pub difference: i64,
+    pub currency: String,
+    pub entity: String,
+    pub day: String,
+    pub due: Option<String>,
+    pub detail: String,
+}
+
+/// Saves a verdict up to what the judgement had read; `false` when the scope was judged by
+/// somebody else meanwhile.
+pub fn judge(tx: &mut Tx<'_>, scope: &DueScope, verdict: &Verdict) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE scopes SET judged = $2, status = $3, break = $4, amount = $5, difference = $6,
+             currency = $7, entity = $8, day = $9, due = $10, detail = $11
+         WHERE key = $1 AND judged < $2",
+        values![
+            &scope.key,
+            scope.arrived,
+            &verdict.status,
+            verdict.break_kind.clone(),
+            verdict.amount,
+            verdict.difference,
+            &verdict.currency,
+            &verdict.entity,
+            &verdict.day,
+            verdict.due.clone(),
+            &verdict.detail
+        ],
+    )?;
+    Ok(changed == 1)
+}
+
+#[derive(Clone, Debug)]
+pub struct Scope {
+    pub key: String,
+    pub verdict: Verdict,
+}
+
+const SCOPES: &str = "SELECT key, status, break, amount, difference, currency, entity, day, due,
+     detail FROM scopes";
+
+fn scope(row: &Row) -> Result<Scope> {
+    Ok(Scope {
+        key: row.text(0)?,
+        verdict: Verdict {
+            status: row.text(1)?,
+            break_kind: row.opt_text(2)?,
+            amount: row.int(3)?,
+            difference: row.int(4)?,
+            currency: row.text(5)?,
+            entity: row.text(6)?,
+            day: row.text(7)?,
+            due: row.opt_text(8)?,
+            detail: row.text(9)?,
+        },
+    })
+}
+
+pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Scope>> {
+    let row = tx.query_one(&format!("{SCOPES} WHERE key = $1"), values![key])?;
+    row.as_ref().map(scope).transpose()
+}
+
+pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Scope>> {
+    let rows = tx.query(&format!("{SCOPES} ORDER BY key"), values![])?;
+    rows.iter().map(scope).collect()
+}
+
+pub fn broken(tx: &mut Tx<'_>) -> Result<Vec<Scope>> {
+    let rows = tx.query(&format!("{SCOPES} WHERE status = 'broken' ORDER BY key"), values![])?;
+    rows.iter().map(scope).collect()
+}
+
+/// Claims items for one match. A claim on an item that a live match holds is refused by the
+/// database.
+pub fn record_match(
+    tx: &mut Tx<'_>,
+    scope: &str,
+    rule: &str,
+    items: &[String],
+    now: Timestamp,
+) -> Result<String> {
+    let mut parts = vec![scope, rule];
+    parts.extend(items.iter().map(String::as_str));
+    let id = key::id(&parts);
+    tx.execute(
+        "INSERT INTO matches (id, key, rule, made_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (id) DO UPDATE SET dissolved_at = NULL, made_at = excluded.made_at",
+        values![&id, scope, rule, now.as_microsecond()],
+    )?;
+    for item in items {
+        tx.execute(
+            "INSERT INTO match_items (match, item, live) VALUES ($1, $2, 1)
+             ON CONFLICT (match, item) DO UPDATE SET live = 1",
+            values![&id, item],
+        )?;
+    }
+    Ok(id)
+}
+
+pub fn dissolve(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<()> {
+    tx.execute("UPDATE match_items SET live = 0 WHERE match = $1", values![id])?;
+    tx.execute(
+        "UPDATE matches SET dissolved_at = $2 WHERE id = $1",
+        values![id, now.as_microsecond()],
+    )?;
+    Ok(())
+}
+
+/// Dissolves the live match of an item whose generation changed, and raises the match's scope.
+pub(crate) fn dissolve_of_item(tx: &mut Tx<'_>, item: &str) -> Result<()> {
+    let rows = tx.query(
+        "SELECT m.id, m.key FROM matches m JOIN match_items i ON i.match = m.id
+         WHERE i.item = $1 AND i.live = 1",
+        values![item],
+    )?;
+    for row in &rows {
+        tx.execute("UPDATE match_items SET live = 0 WHERE match = $1", values![row.text(0)?])?;
+        tx.execute(
+            "UPDATE scopes SET arrived = arrived + 1 WHERE key = $1",
+            values![row.text(1)?],
+        )?;
+    }
+    Ok(())
+}
+
+/// The items of the live matches of a scope: match id, rule, item id.
+pub fn matches_of(tx: &mut Tx<'_>, scope: &str) -> Result<Vec<(String, String, String)>> {
+    let rows = tx.query(
+        "SELECT m.id, m.rule, i.item FROM matches m JOIN match_items i ON i.match = m.id
+         WHERE m.key = $1 AND i.live = 1 ORDER BY m.id, i.item",
+        values![scope],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.text(2)?))).collect()
+}

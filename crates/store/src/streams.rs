@@ -1,0 +1,195 @@
+//! Where polling stands, what must be read, and which connections are paused.
+
+use jiff::Timestamp;
+
+use crate::database::{Row, Tx};
+use crate::{Result, values};
+
+#[derive(Clone, Debug)]
+pub struct Stream {
+    pub connection: String,
+    pub stream: String,
+    pub cursor: Option<String>,
+    pub next_at: i64,
+    pub polled_at: Option<i64>,
+    pub complete_to: Option<i64>,
+    pub failures: i64,
+    pub error_code: Option<String>,
+    pub error: Option<String>,
+}
+
+const STREAMS: &str = "SELECT connection, stream, cursor, next_at, polled_at, complete_to,
+     failures, error_code, error FROM streams";
+
+fn stream(row: &Row) -> Result<Stream> {
+    Ok(Stream {
+        connection: row.text(0)?,
+        stream: row.text(1)?,
+        cursor: row.opt_text(2)?,
+        next_at: row.int(3)?,
+        polled_at: row.opt_int(4)?,
+        complete_to: row.opt_int(5)?,
+        failures: row.int(6)?,
+        error_code: row.opt_text(7)?,
+        error: row.opt_text(8)?,
+    })
+}
+
+/// Makes a stream known; it is due at once.
+pub fn declare(tx: &mut Tx<'_>, connection: &str, name: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO streams (connection, stream, next_at, failures) VALUES ($1, $2, 0, 0)
+         ON CONFLICT (connection, stream) DO NOTHING",
+        values![connection, name],
+    )?;
+    Ok(())
+}
+
+pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Stream>> {
+    let rows = tx.query(&format!("{STREAMS} ORDER BY connection, stream"), values![])?;
+    rows.iter().map(stream).collect()
+}
+
+pub fn due(tx: &mut Tx<'_>, connection: &str, now: Timestamp) -> Result<Option<Stream>> {
+    let row = tx.query_one(
+        &format!(
+            "{STREAMS} WHERE connection = $1 AND next_at <= $2 ORDER BY next_at, stream LIMIT 1"
+        ),
+        values![connection, now.as_microsecond()],
+    )?;
+    row.as_ref().map(stream).transpose()
+}
+
+/// Saves where a stream stands, in the transaction that stored its records.
+pub fn polled(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    name: &str,
+    cursor: Option<&str>,
+    asked_at: Timestamp,
+    next_at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE streams SET cursor = COALESCE($3, cursor), polled_at = $4, complete_to = $4,
+             next_at = $5, failures = 0, error_code = NULL, error = NULL
+         WHERE connection = $1 AND stream = $2",
+        values![
+            connection,
+            name,
+            cursor,
+            asked_at.as_microsecond(),
+            next_at.as_microsecond()
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn failed(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    name: &str,
+    code: &str,
+    error: &str,
+    next_at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE streams SET failures = failures + 1, error_code = $3, error = $4, next_at = $5
+         WHERE connection = $1 AND stream = $2",
+        values![connection, name, code, error, next_at.as_microsecond()],
+    )?;
+    Ok(())
+}
+
+/// Makes every stream of a connection due now.
+pub fn poll_now(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
+    tx.execute("UPDATE streams SET next_at = 0 WHERE connection = $1", values![connection])?;
+    Ok(())
+}
+
+/// Asks for an object to be read; asking twice is asking once.
+pub fn ask(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    kind: &str,
+    external_id: &str,
+    due_at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO reads (connection, kind, external_id, due_at, attempts)
+         VALUES ($1, $2, $3, $4, 0) ON CONFLICT (connection, kind, external_id) DO NOTHING",
+        values![connection, kind, external_id, due_at.as_microsecond()],
+    )?;
+    Ok(())
+}
+
+pub fn asked(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<(String, String, i64)>> {
+    let rows = tx.query(
+        "SELECT kind, external_id, attempts FROM reads WHERE connection = $1 AND due_at <= $2
+         ORDER BY due_at, kind, external_id LIMIT $3",
+        values![connection, now.as_microsecond(), limit],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.int(2)?))).collect()
+}
+
+pub fn answered(tx: &mut Tx<'_>, connection: &str, kind: &str, external_id: &str) -> Result<()> {
+    tx.execute(
+        "DELETE FROM reads WHERE connection = $1 AND kind = $2 AND external_id = $3",
+        values![connection, kind, external_id],
+    )?;
+    Ok(())
+}
+
+pub fn ask_later(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    kind: &str,
+    external_id: &str,
+    due_at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE reads SET attempts = attempts + 1, due_at = $4
+         WHERE connection = $1 AND kind = $2 AND external_id = $3",
+        values![connection, kind, external_id, due_at.as_microsecond()],
+    )?;
+    Ok(())
+}
+
+/// The next moment at which a read or a poll of any connection is due.
+pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<i64>> {
+    let row = tx.query_one(
+        "SELECT MIN(due) FROM (SELECT MIN(next_at) AS due FROM streams
+         UNION ALL SELECT MIN(due_at) AS due FROM reads) AS both_kinds",
+        values![],
+    )?;
+    row.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// Stops all outgoing calls of a connection until a person acts.
+pub fn suspend(tx: &mut Tx<'_>, connection: &str, reason: &str, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "INSERT INTO connections (name, state, reason, since) VALUES ($1, 'suspended', $2, $3)
+         ON CONFLICT (name) DO UPDATE SET state = 'suspended', reason = excluded.reason,
+             since = excluded.since",
+        values![connection, reason, now.as_microsecond()],
+    )?;
+    Ok(())
+}
+
+pub fn resume(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
+    tx.execute("DELETE FROM connections WHERE name = $1", values![connection])?;
+    Ok(())
+}
+
+/// Why a connection is suspended, if it is.
+pub fn suspended(tx: &mut Tx<'_>, connection: &str) -> Result<Option<String>> {
+    let row = tx.query_one(
+        "SELECT reason FROM connections WHERE name = $1 AND state = 'suspended'",
+        values![connection],
+    )?;
+    row.map(|row| Ok(row.opt_text(0)?.unwrap_or_default())).transpose()
+}
