@@ -78,7 +78,7 @@ fn run_services(action: Action) -> Result<()> {
         if services.is_empty() { Service::ALL.to_vec() } else { services }
     };
     match action {
-        Action::Up { services } => services::up(&or_all(services)).map(drop),
+        Action::Up { services } => services::up(&or_all(services), &mut Vec::new()),
         Action::Down { services } => services::down(&or_all(services)),
         Action::Status => services::status(),
         Action::Env => {

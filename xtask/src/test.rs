@@ -82,7 +82,7 @@ fn run_groups(options: &Options, started: &mut Vec<Service>) -> Result<()> {
         if !plan.services.is_empty() {
             println!("\n== {name}: services");
             let since = Instant::now();
-            started.extend(services::up(plan.services)?);
+            services::up(plan.services, started)?;
             time(format!("{name}: services"), since);
         }
         println!("\n== {name}: tests");

@@ -32,7 +32,7 @@ impl Service {
 
 /// What `up` found or did, so that a test run stops exactly what it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Up {
+enum Up {
     AlreadyRunning,
     Started,
 }
@@ -40,9 +40,9 @@ pub enum Up {
 /// A setting that tests read, as name and value.
 pub type Variable = (&'static str, String);
 
-pub fn up(services: &[Service]) -> Result<Vec<Service>> {
+/// Adds to `started` what did not run before, also when a later service fails.
+pub fn up(services: &[Service], started: &mut Vec<Service>) -> Result<()> {
     let _guard = lock()?;
-    let mut started = Vec::new();
     for service in Service::ALL {
         let needed = services.contains(&service)
             || (service == Service::Postgres && services.contains(&Service::Odoo));
@@ -50,7 +50,7 @@ pub fn up(services: &[Service]) -> Result<Vec<Service>> {
             started.push(service);
         }
     }
-    Ok(started)
+    Ok(())
 }
 
 fn start(service: Service) -> Result<Up> {

@@ -348,6 +348,7 @@ fn wait_for_http(port: u16) -> Result<()> {
         }
         let alive = process::running(&pid_file(), MARKER).is_some();
         if !alive || Instant::now() > deadline {
+            process::stop(&pid_file(), MARKER)?;
             let log = fs::read_to_string(home().join("server.log")).unwrap_or_default();
             bail!("the server does not answer:\n{log}");
         }
