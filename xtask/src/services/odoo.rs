@@ -30,7 +30,7 @@ const PREPARE: &str = include_str!("prepare.py");
 
 const PYTHON_PACKAGES: &str = include_str!("python.txt");
 
-/// The versions everything was last seen to work with.
+/// The versions everything was last seen to work with, on the Python of Debian 12.
 const PYTHON_VERSIONS: &str = include_str!("python.lock");
 
 /// In the server's command line, to know the process again.
