@@ -1,0 +1,380 @@
+//! What a sale bills: the lines of an order of the books, with each tax forced to the channel's
+//! cent (`POSTING.md` P13, P14).
+//!
+//! A line is billed at gross; discounts become one negative line for each funder and set of taxes.
+//! The channel states the tax of the amount after discount, so the tax of the gross line is its
+//! proportional share and the discount line carries the difference: their sum is the channel's.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+
+use crate::command::{DocumentLine, DocumentTax, TargetRef};
+use crate::document::{
+    Address, Charge, ChargeKind, Discount, Funder, Line, LineKind, Order, Remitter, TaxLine,
+};
+use crate::journal::Role;
+use crate::mapping::{Mapping, Missing};
+use crate::money::{Money, MoneyError};
+
+/// One line or charge of an order, ready to be billed and booked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Billed {
+    pub part: String,
+    pub role: Role,
+    pub product: Result<TargetRef, Missing>,
+    pub name: String,
+    pub quantity: Decimal,
+    pub unit_price: Decimal,
+    pub gross: Money,
+    pub discounts: Vec<Discount>,
+    /// By tax of the books: the channel's tax of the amount after discount.
+    pub taxes: Result<BTreeMap<TargetRef, Money>, Missing>,
+    /// Tax that the marketplace remits: memo only.
+    pub remitted: Money,
+    pub taxes_included: bool,
+    pub shipping: bool,
+}
+
+/// The lines and charges of an order, in their order; those without any amount are left out.
+pub fn billed(order: &Order, mapping: &Mapping) -> Result<Vec<Billed>, MoneyError> {
+    let place = jurisdiction(order);
+    let mut all = Vec::new();
+    for line in &order.lines {
+        all.push(of_line(order, line, mapping, place.as_deref())?);
+    }
+    for charge in &order.charges {
+        if !charge.gross.is_zero() {
+            all.push(of_charge(order, charge, mapping, place.as_deref())?);
+        }
+    }
+    Ok(all)
+}
+
+/// Where the goods go, as ISO 3166-2 (`US-NY`) or the country alone.
+fn jurisdiction(order: &Order) -> Option<String> {
+    let buyer = order.buyer.as_ref()?;
+    let of = |address: &Option<Address>| -> Option<String> {
+        let address = address.as_ref()?;
+        let country = address.country.as_deref()?;
+        Some(match address.region.as_deref() {
+            Some(region) if country == "US" || country == "CA" => format!("{country}-{region}"),
+            _ => country.to_owned(),
+        })
+    };
+    of(&buyer.shipping).or_else(|| of(&buyer.billing))
+}
+
+fn of_line(
+    order: &Order,
+    line: &Line,
+    mapping: &Mapping,
+    place: Option<&str>,
+) -> Result<Billed, MoneyError> {
+    let (role, product) = match line.kind {
+        LineKind::Goods => (Role::Sales, mapping.product(line.sku.as_deref(), &line.title)),
+        LineKind::GiftCard => (Role::GiftCardLiability, mapping.service_product("gift_card")),
+        LineKind::Tip => (Role::TipIncome, mapping.service_product("tip")),
+    };
+    Ok(Billed {
+        part: line.id.clone(),
+        role,
+        product,
+        name: line.title.clone(),
+        quantity: Decimal::from(line.quantity),
+        unit_price: line.unit_price,
+        gross: line.gross,
+        discounts: line.discounts.clone(),
+        taxes: tax_targets(order, &line.taxes, mapping, place)?,
+        remitted: remitted(order, &line.taxes)?,
+        taxes_included: order.taxes_included,
+        shipping: false,
+    })
+}
+
+fn of_charge(
+    order: &Order,
+    charge: &Charge,
+    mapping: &Mapping,
+    place: Option<&str>,
+) -> Result<Billed, MoneyError> {
+    let (role, word) = match charge.kind {
+        ChargeKind::Shipping => (Role::ShippingIncome, "shipping"),
+        ChargeKind::Tip => (Role::TipIncome, "tip"),
+        ChargeKind::Duty => (Role::DutyIncome, "duty"),
+        ChargeKind::GiftWrap => (Role::GiftWrapIncome, "gift_wrap"),
+        ChargeKind::CashRounding => (Role::Rounding, "cash_rounding"),
+    };
+    Ok(Billed {
+        part: format!("charge/{}", charge.id),
+        role,
+        product: mapping.service_product(word),
+        name: charge.title.clone(),
+        quantity: Decimal::ONE,
+        unit_price: charge.gross.decimal(),
+        gross: charge.gross,
+        discounts: charge.discounts.clone(),
+        taxes: tax_targets(order, &charge.taxes, mapping, place)?,
+        remitted: remitted(order, &charge.taxes)?,
+        taxes_included: order.taxes_included,
+        shipping: charge.kind == ChargeKind::Shipping,
+    })
+}
+
+fn remitted(order: &Order, taxes: &[TaxLine]) -> Result<Money, MoneyError> {
+    let theirs = taxes.iter().filter(|tax| tax.remitted_by == Remitter::Marketplace);
+    Money::sum(order.currency, theirs.map(|tax| tax.amount))
+}
+
+/// The channel's taxes by tax of the books. What the marketplace remits is declared at zero, under
+/// a tax of its own (`POSTING.md` P14).
+fn tax_targets(
+    order: &Order,
+    taxes: &[TaxLine],
+    mapping: &Mapping,
+    place: Option<&str>,
+) -> Result<Result<BTreeMap<TargetRef, Money>, Missing>, MoneyError> {
+    let mut by_target = BTreeMap::new();
+    for tax in taxes {
+        let target =
+            mapping.tax(&tax.title, place, tax.rate, order.taxes_included, tax.remitted_by);
+        let target = match target {
+            Ok(target) => target,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        let amount = match tax.remitted_by {
+            Remitter::Merchant => tax.amount,
+            Remitter::Marketplace => Money::zero(order.currency),
+        };
+        let sum = by_target.entry(target).or_insert_with(|| Money::zero(order.currency));
+        *sum = sum.checked_add(amount)?;
+    }
+    Ok(Ok(by_target))
+}
+
+impl Billed {
+    pub fn discount(&self) -> Result<Money, MoneyError> {
+        Money::sum(self.gross.currency(), self.discounts.iter().map(|discount| discount.amount))
+    }
+
+    fn merchant_taxes(&self) -> BTreeMap<TargetRef, Money> {
+        self.taxes.clone().unwrap_or_default()
+    }
+
+    /// The channel's own tax of this part, ours to remit.
+    pub fn tax(&self) -> Result<Money, MoneyError> {
+        Money::sum(self.gross.currency(), self.merchant_taxes().into_values())
+    }
+
+    /// Splits each tax into what the gross line carries and what the discount takes off.
+    fn tax_split(&self) -> Result<BTreeMap<TargetRef, (Money, Money)>, MoneyError> {
+        let net = self.gross.checked_sub(self.discount()?)?;
+        let mut split = BTreeMap::new();
+        for (target, tax) in self.merchant_taxes() {
+            let of_gross = proportion(tax, self.gross, net)?;
+            let of_discount = of_gross.checked_sub(tax)?;
+            split.insert(target, (of_gross, of_discount));
+        }
+        Ok(split)
+    }
+
+    /// Gross and discount without tax, tax, and what the buyer owes for this part.
+    pub fn amounts(&self) -> Result<PartAmounts, MoneyError> {
+        let currency = self.gross.currency();
+        let split = self.tax_split()?;
+        let tax_of_gross = Money::sum(currency, split.values().map(|(gross, _)| *gross))?;
+        let tax_of_discount = Money::sum(currency, split.values().map(|(_, taken)| *taken))?;
+        let discount = self.discount()?;
+        let (gross, taken) = if self.taxes_included {
+            (
+                self.gross.checked_sub(tax_of_gross)?.checked_sub(self.remitted)?,
+                discount.checked_sub(tax_of_discount)?,
+            )
+        } else {
+            (self.gross, discount)
+        };
+        let tax = tax_of_gross.checked_sub(tax_of_discount)?;
+        let owed = gross.checked_sub(taken)?.checked_add(tax)?;
+        Ok(PartAmounts { gross, discount: taken, tax, owed })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartAmounts {
+    pub gross: Money,
+    pub discount: Money,
+    pub tax: Money,
+    pub owed: Money,
+}
+
+/// `amount × whole / part`, rounded half away from zero; zero when there is no part.
+fn proportion(amount: Money, whole: Money, part: Money) -> Result<Money, MoneyError> {
+    if part.is_zero() || whole == part {
+        return Ok(amount);
+    }
+    let divisor = i128::from(part.minor());
+    let product = i128::from(amount.minor()) * i128::from(whole.minor());
+    let sign = if (product < 0) == (divisor < 0) { 1 } else { -1 };
+    let (size, divisor) = (product.abs(), divisor.abs());
+    let rounded = sign * ((size + divisor / 2) / divisor);
+    let minor = i64::try_from(rounded).map_err(|_| MoneyError::OutOfRange)?;
+    Ok(Money::from_minor(minor, amount.currency()))
+}
+
+/// The document lines of some billed parts: each at gross, then the discount lines.
+pub fn document_lines(
+    parts: &[&Billed],
+    mapping: &Mapping,
+) -> Result<Result<Vec<DocumentLine>, Vec<Missing>>, MoneyError> {
+    let mut lines = Vec::new();
+    let mut missing = Vec::new();
+    let mut discounts: BTreeMap<(Funder, Vec<TargetRef>), DiscountLine> = BTreeMap::new();
+    for part in parts {
+        if let Err(lack) = &part.taxes {
+            missing.push(lack.clone());
+        }
+        let product = match &part.product {
+            Ok(product) => Some(product.clone()),
+            Err(lack) => {
+                missing.push(lack.clone());
+                None
+            }
+        };
+        let split = part.tax_split()?;
+        let tax_of_gross =
+            Money::sum(part.gross.currency(), split.values().map(|(gross, _)| *gross))?;
+        let base = base_of(part.gross, tax_of_gross, part.taxes_included)?;
+        lines.push(DocumentLine {
+            part: part.part.clone(),
+            product,
+            account: None,
+            name: part.name.clone(),
+            quantity: part.quantity,
+            unit_price: exact_unit_price(part),
+            amount: part.gross,
+            taxes_included: part.taxes_included,
+            taxes: split
+                .iter()
+                .map(|(tax, (gross, _))| DocumentTax { tax: tax.clone(), base, amount: *gross })
+                .collect(),
+            shipping: part.shipping,
+        });
+        add_discounts(part, &split, &mut discounts)?;
+    }
+    for ((funder, _), discount) in discounts {
+        let word = match funder {
+            Funder::Merchant => "discount",
+            Funder::Marketplace => "discount_marketplace",
+            Funder::Supplier => "discount_supplier",
+        };
+        match mapping.service_product(word) {
+            Ok(product) => lines.push(discount.line(word, product)?),
+            Err(lack) => missing.push(lack),
+        }
+    }
+    missing.sort();
+    missing.dedup();
+    Ok(if missing.is_empty() { Ok(lines) } else { Err(missing) })
+}
+
+/// Quantity × price must be the stated amount exactly; where the stated price does not give it,
+/// the line is billed as one unit at the amount.
+fn exact_unit_price(part: &Billed) -> Decimal {
+    let stated = part.unit_price.checked_mul(part.quantity);
+    if stated == Some(part.gross.decimal()) {
+        return part.unit_price;
+    }
+    part.gross.decimal().checked_div(part.quantity).unwrap_or(part.unit_price)
+}
+
+fn base_of(amount: Money, tax: Money, included: bool) -> Result<Money, MoneyError> {
+    if included { amount.checked_sub(tax) } else { Ok(amount) }
+}
+
+struct DiscountLine {
+    titles: Vec<String>,
+    amount: Money,
+    taxes: BTreeMap<TargetRef, Money>,
+    taxes_included: bool,
+}
+
+fn add_discounts(
+    part: &Billed,
+    split: &BTreeMap<TargetRef, (Money, Money)>,
+    discounts: &mut BTreeMap<(Funder, Vec<TargetRef>), DiscountLine>,
+) -> Result<(), MoneyError> {
+    let currency = part.gross.currency();
+    let weights: Vec<i64> = part.discounts.iter().map(|one| one.amount.minor()).collect();
+    let targets: Vec<TargetRef> = split.keys().cloned().collect();
+    let mut taken: Vec<BTreeMap<TargetRef, Money>> = vec![BTreeMap::new(); weights.len()];
+    for (target, (_, of_discount)) in split {
+        for (share, one) in of_discount.split(&weights).into_iter().zip(&mut taken) {
+            one.insert(target.clone(), share);
+        }
+    }
+    for (discount, taxes) in part.discounts.iter().zip(taken) {
+        let line = discounts.entry((discount.funder, targets.clone())).or_insert_with(|| {
+            DiscountLine {
+                titles: Vec::new(),
+                amount: Money::zero(currency),
+                taxes: BTreeMap::new(),
+                taxes_included: part.taxes_included,
+            }
+        });
+        if !line.titles.contains(&discount.title) {
+            line.titles.push(discount.title.clone());
+        }
+        line.amount = line.amount.checked_add(discount.amount)?;
+        for (target, amount) in taxes {
+            let sum = line.taxes.entry(target).or_insert_with(|| Money::zero(currency));
+            *sum = sum.checked_add(amount)?;
+        }
+    }
+    Ok(())
+}
+
+impl DiscountLine {
+    fn line(self, word: &str, product: TargetRef) -> Result<DocumentLine, MoneyError> {
+        let amount = self.amount.checked_neg()?;
+        let currency = amount.currency();
+        let tax = Money::sum(currency, self.taxes.values().copied())?.checked_neg()?;
+        let base = base_of(amount, tax, self.taxes_included)?;
+        let taxes: Result<Vec<DocumentTax>, MoneyError> = self
+            .taxes
+            .iter()
+            .map(|(tax, taken)| {
+                Ok(DocumentTax { tax: tax.clone(), base, amount: taken.checked_neg()? })
+            })
+            .collect();
+        let targets: Vec<&str> = self.taxes.keys().map(String::as_str).collect();
+        Ok(DocumentLine {
+            part: format!("{word}/{}", targets.join("+")),
+            product: Some(product),
+            account: None,
+            name: self.titles.join(", "),
+            quantity: Decimal::ONE,
+            unit_price: amount.decimal(),
+            amount,
+            taxes_included: self.taxes_included,
+            taxes: taxes?,
+            shipping: false,
+        })
+    }
+}
+
+/// What the target must compute for some document lines: total with tax, and tax.
+pub fn totals(lines: &[DocumentLine]) -> Result<Option<(Money, Money)>, MoneyError> {
+    let Some(first) = lines.first() else { return Ok(None) };
+    let currency = first.amount.currency();
+    let mut total = Money::zero(currency);
+    let mut tax = Money::zero(currency);
+    for line in lines {
+        let of_line = Money::sum(currency, line.taxes.iter().map(|one| one.amount))?;
+        total = total.checked_add(line.amount)?;
+        if !line.taxes_included {
+            total = total.checked_add(of_line)?;
+        }
+        tax = tax.checked_add(of_line)?;
+    }
+    Ok(Some((total, tax)))
+}

@@ -1,0 +1,342 @@
+//! One key: do the sides that must state it agree?
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use trueup_domain::calendar::Calendar;
+use trueup_domain::item::{Item, ItemKind, Side};
+use trueup_domain::money::{Money, MoneyError};
+
+/// Business days after which a statement of the provider that no channel makes is unexpected.
+const CHANNEL_DUE_BUSINESS_DAYS: u32 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Every side that must state it does, and they agree to the cent.
+    Proven,
+    /// A side is missing whose day has not passed.
+    NotDue,
+    /// A typed difference.
+    Broken,
+    /// Nothing is to be compared: an explained movement, or a bank line that is not ours.
+    NotApplicable,
+}
+
+impl Status {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::NotDue => "not_due",
+            Self::Broken => "broken",
+            Self::NotApplicable => "not_applicable",
+        }
+    }
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Proven, Self::NotDue, Self::Broken, Self::NotApplicable]
+            .into_iter()
+            .find(|status| status.word() == word)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakKind {
+    MissingInBooks,
+    MissingInSettlement,
+    MissingAtBank,
+    /// The provider or the books state what no channel does.
+    MissingAtChannel,
+    AmountDiffers,
+    TaxDiffers,
+    /// A side states it twice.
+    Duplicate,
+    /// The bank line is not the payout's amount.
+    ShortPayout,
+    /// The rows of a payout do not sum to it.
+    RowsDiffer,
+    NotPaidOut,
+    UnknownRow,
+}
+
+impl BreakKind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::MissingInBooks => "missing_in_books",
+            Self::MissingInSettlement => "missing_in_settlement",
+            Self::MissingAtBank => "missing_at_bank",
+            Self::MissingAtChannel => "missing_at_channel",
+            Self::AmountDiffers => "amount_differs",
+            Self::TaxDiffers => "tax_differs",
+            Self::Duplicate => "duplicate",
+            Self::ShortPayout => "short_payout",
+            Self::RowsDiffer => "rows_differ",
+            Self::NotPaidOut => "not_paid_out",
+            Self::UnknownRow => "unknown_row",
+        }
+    }
+
+    /// What a person does next.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::MissingInBooks => {
+                "look at the command of this order: it waits, was refused, or its record was removed"
+            }
+            Self::MissingInSettlement => {
+                "ask the provider for the transaction; the channel says it succeeded"
+            }
+            Self::MissingAtBank => "ask the bank, or check that its statements came in",
+            Self::MissingAtChannel => {
+                "find the sale: it may be older than the first import or from another channel"
+            }
+            Self::AmountDiffers | Self::TaxDiffers => {
+                "compare the two documents; somebody edited one of them"
+            }
+            Self::Duplicate => "reverse the second one after checking which is ours",
+            Self::ShortPayout => "book the bank's charge against its invoice, or claim it back",
+            Self::RowsDiffer => "read the payout again; report it to the provider if it stays",
+            Self::NotPaidOut => "ask the provider why the row is in no payout",
+            Self::UnknownRow => "map the type of the row to an account role",
+        }
+    }
+}
+
+/// An item with the name of its row and of its root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub id: String,
+    pub root: String,
+    pub item: Item,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub status: Status,
+    pub break_kind: Option<BreakKind>,
+    /// What the side that knows best states.
+    pub amount: Money,
+    /// Observed minus expected; zero unless broken.
+    pub difference: Money,
+    pub day: Date,
+    pub due: Option<Date>,
+    pub detail: String,
+    /// The items that agree, to be claimed by one match.
+    pub matched: Vec<String>,
+}
+
+/// Which sides must state a key, by its first word.
+fn sides_of(word: &str) -> &'static [Side] {
+    match word {
+        "order" | "tax" | "refund" | "capture_tender" | "refund_paid_tender" => {
+            &[Side::Channel, Side::Books]
+        }
+        "capture" | "refund_paid" => &[Side::Channel, Side::Books, Side::Settlement],
+        "capture_transfer" | "refund_paid_transfer" => &[Side::Channel, Side::Books, Side::Bank],
+        _ => &[],
+    }
+}
+
+/// Judges everything that carries one key. `claimed` are the bank lines claimed for it. `None` when
+/// no item is left.
+pub fn judge(
+    key: &str,
+    items: &[Seen],
+    claimed: &[Seen],
+    today: Date,
+    calendar: &Calendar,
+) -> Result<Option<Verdict>, MoneyError> {
+    let Some(first) = items.first() else { return Ok(None) };
+    let word = key.split('/').next().unwrap_or_default();
+    let case = Case { items, claimed, today, calendar, first };
+    let verdict = match word {
+        "payout" => case.payout()?,
+        "bank" => case.bank()?,
+        "unpaid" => case.unpaid(),
+        "unknown" => case.broken(BreakKind::UnknownRow, first.item.amount, "of unknown type"),
+        "dispute" | "reserve" | "fee" | "line" => case.plain(Status::NotApplicable),
+        _ => case.sides(word)?,
+    };
+    Ok(Some(verdict))
+}
+
+struct Case<'a> {
+    items: &'a [Seen],
+    claimed: &'a [Seen],
+    today: Date,
+    calendar: &'a Calendar,
+    first: &'a Seen,
+}
+
+impl Case<'_> {
+    fn plain(&self, status: Status) -> Verdict {
+        let currency = self.first.item.amount.currency();
+        Verdict {
+            status,
+            break_kind: None,
+            amount: self.first.item.amount,
+            difference: Money::zero(currency),
+            day: self.first.item.date,
+            due: None,
+            detail: String::new(),
+            matched: Vec::new(),
+        }
+    }
+
+    fn broken(&self, kind: BreakKind, difference: Money, detail: impl Into<String>) -> Verdict {
+        Verdict {
+            break_kind: Some(kind),
+            difference,
+            detail: detail.into(),
+            ..self.plain(Status::Broken)
+        }
+    }
+
+    /// Broken if the day has passed, else not due.
+    fn lacking(
+        &self,
+        kind: BreakKind,
+        difference: Money,
+        due: Date,
+        detail: impl Into<String>,
+    ) -> Verdict {
+        let detail = detail.into();
+        if self.today <= due {
+            Verdict { due: Some(due), detail, ..self.plain(Status::NotDue) }
+        } else {
+            Verdict { due: Some(due), ..self.broken(kind, difference, detail) }
+        }
+    }
+
+    fn sums(&self) -> Result<BTreeMap<Side, (Money, usize)>, MoneyError> {
+        let currency = self.first.item.amount.currency();
+        let mut sums: BTreeMap<Side, (Money, usize)> = BTreeMap::new();
+        for seen in self.items.iter().chain(self.claimed) {
+            let (sum, count) =
+                sums.entry(seen.item.side).or_insert_with(|| (Money::zero(currency), 0));
+            *sum = sum.checked_add(seen.item.amount)?;
+            *count += 1;
+        }
+        Ok(sums)
+    }
+
+    fn sides(&self, word: &str) -> Result<Verdict, MoneyError> {
+        let sums = self.sums()?;
+        let required = sides_of(word);
+        let Some((expected, _)) = sums.get(&Side::Channel).copied() else {
+            return Ok(self.without_channel(&sums));
+        };
+        let channel = self.items.iter().find(|seen| seen.item.side == Side::Channel);
+        let channel = channel.unwrap_or(self.first);
+        let due = channel.item.due.unwrap_or(self.today);
+        let based = Case { first: channel, ..*self };
+        for side in required.iter().copied().filter(|side| *side != Side::Channel) {
+            match sums.get(&side).copied() {
+                None => {
+                    let lack = expected.checked_neg()?;
+                    let (kind, text) = match side {
+                        Side::Books => (BreakKind::MissingInBooks, "the books do not hold it"),
+                        Side::Bank => (BreakKind::MissingAtBank, "no bank line shows it"),
+                        Side::Settlement | Side::Channel => {
+                            (BreakKind::MissingInSettlement, "no ledger row of the provider")
+                        }
+                    };
+                    if expected.is_zero() {
+                        continue;
+                    }
+                    return Ok(based.lacking(kind, lack, due, text));
+                }
+                Some((amount, _)) if amount == expected => {}
+                Some((amount, count)) => {
+                    let difference = amount.checked_sub(expected)?;
+                    let twice = count > 1 && amount == expected.checked_mul(2)?;
+                    let kind = match (twice, word) {
+                        (true, _) => BreakKind::Duplicate,
+                        (false, "tax") => BreakKind::TaxDiffers,
+                        (false, _) => BreakKind::AmountDiffers,
+                    };
+                    let detail = format!("channel {expected}, {} {amount}", side.word());
+                    return Ok(based.broken(kind, difference, detail));
+                }
+            }
+        }
+        let agreeing = self.items.iter().chain(self.claimed);
+        Ok(Verdict {
+            amount: expected,
+            matched: agreeing.map(|seen| seen.id.clone()).collect(),
+            ..based.plain(Status::Proven)
+        })
+    }
+
+    fn without_channel(&self, sums: &BTreeMap<Side, (Money, usize)>) -> Verdict {
+        let zero = Money::zero(self.first.item.amount.currency());
+        let amount = sums.values().next().map_or(zero, |(amount, _)| *amount);
+        if amount.is_zero() {
+            return self.plain(Status::NotApplicable);
+        }
+        let due =
+            self.calendar.add_business_days(self.first.item.date, CHANNEL_DUE_BUSINESS_DAYS);
+        let sides: Vec<&str> = sums.keys().map(|side| side.word()).collect();
+        let detail = format!("stated by {} only", sides.join(" and "));
+        self.lacking(BreakKind::MissingAtChannel, amount, due, detail)
+    }
+
+    fn payout(&self) -> Result<Verdict, MoneyError> {
+        let of_kind = |kind: ItemKind| self.items.iter().filter(move |seen| seen.item.kind == kind);
+        let currency = self.first.item.amount.currency();
+        let rows =
+            Money::sum(currency, of_kind(ItemKind::PayoutRow).map(|seen| seen.item.amount))?;
+        let Some(header) = of_kind(ItemKind::Payout).next() else {
+            let due =
+                self.calendar.add_business_days(self.first.item.date, CHANNEL_DUE_BUSINESS_DAYS);
+            let verdict =
+                self.lacking(BreakKind::RowsDiffer, rows, due, "the payout itself is not known");
+            return Ok(verdict);
+        };
+        let based = Case { first: header, ..*self };
+        if rows == header.item.amount {
+            return Ok(Verdict {
+                matched: self.items.iter().map(|seen| seen.id.clone()).collect(),
+                ..based.plain(Status::Proven)
+            });
+        }
+        let difference = rows.checked_sub(header.item.amount)?;
+        let detail = format!("its rows sum to {rows}, it states {}", header.item.amount);
+        let due = self.calendar.add_business_days(header.item.date, 1);
+        Ok(based.lacking(BreakKind::RowsDiffer, difference, due, detail))
+    }
+
+    fn bank(&self) -> Result<Verdict, MoneyError> {
+        let payout = &self.first.item;
+        let currency = payout.amount.currency();
+        let banked = Money::sum(currency, self.claimed.iter().map(|seen| seen.item.amount))?;
+        if self.claimed.is_empty() {
+            let due = payout.due.unwrap_or(payout.date);
+            let lack = payout.amount.checked_neg()?;
+            return Ok(self.lacking(
+                BreakKind::MissingAtBank,
+                lack,
+                due,
+                "no bank line shows this payout",
+            ));
+        }
+        let items = self.items.iter().chain(self.claimed);
+        let matched = items.map(|seen| seen.id.clone()).collect();
+        if banked == payout.amount {
+            return Ok(Verdict { matched, ..self.plain(Status::Proven) });
+        }
+        let difference = banked.checked_sub(payout.amount)?;
+        let detail = format!("paid out {}, the bank shows {banked}", payout.amount);
+        Ok(Verdict { matched, ..self.broken(BreakKind::ShortPayout, difference, detail) })
+    }
+
+    fn unpaid(&self) -> Verdict {
+        let due = self.first.item.due.unwrap_or(self.today);
+        self.lacking(
+            BreakKind::NotPaidOut,
+            self.first.item.amount,
+            due,
+            "the row is in no payout yet",
+        )
+    }
+}
