@@ -1,9 +1,9 @@
 //! What rustfmt and clippy say.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::workspace::Workspace;
-use crate::shell::{self, command};
+use crate::shell::command;
 
 pub fn format(workspace: &Workspace) -> Result<Vec<String>> {
     run(workspace, &["fmt", "--all", "--check", "--", "--color", "never", "-l"])
@@ -15,8 +15,13 @@ pub fn clippy(workspace: &Workspace) -> Result<Vec<String>> {
 
 fn run(workspace: &Workspace, arguments: &[&str]) -> Result<Vec<String>> {
     let mut cargo = command("cargo", arguments.iter().copied());
-    let result = shell::capture(cargo.current_dir(&workspace.root));
-    Ok(result.err().map(|error| format!("{error:#}")).into_iter().collect())
+    let output = cargo.current_dir(&workspace.root).output().context("could not run cargo")?;
+    if output.status.success() {
+        return Ok(Vec::new());
+    }
+    // All of it: whoever mends one warning wants to see the others.
+    let said = [output.stdout, output.stderr].concat();
+    Ok(vec![String::from_utf8_lossy(&said).trim_end().to_owned()])
 }
 
 #[cfg(test)]
