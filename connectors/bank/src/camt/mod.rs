@@ -6,6 +6,7 @@
 mod balance;
 mod detail;
 mod entry;
+mod summary;
 mod xml;
 
 use jiff::civil::Date;
@@ -13,9 +14,10 @@ use trueup_connect::DecodeError;
 
 use crate::decode::Read;
 use crate::identity;
-use crate::statement::{Statement, iso_date, squeeze};
+use crate::statement::{Entry, Statement, iso_date, squeeze};
 use balance::Balances;
 use entry::EntryDraft;
+use summary::Summary;
 use xml::{Leaf, Visitor};
 
 pub fn read(text: &str) -> Result<Read, DecodeError> {
@@ -94,8 +96,10 @@ struct Draft {
     other_account: Option<String>,
     currency: Option<String>,
     balances: Balances,
+    summary: Summary,
     entry: Option<EntryDraft>,
-    entries: Vec<crate::statement::Entry>,
+    entries: Vec<Entry>,
+    not_booked: usize,
 }
 
 impl Visitor for File {
@@ -162,8 +166,11 @@ impl Draft {
     fn close(&mut self, leaf: Leaf<'_>) -> Result<(), DecodeError> {
         let Leaf { path, text, .. } = leaf;
         if path == "Ntry" {
-            let booked = self.entry.take().map(|entry| entry.finish(&self.own_account()));
-            self.entries.extend(booked.transpose()?.flatten());
+            let Some(entry) = self.entry.take() else { return Ok(()) };
+            match entry.finish(&self.own_account())? {
+                Some(booked) => self.entries.push(booked),
+                None => self.not_booked += 1,
+            }
             return Ok(());
         }
         if let Some(below) = path.strip_prefix("Ntry/") {
@@ -172,6 +179,9 @@ impl Draft {
         }
         if let Some(below) = path.strip_prefix("Bal/") {
             return self.balances.close(Leaf { path: below, ..leaf });
+        }
+        if let Some(below) = path.strip_prefix("TxsSummry/") {
+            return self.summary.close(Leaf { path: below, ..leaf });
         }
         match path {
             "Id" => once(&mut self.id, text, "Stmt/Id"),
@@ -214,6 +224,10 @@ impl Draft {
             (_, true) | (None, _) => id,
         };
         let bounds = self.balances.bounds()?;
+        let proven = bounds.opening.is_some() && bounds.closing.is_some();
+        if !proven && only_page && self.not_booked == 0 {
+            self.summary.prove(&self.entries)?;
+        }
         let date = Self::date(&self.entries, bounds.date, &self.until, &self.created)?;
         let currency_is_other = |code: &str| {
             let stated = bounds.opening.or(bounds.closing);
@@ -241,7 +255,7 @@ impl Draft {
     /// The day of the statement: of its closing balance, else its last day, else its last booking;
     /// the moment of writing only when nothing else is said, because a copy is written later.
     fn date(
-        entries: &[crate::statement::Entry],
+        entries: &[Entry],
         closing: Option<Date>,
         until: &Option<String>,
         created: &Option<String>,

@@ -21,6 +21,8 @@ pub struct Line {
     pub servicer: Option<String>,
     /// The lines after the first.
     pub supplement: String,
+    /// The supplement, where the owner's reference is the account of the other side.
+    pub counterparty: Option<String>,
 }
 
 pub fn read(field: &Field, currency: Currency) -> Result<Line, DecodeError> {
@@ -53,6 +55,8 @@ pub fn read(field: &Field, currency: Currency) -> Result<Line, DecodeError> {
         return Err(malformed("transaction type"));
     }
     let (owner, bank) = references.split_once("//").unwrap_or((references, ""));
+    let supplement = squeeze(&field.lines.get(1..).unwrap_or_default().join(" "));
+    let names = identity::is_iban_shaped(owner.trim()) && !supplement.is_empty();
     Ok(Line {
         amount: signed.map_err(|source| DecodeError::amount(":61:", source))?,
         value_on,
@@ -61,7 +65,8 @@ pub fn read(field: &Field, currency: Currency) -> Result<Line, DecodeError> {
         code: code.to_ascii_uppercase(),
         owner_reference: owner_reference(owner),
         servicer: reference(bank),
-        supplement: squeeze(&field.lines.get(1..).unwrap_or_default().join(" ")),
+        counterparty: names.then(|| supplement.clone()),
+        supplement,
     })
 }
 

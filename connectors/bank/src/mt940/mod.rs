@@ -105,7 +105,7 @@ fn entry(line: Line, text: Option<&Field>) -> Entry {
             transaction: said.customer,
             mandate: said.mandate,
         },
-        counterparty: said.counterparty,
+        counterparty: said.counterparty.or(line.counterparty),
         text,
         code: Some(line.code),
     };

@@ -20,8 +20,8 @@ pub struct Narrative {
 /// Lines are cut at 65 letters, in the middle of words; files that lost a blank at the end of a
 /// line have 64.
 const FULL_LINE_LETTERS: usize = 64;
-/// Parts of the German dialect are cut at 27 letters.
-const FULL_PART_LETTERS: usize = 27;
+/// Parts of the German dialect are cut at 27 letters, or at 26 before a lost blank.
+const FULL_PART_LETTERS: usize = 26;
 
 pub fn read(field: &Field) -> Narrative {
     let whole = unwrap(&field.lines);
@@ -57,21 +57,19 @@ fn german_separator(text: &str) -> Option<char> {
 
 fn german(text: &str, separator: char) -> Narrative {
     let (mut title, mut purpose, mut name) = (String::new(), String::new(), String::new());
-    let mut last_full = true;
+    let mut last = "";
     for (number, part) in german_parts(text, separator) {
-        match number {
-            0 => title = squeeze(part),
-            20..=29 | 60..=63 => {
-                if !last_full {
-                    purpose.push(' ');
-                }
-                last_full = part.chars().count() >= FULL_PART_LETTERS;
-                purpose.push_str(part);
-            }
-            // A name is cut in two like a text; its parts are joined as they are.
-            32 | 33 => name.push_str(part),
-            _ => {}
+        let whole = match number {
+            0 => &mut title,
+            20..=29 | 60..=63 => &mut purpose,
+            32 | 33 => &mut name,
+            _ => continue,
+        };
+        if !whole.is_empty() && last.chars().count() < FULL_PART_LETTERS {
+            whole.push(' ');
         }
+        whole.push_str(part);
+        last = part;
     }
     let words = plus_words(&purpose);
     let word = |wanted: &str| {
@@ -81,7 +79,7 @@ fn german(text: &str, separator: char) -> Narrative {
     let before = words.first().map_or("", |(_, value)| *value);
     let text = word("SVWZ").unwrap_or_else(|| squeeze(before));
     Narrative {
-        text: if text.is_empty() { title } else { text },
+        text: if text.is_empty() { squeeze(&title) } else { text },
         counterparty: Some(squeeze(&name)).filter(|name| !name.is_empty()),
         end_to_end: word("EREF").as_deref().and_then(reference),
         customer: word("KREF").as_deref().and_then(reference),
@@ -203,9 +201,9 @@ mod tests {
             200691329?32TESTER?33EL";
         let expected = Narrative {
             text: "SONSTIGE GRUENDE ENDABRECHNUNG NR. 500106875 ZU VERTRA400143254, KUNDENNUM \
-                   MER 2 02227779"
+                   MER 202227779"
                 .to_owned(),
-            counterparty: some("TESTEREL"),
+            counterparty: some("TESTER EL"),
             end_to_end: some("A1.200080779.400143254.4961336"),
             customer: some("SEPA-DA20200601221740-34972000-P1"),
             mandate: some("20852HW2723821"),
