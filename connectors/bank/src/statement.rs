@@ -34,6 +34,8 @@ pub struct Entry {
     pub booked_on: Date,
     pub value_on: Option<Date>,
     pub reversal: bool,
+    /// Fingerprint of what the bank wrote about it ([`identity::Evidence`]).
+    pub evidence: String,
     pub content: Content,
     /// The parts of a batch, each with its signed amount; empty when the entry stands alone.
     pub parts: Vec<(Money, Content)>,

@@ -7,6 +7,7 @@ use super::balance::AmountText;
 use super::detail::{Code, Detail};
 use super::xml::Leaf;
 use super::{direction, flag, once};
+use crate::identity::Evidence;
 use crate::statement::{Content, Entry, iso_date, reference, squeeze};
 
 #[derive(Default)]
@@ -22,6 +23,15 @@ pub struct EntryDraft {
     code: Code,
     information: Option<String>,
     details: Vec<Detail>,
+    evidence: Evidence,
+}
+
+/// What identifies an entry without a reference: who, why and whose references. Positions, codes
+/// and pointers to other messages may change when it is sent again.
+fn is_evidence(path: &str) -> bool {
+    ["Refs/", "RltdPties/", "RmtInf/", "AddtlTxInf"].iter().any(|part| {
+        path.strip_prefix("NtryDtls/TxDtls/").is_some_and(|below| below.starts_with(part))
+    }) || path == "AddtlNtryInf"
 }
 
 impl EntryDraft {
@@ -33,6 +43,9 @@ impl EntryDraft {
 
     pub fn close(&mut self, leaf: Leaf<'_>) -> Result<(), DecodeError> {
         let Leaf { path, text, .. } = leaf;
+        if !text.is_empty() && is_evidence(path) {
+            self.evidence.add(text);
+        }
         if let Some(below) = path.strip_prefix("NtryDtls/TxDtls/") {
             let leaf = Leaf { path: below, ..leaf };
             return self.details.last_mut().map_or(Ok(()), |detail| detail.close(leaf));
@@ -101,7 +114,17 @@ impl EntryDraft {
             part.references.servicer = part.references.servicer.take().or(servicer.clone());
         }
         let name = servicer.or_else(|| self.name.as_deref().and_then(reference));
-        Ok(Some(Entry { name, amount, booked_on, value_on, reversal, content: own, parts }))
+        let evidence = self.evidence.print();
+        Ok(Some(Entry {
+            name,
+            amount,
+            booked_on,
+            value_on,
+            reversal,
+            evidence,
+            content: own,
+            parts,
+        }))
     }
 }
 

@@ -11,7 +11,7 @@ use trueup_domain::document::BankReferences;
 use trueup_domain::money::{Currency, Money, MoneyError};
 
 use crate::decode::Read;
-use crate::identity;
+use crate::identity::{self, Evidence};
 use crate::statement::{Content, Entry, Statement, squeeze};
 use fields::Field;
 use line::Line;
@@ -90,12 +90,20 @@ fn entries(fields: &[Field], currency: Currency) -> Result<Vec<Entry>, DecodeErr
     for (at, field) in fields.iter().enumerate().filter(|(_, field)| field.tag == "61") {
         let line = line::read(field, currency)?;
         let text = fields.get(at + 1).filter(|next| next.tag == "86");
-        entries.push(entry(line, text));
+        entries.push(entry(line, text, evidence(field, text)));
     }
     Ok(entries)
 }
 
-fn entry(line: Line, text: Option<&Field>) -> Entry {
+/// The whole of both fields, joined before blanks are taken out: a line may be wrapped anywhere.
+fn evidence(line: &Field, text: Option<&Field>) -> String {
+    let mut evidence = Evidence::default();
+    evidence.add(&line.lines.join(" "));
+    evidence.add(&text.map(|text| text.lines.join(" ")).unwrap_or_default());
+    evidence.print()
+}
+
+fn entry(line: Line, text: Option<&Field>, evidence: String) -> Entry {
     let said = text.map(narrative::read).unwrap_or_default();
     let text = if said.text.is_empty() { line.supplement.clone() } else { said.text };
     let content = Content {
@@ -115,6 +123,7 @@ fn entry(line: Line, text: Option<&Field>) -> Entry {
         booked_on: line.booked_on,
         value_on: Some(line.value_on),
         reversal: line.reversal,
+        evidence,
         content,
         parts: Vec::new(),
     }
