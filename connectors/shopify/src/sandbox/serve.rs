@@ -1,0 +1,212 @@
+//! The shop's GraphQL endpoint. It knows our own documents and nothing else.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use trueup_connect::{Method, Reply, Request};
+
+use super::ShopifySandbox;
+use crate::conversation::queries;
+
+/// Points of the bucket, and points given back each second, as recorded.
+pub const BUCKET: u64 = 2000;
+const RESTORED: u64 = 100;
+
+#[derive(Deserialize)]
+struct Asked {
+    query: String,
+    variables: Variables,
+}
+
+#[derive(Deserialize)]
+struct Variables {
+    query: Option<String>,
+    first: Option<usize>,
+    after: Option<String>,
+    lines: Option<usize>,
+    ids: Option<Vec<String>>,
+}
+
+pub fn answer(shop: &mut ShopifySandbox, request: &Request, _now: Timestamp) -> Reply {
+    if request.path != queries::PATH {
+        return reply(404, &json!({ "errors": "Not Found" }));
+    }
+    if request.method != Method::Post {
+        return reply(405, &json!({ "errors": "Method Not Allowed" }));
+    }
+    let Ok(asked) = serde_json::from_slice::<Asked>(&request.body) else {
+        return reply(400, &json!({ "errors": "Bad Request" }));
+    };
+    if shop.throttled > 0 {
+        shop.throttled -= 1;
+        return reply(
+            200,
+            &json!({
+                "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
+                "extensions": { "cost": cost(300, None, 100) },
+            }),
+        );
+    }
+    match data(shop, &asked) {
+        Some(data) => {
+            shop.available = BUCKET - 60;
+            let body = json!({
+                "data": data,
+                "extensions": { "cost": cost(69, Some(60), shop.available) },
+            });
+            reply(200, &body)
+        }
+        None => reply(
+            200,
+            &json!({
+                "errors": [{
+                    "message": "this shop does not know the operation",
+                    "extensions": { "code": "undefinedField" },
+                }],
+            }),
+        ),
+    }
+}
+
+fn cost(requested: u64, actual: Option<u64>, available: u64) -> Value {
+    json!({
+        "requestedQueryCost": requested,
+        "actualQueryCost": actual,
+        "throttleStatus": {
+            "maximumAvailable": BUCKET,
+            "currentlyAvailable": available,
+            "restoreRate": RESTORED,
+        },
+    })
+}
+
+fn data(shop: &ShopifySandbox, asked: &Asked) -> Option<Value> {
+    let variables = &asked.variables;
+    let lines = variables.lines.unwrap_or(0);
+    if asked.query == queries::orders() {
+        let since = since(variables, "updated_at:>=")?;
+        let found = shop.orders.values().filter(|order| order.updated_at >= since);
+        let found = found.map(|order| {
+            let key = (order.updated_at.as_millisecond(), order.id);
+            (key, shop.graphql(lines).order(order))
+        });
+        return Some(json!({ "orders": page(found.collect(), variables)? }));
+    }
+    if asked.query == queries::orders_by_id() {
+        let ids = variables.ids.as_ref()?;
+        let node = |gid: &String| {
+            let id = gid.strip_prefix("gid://shopify/Order/")?.parse().ok()?;
+            shop.orders.get(&id).map(|order| shop.graphql(lines).order(order))
+        };
+        return Some(json!({ "nodes": ids.iter().map(node).collect::<Vec<_>>() }));
+    }
+    let graphql = shop.graphql(lines);
+    if let Some(ids) = &variables.ids {
+        let number = |gid: &String| gid.rsplit_once('/')?.1.parse::<u64>().ok();
+        let node = |gid: &String| {
+            let id = number(gid)?;
+            if asked.query == queries::payouts_by_id() {
+                shop.payouts.get(&id).map(|one| graphql.payout(one))
+            } else if asked.query == queries::disputes_by_id() {
+                shop.disputes.get(&id).map(|one| graphql.dispute(one))
+            } else if asked.query == queries::balance_transactions_by_id() {
+                shop.rows.get(&id).map(|one| graphql.row(one))
+            } else {
+                owner(shop, gid, id)
+            }
+        };
+        let known = [
+            queries::payouts_by_id(),
+            queries::disputes_by_id(),
+            queries::balance_transactions_by_id(),
+            queries::owners(),
+        ];
+        let nodes: Vec<Option<Value>> = ids.iter().map(node).collect();
+        return known.contains(&asked.query).then(|| json!({ "nodes": nodes }));
+    }
+    let (name, found) = if asked.query == queries::payouts() {
+        let since = since(variables, "issued_at:>=")?;
+        let found = shop.payouts.values().filter(|payout| payout.at >= since);
+        let found = found.map(|one| ((one.at.as_millisecond(), one.id), graphql.payout(one)));
+        ("payouts", found.collect())
+    } else if asked.query == queries::balance_transactions() {
+        let since = since(variables, "processed_at:>=")?;
+        let found = shop.rows.values().filter(|row| row.at >= since);
+        let found = found.map(|one| ((one.at.as_millisecond(), one.id), graphql.row(one)));
+        ("balanceTransactions", found.collect())
+    } else if asked.query == queries::disputes() {
+        let since = since(variables, "initiated_at:>=")?;
+        let found = shop.disputes.values().filter(|dispute| dispute.at >= since);
+        let found = found.map(|one| ((one.at.as_millisecond(), one.id), graphql.dispute(one)));
+        ("disputes", found.collect())
+    } else {
+        return None;
+    };
+    Some(json!({ "shopifyPaymentsAccount": { name: page(found, variables)? } }))
+}
+
+/// The order that a refund, transaction or fulfilment belongs to.
+fn owner(shop: &ShopifySandbox, gid: &str, id: u64) -> Option<Value> {
+    let kind = gid.strip_prefix("gid://shopify/")?.split('/').next()?;
+    let (alias, order) = match kind {
+        "Refund" => ("ofRefund", holding(shop, |o| o.refunds.iter().any(|one| one.id == id))?),
+        "OrderTransaction" => {
+            ("ofTransaction", holding(shop, |o| o.transactions.iter().any(|one| one.id == id))?)
+        }
+        "Fulfillment" => {
+            ("ofFulfillment", holding(shop, |o| o.fulfilments.iter().any(|one| one.id == id))?)
+        }
+        _ => return None,
+    };
+    Some(json!({ alias: { "id": format!("gid://shopify/Order/{order}") } }))
+}
+
+fn holding(shop: &ShopifySandbox, has: impl Fn(&super::world::Order) -> bool) -> Option<u64> {
+    shop.orders.values().find(|order| has(order)).map(|order| order.id)
+}
+
+/// The one filter our queries use: `<field>:>='<moment>'`.
+fn since(variables: &Variables, field: &str) -> Option<Timestamp> {
+    let text = variables.query.as_ref()?.strip_prefix(field)?;
+    text.strip_prefix('\'')?.strip_suffix('\'')?.parse().ok()
+}
+
+/// One page of a connection, in the order of its keys.
+fn page(mut found: Vec<((i64, u64), Value)>, variables: &Variables) -> Option<Value> {
+    found.sort_by_key(|(key, _)| *key);
+    if let Some(after) = &variables.after {
+        let after = read_cursor(after)?;
+        found.retain(|(key, _)| *key > after);
+    }
+    let first = variables.first.filter(|&first| (1..=250).contains(&first))?;
+    let more = found.len() > first;
+    found.truncate(first);
+    let end = found.last().map(|(key, _)| cursor(*key));
+    let nodes: Vec<Value> = found.into_iter().map(|(_, node)| node).collect();
+    Some(json!({ "nodes": nodes, "pageInfo": { "hasNextPage": more, "endCursor": end } }))
+}
+
+fn cursor((last_value, last_id): (i64, u64)) -> String {
+    STANDARD.encode(format!("{{\"last_id\":{last_id},\"last_value\":{last_value}}}"))
+}
+
+fn read_cursor(text: &str) -> Option<(i64, u64)> {
+    #[derive(Deserialize)]
+    struct Cursor {
+        last_id: u64,
+        last_value: i64,
+    }
+    let bytes = STANDARD.decode(text).ok()?;
+    let cursor: Cursor = serde_json::from_slice(&bytes).ok()?;
+    Some((cursor.last_value, cursor.last_id))
+}
+
+fn reply(status: u16, body: &Value) -> Reply {
+    Reply {
+        status,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: body.to_string().into_bytes(),
+    }
+}
