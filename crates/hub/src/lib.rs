@@ -1,1 +1,32 @@
-//! (to come)
+//! What happens: one module per stage of the road; the only outgoing IO.
+//!
+//! | stage         | reads              | writes                                    | asks            |
+//! |---------------|--------------------|-------------------------------------------|-----------------|
+//! | [`receive`]   | the network, files | messages                                  | `Webhooks`      |
+//! | [`decode`]    | messages           | documents, roots, reads asked for         | `decode`        |
+//! | [`decide`]    | documents          | facts: journal, items, commands; cases    | `domain`        |
+//! | [`talk`]      | commands, cursors  | receipts, records, bindings (as messages) | `Conversations` |
+//! | [`reconcile`] | items              | scopes, matches, cases                    | `matching`      |
+//! | [`timers`]    | what waits         | what is due again, cases                  |                 |
+//!
+//! No stage calls another. Each takes what is due, computes outside any transaction, and records in
+//! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
+//! replies and time, and decides nothing; the simulation replaces it.
+//!
+//! [`report`] and [`trace`] read; they write nothing.
+//!
+//! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
+//! vendor (`connectors/`).
+
+pub mod decide;
+pub mod decode;
+pub mod receive;
+pub mod reconcile;
+pub mod report;
+pub mod setup;
+pub mod shell;
+pub mod talk;
+pub mod timers;
+pub mod trace;
+
+pub use setup::{Connection, Hub, Worker};

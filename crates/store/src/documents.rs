@@ -217,10 +217,11 @@ pub struct ShownRoot {
     pub entity: Option<String>,
     pub waiting: Option<String>,
     pub waiting_since: Option<i64>,
+    pub mapping_version: Option<i64>,
 }
 
 const SHOWN: &str = "SELECT id, connection, kind, external_id, number, state, day, amount,
-     currency, entity, waiting, waiting_since FROM roots";
+     currency, entity, waiting, waiting_since, mapping_version FROM roots";
 
 fn shown(row: &Row) -> Result<ShownRoot> {
     Ok(ShownRoot {
@@ -236,6 +237,7 @@ fn shown(row: &Row) -> Result<ShownRoot> {
         entity: row.opt_text(9)?,
         waiting: row.opt_text(10)?,
         waiting_since: row.opt_int(11)?,
+        mapping_version: row.opt_int(12)?,
     })
 }
 

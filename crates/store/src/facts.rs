@@ -257,6 +257,11 @@ pub fn items_of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<LiveItem>> {
     rows.iter().map(live_item).collect()
 }
 
+pub fn find_item(tx: &mut Tx<'_>, id: &str) -> Result<Option<LiveItem>> {
+    let row = tx.query_one(&format!("{ITEMS} AND i.id = $1"), values![id])?;
+    row.as_ref().map(live_item).transpose()
+}
+
 /// Items of a kind and side that no match claims.
 pub fn unclaimed(tx: &mut Tx<'_>, kind: ItemKind, side: Side) -> Result<Vec<LiveItem>> {
     let rows = tx.query(

@@ -42,6 +42,17 @@ pub fn raise_overdue(tx: &mut Tx<'_>, today: &str) -> Result<u64> {
     )
 }
 
+/// Makes payouts and transfers due again that no bank line has been claimed for.
+pub fn raise_unbanked(tx: &mut Tx<'_>) -> Result<u64> {
+    tx.execute(
+        "UPDATE scopes SET arrived = arrived + 1
+         WHERE status IN ('not_due', 'broken') AND judged = arrived
+             AND (key LIKE 'bank/%' OR key LIKE 'capture_transfer/%'
+                 OR key LIKE 'refund_paid_transfer/%')",
+        values![],
+    )
+}
+
 /// What was found about a scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {

@@ -1,0 +1,326 @@
+//! DECIDE: derives what must hold for each due root and writes the difference to what was written
+//! before, in one transaction (`DESIGN.md` §9.3, §9.4).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use trueup_domain::command::Content;
+use trueup_domain::derive::{
+    Derived, DeriveError, Surroundings, Waiting, bank, books, sale, settlement,
+};
+use trueup_domain::document::{Document, RootKind};
+use trueup_domain::fact::{self, FactContent};
+use trueup_domain::mapping::Mapping;
+use trueup_store::documents::{DueRoot, Standing};
+use trueup_store::facts::Place;
+use trueup_store::{StoreError, Tx, cases, commands, documents, facts, leases, mappings, streams};
+
+use crate::setup::{Hub, Worker};
+
+const BATCH: i64 = 100;
+/// After so many deaths of the process over one root it is set aside.
+const ATTEMPTS_MAX: i64 = 5;
+
+/// Decides what is due; returns how many roots were handled.
+pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
+    if !hub.store.read(documents::any_due)? {
+        return Ok(0);
+    }
+    let Worker { from, to, .. } = *worker;
+    let due = hub.store.write(move |tx| documents::take_due(tx, from, to, BATCH))?;
+    let count = due.len();
+    let mut decisions = Vec::with_capacity(count);
+    for root in due {
+        decisions.push(compute(hub, root)?);
+    }
+    let hub_for_write = hub.clone();
+    let lease = worker.lease.clone();
+    hub.store.write(move |tx| {
+        if let Some(lease) = &lease {
+            leases::check(tx, lease)?;
+        }
+        for decision in &decisions {
+            tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
+        }
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+/// A decision about one root, with the facts it was compared to.
+struct Decision {
+    root: DueRoot,
+    entity: String,
+    mapping_version: Option<i64>,
+    written: Vec<fact::Written>,
+    outcome: Result<Derived, DeriveError>,
+}
+
+fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
+    let (stated, mapping, written, billed, states) = hub.store.read(|tx| {
+        let stated = documents::of_root(tx, &root.id)?;
+        let mapping = mappings::get(tx, &root.connection, root.mapping_version)?;
+        // A pinned version that lacks something does not hold the root for ever.
+        let mapping = match root.mapping_version {
+            Some(_) if is_waiting_for_mapping(tx, &root.id)? => {
+                mappings::get(tx, &root.connection, None)?
+            }
+            _ => mapping,
+        };
+        let written = facts::written(tx, &root.id)?;
+        let billed = billed_lines(tx, &root.id)?;
+        let states = match stated.first() {
+            Some((Document::BooksRecord(record), _)) => states_of(tx, &root, record)?,
+            _ => None,
+        };
+        Ok((stated, mapping, written, billed, states))
+    })?;
+    let connection = hub.connection(&root.connection);
+    let entity = entity_of(hub, &root, mapping.as_ref(), states.as_ref());
+    let time_zone = mapping.as_ref().map(|mapping| mapping.time_zone.clone());
+    let time_zone = time_zone.or_else(|| connection.map(|it| it.time_zone.clone()));
+    let around = Surroundings {
+        connection: &root.connection,
+        entity: &entity,
+        time_zone: time_zone.as_deref().unwrap_or("UTC"),
+        calendar: &hub.setup.calendar,
+        mapping: mapping.as_ref(),
+        billed: &billed,
+        fees: connection.and_then(|connection| connection.fees.as_ref()),
+    };
+    let stated: Vec<Document> = stated.into_iter().map(|(document, _)| document).collect();
+    let outcome = if root.attempts >= ATTEMPTS_MAX {
+        Ok(stuck(&root))
+    } else {
+        derive(&root, &stated, states.as_ref().map(|(states, _)| states), &around)
+    };
+    Ok(Decision {
+        entity,
+        mapping_version: mapping.map(|mapping| mapping.version),
+        written,
+        outcome,
+        root,
+    })
+}
+
+fn derive(
+    root: &DueRoot,
+    stated: &[Document],
+    states: Option<&books::States>,
+    around: &Surroundings<'_>,
+) -> Result<Derived, DeriveError> {
+    match (root.root.kind, stated.first()) {
+        (RootKind::Sale, Some(_)) => sale::derive(stated, around),
+        (_, Some(Document::LedgerRow(row))) => settlement::derive_row(row, around),
+        (_, Some(Document::Payout(payout))) => settlement::derive_payout(payout, around),
+        (_, Some(Document::Dispute(dispute))) => settlement::derive_dispute(dispute, around),
+        (_, Some(Document::BankLine(line))) => bank::derive_line(line, around),
+        (_, Some(Document::BooksRecord(record))) => books::derive(record, states, around),
+        (_, Some(Document::Charge(charge))) => {
+            let mut derived = Derived::default();
+            derived.standing.number = charge.id.clone();
+            derived.standing.state = "observed".to_owned();
+            derived.standing.day = Some(around.day(charge.created_at));
+            derived.standing.amount = Some(charge.captured);
+            Ok(derived)
+        }
+        (_, Some(Document::BankStatement(statement))) => {
+            let mut derived = Derived::default();
+            derived.standing.number = statement.id.clone();
+            derived.standing.state = "complete".to_owned();
+            derived.standing.day = statement.date;
+            derived.standing.amount = statement.closing;
+            Ok(derived)
+        }
+        _ => Ok(Derived::default()),
+    }
+}
+
+fn stuck(root: &DueRoot) -> Derived {
+    let mut derived = Derived::default();
+    derived.standing.number.clone_from(&root.root.external_id);
+    derived.standing.state = "stuck".to_owned();
+    derived
+}
+
+fn is_waiting_for_mapping(tx: &mut Tx<'_>, root: &str) -> Result<bool, StoreError> {
+    let shown = documents::find_root(tx, root)?;
+    Ok(shown.is_some_and(|root| root.waiting.as_deref() == Some("mapping")))
+}
+
+/// Which order of the books bills each line, from the order commands that stand.
+fn billed_lines(tx: &mut Tx<'_>, root: &str) -> Result<BTreeMap<String, u32>, StoreError> {
+    let mut billed = BTreeMap::new();
+    for (fact, _) in facts::live(tx, root)? {
+        let FactContent::Command(command) = &fact.content else { continue };
+        let (Content::Order(order), Ok(number)) = (&command.content, fact.key.part.parse()) else {
+            continue;
+        };
+        billed.extend(order.lines.iter().map(|line| (line.part.clone(), number)));
+    }
+    Ok(billed)
+}
+
+/// What the command behind a record of the books said it would state, and for which sale.
+fn states_of(
+    tx: &mut Tx<'_>,
+    root: &DueRoot,
+    record: &trueup_domain::document::BooksRecord,
+) -> Result<Option<(books::States, String)>, StoreError> {
+    let command = match &record.effect_key {
+        Some(key) => commands::find(tx, key)?,
+        None => commands::by_binding(tx, &root.connection, &record.id)?,
+    };
+    let Some(command) = command else { return Ok(None) };
+    let sale = documents::find_root(tx, &command.root)?;
+    let entity = sale.and_then(|sale| sale.entity).unwrap_or_default();
+    Ok(command.states.map(|(kind, key)| (books::States { kind, key }, entity)))
+}
+
+fn entity_of(
+    hub: &Hub,
+    root: &DueRoot,
+    mapping: Option<&Mapping>,
+    states: Option<&(books::States, String)>,
+) -> String {
+    if let Some((_, entity)) = states.filter(|(_, entity)| !entity.is_empty()) {
+        return entity.clone();
+    }
+    match mapping {
+        Some(mapping) => mapping.entity.clone(),
+        None => hub.connection(&root.connection).map_or("", |it| it.entity.as_str()).to_owned(),
+    }
+}
+
+fn record(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    decision: &Decision,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let root = &decision.root;
+    let derived = match &decision.outcome {
+        Ok(derived) => derived,
+        Err(error) => return hold(tx, decision, error, now),
+    };
+    let place = Place {
+        environment: &hub.setup.environment,
+        root: &root.id,
+        entity: &decision.entity,
+        mapping_version: decision.mapping_version.unwrap_or(0),
+        now,
+    };
+    if derived.standing.state == "stuck" {
+        let case = cases::NewCase {
+            kind: "stuck",
+            subject: &root.id,
+            entity: &decision.entity,
+            title: &format!("{} cannot be decided", root.id),
+            detail: "the process died over it again and again; it is set aside",
+            remedy: "report it with the messages of this root; it is decided again on request",
+            amount: None,
+            owner: "integrator",
+        };
+        cases::open(tx, &case, now)?;
+    } else {
+        for shared in &derived.shared {
+            let place = Place { root: &shared.root, ..place };
+            commands::add_shared(tx, place, &shared.key, &shared.command)?;
+        }
+        for change in fact::difference(&decision.written, derived.facts.clone()) {
+            facts::apply(tx, place, &change)?;
+        }
+        for (kind, id) in &derived.reads {
+            streams::ask(tx, &root.connection, kind, id, now)?;
+        }
+        open_breaks(tx, decision, derived, now)?;
+    }
+    let standing = Standing {
+        number: derived.standing.number.clone(),
+        state: derived.standing.state.clone(),
+        day: derived.standing.day.map(|day| day.to_string()),
+        amount: derived.standing.amount.map(|amount| amount.minor()),
+        currency: derived.standing.amount.map(|amount| amount.currency().code().to_owned()),
+        entity: Some(decision.entity.clone()),
+        waiting: derived.waiting.as_ref().map(|waiting| waiting.word().to_owned()),
+        mapping_version: decision.mapping_version.filter(|_| {
+            !matches!(derived.waiting, Some(Waiting::NoMapping | Waiting::Mapping(_)))
+        }),
+    };
+    documents::decided(tx, root, &standing, now)
+}
+
+fn open_breaks(
+    tx: &mut Tx<'_>,
+    decision: &Decision,
+    derived: &Derived,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let root = &decision.root;
+    let mut kinds = Vec::new();
+    for one in &derived.breaks {
+        kinds.push(one.kind.to_owned());
+        let case = cases::NewCase {
+            kind: one.kind,
+            subject: &root.id,
+            entity: &decision.entity,
+            title: &one.title,
+            detail: &one.detail,
+            remedy: one.remedy,
+            amount: one.amount,
+            owner: one.owner,
+        };
+        cases::open(tx, &case, now)?;
+    }
+    match &derived.waiting {
+        // A missing mapping waits for a person from the first moment; what the source still owes
+        // us becomes a case by timer.
+        Some(Waiting::NoMapping | Waiting::Mapping(_)) => {
+            kinds.push("waiting_mapping".to_owned());
+            let detail = derived.waiting.as_ref().map(ToString::to_string).unwrap_or_default();
+            let case = cases::NewCase {
+                kind: "waiting_mapping",
+                subject: &root.id,
+                entity: &decision.entity,
+                title: &format!("{} waits for a mapping", derived.standing.number),
+                detail: &detail,
+                remedy: "map it and approve the mapping; what waits is released by itself",
+                amount: derived.standing.amount,
+                owner: "integrator",
+            };
+            cases::open(tx, &case, now)?;
+        }
+        Some(_) => kinds.push("waiting".to_owned()),
+        None => {}
+    }
+    // The cases that commands of this root opened have subjects of their own.
+    cases::keep_only(tx, &root.id, &kinds, "the cause is gone", now)
+}
+
+/// Nothing is written from documents whose amounts cannot be held or balanced.
+fn hold(
+    tx: &mut Tx<'_>,
+    decision: &Decision,
+    error: &DeriveError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let root = &decision.root;
+    let case = cases::NewCase {
+        kind: "undecidable",
+        subject: &root.id,
+        entity: &decision.entity,
+        title: &format!("{} cannot be booked", root.id),
+        detail: &error.to_string(),
+        remedy: "look at the amounts of its documents; nothing of them is booked",
+        amount: None,
+        owner: "integrator",
+    };
+    cases::open(tx, &case, now)?;
+    let standing = Standing {
+        number: root.root.external_id.clone(),
+        state: "held".to_owned(),
+        entity: Some(decision.entity.clone()),
+        ..Standing::default()
+    };
+    documents::decided(tx, root, &standing, now)
+}

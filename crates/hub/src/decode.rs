@@ -1,0 +1,234 @@
+//! DECODE: bytes to documents. The connector's part is pure; this stage decides which statement of
+//! an object is the newest (`DESIGN.md` §9.2).
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_connect::{DecodeError, Decoded, Message};
+use trueup_domain::document::{BooksRecord, Document, Kind, LedgerRow, Version};
+use trueup_store::messages::{self, Fate, Received};
+use trueup_store::{StoreError, Tx, cases, documents, leases, streams};
+
+use crate::setup::{Hub, Worker};
+
+const BATCH: i64 = 100;
+/// After so many deaths of the process over one message it is set aside.
+const ATTEMPTS_MAX: i64 = 5;
+/// A change that no webhook brought within this time was missed by the vendor or by us.
+const WEBHOOK_GRACE: SignedDuration = SignedDuration::from_mins(10);
+
+/// The kind of messages in which the hub itself states a record of the books.
+pub const BOOKS_RECORD: &str = "trueup/books_record";
+
+/// Decodes what is due; returns how many messages were handled.
+pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
+    let Worker { from, to, .. } = *worker;
+    let waiting = hub.store.read(messages::any_due)?;
+    if !waiting {
+        return Ok(0);
+    }
+    let taken = hub.store.write(move |tx| messages::take(tx, from, to, BATCH))?;
+    let count = taken.len();
+    let outcomes: Vec<(Received, Result<Decoded, DecodeError>)> = taken
+        .into_iter()
+        .map(|message| {
+            let outcome = compute(hub, &message);
+            (message, outcome)
+        })
+        .collect();
+    let hub_for_write = hub.clone();
+    let lease = worker.lease.clone();
+    hub.store.write(move |tx| {
+        if let Some(lease) = &lease {
+            leases::check(tx, lease)?;
+        }
+        for (message, outcome) in &outcomes {
+            tx.savepoint(|tx| record(tx, &hub_for_write, message, outcome, now))?;
+        }
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
+    if message.attempts >= ATTEMPTS_MAX {
+        let why = format!("the process died {ATTEMPTS_MAX} times over it");
+        return Err(DecodeError::Unreadable(why));
+    }
+    if message.kind == BOOKS_RECORD {
+        let record: BooksRecord = trueup_connect::json::read(&message.body)?;
+        return Ok(Decoded::Documents(vec![record.into()]));
+    }
+    let Some(connection) = hub.connection(&message.connection) else {
+        return Ok(Decoded::Ignored(format!("connection {} is not configured", message.connection)));
+    };
+    (connection.connector.decode)(&Message { kind: &message.kind, body: &message.body })
+}
+
+fn record(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    message: &Received,
+    outcome: &Result<Decoded, DecodeError>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    match outcome {
+        Ok(Decoded::Documents(found)) => {
+            for document in found {
+                take_in(tx, hub, message, document, now)?;
+            }
+            messages::finish(tx, &message.id, Fate::Decoded, None)
+        }
+        Ok(Decoded::Hints(hints)) => {
+            for hint in hints {
+                streams::ask(tx, &message.connection, &hint.kind, &hint.external_id, now)?;
+            }
+            messages::finish(tx, &message.id, Fate::Hinted, None)
+        }
+        Ok(Decoded::Ignored(kind)) => {
+            messages::finish(tx, &message.id, Fate::Ignored, Some(("", kind.clone())))
+        }
+        Err(error) => {
+            let entity = hub.connection(&message.connection).map_or("", |it| &it.entity);
+            let mut detail = error.to_string();
+            let mut cause = std::error::Error::source(error);
+            while let Some(inner) = cause {
+                detail = format!("{detail}: {inner}");
+                cause = inner.source();
+            }
+            let case = cases::NewCase {
+                kind: "undecodable",
+                subject: &message.id,
+                entity,
+                title: &format!("A message of {} cannot be read", message.connection),
+                detail: &format!("{} ({}): {detail}", message.kind, error.code()),
+                remedy: "look at the raw message; nothing of it is booked",
+                amount: None,
+                owner: "integrator",
+            };
+            cases::open(tx, &case, now)?;
+            messages::finish(tx, &message.id, Fate::Failed, Some((error.code(), detail)))
+        }
+    }
+}
+
+/// Puts a statement in force if it is the newest of its object.
+fn take_in(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    message: &Received,
+    document: &Document,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let connection = &message.connection;
+    let (kind, id) = (document.kind(), document.external_id());
+    let known = documents::known(tx, connection, kind, id)?;
+    if let Some(known) = &known {
+        if known.content_hash == documents::content_hash(document) {
+            return Ok(());
+        }
+        match newer(document, known, message) {
+            Newer::Yes => {}
+            Newer::No => {
+                let subject = format!("{connection}/{}/{id}", kind.word());
+                let detail = format!("an older statement of {subject} came late");
+                return cases::absorb(tx, "stale_version", &subject, &detail, now);
+            }
+            Newer::Tie => {
+                return streams::ask(tx, connection, kind.word(), id, now);
+            }
+            Newer::Contradiction => {
+                let subject = format!("{connection}/{}/{id}", kind.word());
+                let case = cases::NewCase {
+                    kind: "identity_reused",
+                    subject: &subject,
+                    entity: hub.connection(connection).map_or("", |it| &it.entity),
+                    title: "A source states another content under the same identity",
+                    detail: &format!("{subject}; the first statement stays in force"),
+                    remedy: "compare the two messages with the provider or the bank",
+                    amount: None,
+                    owner: "finance",
+                };
+                return cases::open(tx, &case, now);
+            }
+        }
+    }
+    documents::put(tx, connection, document, &message.id, now)?;
+    if kind == Kind::Order && message.origin == "poll" {
+        lost_webhook(tx, hub, message, document, now)?;
+    }
+    Ok(())
+}
+
+/// A poll that brings a change which a webhook should have brought long ago.
+fn lost_webhook(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    message: &Received,
+    document: &Document,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let pushes = hub
+        .connection(&message.connection)
+        .is_some_and(|connection| connection.connector.webhooks.is_some());
+    let (Some(asked_at), Some(Version(changed_at))) = (message.asked_at, document.version()) else {
+        return Ok(());
+    };
+    let late = asked_at.as_microsecond() - changed_at
+        > i64::try_from(WEBHOOK_GRACE.as_micros()).unwrap_or(i64::MAX);
+    if pushes && late {
+        let subject =
+            format!("{}/{}/{}", message.connection, document.kind(), document.external_id());
+        let detail = format!("polling found {subject}, of which no webhook told");
+        cases::absorb(tx, "found_by_polling", &subject, &detail, now)?;
+    }
+    Ok(())
+}
+
+enum Newer {
+    Yes,
+    No,
+    /// Equal versions, other content: the source is asked.
+    Tie,
+    Contradiction,
+}
+
+fn newer(document: &Document, known: &documents::Known, message: &Received) -> Newer {
+    match (document.version(), known.version) {
+        (Some(Version(new)), Some(old)) if new > old => Newer::Yes,
+        (Some(Version(new)), Some(old)) if new < old => Newer::No,
+        (Some(_), Some(_)) => {
+            // An answer to a question asked after the other message came in wins the tie.
+            let asked_later = message.asked_at.is_some_and(|asked| asked > known.received_at);
+            if asked_later { Newer::Yes } else { Newer::Tie }
+        }
+        (Some(_), None) => Newer::Yes,
+        (None, _) => match (document, Document::from_json(Kind::LedgerRow, &known.body)) {
+            (Document::LedgerRow(new), Ok(Document::LedgerRow(old))) => {
+                if completes(new, &old) {
+                    Newer::Yes
+                } else if completes(&old, new) {
+                    Newer::No
+                } else {
+                    Newer::Contradiction
+                }
+            }
+            _ => Newer::Contradiction,
+        },
+    }
+}
+
+/// Whether `new` only says more than `old`: an open row that is in a payout now.
+fn completes(new: &LedgerRow, old: &LedgerRow) -> bool {
+    let fills = |new: &Option<String>, old: &Option<String>| old.is_none() || new == old;
+    let mut same = old.clone();
+    same.payout.clone_from(&new.payout);
+    same.available_on = new.available_on;
+    same.capture.clone_from(&new.capture);
+    same.order.clone_from(&new.order);
+    same.object.clone_from(&new.object);
+    same.description.clone_from(&new.description);
+    same == *new
+        && fills(&new.payout, &old.payout)
+        && fills(&new.capture, &old.capture)
+        && fills(&new.order, &old.order)
+        && fills(&new.object, &old.object)
+}

@@ -1,0 +1,237 @@
+//! RECONCILE: judges the keys whose items changed, claims bank lines, opens and closes cases. It
+//! writes matches, verdicts and cases only, and never talks to the outside.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::money::{Money, MoneyError};
+use trueup_matching::{Seen, Status, Verdict, claim, judge};
+use trueup_store::facts::LiveItem;
+use trueup_store::scopes::DueScope;
+use trueup_store::{StoreError, Tx, cases, facts, leases, scopes};
+
+use crate::setup::{Hub, Worker};
+
+const BATCH: i64 = 200;
+
+/// Judges what is due; returns how many keys were handled.
+pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
+    let Worker { from, to, .. } = *worker;
+    let due = hub.store.read(|tx| scopes::take_due(tx, from, to, BATCH))?;
+    let count = due.len();
+    if count == 0 {
+        return Ok(0);
+    }
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let hub_for_write = hub.clone();
+    let lease = worker.lease.clone();
+    hub.store.write(move |tx| {
+        if let Some(lease) = &lease {
+            leases::check(tx, lease)?;
+        }
+        for scope in &due {
+            tx.savepoint(|tx| one(tx, &hub_for_write, scope, today, now))?;
+        }
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+fn one(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    scope: &DueScope,
+    today: Date,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let items = facts::items_of_key(tx, &scope.key)?;
+    if scope.key.starts_with("line/") {
+        a_bank_line(tx, &items)?;
+    }
+    let claimed = claimed_lines(tx, hub, scope, &items, now)?;
+    let seen: Vec<Seen> = items.iter().map(seen).collect();
+    let calendar = &hub.setup.calendar;
+    let verdict = judge(&scope.key, &seen, &claimed, today, calendar)
+        .map_err(|error: MoneyError| StoreError::corrupt(format!("{}: {error}", scope.key)))?;
+    let Some(verdict) = verdict else {
+        // Its last item was taken back: nothing is left to compare.
+        cases::resolve(tx, None, &scope.key, "nothing is left to compare", now)?;
+        return gone(tx, scope);
+    };
+    let entity = items.first().map_or("", |item| &item.entity);
+    if verdict.status == Status::Proven && !verdict.matched.is_empty() {
+        settle(tx, scope, &items, &verdict, now)?;
+    }
+    save(tx, scope, entity, &verdict)?;
+    case(tx, scope, entity, &items, &verdict, now)
+}
+
+fn seen(item: &LiveItem) -> Seen {
+    Seen { id: item.id.clone(), root: item.root.clone(), item: item.item.clone() }
+}
+
+/// A new bank line may be what a payout or a transfer waits for.
+fn a_bank_line(tx: &mut Tx<'_>, items: &[LiveItem]) -> Result<(), StoreError> {
+    if items.iter().any(|item| item.claimed_by.is_none()) {
+        scopes::raise_unbanked(tx)?;
+    }
+    Ok(())
+}
+
+/// The bank lines of a payout or transfer: those claimed before, else those that a rule finds.
+fn claimed_lines(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    scope: &DueScope,
+    items: &[LiveItem],
+    now: Timestamp,
+) -> Result<Vec<Seen>, StoreError> {
+    let payout = scope.key.starts_with("bank/");
+    let transfer = scope.key.contains("_transfer/");
+    let Some(first) = items.first().filter(|_| payout || transfer) else {
+        return Ok(Vec::new());
+    };
+    let mut lines = Vec::new();
+    for (_, _, item) in scopes::matches_of(tx, &scope.key)? {
+        if let Some(found) = facts::find_item(tx, &item)? {
+            if found.item.side == Side::Bank {
+                lines.push(seen(&found));
+            }
+        }
+    }
+    if !lines.is_empty() {
+        return Ok(lines);
+    }
+    let free: Vec<Seen> =
+        facts::unclaimed(tx, ItemKind::BankLine, Side::Bank)?.iter().map(seen).collect();
+    let found = if payout {
+        let provider = scope.key.split('/').nth(1).unwrap_or_default();
+        let names = hub.connection(provider).map_or(&[][..], |it| it.bank_names.as_slice());
+        claim::of_payout(&first.item, names, &free, &hub.setup.calendar)
+    } else {
+        let channel = items.iter().find(|item| item.item.side == Side::Channel);
+        claim::of_transfer(&channel.unwrap_or(first).item, &free)
+    };
+    let Some(found) = found else { return Ok(Vec::new()) };
+    let mut claimed = found.lines.clone();
+    claimed.push(first.id.clone());
+    scopes::record_match(tx, &scope.key, found.rule, &claimed, now)?;
+    Ok(free.into_iter().filter(|line| found.lines.contains(&line.id)).collect())
+}
+
+/// Claims the items that agree, once; a match of other items under this key is dissolved first.
+fn settle(
+    tx: &mut Tx<'_>,
+    scope: &DueScope,
+    items: &[LiveItem],
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut wanted = verdict.matched.clone();
+    wanted.sort();
+    let live = scopes::matches_of(tx, &scope.key)?;
+    let mut held: Vec<String> = live.iter().map(|(_, _, item)| item.clone()).collect();
+    held.sort();
+    if held == wanted {
+        return Ok(());
+    }
+    let rule = live.first().map_or("key".to_owned(), |(_, rule, _)| rule.clone());
+    let ids: std::collections::BTreeSet<String> = live.into_iter().map(|(id, _, _)| id).collect();
+    for id in ids {
+        scopes::dissolve(tx, &id, now)?;
+    }
+    let foreign = items.iter().any(|item| {
+        wanted.contains(&item.id) && item.claimed_by.is_some() && !held.contains(&item.id)
+    });
+    if foreign {
+        // Another match holds one of them: the database would refuse, and a person must look.
+        return Ok(());
+    }
+    scopes::record_match(tx, &scope.key, &rule, &wanted, now)?;
+    Ok(())
+}
+
+fn save(
+    tx: &mut Tx<'_>,
+    scope: &DueScope,
+    entity: &str,
+    verdict: &Verdict,
+) -> Result<(), StoreError> {
+    let verdict = scopes::Verdict {
+        status: verdict.status.word().to_owned(),
+        break_kind: verdict.break_kind.map(|kind| kind.word().to_owned()),
+        amount: verdict.amount.minor(),
+        difference: verdict.difference.minor(),
+        currency: verdict.amount.currency().code().to_owned(),
+        entity: entity.to_owned(),
+        day: verdict.day.to_string(),
+        due: verdict.due.map(|due| due.to_string()),
+        detail: verdict.detail.clone(),
+    };
+    scopes::judge(tx, scope, &verdict)?;
+    Ok(())
+}
+
+fn gone(tx: &mut Tx<'_>, scope: &DueScope) -> Result<(), StoreError> {
+    let verdict = scopes::Verdict {
+        status: Status::NotApplicable.word().to_owned(),
+        break_kind: None,
+        amount: 0,
+        difference: 0,
+        currency: String::new(),
+        entity: String::new(),
+        day: String::new(),
+        due: None,
+        detail: "nothing is left to compare".to_owned(),
+    };
+    scopes::judge(tx, scope, &verdict)?;
+    Ok(())
+}
+
+/// A difference is one case: the tax of an order that is missing whole is no second one.
+fn is_said_elsewhere(tx: &mut Tx<'_>, scope: &DueScope) -> Result<bool, StoreError> {
+    let Some(document) = scope.key.strip_prefix("tax/") else { return Ok(false) };
+    let scope = scopes::find(tx, document)?;
+    Ok(scope.is_some_and(|it| it.verdict.status != Status::Proven.word()))
+}
+
+fn case(
+    tx: &mut Tx<'_>,
+    scope: &DueScope,
+    entity: &str,
+    items: &[LiveItem],
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let kind = match verdict.break_kind {
+        Some(kind) if !is_said_elsewhere(tx, scope)? => kind,
+        _ => return cases::resolve(tx, None, &scope.key, "the sides agree", now),
+    };
+    cases::keep_only(tx, &scope.key, &[kind.word().to_owned()], "the difference changed", now)?;
+    let order = items
+        .iter()
+        .filter(|item| item.item.side == Side::Channel)
+        .find_map(|item| item.item.hints.first().cloned());
+    let about = order.unwrap_or_else(|| scope.key.clone());
+    let amount: Money = verdict.difference;
+    let records: Vec<&str> = items
+        .iter()
+        .filter(|item| item.item.side == Side::Books)
+        .flat_map(|item| item.item.hints.iter().map(String::as_str))
+        .collect();
+    let mut detail = format!("{}: {}", scope.key, verdict.detail);
+    if !records.is_empty() {
+        detail = format!("{detail} (in the books: {})", records.join(", "));
+    }
+    let new = cases::NewCase {
+        kind: kind.word(),
+        subject: &scope.key,
+        entity,
+        title: &format!("{about}: {}", kind.word().replace('_', " ")),
+        detail: &detail,
+        remedy: kind.remedy(),
+        amount: Some(amount),
+        owner: "finance",
+    };
+    cases::open(tx, &new, now)
+}

@@ -1,0 +1,75 @@
+//! What a hub is told at start: its connections, its calendar, its store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use trueup_connect::{Connector, Secret, Settings};
+use trueup_domain::calendar::Calendar;
+use trueup_domain::derive::FeeSchedule;
+use trueup_store::leases::Lease;
+use trueup_store::{SHARDS, Store};
+
+/// One configured account of a connector.
+#[derive(Clone)]
+pub struct Connection {
+    pub name: String,
+    pub connector: &'static Connector,
+    /// The legal entity whose money this is.
+    pub entity: String,
+    /// IANA name; decides business dates.
+    pub time_zone: String,
+    pub settings: Settings,
+    pub base_url: Option<String>,
+    /// The credential of outgoing requests.
+    pub secret: Option<Secret>,
+    /// Live secrets of incoming deliveries: two while one is being rotated.
+    pub webhook_secrets: Vec<Secret>,
+    /// The vendor's own name of the account; a delivery that names another is refused.
+    pub account: Option<String>,
+    /// How far back the first poll reads.
+    pub since: Timestamp,
+    pub fees: Option<FeeSchedule>,
+    /// Words by which the bank names this provider.
+    pub bank_names: Vec<String>,
+    /// Overrides how often its streams are polled, in seconds.
+    pub poll_every_s: Option<u32>,
+}
+
+/// Everything the stages share. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    pub store: Store,
+    pub setup: Arc<HubSetup>,
+}
+
+pub struct HubSetup {
+    /// Part of every effect key: a copy of a database never repeats the original's effects.
+    pub environment: String,
+    pub connections: BTreeMap<String, Connection>,
+    pub calendar: Calendar,
+}
+
+impl Hub {
+    pub fn new(store: Store, setup: HubSetup) -> Self {
+        Self { store, setup: Arc::new(setup) }
+    }
+
+    pub fn connection(&self, name: &str) -> Option<&Connection> {
+        self.setup.connections.get(name)
+    }
+}
+
+/// A worker and the shards it owns. One process on SQLite owns all and needs no lease.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    pub lease: Option<Lease>,
+    pub from: i64,
+    pub to: i64,
+}
+
+impl Worker {
+    pub const fn alone() -> Self {
+        Self { lease: None, from: 0, to: SHARDS }
+    }
+}

@@ -1,0 +1,257 @@
+//! The shell around the stages: it moves requests, replies and time, and decides nothing.
+//!
+//! [`serve`] runs the stages on plain threads against the real clock. [`drain`] runs them in the
+//! caller's thread until nothing is due, for the demo and for commands. The simulation has a
+//! scheduler of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use trueup_connect::{Auth, CallError, Reply, Request};
+use trueup_store::StoreError;
+
+use crate::setup::{Connection, Hub, Worker};
+use crate::talk::{self, Next};
+use crate::{decide, decode, reconcile, timers};
+
+/// How long an idle loop sleeps before it looks again. Polling is the guarantee; waking is speed.
+const IDLE: Duration = Duration::from_millis(50);
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+/// A reply larger than this is cut off and counts as lost.
+const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Rounds of [`drain`] after which something feeds itself.
+const ROUNDS_MAX: usize = 100_000;
+
+/// Where requests go.
+pub trait Transport {
+    /// An error of class `Unreachable` promises that the request did not leave.
+    fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError>;
+}
+
+/// The one HTTP client of the hub.
+#[derive(Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Http {
+    /// `runtime` carries the IO; callers are plain threads.
+    pub fn new(runtime: tokio::runtime::Handle) -> Result<Self, CallError> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("trueup/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| CallError::NotSetUp { why: error.to_string() })?;
+        Ok(Self { client, runtime })
+    }
+
+    async fn exchange(
+        &self,
+        connection: &Connection,
+        request: &Request,
+    ) -> Result<Reply, CallError> {
+        let not_set_up = |why: &str| CallError::NotSetUp { why: why.to_owned() };
+        let base = connection.base_url.as_deref().ok_or_else(|| not_set_up("no url is set"))?;
+        let url = format!("{}{}", base.trim_end_matches('/'), request.path);
+        let method = reqwest::Method::from_bytes(request.method.word().as_bytes())
+            .map_err(|_| not_set_up("an unknown method"))?;
+        let mut builder = self
+            .client
+            .request(method, url)
+            .timeout(Duration::from_millis(request.timeout_ms))
+            .body(request.body.clone());
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Auth::Header { name, prefix } = connection.connector.auth {
+            let secret = connection.secret.as_ref().ok_or_else(|| not_set_up("no secret"))?;
+            builder = builder.header(name, format!("{prefix}{}", secret.expose()));
+        }
+        let response = builder.send().await.map_err(|error| class_of(&error))?;
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.as_str().to_owned(), value)
+            })
+            .collect();
+        let mut body = Vec::new();
+        let mut response = response;
+        while let Some(chunk) = response.chunk().await.map_err(|error| class_of(&error))? {
+            if body.len() + chunk.len() > REPLY_BYTES_MAX {
+                return Err(CallError::ReplyLost { why: "the reply is too large".to_owned() });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, headers, body })
+    }
+}
+
+/// Only a failed connection is certain; everything later may have been applied.
+fn class_of(error: &reqwest::Error) -> CallError {
+    let mut why = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        why = format!("{why}: {inner}");
+        cause = inner.source();
+    }
+    if error.is_connect() || error.is_builder() {
+        CallError::Unreachable { why }
+    } else {
+        CallError::ReplyLost { why }
+    }
+}
+
+impl Transport for Http {
+    fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError> {
+        self.runtime.block_on(self.exchange(connection, request))
+    }
+}
+
+/// Runs one conversation of a connection, if one is due, to its end or its next wait. Returns
+/// whether there was one.
+pub fn converse(
+    hub: &Hub,
+    connection: &Connection,
+    transport: &mut impl Transport,
+    busy: &[String],
+    clock: &dyn Fn() -> Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(mut talk) = talk::next(hub, connection, busy, clock())? else { return Ok(false) };
+    let mut reply = None;
+    loop {
+        let asked = reply.as_ref().map(|reply: &Result<Reply, CallError>| {
+            reply.as_ref().map_err(CallError::clone)
+        });
+        match talk.advance(hub, connection, asked, clock())? {
+            Next::Send(request) => reply = Some(transport.send(connection, &request)),
+            Next::WaitUntil(_) | Next::Finished => return Ok(true),
+        }
+    }
+}
+
+/// Runs every stage until nothing is due. Returns how many units of work were done.
+pub fn drain(
+    hub: &Hub,
+    transport: &mut impl Transport,
+    clock: &dyn Fn() -> Timestamp,
+) -> Result<usize, StoreError> {
+    let worker = Worker::alone();
+    timers::step(hub, clock())?;
+    let mut work = 0;
+    for _ in 0..ROUNDS_MAX {
+        let mut done = decode::step(hub, &worker, clock())?;
+        done += decide::step(hub, &worker, clock())?;
+        if done == 0 {
+            for connection in hub.setup.connections.values() {
+                done += usize::from(converse(hub, connection, transport, &[], clock)?);
+            }
+        }
+        if done == 0 {
+            done += reconcile::step(hub, &worker, clock())?;
+        }
+        if done == 0 {
+            return Ok(work);
+        }
+        work += done;
+    }
+    Err(StoreError::Unavailable("the stages do not come to rest".to_owned()))
+}
+
+/// The running hub: its threads end when it is dropped or stopped.
+pub struct Running {
+    stop: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Lets every thread finish what it is doing, then returns.
+    pub fn stop(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a stage ended in a panic");
+            }
+        }
+    }
+}
+
+/// Starts the stages against the real clock.
+pub fn serve(
+    hub: &Hub,
+    transport: &Http,
+    clock: fn() -> Timestamp,
+) -> Result<Running, StoreError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut threads = Vec::new();
+    let mut start = |name: String, work: Box<dyn FnMut() -> Result<bool, StoreError> + Send>| {
+        let stop = Arc::clone(&stop);
+        let spawned = std::thread::Builder::new().name(name.clone()).spawn(move || {
+            run(&name, work, &stop);
+        });
+        spawned.map(|thread| threads.push(thread)).map_err(|error| {
+            StoreError::Unavailable(error.to_string())
+        })
+    };
+    type Stage = fn(&Hub, &Worker, Timestamp) -> Result<usize, StoreError>;
+    let stages: [(&str, Stage); 3] =
+        [("decode", decode::step), ("decide", decide::step), ("reconcile", reconcile::step)];
+    for (name, step) in stages {
+        let hub = hub.clone();
+        let work = move || Ok(step(&hub, &Worker::alone(), clock())? > 0);
+        start(name.to_owned(), Box::new(work))?;
+    }
+    let timers_hub = hub.clone();
+    let mut next_timer = clock();
+    start(
+        "timers".to_owned(),
+        Box::new(move || {
+            if clock() >= next_timer {
+                timers::step(&timers_hub, clock())?;
+                next_timer = clock() + jiff::SignedDuration::from_secs(10);
+            }
+            Ok(false)
+        }),
+    )?;
+    for connection in hub.setup.connections.values() {
+        if connection.connector.conversations.is_none() {
+            continue;
+        }
+        let (hub, connection) = (hub.clone(), connection.clone());
+        let mut transport = transport.clone();
+        let name = format!("talk {}", connection.name);
+        let work = move || converse(&hub, &connection, &mut transport, &[], &clock);
+        start(name, Box::new(work))?;
+    }
+    Ok(Running { stop, threads })
+}
+
+fn run(
+    name: &str,
+    mut work: Box<dyn FnMut() -> Result<bool, StoreError> + Send>,
+    stop: &AtomicBool,
+) {
+    while !stop.load(Ordering::Relaxed) {
+        // A bug in one unit of work must not take the process down; the unit's attempts are
+        // counted, and it is set aside.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut work));
+        match outcome {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => std::thread::sleep(IDLE),
+            Ok(Err(error)) => {
+                tracing::error!(stage = name, %error, "the stage could not work");
+                std::thread::sleep(AFTER_ERROR);
+            }
+            Err(_) => {
+                tracing::error!(stage = name, "the stage panicked over one unit of work");
+                std::thread::sleep(AFTER_ERROR);
+            }
+        }
+    }
+}

@@ -1,0 +1,596 @@
+//! DELIVER and the reading half of RECEIVE: conversations with the outside, without the IO.
+//!
+//! [`next`] finds what a connection should do now, [`Talk::advance`] takes a reply and says what to
+//! send next. The caller moves requests and replies and passes the time. What a crash leaves behind
+//! is resumed from the committed state with the reply lost (`DESIGN.md` §9.8).
+//!
+//! Order of work on a connection: what a crash left, what is unknown, what is ready (in the order
+//! it was made), what was asked to be read, what is due to be polled.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use trueup_connect::{
+    CallError, Context, Dispatch, Hint, NextStep, Outcome, Receipt, ReceiptOutcome, Record, Reply,
+    Request, State, Step, Task,
+};
+use trueup_domain::key;
+use trueup_store::commands::{self, Back, Conversation, Taken};
+use trueup_store::messages::{self, NewMessage, Origin};
+use trueup_store::{StoreError, Tx, cases, streams};
+
+use crate::decode::BOOKS_RECORD;
+use crate::setup::{Connection, Hub};
+
+const BATCH: i64 = 100;
+const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(2);
+const RETRY_LONGEST: SignedDuration = SignedDuration::from_secs(300);
+/// Doubling beyond this would pass the longest wait anyway.
+const RETRY_DOUBLINGS_MAX: u32 = 8;
+/// After so many certain failures a command becomes a case instead of trying for ever.
+const DELIVERY_ATTEMPTS_MAX: i64 = 12;
+const READ_ATTEMPTS_MAX: i64 = 6;
+
+/// What a conversation is for, beside its task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Purpose {
+    Deliver,
+    LookUp,
+    Poll { stream: String },
+    Read { hints: Vec<Hint> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Plan {
+    purpose: Purpose,
+    task: Task,
+    asked_at: Timestamp,
+}
+
+/// One conversation under way.
+pub struct Talk {
+    id: String,
+    connection: String,
+    lane: String,
+    plan: Plan,
+    step: Step,
+    /// A writing request has left: a failure is unknown, not certain.
+    wrote: bool,
+}
+
+/// What the caller does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    Send(Request),
+    /// Ask again at this time; the state is committed.
+    WaitUntil(Timestamp),
+    Finished,
+}
+
+/// Finds the next conversation of a connection whose lane is not in `busy`.
+pub fn next(
+    hub: &Hub,
+    connection: &Connection,
+    busy: &[String],
+    now: Timestamp,
+) -> Result<Option<Talk>, StoreError> {
+    let Some(conversations) = connection.connector.conversations else { return Ok(None) };
+    let name = connection.name.clone();
+    if hub.store.read(|tx| streams::suspended(tx, &name))?.is_some() {
+        return Ok(None);
+    }
+    if let Some(talk) = left_behind(hub, connection, busy, now)? {
+        return Ok(Some(talk));
+    }
+    if conversations.delivers {
+        if let Some(talk) = delivery(hub, connection, busy, now)? {
+            return Ok(Some(talk));
+        }
+    }
+    if busy.iter().any(|lane| lane == READING) {
+        return Ok(None);
+    }
+    let (asked, due) = hub.store.read(|tx| {
+        Ok((streams::asked(tx, &name, now, BATCH)?, streams::due(tx, &name, now)?))
+    })?;
+    if !asked.is_empty() {
+        let hints: Vec<Hint> = asked
+            .into_iter()
+            .map(|(kind, external_id, _)| Hint { kind, external_id })
+            .collect();
+        let task = Task::Read { hints: hints.clone() };
+        return Ok(Some(start(connection, READING, Purpose::Read { hints }, task, now)));
+    }
+    let Some(stream) = due else { return Ok(None) };
+    let task = Task::Poll {
+        stream: stream.stream.clone(),
+        cursor: stream.cursor,
+        since: connection.since,
+    };
+    let purpose = Purpose::Poll { stream: stream.stream };
+    Ok(Some(start(connection, READING, purpose, task, now)))
+}
+
+/// Reads and polls of a connection share one lane: they are never urgent enough to race.
+const READING: &str = "reading";
+
+fn start(
+    connection: &Connection,
+    lane: &str,
+    purpose: Purpose,
+    task: Task,
+    now: Timestamp,
+) -> Talk {
+    let id = key::id(&[&connection.name, lane, &now.as_nanosecond().to_string()]);
+    let context = Context { settings: &connection.settings, now };
+    let step = match connection.connector.conversations {
+        Some(conversations) => (conversations.start)(&context, &task),
+        None => Step::Failed(CallError::NotSetUp { why: "it holds no conversations".to_owned() }),
+    };
+    Talk {
+        id,
+        connection: connection.name.clone(),
+        lane: lane.to_owned(),
+        plan: Plan { purpose, task, asked_at: now },
+        step,
+        wrote: false,
+    }
+}
+
+/// A conversation that a crash or a wait left in the store.
+fn left_behind(
+    hub: &Hub,
+    connection: &Connection,
+    busy: &[String],
+    now: Timestamp,
+) -> Result<Option<Talk>, StoreError> {
+    let kept = hub.store.read(|tx| commands::conversations(tx, &connection.name))?;
+    let due = kept.into_iter().find(|kept| {
+        !busy.contains(&kept.lane) && (kept.sending || kept.wait_until <= now.as_microsecond())
+    });
+    let Some(kept) = due else { return Ok(None) };
+    let plan: Plan = serde_json::from_str(&kept.task).map_err(StoreError::corrupt)?;
+    let mut talk = Talk {
+        id: kept.id,
+        connection: kept.connection,
+        lane: kept.lane,
+        plan,
+        step: Step::Wait { for_ms: 0, state: State(kept.state) },
+        wrote: true,
+    };
+    let why = if kept.sending { "the process stopped while it waited" } else { "waited" };
+    let lost = CallError::ReplyLost { why: why.to_owned() };
+    talk.resume(connection, Err(lost), now);
+    Ok(Some(talk))
+}
+
+fn delivery(
+    hub: &Hub,
+    connection: &Connection,
+    busy: &[String],
+    now: Timestamp,
+) -> Result<Option<Talk>, StoreError> {
+    let name = connection.name.clone();
+    let (unknown, ready) = hub.store.read(|tx| {
+        Ok((commands::lanes_unknown(tx, &name, now)?, commands::lanes_ready(tx, &name, now)?))
+    })?;
+    let free = |lanes: Vec<String>| lanes.into_iter().find(|lane| !busy.contains(lane));
+    let (lane, unknown) = match (free(unknown), free(ready)) {
+        (Some(lane), _) => (lane, true),
+        (None, Some(lane)) => (lane, false),
+        (None, None) => return Ok(None),
+    };
+    let id = key::id(&[&connection.name, &lane, &now.as_nanosecond().to_string()]);
+    let taken: Vec<Taken> = {
+        let (id, lane, name) = (id.clone(), lane.clone(), connection.name.clone());
+        hub.store.write(move |tx| {
+            if unknown {
+                commands::take_unknown(tx, &name, &lane, &id, BATCH)
+            } else {
+                commands::take(tx, &name, &lane, &id, BATCH, now)
+            }
+        })?
+    };
+    if taken.is_empty() {
+        return Ok(None);
+    }
+    let dispatches: Vec<Dispatch> = taken
+        .into_iter()
+        .map(|taken| Dispatch {
+            key: taken.key,
+            content: taken.content,
+            bindings: taken.bindings,
+            again: unknown || taken.attempts > 0,
+        })
+        .collect();
+    let (purpose, task) = if unknown {
+        (Purpose::LookUp, Task::LookUp { commands: dispatches })
+    } else {
+        (Purpose::Deliver, Task::Deliver { commands: dispatches })
+    };
+    let mut talk = start(connection, &lane, purpose, task, now);
+    talk.id = id;
+    // What was looked up may have been written before this conversation.
+    talk.wrote = unknown;
+    Ok(Some(talk))
+}
+
+impl Talk {
+    pub fn lane(&self) -> &str {
+        &self.lane
+    }
+
+    fn resume(&mut self, connection: &Connection, reply: Result<&Reply, CallError>, now: Timestamp) {
+        let state = match &self.step {
+            Step::Send { state, .. } | Step::Wait { state, .. } => state.clone(),
+            Step::Done(_) | Step::Failed(_) => return,
+        };
+        let context = Context { settings: &connection.settings, now };
+        if let Some(conversations) = connection.connector.conversations {
+            self.step = (conversations.resume)(&context, &state, reply);
+        }
+    }
+
+    /// Takes the reply to what was sent (none at the start) and says what comes next. Everything
+    /// that must survive a crash is committed before this returns.
+    pub fn advance(
+        &mut self,
+        hub: &Hub,
+        connection: &Connection,
+        reply: Option<Result<&Reply, CallError>>,
+        now: Timestamp,
+    ) -> Result<Next, StoreError> {
+        if let Some(reply) = reply {
+            self.resume(connection, reply, now);
+        }
+        match self.step.clone() {
+            Step::Send { request, writes, state } => {
+                if writes {
+                    self.save(hub, &state, true, 0, now)?;
+                    self.wrote = true;
+                }
+                Ok(Next::Send(request))
+            }
+            Step::Wait { for_ms, state } => {
+                let wait = SignedDuration::from_millis(i64::try_from(for_ms).unwrap_or(i64::MAX));
+                let until = now.checked_add(wait).unwrap_or(now);
+                self.save(hub, &state, false, until.as_microsecond(), now)?;
+                Ok(Next::WaitUntil(until))
+            }
+            Step::Done(outcome) => {
+                self.done(hub, connection, outcome, now)?;
+                Ok(Next::Finished)
+            }
+            Step::Failed(error) => {
+                self.failed(hub, connection, error, now)?;
+                Ok(Next::Finished)
+            }
+        }
+    }
+
+    fn save(
+        &self,
+        hub: &Hub,
+        state: &State,
+        sending: bool,
+        wait_until: i64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let conversation = Conversation {
+            id: self.id.clone(),
+            connection: self.connection.clone(),
+            lane: self.lane.clone(),
+            task: serde_json::to_string(&self.plan).map_err(StoreError::corrupt)?,
+            state: state.0.clone(),
+            sending,
+            wait_until,
+        };
+        hub.store.write(move |tx| commands::save_conversation(tx, &conversation, now))
+    }
+
+    fn done(
+        &self,
+        hub: &Hub,
+        connection: &Connection,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (id, name) = (self.id.clone(), self.connection.clone());
+        let plan = self.plan.clone();
+        let every = poll_interval(connection, &plan.purpose);
+        hub.store.write(move |tx| {
+            for record in &outcome.records {
+                messages::record_read(tx, &message_of(&name, record, plan.asked_at), now)?;
+            }
+            for receipt in &outcome.receipts {
+                take_receipt(tx, &name, receipt, now)?;
+            }
+            match &plan.purpose {
+                Purpose::Poll { stream } => {
+                    let next_at = now.checked_add(every).unwrap_or(now);
+                    let cursor = outcome.cursor.as_deref();
+                    streams::polled(tx, &name, stream, cursor, plan.asked_at, next_at)?;
+                }
+                Purpose::Read { hints } => {
+                    for hint in hints {
+                        streams::answered(tx, &name, &hint.kind, &hint.external_id)?;
+                    }
+                }
+                Purpose::Deliver | Purpose::LookUp => {
+                    let next_at = now.checked_add(RETRY_FIRST).unwrap_or(now);
+                    let why = "the conversation ended without a receipt";
+                    commands::orphaned(tx, &id, next_at, "TU103", why)?;
+                }
+            }
+            commands::end_conversation(tx, &id)
+        })
+    }
+
+    fn failed(
+        &self,
+        hub: &Hub,
+        connection: &Connection,
+        error: CallError,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let id = self.id.clone();
+        let plan = self.plan.clone();
+        let wrote = self.wrote;
+        let connection = connection.clone();
+        hub.store.write(move |tx| {
+            commands::end_conversation(tx, &id)?;
+            if error.next_step() == NextStep::Suspend {
+                suspend(tx, &connection, &error, now)?;
+            }
+            match &plan.purpose {
+                Purpose::Poll { stream } => {
+                    let next_at = now.checked_add(delay(1, stream)).unwrap_or(now);
+                    let (code, text) = (error.code(), error.to_string());
+                    streams::failed(tx, &connection.name, stream, code, &text, next_at)
+                }
+                Purpose::Read { hints } => {
+                    for hint in hints {
+                        read_failed(tx, &connection, hint, &error, now)?;
+                    }
+                    Ok(())
+                }
+                Purpose::Deliver | Purpose::LookUp => {
+                    let next_at = now.checked_add(RETRY_FIRST).unwrap_or(now);
+                    if wrote || error.next_step() == NextStep::LookUp {
+                        let text = error.to_string();
+                        commands::orphaned(tx, &id, next_at, error.code(), &text)?;
+                        return Ok(());
+                    }
+                    let (Task::Deliver { commands } | Task::LookUp { commands }) = &plan.task
+                    else {
+                        return Ok(());
+                    };
+                    for command in commands {
+                        let outcome = match error.next_step() {
+                            NextStep::DeadLetter => {
+                                ReceiptOutcome::Refused { error: error.clone() }
+                            }
+                            _ => ReceiptOutcome::NotApplied { error: error.clone() },
+                        };
+                        let receipt = Receipt { key: command.key.clone(), outcome };
+                        take_receipt(tx, &connection.name, &receipt, now)?;
+                    }
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+fn poll_interval(connection: &Connection, purpose: &Purpose) -> SignedDuration {
+    const DEFAULT_S: u32 = 300;
+    let Purpose::Poll { stream } = purpose else { return SignedDuration::ZERO };
+    let streams = connection.connector.conversations.map_or(&[][..], |it| it.streams);
+    let own = streams.iter().find(|known| known.name == stream).map(|known| known.every_s);
+    let seconds = connection.poll_every_s.or(own).unwrap_or(DEFAULT_S);
+    SignedDuration::from_secs(i64::from(seconds))
+}
+
+fn message_of(connection: &str, record: &Record, asked_at: Timestamp) -> NewMessage {
+    NewMessage {
+        connection: connection.to_owned(),
+        source_id: format!("{}/{}", record.kind, record.external_id),
+        kind: record.kind.clone(),
+        origin: Origin::Poll,
+        headers: String::new(),
+        body: record.body.clone(),
+        asked_at: Some(asked_at),
+    }
+}
+
+/// Exponential, with a jitter that depends on the subject: many retries do not herd, and a replay
+/// waits as long as the first time.
+fn delay(attempts: i64, subject: &str) -> SignedDuration {
+    let doublings = u32::try_from(attempts.max(0)).unwrap_or(u32::MAX).min(RETRY_DOUBLINGS_MAX);
+    let full = RETRY_FIRST.saturating_mul(1 << doublings).min(RETRY_LONGEST);
+    let jitter = key::id(&["jitter", subject, &attempts.to_string()]);
+    let share = u32::from_str_radix(jitter.get(..4).unwrap_or("0"), 16).unwrap_or(0);
+    let half = full / 2;
+    let spread = half.as_millis() * i128::from(share) / i128::from(u32::from(u16::MAX));
+    half + SignedDuration::from_millis(i64::try_from(spread).unwrap_or(0))
+}
+
+fn suspend(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    error: &CallError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    streams::suspend(tx, &connection.name, &error.to_string(), now)?;
+    let case = cases::NewCase {
+        kind: "connection_suspended",
+        subject: &connection.name,
+        entity: &connection.entity,
+        title: &format!("The connection {} is suspended", connection.name),
+        detail: &format!("{error} ({})", error.code()),
+        remedy: "mend the credentials or rights, then resume the connection; nothing is lost",
+        amount: None,
+        owner: "integrator",
+    };
+    cases::open(tx, &case, now)
+}
+
+fn read_failed(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    hint: &Hint,
+    error: &CallError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let name = &connection.name;
+    let asked = streams::asked(tx, name, Timestamp::MAX, i64::MAX)?;
+    let attempts = asked
+        .iter()
+        .find(|(kind, id, _)| *kind == hint.kind && *id == hint.external_id)
+        .map_or(0, |(_, _, attempts)| *attempts);
+    let hopeless = error.next_step() == NextStep::DeadLetter || attempts >= READ_ATTEMPTS_MAX;
+    if !hopeless {
+        let due = now.checked_add(delay(attempts, &hint.external_id)).unwrap_or(now);
+        return streams::ask_later(tx, name, &hint.kind, &hint.external_id, due);
+    }
+    streams::answered(tx, name, &hint.kind, &hint.external_id)?;
+    let subject = format!("{name}/{}/{}", hint.kind, hint.external_id);
+    let case = cases::NewCase {
+        kind: "unreadable_object",
+        subject: &subject,
+        entity: &connection.entity,
+        title: &format!("{name} does not give us {} {}", hint.kind, hint.external_id),
+        detail: &format!("{error} ({})", error.code()),
+        remedy: "check that it exists at the source and that our credentials may read it",
+        amount: None,
+        owner: "integrator",
+    };
+    cases::open(tx, &case, now)
+}
+
+/// Writes what became of one command. What the target stored comes in at the front door.
+fn take_receipt(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    receipt: &Receipt,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(command) = commands::find(tx, &receipt.key)? else {
+        return Err(StoreError::corrupt(format!("a receipt for unknown command {}", receipt.key)));
+    };
+    let subject = format!("command/{}", command.key);
+    match &receipt.outcome {
+        ReceiptOutcome::Applied { binding, record, differs } => {
+            if command.state == "unknown" || command.error_code.as_deref() == Some("TU103") {
+                let detail = format!("the reply to {} was lost; the effect was found", command.key);
+                cases::absorb(tx, "lost_reply", &command.key, &detail, now)?;
+            }
+            commands::applied(tx, &command.key, binding, now)?;
+            cases::resolve(tx, None, &subject, "the command was applied", now)?;
+            if let Some(record) = record {
+                let mut record = record.as_ref().clone();
+                record.effect_key = Some(command.key.clone());
+                let body = serde_json::to_vec(&record).map_err(StoreError::corrupt)?;
+                let message = NewMessage {
+                    connection: connection.to_owned(),
+                    source_id: format!("receipt/{}", command.key),
+                    kind: BOOKS_RECORD.to_owned(),
+                    origin: Origin::Internal,
+                    headers: String::new(),
+                    body,
+                    asked_at: Some(now),
+                };
+                messages::record(tx, &message, now)?;
+            }
+            if !differs.is_empty() {
+                let case = case_of(&command, "posted_differs", differs.join("; "));
+                open_case(tx, &case, &command, &subject, now)?;
+            }
+            Ok(())
+        }
+        ReceiptOutcome::Refused { error } => {
+            refuse(tx, &command, error, &subject, now)
+        }
+        ReceiptOutcome::NotApplied { error } => {
+            if command.attempts >= DELIVERY_ATTEMPTS_MAX {
+                return refuse(tx, &command, error, &subject, now);
+            }
+            let wait = match error.next_step() {
+                NextStep::Retry { after: Some(after) } => {
+                    SignedDuration::try_from(after).unwrap_or(RETRY_LONGEST)
+                }
+                _ => delay(command.attempts, &command.key),
+            };
+            let next_at = now.checked_add(wait).unwrap_or(now);
+            let text = error.to_string();
+            commands::back(tx, &command.key, Back::Ready, next_at, error.code(), &text)
+        }
+        ReceiptOutcome::Unknown { error } => {
+            let next_at = now.checked_add(delay(command.attempts, &command.key)).unwrap_or(now);
+            let text = error.to_string();
+            commands::back(tx, &command.key, Back::Unknown, next_at, error.code(), &text)
+        }
+    }
+}
+
+struct CommandCase {
+    kind: &'static str,
+    title: String,
+    detail: String,
+    remedy: &'static str,
+}
+
+fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> CommandCase {
+    let word = command.kind.word().replace('_', " ");
+    let (title, remedy) = if kind == "refused" {
+        (
+            format!("The books refused the {word} of {}", command.root),
+            "mend what the books name, then retry the command; what depends on it waits",
+        )
+    } else {
+        (
+            format!("The books hold the {word} of {} otherwise than asked", command.root),
+            "compare the two; correct the mapping or the record in the books",
+        )
+    };
+    CommandCase { kind, title, detail, remedy }
+}
+
+fn refuse(
+    tx: &mut Tx<'_>,
+    command: &commands::Shown,
+    error: &CallError,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let text = error.to_string();
+    commands::back(tx, &command.key, Back::Refused, now, error.code(), &text)?;
+    let case = case_of(command, "refused", format!("{text} ({})", error.code()));
+    open_case(tx, &case, command, subject, now)
+}
+
+fn open_case(
+    tx: &mut Tx<'_>,
+    case: &CommandCase,
+    command: &commands::Shown,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let root = trueup_store::documents::find_root(tx, &command.root)?;
+    let entity = root.as_ref().and_then(|root| root.entity.clone()).unwrap_or_default();
+    let amount = root.and_then(|root| {
+        let currency = trueup_domain::Currency::parse(root.currency.as_deref()?).ok()?;
+        Some(trueup_domain::Money::from_minor(root.amount?, currency))
+    });
+    let case = cases::NewCase {
+        kind: case.kind,
+        subject,
+        entity: &entity,
+        title: &case.title,
+        detail: &case.detail,
+        remedy: case.remedy,
+        amount,
+        owner: "operator",
+    };
+    cases::open(tx, &case, now)
+}

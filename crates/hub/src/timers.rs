@@ -1,0 +1,47 @@
+//! Time as a cause: what has waited too long becomes a case, what was not due may be overdue.
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_domain::money::{Currency, Money};
+use trueup_store::{StoreError, cases, documents, scopes, streams};
+
+use crate::setup::Hub;
+
+/// What a source owes us for longer than this becomes a case (`DESIGN.md` §9.3).
+const WAITING_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// What is still missing is asked for again this often.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+const BATCH: i64 = 500;
+
+/// Raises what the passing of time changes. Cheap to call often.
+pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
+    let before = now.checked_sub(WAITING_MAX).unwrap_or(now);
+    let asked = now.checked_sub(ASK_AGAIN).unwrap_or(now);
+    hub.store.write(move |tx| {
+        scopes::raise_overdue(tx, &today)?;
+        for root in documents::waiting_since(tx, asked, BATCH)? {
+            if matches!(root.waiting.as_deref(), Some("order" | "payments")) {
+                streams::ask(tx, &root.connection, "order", &root.external_id, now)?;
+            }
+        }
+        for root in documents::waiting_since(tx, before, BATCH)? {
+            let Some(what) = root.waiting.as_deref().filter(|what| *what != "mapping") else {
+                continue;
+            };
+            let currency = root.currency.as_deref().and_then(|code| Currency::parse(code).ok());
+            let amount = currency.and_then(|it| Some(Money::from_minor(root.amount?, it)));
+            let case = cases::NewCase {
+                kind: "waiting",
+                subject: &root.id,
+                entity: root.entity.as_deref().unwrap_or_default(),
+                title: &format!("{} has waited a day for its {what}", root.number),
+                detail: "the source has not stated what this sale needs, although it was asked",
+                remedy: "look at the order at the channel; import what is missing",
+                amount,
+                owner: "operator",
+            };
+            cases::open(tx, &case, now)?;
+        }
+        Ok(())
+    })
+}

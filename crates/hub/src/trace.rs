@@ -1,0 +1,251 @@
+//! The whole life of one order across the four sides, each step with its evidence.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use trueup_domain::item::Side;
+use trueup_domain::money::Money;
+use trueup_matching::links::{Link, Proof};
+use trueup_store::{StoreError, Tx, cases, commands, documents, facts, messages, scopes};
+
+use crate::report::Evidence;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Trace {
+    pub root: String,
+    pub number: String,
+    pub state: String,
+    pub day: Option<String>,
+    pub amount: Option<String>,
+    pub entity: Option<String>,
+    pub waiting: Option<String>,
+    /// The version of the mapping that its facts are pinned to.
+    pub mapping_version: Option<i64>,
+    pub proof: Vec<(String, String)>,
+    pub documents: Vec<DocumentStep>,
+    pub commands: Vec<CommandStep>,
+    pub keys: Vec<KeyStep>,
+    pub journal: Vec<JournalStep>,
+    pub cases: Vec<CaseStep>,
+}
+
+/// A statement of the source, with the raw message that made it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DocumentStep {
+    pub kind: String,
+    pub external_id: String,
+    pub message: String,
+    pub origin: String,
+    pub received_at: String,
+    pub body: serde_json::Value,
+}
+
+/// What was asked of the books, and the record that answered.
+#[derive(Clone, Debug, Serialize)]
+pub struct CommandStep {
+    pub key: String,
+    pub kind: String,
+    pub state: String,
+    pub binding: Option<String>,
+    pub error: Option<String>,
+    pub attempts: i64,
+    pub done_at: Option<String>,
+}
+
+/// One key of the order, judged, with what each side states.
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyStep {
+    pub key: String,
+    pub status: String,
+    pub break_kind: Option<String>,
+    pub detail: String,
+    pub due: Option<String>,
+    pub sides: Vec<SideStep>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct SideStep {
+    pub side: String,
+    pub amount: String,
+    pub day: String,
+    pub root: String,
+    pub evidence: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct JournalStep {
+    pub day: String,
+    pub fact: String,
+    pub generation: i64,
+    pub reversal: bool,
+    pub booker: String,
+    pub role: String,
+    pub qualifier: String,
+    pub amount: String,
+    pub memo: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseStep {
+    pub id: String,
+    pub kind: String,
+    pub title: String,
+    pub detail: String,
+    pub open: bool,
+}
+
+/// Finds a sale by its id, its display number or its external id, and tells its life. `None` when
+/// nothing fits; several orders of one number give the newest, and the others are named.
+pub fn trace(tx: &mut Tx<'_>, order: &str) -> Result<Option<Trace>, StoreError> {
+    let found = match documents::find_root(tx, order)? {
+        Some(root) => Some(root),
+        None => documents::search_sales(tx, order, 1)?.into_iter().next(),
+    };
+    let Some(root) = found else { return Ok(None) };
+    let evidence = Evidence::load(tx)?;
+    let proof = evidence.proof(&root.id);
+    let mut keys: Vec<String> =
+        facts::items_of_root(tx, &root.id)?.into_iter().map(|item| item.item.key).collect();
+    let payouts: Vec<String> =
+        keys.iter().filter_map(|key| evidence.payout_of(key)).map(str::to_owned).collect();
+    for payout in payouts {
+        if let Some(id) = payout.strip_prefix("payout/") {
+            keys.push(format!("bank/{id}"));
+        }
+        keys.push(payout);
+    }
+    keys.dedup();
+    let mut key_steps = Vec::new();
+    for key in &keys {
+        if let Some(step) = key_step(tx, key)? {
+            key_steps.push(step);
+        }
+    }
+    let mut all_cases = cases::of_subject(tx, &root.id)?;
+    for key in &keys {
+        all_cases.extend(cases::of_subject(tx, key)?);
+    }
+    let commands = commands::of_root(tx, &root.id)?;
+    for command in &commands {
+        all_cases.extend(cases::of_subject(tx, &format!("command/{}", command.key))?);
+    }
+    Ok(Some(Trace {
+        documents: document_steps(tx, &root.id)?,
+        commands: commands.into_iter().map(command_step).collect(),
+        keys: key_steps,
+        journal: journal_steps(tx, &root.id)?,
+        cases: all_cases
+            .into_iter()
+            .map(|case| CaseStep {
+                id: case.id,
+                kind: case.kind,
+                title: case.title,
+                detail: case.detail,
+                open: case.closed_at.is_none(),
+            })
+            .collect(),
+        proof: proof_words(&proof),
+        amount: root.amount.zip(root.currency.as_deref()).map(|(minor, code)| show(minor, code)),
+        number: root.number,
+        state: root.state,
+        day: root.day,
+        entity: root.entity,
+        waiting: root.waiting,
+        mapping_version: root.mapping_version,
+        root: root.id,
+    }))
+}
+
+fn proof_words(proof: &Proof) -> Vec<(String, String)> {
+    Link::ALL
+        .iter()
+        .map(|link| (link.word().to_owned(), proof.link(*link).word().to_owned()))
+        .collect()
+}
+
+fn document_steps(tx: &mut Tx<'_>, root: &str) -> Result<Vec<DocumentStep>, StoreError> {
+    let mut steps = Vec::new();
+    for (document, message) in documents::of_root(tx, root)? {
+        let shown = messages::find(tx, &message)?;
+        steps.push(DocumentStep {
+            kind: document.kind().word().to_owned(),
+            external_id: document.external_id().to_owned(),
+            origin: shown.as_ref().map(|it| it.origin.clone()).unwrap_or_default(),
+            received_at: shown.map(|it| it.received_at.to_string()).unwrap_or_default(),
+            body: serde_json::from_str(&document.to_json()).map_err(StoreError::corrupt)?,
+            message,
+        });
+    }
+    steps.sort_by(|left, right| left.received_at.cmp(&right.received_at));
+    Ok(steps)
+}
+
+fn command_step(command: commands::Shown) -> CommandStep {
+    let moment = |micros: i64| Timestamp::from_microsecond(micros).map(|it| it.to_string()).ok();
+    CommandStep {
+        kind: command.kind.word().to_owned(),
+        key: command.key,
+        state: command.state,
+        binding: command.binding,
+        error: command.error,
+        attempts: command.attempts,
+        done_at: command.done_at.and_then(moment),
+    }
+}
+
+fn key_step(tx: &mut Tx<'_>, key: &str) -> Result<Option<KeyStep>, StoreError> {
+    let Some(scope) = scopes::find(tx, key)? else { return Ok(None) };
+    let mut items = facts::items_of_key(tx, key)?;
+    // A payout has many rows; the order's page shows its header and the bank lines it claims.
+    if key.starts_with("payout/") {
+        items.retain(|item| item.item.kind == trueup_domain::item::ItemKind::Payout);
+    }
+    for (_, _, item) in scopes::matches_of(tx, key)? {
+        if let Some(line) = facts::find_item(tx, &item)? {
+            if line.item.side == Side::Bank {
+                items.push(line);
+            }
+        }
+    }
+    Ok(Some(KeyStep {
+        key: scope.key,
+        status: scope.verdict.status,
+        break_kind: scope.verdict.break_kind,
+        detail: scope.verdict.detail,
+        due: scope.verdict.due,
+        sides: items
+            .into_iter()
+            .map(|item| SideStep {
+                side: item.item.side.word().to_owned(),
+                amount: item.item.amount.to_string(),
+                day: item.item.date.to_string(),
+                root: item.root,
+                evidence: item.item.hints,
+            })
+            .collect(),
+    }))
+}
+
+fn journal_steps(tx: &mut Tx<'_>, root: &str) -> Result<Vec<JournalStep>, StoreError> {
+    let lines = facts::lines_of_root(tx, root)?;
+    Ok(lines
+        .into_iter()
+        .map(|line| JournalStep {
+            day: line.day,
+            fact: format!("{}/{}", line.kind, line.part),
+            generation: line.generation,
+            reversal: line.reversal,
+            booker: line.booker,
+            role: line.role,
+            qualifier: line.qualifier,
+            amount: show(line.amount, &line.currency),
+            memo: line.memo,
+        })
+        .collect())
+}
+
+fn show(minor: i64, code: &str) -> String {
+    match trueup_domain::Currency::parse(code) {
+        Ok(currency) => Money::from_minor(minor, currency).to_string(),
+        Err(_) => format!("{minor} {code}"),
+    }
+}
