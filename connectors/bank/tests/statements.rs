@@ -156,6 +156,18 @@ fn e12_daily_and_weekly_statements_agree_on_every_id() {
 }
 
 #[test]
+fn envelopes_and_prefixes_change_nothing() {
+    let plain = camt("S", "M", &ntry("1.00", "2026-01-08", "<NtryRef>1</NtryRef>"));
+    let text = String::from_utf8(plain.clone()).expect("text");
+    let wrapped = format!("<Envelope><AppHdr><Id>X</Id></AppHdr>{text}</Envelope>");
+    assert_eq!(decode(wrapped.as_bytes()), decode(&plain));
+    let prefixed = text.replace("</", "\u{1}").replace('<', "<n:").replace('\u{1}', "</n:");
+    assert_eq!(decode(prefixed.as_bytes()), decode(&plain));
+    let latin = "<?xml version='1.0' encoding='ISO-8859-1'?>".to_owned() + &text;
+    assert_eq!(decode(latin.as_bytes()), decode(&plain));
+}
+
+#[test]
 fn statement_ids_of_another_year_are_others() {
     let of = |day: &str| read(&camt("1", "M", &ntry("1.00", day, ""))).0[0].id.clone();
     assert_eq!(of("2025-01-02"), "NL91ABNA0417164300/1/2025");
@@ -225,6 +237,9 @@ fn batches_add_up_or_are_refused() {
     check("<Btch><NbOfTxs>3</NbOfTxs></Btch>", &[("B", 1000, None)]);
     check(&part("11.00").repeat(2).replace("EUR", "USD"), &[("B", 1000, None)]);
     check(&part("9.00"), &[("B", 1000, None)]);
+    let endless = "<Ustrd>aaaaaaaaaaaaaaaaaaaa</Ustrd>".repeat(4_000);
+    let endless = format!("<TxDtls><RmtInf>{endless}</RmtInf></TxDtls>");
+    refused(&batch(&endless), "TU201", "bytes of text");
     refused(&batch(&(part("4.00") + &part("5.00"))), "TU205", "parts 9.00 EUR ≠ entry 10.00 EUR");
 }
 

@@ -10,6 +10,9 @@ use super::{direction, once};
 use crate::identity;
 use crate::statement::{Content, reference, squeeze};
 
+/// The schema repeats its 140 characters without end; nobody reads, or pays for, this much.
+const REMITTANCE_BYTES_MAX: usize = 64 * 1024;
+
 #[derive(Default)]
 pub struct Detail {
     /// Since version 4.
@@ -26,6 +29,7 @@ pub struct Detail {
     creditor: Party,
     code: Code,
     remittance: Vec<String>,
+    remittance_bytes: usize,
     information: Option<String>,
 }
 
@@ -69,6 +73,11 @@ impl Detail {
             | "RmtInf/Strd/CdtrRefInf/Ref"
             | "RmtInf/Strd/RfrdDocInf/Nb"
             | "RmtInf/Strd/AddtlRmtInf" => {
+                self.remittance_bytes += text.len();
+                if self.remittance_bytes > REMITTANCE_BYTES_MAX {
+                    let why = format!("a payment has over {REMITTANCE_BYTES_MAX} bytes of text");
+                    return Err(DecodeError::Unreadable(why));
+                }
                 self.remittance.push(squeeze(text));
                 Ok(())
             }

@@ -97,8 +97,12 @@ impl EntryDraft {
             several => {
                 let contents: Vec<Content> =
                     several.iter().map(content).collect::<Result<_, _>>()?;
-                let texts = contents.iter().map(|content| content.text.clone());
-                let text = texts.fold(String::new(), append);
+                let mut text = String::new();
+                for content in &contents {
+                    if text.len() < REPEATS_FOUND_BYTES_MAX {
+                        text = append(text, content.text.clone());
+                    }
+                }
                 if let Some(amounts) = part_amounts(several, amount, money_in)? {
                     parts = amounts.into_iter().zip(contents).collect();
                 }
@@ -128,7 +132,8 @@ impl EntryDraft {
     }
 }
 
-/// Beyond this length repeated texts are kept: looking for them would take quadratic time.
+/// Beyond this length repeated texts are kept, since looking for them would take quadratic time, and
+/// the texts of further parts are left out of the entry's.
 const REPEATS_FOUND_BYTES_MAX: usize = 2_000;
 
 /// Joins texts with a blank, leaving out what is already said.
