@@ -1,0 +1,127 @@
+//! Polls and reads. Nothing is ever written to Stripe.
+//!
+//! | module      | holds                                                        |
+//! |-------------|--------------------------------------------------------------|
+//! | [`walk`]    | a poll: where it stands is its cursor, page by page          |
+//! | [`reading`] | the read of single objects, a payout with all of its rows    |
+//! | [`gather`]  | records cut out of replies, and the bounds on how many       |
+//!
+//! A poll ends when its stream is exhausted or its bounds are reached; in both cases its cursor
+//! says where the next one goes on, so that a crash costs one conversation and loses nothing.
+
+mod gather;
+mod reading;
+mod walk;
+
+use serde::{Deserialize, Serialize};
+use trueup_connect::{
+    CallError, Context, Outcome, Record, Reply, Request, Settings, State, Step, Task,
+};
+
+use crate::{API_VERSION, settings};
+use gather::Gathered;
+use reading::Reading;
+use walk::{Stream, Walk};
+
+pub const BALANCE_TRANSACTIONS: &str = "balance_transactions";
+pub const PAYOUTS: &str = "payouts";
+pub const CHARGES: &str = "charges";
+pub const DISPUTES: &str = "disputes";
+pub const EVENTS: &str = "events";
+
+#[derive(Serialize, Deserialize)]
+enum Talk {
+    Poll { stream: Stream, walk: Walk, gathered: Gathered },
+    Read { reading: Reading, gathered: Gathered },
+}
+
+pub fn start(context: &Context<'_>, task: &Task) -> Step {
+    let talk = match task {
+        Task::Poll { stream, cursor, since } => {
+            let Some(stream) = Stream::named(stream) else {
+                let why = format!("there is no stream `{stream}`");
+                return Step::Failed(CallError::NotSetUp { why });
+            };
+            let walk = Walk::from_cursor(cursor.as_deref(), *since);
+            Talk::Poll { stream, walk, gathered: Gathered::default() }
+        }
+        Task::Read { hints } => {
+            Talk::Read { reading: Reading::of(hints), gathered: Gathered::default() }
+        }
+        Task::Deliver { .. } | Task::LookUp { .. } => {
+            let why = "trueup only reads from Stripe".to_owned();
+            return Step::Failed(CallError::NotSetUp { why });
+        }
+    };
+    next(context.settings, talk)
+}
+
+pub fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>) -> Step {
+    let advanced = state.read::<Talk>().and_then(|talk| advance(talk, reply?));
+    match advanced {
+        Ok(talk) => next(context.settings, talk),
+        Err(error) => Step::Failed(error),
+    }
+}
+
+/// Takes one reply in.
+fn advance(talk: Talk, reply: &Reply) -> Result<Talk, CallError> {
+    match talk {
+        Talk::Poll { stream, mut walk, mut gathered } => {
+            walk.advance(stream, reply, &mut gathered)?;
+            Ok(Talk::Poll { stream, walk, gathered })
+        }
+        Talk::Read { mut reading, mut gathered } => {
+            reading.advance(reply, &mut gathered)?;
+            Ok(Talk::Read { reading, gathered })
+        }
+    }
+}
+
+/// Asks for what is missing, or ends the conversation.
+fn next(settings: &Settings, talk: Talk) -> Step {
+    match talk {
+        Talk::Poll { stream, mut walk, gathered } => {
+            if walk.is_finished() {
+                walk.turn(stream.overlap_s(settings));
+            } else if !gathered.is_full() {
+                let request = request(settings, walk.path(stream, settings));
+                return send(request, &Talk::Poll { stream, walk, gathered });
+            }
+            done(gathered.into_records(), Some(walk.to_cursor()))
+        }
+        Talk::Read { reading, gathered } => match reading.path() {
+            Some(path) => send(request(settings, path), &Talk::Read { reading, gathered }),
+            None => {
+                let records = gathered.into_records();
+                match reading.into_refusal() {
+                    Some(error) if records.is_empty() => Step::Failed(error),
+                    _ => done(records, None),
+                }
+            }
+        },
+    }
+}
+
+fn send(request: Request, talk: &Talk) -> Step {
+    Step::Send { request, writes: false, state: State::of(talk) }
+}
+
+fn done(records: Vec<Record>, cursor: Option<String>) -> Step {
+    Step::Done(Outcome { records, cursor, receipts: Vec::new() })
+}
+
+fn request(settings: &Settings, path: String) -> Request {
+    let mut request = Request::get(path);
+    request.headers.push(("stripe-version".to_owned(), API_VERSION.to_owned()));
+    if let Some(account) = settings::account(settings) {
+        request.headers.push(("stripe-account".to_owned(), account.to_owned()));
+    }
+    request
+}
+
+/// Ids go into paths and queries; what is no plain id never does.
+fn is_plain_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !id.is_empty() && id.len() <= 255 && id.bytes().all(plain)
+}

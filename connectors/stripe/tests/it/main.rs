@@ -1,0 +1,6 @@
+//! The connector as the hub sees it, against its own sandbox and its fixtures.
+
+mod drive;
+mod fixtures;
+mod polling;
+mod sandbox;
