@@ -1,5 +1,6 @@
 //! The connector as the hub sees it, against its own sandbox and its fixtures.
 
+mod conservation;
 mod drive;
 mod fixtures;
 mod polling;
