@@ -165,12 +165,14 @@ impl<'a> Probe<'a> {
     }
 }
 
+/// Decodes one object.
+type Decoder = fn(&[u8]) -> Result<Decoded, DecodeError>;
+
+/// Finds what an envelope holds.
+type Envelope = for<'a> fn(&Probe<'a>) -> Option<&'a RawValue>;
+
 /// One object, bare or in an envelope of its name.
-fn one(
-    body: &[u8],
-    envelope: for<'a> fn(&Probe<'a>) -> Option<&'a RawValue>,
-    decode: fn(&[u8]) -> Result<Decoded, DecodeError>,
-) -> Result<Decoded, DecodeError> {
+fn one(body: &[u8], envelope: Envelope, decode: Decoder) -> Result<Decoded, DecodeError> {
     let probe = Probe::of(body)?;
     // A GraphQL dispute or refund names its order: only a body without an id is an envelope.
     match envelope(&probe) {
@@ -179,20 +181,13 @@ fn one(
     }
 }
 
-fn list(
-    body: &[u8],
-    envelope: for<'a> fn(&Probe<'a>) -> Option<&'a RawValue>,
-    decode: fn(&[u8]) -> Result<Decoded, DecodeError>,
-) -> Result<Decoded, DecodeError> {
+fn list(body: &[u8], envelope: Envelope, decode: Decoder) -> Result<Decoded, DecodeError> {
     let probe = Probe::of(body)?;
     let items = envelope(&probe).ok_or_else(|| DecodeError::field("the list"))?;
     all(items, decode)
 }
 
-fn all(
-    items: &RawValue,
-    decode: fn(&[u8]) -> Result<Decoded, DecodeError>,
-) -> Result<Decoded, DecodeError> {
+fn all(items: &RawValue, decode: Decoder) -> Result<Decoded, DecodeError> {
     let items: Vec<&RawValue> =
         serde_json::from_str(items.get()).map_err(|error| DecodeError::field(error.to_string()))?;
     if items.len() > LIST_MAX {
@@ -408,7 +403,7 @@ fn recognised(body: &[u8]) -> Result<Decoded, DecodeError> {
         };
     }
     if probe.id.is_some() {
-        let shapes: [(Option<&RawValue>, fn(&[u8]) -> Result<Decoded, DecodeError>); 7] = [
+        let shapes: [(Option<&RawValue>, Decoder); 7] = [
             (probe.line_items.filter(|_| probe.tracking_numbers.is_none()), order_of),
             (probe.refund_line_items, refund_alone),
             (probe.tracking_numbers, fulfilment_alone),
@@ -426,7 +421,7 @@ fn recognised(body: &[u8]) -> Result<Decoded, DecodeError> {
     if let (Some(payout), Some(rows)) = (probe.payout, probe.transactions) {
         return payout_with_rows(payout, rows);
     }
-    let envelopes: [(Option<&RawValue>, fn(&[u8]) -> Result<Decoded, DecodeError>); 5] = [
+    let envelopes: [(Option<&RawValue>, Decoder); 5] = [
         (probe.order, order_of),
         (probe.refund, refund_alone),
         (probe.fulfillment, fulfilment_alone),
@@ -441,7 +436,7 @@ fn recognised(body: &[u8]) -> Result<Decoded, DecodeError> {
     if let Some(inner) = probe.transaction {
         return one_transaction(inner.get().as_bytes());
     }
-    let lists: [(Option<&RawValue>, fn(&[u8]) -> Result<Decoded, DecodeError>); 5] = [
+    let lists: [(Option<&RawValue>, Decoder); 5] = [
         (probe.orders, order_of),
         (probe.refunds, refund_alone),
         (probe.payouts, payout_of),

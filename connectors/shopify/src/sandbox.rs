@@ -94,6 +94,16 @@ impl ShopifySandbox {
         self.throttled = requests;
     }
 
+    /// An order as the shop remembers it.
+    pub fn order(&self, order: &str) -> Option<&Order> {
+        self.orders.get(&order.parse().ok()?)
+    }
+
+    /// What a payout pays, in minor units.
+    pub fn payout_amount(&self, payout: &str) -> Option<i64> {
+        Some(self.payouts.get(&payout.parse().ok()?)?.amount)
+    }
+
     /// The ids of all orders, oldest first.
     pub fn order_ids(&self) -> Vec<String> {
         self.orders.keys().map(u64::to_string).collect()

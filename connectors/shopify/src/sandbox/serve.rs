@@ -88,11 +88,9 @@ fn data(shop: &ShopifySandbox, asked: &Asked) -> Option<Value> {
     if asked.query == queries::orders() {
         let since = since(variables, "updated_at:>=")?;
         let found = shop.orders.values().filter(|order| order.updated_at >= since);
-        let found = found.map(|order| {
-            let key = (order.updated_at.as_millisecond(), order.id);
-            (key, shop.graphql(lines).order(order))
-        });
-        return Some(json!({ "orders": page(found.collect(), variables)? }));
+        let found = found.map(|order| ((order.updated_at.as_millisecond(), order.id), order));
+        let node = |order| shop.graphql(lines).order(order);
+        return Some(json!({ "orders": page(found.collect(), variables, node)? }));
     }
     if asked.query == queries::orders_by_id() {
         let ids = variables.ids.as_ref()?;
@@ -126,25 +124,25 @@ fn data(shop: &ShopifySandbox, asked: &Asked) -> Option<Value> {
         let nodes: Vec<Option<Value>> = ids.iter().map(node).collect();
         return known.contains(&asked.query).then(|| json!({ "nodes": nodes }));
     }
-    let (name, found) = if asked.query == queries::payouts() {
+    let (name, page) = if asked.query == queries::payouts() {
         let since = since(variables, "issued_at:>=")?;
         let found = shop.payouts.values().filter(|payout| payout.at >= since);
-        let found = found.map(|one| ((one.at.as_millisecond(), one.id), graphql.payout(one)));
-        ("payouts", found.collect())
+        let found = found.map(|one| ((one.at.as_millisecond(), one.id), one)).collect();
+        ("payouts", page(found, variables, |one| graphql.payout(one))?)
     } else if asked.query == queries::balance_transactions() {
         let since = since(variables, "processed_at:>=")?;
         let found = shop.rows.values().filter(|row| row.at >= since);
-        let found = found.map(|one| ((one.at.as_millisecond(), one.id), graphql.row(one)));
-        ("balanceTransactions", found.collect())
+        let found = found.map(|one| ((one.at.as_millisecond(), one.id), one)).collect();
+        ("balanceTransactions", page(found, variables, |one| graphql.row(one))?)
     } else if asked.query == queries::disputes() {
         let since = since(variables, "initiated_at:>=")?;
         let found = shop.disputes.values().filter(|dispute| dispute.at >= since);
-        let found = found.map(|one| ((one.at.as_millisecond(), one.id), graphql.dispute(one)));
-        ("disputes", found.collect())
+        let found = found.map(|one| ((one.at.as_millisecond(), one.id), one)).collect();
+        ("disputes", page(found, variables, |one| graphql.dispute(one))?)
     } else {
         return None;
     };
-    Some(json!({ "shopifyPaymentsAccount": { name: page(found, variables)? } }))
+    Some(json!({ "shopifyPaymentsAccount": { name: page } }))
 }
 
 /// The order that a refund, transaction or fulfilment belongs to.
@@ -174,7 +172,11 @@ fn since(variables: &Variables, field: &str) -> Option<Timestamp> {
 }
 
 /// One page of a connection, in the order of its keys.
-fn page(mut found: Vec<((i64, u64), Value)>, variables: &Variables) -> Option<Value> {
+fn page<T>(
+    mut found: Vec<((i64, u64), T)>,
+    variables: &Variables,
+    node: impl Fn(T) -> Value,
+) -> Option<Value> {
     found.sort_by_key(|(key, _)| *key);
     if let Some(after) = &variables.after {
         let after = read_cursor(after)?;
@@ -184,7 +186,7 @@ fn page(mut found: Vec<((i64, u64), Value)>, variables: &Variables) -> Option<Va
     let more = found.len() > first;
     found.truncate(first);
     let end = found.last().map(|(key, _)| cursor(*key));
-    let nodes: Vec<Value> = found.into_iter().map(|(_, node)| node).collect();
+    let nodes: Vec<Value> = found.into_iter().map(|(_, one)| node(one)).collect();
     Some(json!({ "nodes": nodes, "pageInfo": { "hasNextPage": more, "endCursor": end } }))
 }
 

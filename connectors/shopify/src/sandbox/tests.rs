@@ -341,6 +341,70 @@ fn a_shop_sells_over_many_pages_and_is_read_from_where_it_stood() {
     assert!(later.records.iter().any(|record| record.external_id == id));
 }
 
+#[test]
+fn a_crash_at_any_page_loses_nothing_and_a_long_backlog_goes_on_where_it_ended() {
+    let mut shop = shop("EUR", true);
+    for second in 0..523 {
+        let lines = vec![line("mug", 1000, 1, &[])];
+        // Many orders of one second: only the page's end tells them apart.
+        shop.place_order(NewOrder { lines, ..NewOrder::default() }, at(second / 100))
+            .expect("placed");
+    }
+    let settings = Settings::default();
+    let context = Context { settings: &settings, now: at(9000) };
+    let talks = CONNECTOR.conversations.expect("conversations");
+    let task = Task::Poll { stream: "orders".to_owned(), cursor: None, since: at(-1) };
+    for crash_after in 0..5 {
+        let mut step = (talks.start)(&context, &task);
+        for _ in 0..crash_after {
+            let Step::Send { request, state, .. } = step else { panic!("a send") };
+            let reply = shop.handle(&request, at(9000));
+            step = (talks.resume)(&context, &state, Ok(&reply));
+        }
+        // The process dies here; nothing but the cursor of before is left.
+    }
+    let mut ids = Vec::new();
+    let mut cursor = None;
+    for _ in 0..2 {
+        let outcome = poll(&mut shop, "orders", cursor);
+        ids.extend(outcome.records.into_iter().map(|record| record.external_id));
+        cursor = outcome.cursor;
+    }
+    assert_eq!(ids, shop.order_ids());
+}
+
+#[test]
+fn a_reply_that_fails_ends_the_conversation_as_its_kind() {
+    let settings = Settings::default();
+    let context = Context { settings: &settings, now: at(0) };
+    let talks = CONNECTOR.conversations.expect("conversations");
+    let task = Task::Poll { stream: "orders".to_owned(), cursor: None, since: at(0) };
+    let check = |reply: Result<Reply, trueup_connect::CallError>, code: &str| {
+        let Step::Send { state, .. } = (talks.start)(&context, &task) else { panic!("a send") };
+        let Step::Failed(error) =
+            (talks.resume)(&context, &state, reply.as_ref().map_err(Clone::clone))
+        else {
+            panic!("a failure")
+        };
+        assert_eq!(error.code(), code);
+    };
+    let reply = |status, body: &str| {
+        Ok(Reply { status, headers: Vec::new(), body: body.as_bytes().to_vec() })
+    };
+    check(reply(401, ""), "TU105");
+    check(reply(429, ""), "TU101");
+    check(reply(503, "<html>"), "TU102");
+    check(reply(200, "<html>"), "TU102");
+    check(
+        reply(200, r#"{"data":{"orders":{"nodes":[{}],"pageInfo":{"hasNextPage":false}}}}"#),
+        "TU102",
+    );
+    // A lost reply to a read is asked for again, not looked up.
+    check(Err(trueup_connect::CallError::ReplyLost { why: String::new() }), "TU102");
+    let unknown = Task::Poll { stream: "weather".to_owned(), cursor: None, since: at(0) };
+    assert!(matches!((talks.start)(&context, &unknown), Step::Failed(_)));
+}
+
 fn seen(cursor: &str) -> String {
     let cursor: serde_json::Value = serde_json::from_str(cursor).expect("a cursor");
     cursor["seen"].to_string()
