@@ -1,1 +1,79 @@
-//! (to come)
+//! Odoo 19: the books. Delivers partners, orders, invoices, payments, credit notes and entries;
+//! reads them back, and tells when somebody changed them.
+//!
+//! | module          | holds                                                                   |
+//! |-----------------|-------------------------------------------------------------------------|
+//! | [`settings`]    | what a connection must be told                                          |
+//! | [`external_id`] | the key that commits in the same Odoo transaction as the effect         |
+//! | [`request`]     | one JSON-2 call: path, context, company                                 |
+//! | [`outcome`]     | what each reply means, in one table                                     |
+//! | [`load`]        | `load()`: rows and cells in, ids or the names of the bad records out    |
+//! | [`tax_data`]    | the cell that forces Odoo's tax to the channel's cent                   |
+//! | [`wire`]        | Odoo's rows as Odoo names them                                          |
+//! | [`decode`]      | rows to documents                                                       |
+//! | [`deliver`]     | commands to records: create once, read back, compare, then post         |
+//! | [`read`]        | reading records whole, and polling for what changed or went             |
+//! | [`setup`]       | what an Odoo looks like, what it lacks, and the mapping that follows    |
+//! | [`sandbox`]     | an Odoo played by pure functions, held to the real one by shared tests  |
+
+pub mod decode;
+pub mod deliver;
+pub mod external_id;
+pub mod load;
+pub mod outcome;
+pub mod read;
+pub mod request;
+pub mod sandbox;
+pub mod settings;
+pub mod setup;
+pub mod tax_data;
+pub mod wire;
+
+use trueup_connect::conversation::{Context, Reply, State, Step, Task};
+use trueup_connect::{Auth, CallError, Connector, Conversations};
+
+pub use sandbox::OdooSandbox;
+
+pub static CONNECTOR: Connector = Connector {
+    name: "odoo",
+    api_version: "19.0 JSON-2",
+    settings: settings::ALL,
+    auth: Auth::Header { name: "authorization", prefix: "bearer " },
+    kinds: &[decode::BOOKS_RECORD, decode::BANK_LINE],
+    decode: decode::decode,
+    webhooks: None,
+    conversations: Some(&CONVERSATIONS),
+    files: false,
+};
+
+static CONVERSATIONS: Conversations =
+    Conversations { streams: read::STREAMS, delivers: true, start, resume };
+
+fn start(context: &Context<'_>, task: &Task) -> Step {
+    match task {
+        Task::Poll { stream, cursor, since } => {
+            read::poll(context, stream, cursor.as_deref(), *since)
+        }
+        Task::Read { hints } => read::objects(context, hints),
+        // Replaying the create-once chain is the look-up: Odoo tells a plain user a key's id only
+        // through `load()`, which returns what exists and makes what does not (README).
+        Task::Deliver { commands } | Task::LookUp { commands } => deliver::start(context, commands),
+    }
+}
+
+fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>) -> Step {
+    match state.read() {
+        Ok(Talk::Deliver(chain)) => deliver::resume(context, *chain, reply),
+        Ok(Talk::Reconcile(pairs)) => deliver::resume_pairs(context, *pairs, reply),
+        Ok(Talk::Read(reading)) => read::resume(context, *reading, reply),
+        Err(error) => Step::Failed(error),
+    }
+}
+
+/// Where a conversation of this connector stands.
+#[derive(serde::Serialize, serde::Deserialize)]
+enum Talk {
+    Deliver(Box<deliver::Chain>),
+    Reconcile(Box<deliver::Pairs>),
+    Read(Box<read::Reading>),
+}

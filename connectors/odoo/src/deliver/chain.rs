@@ -1,0 +1,553 @@
+//! The steps of a delivery, and what each reply means for the commands still open.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, State, Step};
+use trueup_connect::{CallError, ReceiptOutcome};
+use trueup_domain::command::{CommandKind, Content};
+
+use super::compare::{self, Standing};
+use super::lookups::{self, Found};
+use super::pairs::sure;
+use super::{BUSY_TRIES, bound_id, pause_ms, receipt, tables};
+use crate::Talk;
+use crate::decode;
+use crate::load::{self, Loaded};
+use crate::outcome;
+use crate::request;
+use crate::wire::{self, Row};
+
+/// A delivery under way. Plain data: it is stored between the steps.
+#[derive(Serialize, Deserialize)]
+pub struct Chain {
+    pub(super) kind: CommandKind,
+    pub(super) company: i64,
+    pub(super) items: Vec<Item>,
+    pub(super) found: Found,
+    at: At,
+    /// Batches still to be loaded or acted upon, each a list of item numbers; the last is next.
+    batches: Vec<Vec<usize>>,
+    tries: u32,
+    waiting: bool,
+}
+
+/// One command of the delivery.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Item {
+    pub dispatch: Dispatch,
+    pub id: Option<i64>,
+    /// A call that could have made the record has left, and none said that nothing was kept.
+    wrote: bool,
+    /// It is still in the state from which it can be confirmed or posted, and is as asked.
+    act: bool,
+    /// The order is confirmed, or about to be, and its date is not the channel's.
+    redate: bool,
+    pub differs: Vec<String>,
+    outcome: Option<ReceiptOutcome>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum At {
+    LookUp(usize),
+    Load,
+    ReadDraft,
+    Act,
+    Dates,
+    ReadFinal,
+    ReadLines,
+    End,
+}
+
+/// What a kind of command makes in Odoo, and how it becomes final.
+struct Target {
+    model: &'static str,
+    action: Option<&'static str>,
+}
+
+const fn target(kind: CommandKind) -> Target {
+    match kind {
+        CommandKind::Partner => Target { model: "res.partner", action: None },
+        CommandKind::Order => Target { model: decode::ORDER, action: Some("action_confirm") },
+        CommandKind::Cancellation => Target { model: decode::ORDER, action: Some("action_cancel") },
+        CommandKind::Payment => Target { model: decode::PAYMENT, action: Some("action_post") },
+        CommandKind::Invoice
+        | CommandKind::CreditNote
+        | CommandKind::Entry
+        | CommandKind::Reconciliation => {
+            Target { model: decode::MOVE, action: Some("action_post") }
+        }
+    }
+}
+
+impl Chain {
+    pub fn start(context: &Context<'_>, kind: CommandKind, commands: &[Dispatch]) -> Step {
+        let company = commands.first().map_or("", |it| it.content.company());
+        let company = match request::id(company) {
+            Ok(company) => company,
+            Err(error) => return Step::Failed(error),
+        };
+        let items = commands.iter().map(|dispatch| {
+            let made_before = match kind {
+                CommandKind::Cancellation => bound_id(dispatch, "order").map(Some),
+                _ => Ok(None),
+            };
+            let (id, outcome) = match made_before.and_then(|id| check(dispatch).map(|()| id)) {
+                Ok(id) => (id, None),
+                Err(error) => (None, Some(ReceiptOutcome::Refused { error })),
+            };
+            let dispatch = dispatch.clone();
+            Item {
+                dispatch,
+                id,
+                wrote: false,
+                act: false,
+                redate: false,
+                differs: Vec::new(),
+                outcome,
+            }
+        });
+        let chain = Self {
+            kind,
+            company,
+            items: items.collect(),
+            found: Found::default(),
+            at: if kind == CommandKind::Cancellation { At::ReadDraft } else { At::LookUp(0) },
+            batches: Vec::new(),
+            tries: 0,
+            waiting: false,
+        };
+        chain.step(context)
+    }
+
+    fn open(&self) -> impl Iterator<Item = usize> + '_ {
+        let items = self.items.iter().enumerate();
+        items.filter(|(_, item)| item.outcome.is_none()).map(|(index, _)| index)
+    }
+
+    /// Ids of the records that are made and not yet decided.
+    fn open_ids(&self) -> Vec<i64> {
+        self.open().filter_map(|index| self.items.get(index)?.id).collect()
+    }
+
+    fn settle(&mut self, index: usize, outcome: ReceiptOutcome) {
+        if let Some(item) = self.items.get_mut(index) {
+            item.outcome = Some(outcome);
+        }
+    }
+
+    fn refuse(&mut self, index: usize, error: CallError) {
+        self.settle(index, ReceiptOutcome::Refused { error });
+    }
+
+    /// Sends what comes next, or ends.
+    fn step(mut self, context: &Context<'_>) -> Step {
+        loop {
+            if let Some(step) = self.try_step(context) {
+                return match step {
+                    Ready::Read(request) => self.send(request, false),
+                    Ready::Write(request) => self.send(request, true),
+                    Ready::End => self.finish(),
+                };
+            }
+        }
+    }
+
+    fn send(self, request: trueup_connect::Request, writes: bool) -> Step {
+        Step::Send { request, writes, state: State::of(&Talk::Deliver(Box::new(self))) }
+    }
+
+    /// `None` after moving on to the next step without a request.
+    fn try_step(&mut self, context: &Context<'_>) -> Option<Ready> {
+        if self.open().next().is_none() {
+            return Some(Ready::End);
+        }
+        match self.at {
+            At::LookUp(number) => match lookups::request(self, context.settings, number) {
+                Some(request) => return Some(Ready::Read(request)),
+                None => self.begin_loading(),
+            },
+            At::Load => match self.batches.last().cloned() {
+                Some(batch) => return Some(Ready::Write(self.load_request(context, &batch))),
+                None if self.kind == CommandKind::Partner => {
+                    self.apply_without_record();
+                    self.at = At::End;
+                }
+                None => self.at = At::ReadDraft,
+            },
+            At::ReadDraft | At::ReadFinal => {
+                return Some(Ready::Read(self.read_request(context)));
+            }
+            At::Act => match self.batches.last().cloned() {
+                Some(batch) => return Some(Ready::Write(self.act_request(context, &batch))),
+                None if self.kind == CommandKind::Order => self.at = At::Dates,
+                None => self.at = At::ReadFinal,
+            },
+            At::Dates => match self.dates_request(context) {
+                Some(request) => return Some(Ready::Write(request)),
+                None => self.at = At::ReadFinal,
+            },
+            At::ReadLines => return Some(Ready::Read(self.lines_request(context))),
+            At::End => return Some(Ready::End),
+        }
+        None
+    }
+
+    fn begin_loading(&mut self) {
+        for index in self.open().collect::<Vec<_>>() {
+            let missing = self
+                .items
+                .get(index)
+                .and_then(|item| lookups::missing(&self.found, &item.dispatch.content));
+            if let Some(error) = missing {
+                self.refuse(index, error);
+            }
+        }
+        let all: Vec<usize> = self.open().collect();
+        self.batches = if all.is_empty() { Vec::new() } else { vec![all] };
+        self.at = At::Load;
+    }
+
+    fn load_request(&mut self, context: &Context<'_>, batch: &[usize]) -> trueup_connect::Request {
+        let table = tables::table(self, context.settings, batch);
+        self.mark_written(batch);
+        let model = target(self.kind).model;
+        request::call(
+            context.settings,
+            self.company,
+            model,
+            "load",
+            table.arguments(),
+            &load::once(),
+        )
+    }
+
+    fn mark_written(&mut self, batch: &[usize]) {
+        for index in batch {
+            if let Some(item) = self.items.get_mut(*index) {
+                item.wrote = true;
+            }
+        }
+    }
+
+    fn read_request(&self, context: &Context<'_>) -> trueup_connect::Request {
+        let model = target(self.kind).model;
+        let domain = json!([["id", "in", self.open_ids()]]);
+        let fields = decode::fields_of(model);
+        request::search_read(context.settings, self.company, model, &domain, fields, "id")
+    }
+
+    fn lines_request(&self, context: &Context<'_>) -> trueup_connect::Request {
+        let taxed = ["product", "tax"];
+        let domain = json!([["move_id", "in", self.open_ids()], ["display_type", "in", taxed]]);
+        let (model, fields) = ("account.move.line", decode::LINE_FIELDS);
+        request::search_read(context.settings, self.company, model, &domain, fields, "id")
+    }
+
+    fn ids_of(&self, batch: &[usize]) -> Vec<i64> {
+        batch.iter().filter_map(|index| self.items.get(*index)?.id).collect()
+    }
+
+    fn act_request(&mut self, context: &Context<'_>, batch: &[usize]) -> trueup_connect::Request {
+        self.mark_written(batch);
+        let Target { model, action } = target(self.kind);
+        let arguments = json!({ "ids": self.ids_of(batch) });
+        let unasked = [("disable_cancel_warning", json!(true))];
+        let action = action.unwrap_or("action_post");
+        request::call(context.settings, self.company, model, action, arguments, &unasked)
+    }
+
+    /// Confirming sets the order's date to now. The channel's date is written back for all at once:
+    /// `load()` by database id, in the mode that writes.
+    fn dates_request(&self, context: &Context<'_>) -> Option<trueup_connect::Request> {
+        let rows: Vec<[String; 2]> = self
+            .open()
+            .filter_map(|index| {
+                let item = self.items.get(index)?;
+                let Content::Order(order) = &item.dispatch.content else { return None };
+                item.redate.then_some([item.id?.to_string(), tables::moment(order.placed_at)])
+            })
+            .collect();
+        if rows.is_empty() {
+            return None;
+        }
+        let arguments = json!({ "fields": [".id", "date_order"], "data": rows });
+        let model = decode::ORDER;
+        Some(request::call(
+            context.settings,
+            self.company,
+            model,
+            "load",
+            arguments,
+            &[("mode", json!("init"))],
+        ))
+    }
+
+    pub fn resume(mut self, context: &Context<'_>, reply: Result<&Reply, CallError>) -> Step {
+        // After a pause there is no reply to read: what was refused as too early is sent again.
+        if std::mem::take(&mut self.waiting) {
+            return self.step(context);
+        }
+        let writes = matches!(self.at, At::Load | At::Act | At::Dates);
+        let body = match outcome::read(reply, writes) {
+            Ok(body) => body,
+            Err(error) => return self.failed(context, error),
+        };
+        let read = match self.at {
+            At::LookUp(number) => {
+                self.at = At::LookUp(number + 1);
+                lookups::read(&mut self, number, body)
+            }
+            At::Load => return self.loaded(context, body),
+            At::ReadDraft => self.read_draft(body),
+            At::Act => {
+                self.batches.pop();
+                self.tries = 0;
+                Ok(())
+            }
+            At::Dates => {
+                self.at = At::ReadFinal;
+                Ok(())
+            }
+            At::ReadFinal => self.read_final(body),
+            At::ReadLines => self.read_lines(body),
+            At::End => Ok(()),
+        };
+        match read {
+            Ok(()) => self.step(context),
+            Err(error) => self.give_up(error),
+        }
+    }
+
+    fn loaded(mut self, context: &Context<'_>, body: &[u8]) -> Step {
+        let Some(batch) = self.batches.last().cloned() else {
+            return self.give_up(wire::unexpected("no batch was loaded"));
+        };
+        match load::read(body, batch.len()) {
+            Err(error) => self.failed(context, error),
+            Ok(Loaded::Nothing(error)) => self.failed(context, error),
+            Ok(Loaded::Bad(bad)) => {
+                self.nothing_kept(&batch);
+                for (position, error) in bad {
+                    if let Some(index) = batch.get(position) {
+                        self.refuse(*index, error);
+                    }
+                }
+                let rest = batch.into_iter().filter(|index| self.open().any(|it| it == *index));
+                let rest: Vec<usize> = rest.collect();
+                self.batches.pop();
+                if !rest.is_empty() {
+                    self.batches.push(rest);
+                }
+                self.step(context)
+            }
+            Ok(Loaded::Ids { ids, mut warnings }) => {
+                for (position, (index, id)) in batch.iter().zip(ids).enumerate() {
+                    if let Some(item) = self.items.get_mut(*index) {
+                        item.id = Some(id);
+                        let warning = warnings.remove(&position);
+                        item.differs.extend(warning.map(|text| format!("Odoo warned: {text}")));
+                        tables::forget_lines(&mut item.dispatch.content);
+                    }
+                }
+                self.batches.pop();
+                self.tries = 0;
+                self.step(context)
+            }
+        }
+    }
+
+    /// `load()` said so: the call was rolled back whole.
+    fn nothing_kept(&mut self, batch: &[usize]) {
+        for index in batch {
+            if let Some(item) = self.items.get_mut(*index) {
+                item.wrote = false;
+            }
+        }
+    }
+
+    fn apply_without_record(&mut self) {
+        for index in self.open().collect::<Vec<_>>() {
+            let Some(item) = self.items.get_mut(index) else { continue };
+            let Some(id) = item.id else { continue };
+            let differs = std::mem::take(&mut item.differs);
+            item.outcome =
+                Some(ReceiptOutcome::Applied { binding: id.to_string(), record: None, differs });
+        }
+    }
+
+    fn read_draft(&mut self, body: &[u8]) -> Result<(), CallError> {
+        let rows = wire::rows(body)?;
+        for index in self.open().collect::<Vec<_>>() {
+            let Some(row) = self.row_of(index, &rows)? else {
+                self.vanished(index);
+                continue;
+            };
+            let Some(item) = self.items.get_mut(index) else { continue };
+            let standing =
+                Row::or_lost(compare::draft(&item.dispatch.content, row, &mut item.differs))?;
+            item.act = standing == Standing::Ready;
+            item.redate =
+                item.act || Row::or_lost(compare::confirmed_late(&item.dispatch.content, row))?;
+        }
+        let ready = |index: &usize| self.items.get(*index).is_some_and(|item| item.act);
+        let ready: Vec<usize> = self.open().filter(ready).collect();
+        // Nothing to do: what was read is already how things end.
+        self.batches = if ready.is_empty() { Vec::new() } else { vec![ready] };
+        self.at = At::Act;
+        Ok(())
+    }
+
+    fn row_of<'a>(&self, index: usize, rows: &'a [Row]) -> Result<Option<&'a Row>, CallError> {
+        let id = self.items.get(index).and_then(|item| item.id);
+        for row in rows {
+            if Some(Row::or_lost(row.id())?) == id {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Odoo gave an id and does not show the record: another company's, or deleted just now.
+    fn vanished(&mut self, index: usize) {
+        let error =
+            outcome::refused("missing_record", "the record is not there, or not in this company");
+        if self.kind == CommandKind::Cancellation {
+            self.refuse(index, error);
+        } else {
+            self.settle(index, ReceiptOutcome::Unknown { error });
+        }
+    }
+
+    fn read_final(&mut self, body: &[u8]) -> Result<(), CallError> {
+        let rows = wire::rows(body)?;
+        let model = target(self.kind).model;
+        for index in self.open().collect::<Vec<_>>() {
+            let Some(row) = self.row_of(index, &rows)? else {
+                self.vanished(index);
+                continue;
+            };
+            let mut record = Row::or_lost(decode::record(model, row))?;
+            let Some(item) = self.items.get_mut(index) else { continue };
+            record.effect_key = Some(item.dispatch.key.clone());
+            compare::end(&item.dispatch.content, &record, &mut item.differs);
+            let binding = item.id.unwrap_or_default().to_string();
+            let differs = std::mem::take(&mut item.differs);
+            let applied =
+                ReceiptOutcome::Applied { binding, record: Some(Box::new(record)), differs };
+            if model == decode::MOVE {
+                self.found.applied.insert(index, applied);
+            } else {
+                item.outcome = Some(applied);
+            }
+        }
+        self.at = if model == decode::MOVE { At::ReadLines } else { At::End };
+        Ok(())
+    }
+
+    fn read_lines(&mut self, body: &[u8]) -> Result<(), CallError> {
+        let rows = wire::rows(body)?;
+        for (index, applied) in std::mem::take(&mut self.found.applied) {
+            let ReceiptOutcome::Applied { binding, record: Some(mut record), differs } = applied
+            else {
+                continue;
+            };
+            let mut own = Vec::new();
+            for row in &rows {
+                let of = Row::or_lost(row.reference_id("move_id"))?;
+                if of.to_string() == binding {
+                    own.push(row);
+                }
+            }
+            record.taxes = Row::or_lost(decode::taxes(&own, &record))?;
+            let applied = ReceiptOutcome::Applied { binding, record: Some(record), differs };
+            self.settle(index, applied);
+        }
+        self.at = At::End;
+        Ok(())
+    }
+
+    /// A call that did not do its work.
+    fn failed(mut self, context: &Context<'_>, error: CallError) -> Step {
+        let batch = self.batches.last().cloned().unwrap_or_default();
+        if self.at == At::Load && !matches!(error, CallError::ReplyLost { .. }) {
+            self.nothing_kept(&batch);
+        }
+        let patient = matches!(error, CallError::Busy { .. });
+        if patient && self.tries < BUSY_TRIES {
+            self.tries += 1;
+            self.waiting = true;
+            let for_ms = pause_ms(self.tries);
+            return Step::Wait { for_ms, state: State::of(&Talk::Deliver(Box::new(self))) };
+        }
+        let refused = matches!(error, CallError::Refused { .. });
+        match self.at {
+            At::Load | At::Act if refused && !batch.is_empty() => {
+                self.take_apart(context, &batch, error)
+            }
+            _ => self.give_up(error),
+        }
+    }
+
+    /// Odoo refused a whole batch, and rolled it back whole: halves until the guilty stand alone.
+    fn take_apart(mut self, context: &Context<'_>, batch: &[usize], error: CallError) -> Step {
+        self.batches.pop();
+        if let [only] = batch {
+            self.refuse(*only, left_as_draft(self.items.get(*only), self.at, error));
+        } else {
+            let (left, right) = batch.split_at(batch.len() / 2);
+            self.batches.push(right.to_vec());
+            self.batches.push(left.to_vec());
+        }
+        self.step(context)
+    }
+
+    /// Ends the conversation with what is certain: whatever a call may have made is unknown.
+    fn give_up(mut self, error: CallError) -> Step {
+        if self.items.iter().all(|item| !item.wrote && item.outcome.is_none()) {
+            return Step::Failed(sure(error));
+        }
+        for item in self.items.iter_mut().filter(|item| item.outcome.is_none()) {
+            let error = error.clone();
+            item.outcome = Some(if item.wrote {
+                ReceiptOutcome::Unknown { error }
+            } else {
+                ReceiptOutcome::NotApplied { error: sure(error) }
+            });
+        }
+        self.finish()
+    }
+
+    fn finish(self) -> Step {
+        let receipts = self.items.into_iter().map(|item| {
+            let unknown =
+                || ReceiptOutcome::Unknown { error: wire::unexpected("the chain ended early") };
+            receipt(&item.dispatch.key, item.outcome.unwrap_or_else(unknown))
+        });
+        Step::Done(Outcome { receipts: receipts.collect(), ..Outcome::default() })
+    }
+}
+
+enum Ready {
+    Read(trueup_connect::Request),
+    Write(trueup_connect::Request),
+    End,
+}
+
+/// References of the mapping are ids; anything else would reach Odoo as text it may interpret.
+fn check(dispatch: &Dispatch) -> Result<(), CallError> {
+    tables::references(&dispatch.content).try_for_each(|text| request::id(text).map(drop))?;
+    tables::customer(dispatch).map(drop)
+}
+
+fn left_as_draft(item: Option<&Item>, at: At, error: CallError) -> CallError {
+    match (item.and_then(|item| item.id), error) {
+        (Some(id), CallError::Refused { reason_code, reason }) if at == At::Act => {
+            CallError::Refused {
+                reason_code,
+                reason: format!("{reason} (record {id} is left as it was)"),
+            }
+        }
+        (_, error) => error,
+    }
+}

@@ -1,0 +1,260 @@
+//! Ids that the content names in other words: currencies, countries, states, units of measure, and
+//! the order's lines that an invoice bills.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use trueup_connect::{CallError, ReceiptOutcome, Request, Settings};
+use trueup_domain::command::{CommandKind, Content, DocumentLine};
+use trueup_domain::money::Currency;
+
+use super::{Chain, bound_id};
+use crate::outcome;
+use crate::request;
+use crate::wire::{self, Row};
+
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Found {
+    pub currencies: BTreeMap<String, i64>,
+    pub countries: BTreeMap<String, i64>,
+    /// By `US-NY`.
+    pub states: BTreeMap<String, i64>,
+    /// By product.
+    pub units: BTreeMap<i64, i64>,
+    /// By order.
+    pub order_lines: BTreeMap<i64, Vec<OrderLine>>,
+    /// Receipts that wait for the lines of their moves.
+    pub applied: BTreeMap<usize, ReceiptOutcome>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct OrderLine {
+    pub id: i64,
+    product: Option<i64>,
+    name: String,
+    price: Decimal,
+}
+
+/// The look-ups of a kind, in order.
+#[derive(Clone, Copy)]
+enum LookUp {
+    Currencies,
+    Countries,
+    States,
+    Units,
+    OrderLines,
+}
+
+const fn of(kind: CommandKind) -> &'static [LookUp] {
+    match kind {
+        CommandKind::Partner => &[LookUp::Countries, LookUp::States],
+        CommandKind::Order => &[LookUp::Currencies, LookUp::Units],
+        CommandKind::Invoice => &[LookUp::Currencies, LookUp::OrderLines],
+        CommandKind::CreditNote | CommandKind::Payment | CommandKind::Entry => {
+            &[LookUp::Currencies]
+        }
+        CommandKind::Reconciliation | CommandKind::Cancellation => &[],
+    }
+}
+
+/// The request of look-up `number`, or `None` when all are done.
+pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Option<Request> {
+    let read = |model, domain, fields: &[&str], order| {
+        request::search_read(settings, chain.company, model, &domain, fields, order)
+    };
+    Some(match of(chain.kind).get(number)? {
+        LookUp::Currencies => {
+            let names: BTreeSet<&str> =
+                contents(chain).filter_map(currency).map(Currency::code).collect();
+            read("res.currency", json!([["name", "in", names]]), &["name"], "id")
+        }
+        LookUp::Countries => {
+            let codes: BTreeSet<String> = contents(chain).filter_map(|it| place(it).0).collect();
+            read("res.country", json!([["code", "in", codes]]), &["code"], "id")
+        }
+        LookUp::States => {
+            let places: Vec<(Option<String>, Option<String>)> =
+                contents(chain).map(place).collect();
+            let countries: BTreeSet<i64> = chain.found.countries.values().copied().collect();
+            let codes: BTreeSet<String> =
+                places.into_iter().filter_map(|(_, region)| region).collect();
+            let domain = json!([["country_id", "in", countries], ["code", "in", codes]]);
+            read("res.country.state", domain, &["code", "country_id"], "id")
+        }
+        LookUp::Units => {
+            let products: BTreeSet<i64> = contents(chain)
+                .flat_map(lines)
+                .filter_map(|line| line.product.as_deref()?.parse().ok())
+                .collect();
+            read("product.product", json!([["id", "in", products]]), &["uom_id"], "id")
+        }
+        LookUp::OrderLines => {
+            let items = chain.items.iter();
+            let orders: BTreeSet<i64> =
+                items.filter_map(|it| bound_id(&it.dispatch, "order").ok()).collect();
+            let fields = ["order_id", "product_id", "name", "price_unit"];
+            let domain = json!([["order_id", "in", orders], ["display_type", "=", false]]);
+            read("sale.order.line", domain, &fields, "order_id, sequence, id")
+        }
+    })
+}
+
+fn contents(chain: &Chain) -> impl Iterator<Item = &Content> {
+    chain.items.iter().map(|item| &item.dispatch.content)
+}
+
+fn lines(content: &Content) -> &[DocumentLine] {
+    match content {
+        Content::Order(it) => &it.lines,
+        Content::Invoice(it) => &it.lines,
+        Content::CreditNote(it) => &it.lines,
+        Content::Partner(_)
+        | Content::Payment(_)
+        | Content::Reconciliation(_)
+        | Content::Cancellation(_)
+        | Content::Entry(_) => &[],
+    }
+}
+
+pub(super) fn currency(content: &Content) -> Option<Currency> {
+    match content {
+        Content::Order(it) => Some(it.total.currency()),
+        Content::Invoice(it) => Some(it.total.currency()),
+        Content::CreditNote(it) => Some(it.total.currency()),
+        Content::Payment(it) => Some(it.amount.currency()),
+        Content::Entry(it) => it.lines.first().map(|line| line.amount.currency()),
+        Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => None,
+    }
+}
+
+/// Country and region of a customer's address, upper case.
+pub(super) fn place(content: &Content) -> (Option<String>, Option<String>) {
+    let Content::Partner(partner) = content else { return (None, None) };
+    let Some(address) = super::tables::address(partner) else { return (None, None) };
+    let upper = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_ascii_uppercase());
+    (upper(&address.country), upper(&address.region))
+}
+
+pub(super) fn read(chain: &mut Chain, number: usize, body: &[u8]) -> Result<(), CallError> {
+    let Some(look_up) = of(chain.kind).get(number) else { return Ok(()) };
+    let rows = wire::rows(body)?;
+    for row in &rows {
+        Row::or_lost(keep(&mut chain.found, *look_up, row))?;
+    }
+    Ok(())
+}
+
+fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_connect::DecodeError> {
+    let id = row.id()?;
+    match look_up {
+        LookUp::Currencies => {
+            found.currencies.insert(row.word("name")?, id);
+        }
+        LookUp::Countries => {
+            found.countries.insert(row.word("code")?, id);
+        }
+        LookUp::States => {
+            let country = row.reference_id("country_id")?;
+            let of = found.countries.iter().find(|(_, own)| **own == country);
+            if let Some((code, _)) = of {
+                let key = format!("{code}-{}", row.word("code")?);
+                found.states.insert(key, id);
+            }
+        }
+        LookUp::Units => {
+            found.units.insert(id, row.reference_id("uom_id")?);
+        }
+        LookUp::OrderLines => {
+            let line = OrderLine {
+                id,
+                product: row.reference("product_id")?.map(|(id, _)| id),
+                name: row.text("name")?.unwrap_or_default(),
+                price: row.number("price_unit")?.decimal("price_unit")?,
+            };
+            found.order_lines.entry(row.reference_id("order_id")?).or_default().push(line);
+        }
+    }
+    Ok(())
+}
+
+/// What a command names and Odoo does not have. Found before the write, so that it is told well.
+pub(super) fn missing(found: &Found, content: &Content) -> Option<CallError> {
+    let code = currency(content).map(Currency::code);
+    if let Some(code) = code
+        && !found.currencies.contains_key(code)
+    {
+        return Some(outcome::refused("missing_record", &format!("Odoo has no currency {code}")));
+    }
+    let Content::Order(order) = content else { return None };
+    let gone =
+        order.lines.iter().filter_map(|line| line.product.as_deref()).find(|product| {
+            product.parse().ok().is_none_or(|id: i64| !found.units.contains_key(&id))
+        });
+    gone.map(|id| {
+        outcome::refused("missing_record", &format!("Odoo has no product {id} in this company"))
+    })
+}
+
+/// The order's line that each line of an invoice bills. Odoo keeps no part of ours, so lines are
+/// found by what they are, each once; a line that was added later bills none.
+pub(super) fn billed(order: &[OrderLine], lines: &[DocumentLine]) -> Vec<Option<i64>> {
+    let mut free: Vec<Option<&OrderLine>> = order.iter().map(Some).collect();
+    let mut take = |fits: &dyn Fn(&OrderLine) -> bool| {
+        let place = free.iter_mut().find(|it| it.is_some_and(fits))?;
+        place.take().map(|line| line.id)
+    };
+    let product =
+        |line: &DocumentLine| line.product.as_deref().and_then(|id| id.parse::<i64>().ok());
+    lines
+        .iter()
+        .map(|line| {
+            let same =
+                |own: &OrderLine| own.product == product(line) && own.price == line.unit_price;
+            take(&|own| same(own) && own.name == line.name).or_else(|| take(&same))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order_line(id: i64, product: i64, name: &str, price: &str) -> OrderLine {
+        let price = price.parse().expect("a decimal");
+        OrderLine { id, product: Some(product), name: name.to_owned(), price }
+    }
+
+    fn line(product: &str, name: &str, price: &str) -> DocumentLine {
+        DocumentLine {
+            part: name.to_owned(),
+            product: Some(product.to_owned()),
+            account: None,
+            name: name.to_owned(),
+            quantity: Decimal::ONE,
+            unit_price: price.parse().expect("a decimal"),
+            amount: trueup_domain::money::Money::zero(Currency::parse("USD").expect("known")),
+            taxes_included: false,
+            taxes: Vec::new(),
+            shipping: false,
+        }
+    }
+
+    #[test]
+    fn each_line_of_the_order_is_billed_once() {
+        let order = [
+            order_line(1, 7, "Tee", "10.00"),
+            order_line(2, 7, "Tee", "10"),
+            order_line(3, 8, "Discount", "-2.5"),
+        ];
+        let lines = [
+            line("8", "Discount", "-2.50"),
+            line("7", "Tee", "10"),
+            line("7", "Tee blue", "10"),
+            line("7", "Tee", "10"),
+        ];
+        assert_eq!(billed(&order, &lines), [Some(3), Some(1), Some(2), None]);
+        assert_eq!(billed(&[], &lines), [None, None, None, None]);
+    }
+}

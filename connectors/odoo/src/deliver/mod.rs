@@ -1,0 +1,85 @@
+//! Commands to records of Odoo, step by step, all steps safe to repeat.
+//!
+//! look up ids → `load()` once → read the draft back → act (confirm, post) → read again.
+//!
+//! | module        | holds                                                              |
+//! |---------------|--------------------------------------------------------------------|
+//! | [`chain`]     | the steps, and what each reply means for the commands still open   |
+//! | [`lookups`]   | ids that the content names in other words: currencies, countries   |
+//! | [`tables`]    | content to rows of `load()`                                        |
+//! | [`compare`]   | what Odoo stored against what was asked                            |
+//! | [`pairs`]     | tying payments to documents, which has no record of its own        |
+//!
+//! `load()` is safe by its key, every later step by the state that was read before it. A batch that
+//! Odoo refuses is taken apart until the record that it refuses stands alone (B10).
+
+pub mod chain;
+mod compare;
+mod lookups;
+mod pairs;
+mod tables;
+
+use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, Step};
+use trueup_connect::{CallError, Receipt, ReceiptOutcome};
+use trueup_domain::command::CommandKind;
+
+pub use chain::Chain;
+pub use pairs::Pairs;
+
+/// The most commands in one delivery: beyond it a call takes longer without being cheaper.
+pub const BATCH_MAX: usize = 100;
+
+pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
+    let Some(first) = commands.first() else {
+        return Step::Done(Outcome::default());
+    };
+    let kind = first.content.kind();
+    let company = first.content.company();
+    let same = |it: &Dispatch| it.content.kind() == kind && it.content.company() == company;
+    if commands.len() > BATCH_MAX || !commands.iter().all(same) {
+        let reason = "a delivery is at most 100 commands of one kind and company".to_owned();
+        return Step::Failed(CallError::Refused { reason_code: "mixed_batch".to_owned(), reason });
+    }
+    match kind {
+        CommandKind::Reconciliation => pairs::start(context, commands),
+        CommandKind::Partner
+        | CommandKind::Order
+        | CommandKind::Invoice
+        | CommandKind::Payment
+        | CommandKind::CreditNote
+        | CommandKind::Cancellation
+        | CommandKind::Entry => Chain::start(context, kind, commands),
+    }
+}
+
+pub fn resume(context: &Context<'_>, chain: Chain, reply: Result<&Reply, CallError>) -> Step {
+    chain.resume(context, reply)
+}
+
+pub fn resume_pairs(context: &Context<'_>, pairs: Pairs, reply: Result<&Reply, CallError>) -> Step {
+    pairs.resume(context, reply)
+}
+
+/// How often a conflict is waited out within one conversation, and how long: 0.4, 0.8, 1.6 s.
+const BUSY_TRIES: u32 = 3;
+
+const fn pause_ms(tries: u32) -> u64 {
+    200 << tries
+}
+
+/// A reference made by an earlier command: `12`, or `account.move/12`.
+fn bound<'a>(dispatch: &'a Dispatch, role: &str) -> Result<&'a str, CallError> {
+    dispatch.bindings.get(role).map(String::as_str).ok_or_else(|| CallError::Refused {
+        reason_code: "unbound".to_owned(),
+        reason: format!("nothing is bound as `{role}`"),
+    })
+}
+
+fn bound_id(dispatch: &Dispatch, role: &str) -> Result<i64, CallError> {
+    let text = bound(dispatch, role)?;
+    crate::request::id(text.rsplit('/').next().unwrap_or(text))
+}
+
+fn receipt(key: &str, outcome: ReceiptOutcome) -> Receipt {
+    Receipt { key: key.to_owned(), outcome }
+}

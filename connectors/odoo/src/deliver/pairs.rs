@@ -1,0 +1,357 @@
+//! Tying a payment to the document it pays. Odoo keeps no record of ours for it, so what exists is
+//! found by looking: the partial reconciliation between the two.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, State, Step};
+use trueup_connect::{CallError, ReceiptOutcome, Request};
+use trueup_domain::command::Content;
+use trueup_domain::money::Money;
+
+use super::{BUSY_TRIES, bound, bound_id, pause_ms, receipt};
+use crate::Talk;
+use crate::decode::{MOVE, PAYMENT};
+use crate::outcome;
+use crate::request;
+use crate::wire::{self, Row};
+
+#[derive(Serialize, Deserialize)]
+pub struct Pairs {
+    company: i64,
+    pairs: Vec<Pair>,
+    at: At,
+    tries: u32,
+    waiting: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Pair {
+    key: String,
+    amount: Money,
+    /// None where role `payment` names a move: a credit note set off against an invoice.
+    payment: Option<i64>,
+    payment_move: Option<i64>,
+    document: i64,
+    payment_lines: Vec<Open>,
+    document_lines: Vec<Open>,
+    tied: bool,
+    wrote: bool,
+    outcome: Option<ReceiptOutcome>,
+}
+
+/// A receivable line.
+#[derive(Clone, Serialize, Deserialize)]
+struct Open {
+    id: i64,
+    reconciled: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum At {
+    Payments,
+    Lines,
+    Before,
+    Tie(usize),
+    After,
+    End,
+}
+
+pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
+    let company = commands.first().map_or("", |it| it.content.company());
+    let company = match request::id(company) {
+        Ok(company) => company,
+        Err(error) => return Step::Failed(error),
+    };
+    let pairs = commands.iter().filter_map(pair).collect();
+    Pairs { company, pairs, at: At::Payments, tries: 0, waiting: false }.step(context)
+}
+
+fn pair(dispatch: &Dispatch) -> Option<Pair> {
+    let Content::Reconciliation(content) = &dispatch.content else { return None };
+    let found = bound(dispatch, "payment").and_then(|text| {
+        let id = bound_id(dispatch, "payment")?;
+        Ok((text.starts_with(MOVE), id, bound_id(dispatch, "document")?))
+    });
+    let mut pair = Pair {
+        key: dispatch.key.clone(),
+        amount: content.amount,
+        payment: None,
+        payment_move: None,
+        document: 0,
+        payment_lines: Vec::new(),
+        document_lines: Vec::new(),
+        tied: false,
+        wrote: false,
+        outcome: None,
+    };
+    match found {
+        Ok((true, id, document)) => (pair.payment_move, pair.document) = (Some(id), document),
+        Ok((false, id, document)) => (pair.payment, pair.document) = (Some(id), document),
+        Err(error) => pair.outcome = Some(ReceiptOutcome::Refused { error }),
+    }
+    Some(pair)
+}
+
+impl Pairs {
+    fn open(&self) -> impl Iterator<Item = &Pair> {
+        self.pairs.iter().filter(|pair| pair.outcome.is_none())
+    }
+
+    fn step(mut self, context: &Context<'_>) -> Step {
+        loop {
+            if self.open().next().is_none() {
+                self.at = At::End;
+            }
+            let read = |company: i64, model, domain, fields: &[&str]| {
+                request::search_read(context.settings, company, model, &domain, fields, "id")
+            };
+            match self.at {
+                At::Payments => {
+                    let ids: Vec<i64> = self.open().filter_map(|pair| pair.payment).collect();
+                    if ids.is_empty() {
+                        self.at = At::Lines;
+                        continue;
+                    }
+                    let request =
+                        read(self.company, PAYMENT, json!([["id", "in", ids]]), &["move_id"]);
+                    return self.send(request, false);
+                }
+                At::Lines => {
+                    let moves =
+                        self.open().flat_map(|it| it.payment_move.into_iter().chain([it.document]));
+                    let moves: Vec<i64> = moves.collect();
+                    let domain = json!([
+                        ["move_id", "in", moves],
+                        ["account_type", "=", "asset_receivable"]
+                    ]);
+                    let request =
+                        read(self.company, "account.move.line", domain, &["move_id", "reconciled"]);
+                    return self.send(request, false);
+                }
+                At::Before | At::After => {
+                    let lines = self.open().flat_map(|it| &it.payment_lines).map(|line| line.id);
+                    let lines: Vec<i64> = lines.collect();
+                    let domain = json!([
+                        "|",
+                        ["debit_move_id", "in", lines],
+                        ["credit_move_id", "in", lines]
+                    ]);
+                    let fields = [
+                        "debit_move_id",
+                        "credit_move_id",
+                        "debit_amount_currency",
+                        "credit_amount_currency",
+                    ];
+                    let request = read(self.company, "account.partial.reconcile", domain, &fields);
+                    return self.send(request, false);
+                }
+                At::Tie(index) => match self.tie_request(context, index) {
+                    Some(request) => return self.send(request, true),
+                    None if index < self.pairs.len() => self.at = At::Tie(index + 1),
+                    None => self.at = At::After,
+                },
+                At::End => return self.finish(),
+            }
+        }
+    }
+
+    fn send(self, request: Request, writes: bool) -> Step {
+        Step::Send { request, writes, state: State::of(&Talk::Reconcile(Box::new(self))) }
+    }
+
+    /// One call for each pair: in one call Odoo would match lines across pairs.
+    fn tie_request(&mut self, context: &Context<'_>, index: usize) -> Option<Request> {
+        let pair = self.pairs.get_mut(index)?;
+        if pair.outcome.is_some() || pair.tied {
+            return None;
+        }
+        let open = |lines: &[Open]| -> Vec<i64> {
+            lines.iter().filter(|line| !line.reconciled).map(|line| line.id).collect()
+        };
+        let (payment, document) = (open(&pair.payment_lines), open(&pair.document_lines));
+        if payment.is_empty() || document.is_empty() {
+            let which = if payment.is_empty() { "the payment" } else { "the document" };
+            let error = outcome::refused("nothing_open", &format!("nothing is open on {which}"));
+            pair.outcome = Some(ReceiptOutcome::Refused { error });
+            return None;
+        }
+        pair.wrote = true;
+        let ids: Vec<i64> = payment.into_iter().chain(document).collect();
+        let (model, arguments) = ("account.move.line", json!({ "ids": ids }));
+        Some(request::call(context.settings, self.company, model, "reconcile", arguments, &[]))
+    }
+
+    pub fn resume(mut self, context: &Context<'_>, reply: Result<&Reply, CallError>) -> Step {
+        if std::mem::take(&mut self.waiting) {
+            return self.step(context);
+        }
+        let writes = matches!(self.at, At::Tie(_));
+        let body = match outcome::read(reply, writes) {
+            Ok(body) => body,
+            Err(error) => return self.failed(context, error),
+        };
+        self.tries = 0;
+        let read = match self.at {
+            At::Payments => self.read_payments(body),
+            At::Lines => self.read_lines(body),
+            At::Before | At::After => self.read_partials(body),
+            At::Tie(index) => {
+                self.at = At::Tie(index + 1);
+                Ok(())
+            }
+            At::End => Ok(()),
+        };
+        match read {
+            Ok(()) => self.step(context),
+            Err(error) => self.give_up(error),
+        }
+    }
+
+    fn read_payments(&mut self, body: &[u8]) -> Result<(), CallError> {
+        let rows = wire::rows(body)?;
+        let mut moves = BTreeMap::new();
+        for row in &rows {
+            let of = Row::or_lost(row.reference("move_id"))?;
+            moves.insert(Row::or_lost(row.id())?, of.map(|(id, _)| id));
+        }
+        for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
+            let Some(payment) = pair.payment else { continue };
+            pair.payment_move = moves.get(&payment).copied().flatten();
+            if pair.payment_move.is_none() {
+                let why = if moves.contains_key(&payment) {
+                    "the payment has no entry: its method line has no account"
+                } else {
+                    "the payment is not there"
+                };
+                let error = outcome::refused("missing_record", why);
+                pair.outcome = Some(ReceiptOutcome::Refused { error });
+            }
+        }
+        self.at = At::Lines;
+        Ok(())
+    }
+
+    fn read_lines(&mut self, body: &[u8]) -> Result<(), CallError> {
+        let mut lines: BTreeMap<i64, Vec<Open>> = BTreeMap::new();
+        for row in &wire::rows(body)? {
+            let of = Row::or_lost(row.reference_id("move_id"))?;
+            let reconciled = Row::or_lost(row.flag("reconciled"))?;
+            lines.entry(of).or_default().push(Open { id: Row::or_lost(row.id())?, reconciled });
+        }
+        for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
+            let of = |id: i64| lines.get(&id).cloned().unwrap_or_default();
+            pair.payment_lines = pair.payment_move.map(of).unwrap_or_default();
+            pair.document_lines = of(pair.document);
+        }
+        self.at = At::Before;
+        Ok(())
+    }
+
+    fn read_partials(&mut self, body: &[u8]) -> Result<(), CallError> {
+        let last = self.at == At::After;
+        let rows = wire::rows(body)?;
+        for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
+            match tie(pair, &rows)? {
+                Some((binding, differs)) => {
+                    pair.tied = true;
+                    pair.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });
+                }
+                None if last => {
+                    let error = outcome::refused("not_tied", "Odoo did not tie the two");
+                    pair.outcome = Some(ReceiptOutcome::Refused { error });
+                }
+                None => {}
+            }
+        }
+        self.at = if last { At::End } else { At::Tie(0) };
+        Ok(())
+    }
+
+    fn failed(mut self, context: &Context<'_>, error: CallError) -> Step {
+        if matches!(error, CallError::Busy { .. }) && self.tries < BUSY_TRIES {
+            self.tries += 1;
+            self.waiting = true;
+            let for_ms = pause_ms(self.tries);
+            return Step::Wait { for_ms, state: State::of(&Talk::Reconcile(Box::new(self))) };
+        }
+        if let (At::Tie(index), CallError::Refused { .. }) = (self.at, &error)
+            && let Some(pair) = self.pairs.get_mut(index)
+        {
+            pair.outcome = Some(ReceiptOutcome::Refused { error });
+            self.at = At::Tie(index + 1);
+            return self.step(context);
+        }
+        let lost = matches!(error, CallError::ReplyLost { .. });
+        if let At::Tie(index) = self.at
+            && let Some(pair) = self.pairs.get_mut(index)
+            && !lost
+        {
+            pair.wrote = false;
+        }
+        self.give_up(error)
+    }
+
+    fn give_up(mut self, error: CallError) -> Step {
+        if self.pairs.iter().all(|pair| !pair.wrote && pair.outcome.is_none()) {
+            return Step::Failed(match error {
+                CallError::ReplyLost { why } => CallError::Unreachable { why },
+                other => other,
+            });
+        }
+        for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
+            let error = error.clone();
+            pair.outcome = Some(if pair.wrote {
+                ReceiptOutcome::Unknown { error }
+            } else {
+                ReceiptOutcome::NotApplied { error: sure(error) }
+            });
+        }
+        self.finish()
+    }
+
+    fn finish(self) -> Step {
+        let receipts =
+            self.pairs.into_iter().filter_map(|pair| Some(receipt(&pair.key, pair.outcome?)));
+        Step::Done(Outcome { receipts: receipts.collect(), ..Outcome::default() })
+    }
+}
+
+/// A command that was never sent is not lost, whatever was lost before it.
+pub(super) fn sure(error: CallError) -> CallError {
+    match error {
+        CallError::ReplyLost { why } => CallError::Unreachable { why },
+        other => other,
+    }
+}
+
+/// The binding of a pair that is tied, and how the tie differs from what was asked.
+fn tie(pair: &Pair, partials: &[Row]) -> Result<Option<(String, Vec<String>)>, CallError> {
+    let has = |lines: &[Open], id: i64| lines.iter().any(|line| line.id == id);
+    let currency = pair.amount.currency();
+    let mut sum = Money::zero(currency);
+    let mut first = None;
+    for row in partials {
+        let debit = Row::or_lost(row.reference_id("debit_move_id"))?;
+        let credit = Row::or_lost(row.reference_id("credit_move_id"))?;
+        // The amount of the document's side, in the document's currency.
+        let field = if has(&pair.document_lines, debit) && has(&pair.payment_lines, credit) {
+            "debit_amount_currency"
+        } else if has(&pair.document_lines, credit) && has(&pair.payment_lines, debit) {
+            "credit_amount_currency"
+        } else {
+            continue;
+        };
+        let amount = Row::or_lost(row.money(field, currency))?;
+        sum = sum.checked_add(amount).map_err(|error| wire::unexpected(&error.to_string()))?;
+        first = first.or(Some(Row::or_lost(row.id())?));
+    }
+    let differs = if sum == pair.amount {
+        Vec::new()
+    } else {
+        vec![format!("{sum} are tied, asked was {}", pair.amount)]
+    };
+    Ok(first.map(|id| (format!("account.partial.reconcile/{id}"), differs)))
+}

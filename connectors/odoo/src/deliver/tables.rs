@@ -1,0 +1,510 @@
+//! Content to rows of `load()`. Every column that Odoo would compute is given: it is exact, and on
+//! orders five times as fast (`research/odoo.md` §5).
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use trueup_connect::conversation::Dispatch;
+use trueup_connect::{CallError, Settings};
+use trueup_domain::command::{
+    AccountLine, CommandKind, Content, CreditNoteContent, CustomerRef, Direction, DocumentLine,
+    EntryContent, InvoiceContent, OrderContent, Partner, PaymentContent,
+};
+use trueup_domain::document::Address;
+use trueup_domain::money::Money;
+
+use super::chain::{Chain, Item};
+use super::lookups::{self, Found};
+use super::{bound, bound_id};
+use crate::external_id;
+use crate::load::{Line, Table};
+use crate::settings::SHIPPING_FLAG;
+use crate::tax_data;
+
+pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Table {
+    let items: Vec<&Item> = batch.iter().filter_map(|index| chain.items.get(*index)).collect();
+    let flag = settings.get(SHIPPING_FLAG) == Some("yes");
+    let mut table = empty(chain.kind, &items, flag);
+    for item in items {
+        let dispatch = &item.dispatch;
+        let key = external_id::of(chain.kind, &dispatch.key);
+        let customer = customer(dispatch).ok().flatten().unwrap_or_default();
+        let (head, lines) = match &dispatch.content {
+            Content::Partner(it) => (partner(key, it, &chain.found), Vec::new()),
+            Content::Order(it) => order(key, &customer, it, &chain.found, flag),
+            Content::Invoice(it) => invoice(key, &customer, dispatch, it, &chain.found),
+            Content::CreditNote(it) => credit_note(key, &customer, dispatch, it, &chain.found),
+            Content::Payment(it) => (payment(key, &customer, it, &chain.found), Vec::new()),
+            Content::Entry(it) => entry(key, it, &chain.found),
+            // They make no record of their own, so they are never loaded.
+            Content::Reconciliation(_) | Content::Cancellation(_) => continue,
+        };
+        table.record(head, &lines);
+    }
+    table
+}
+
+const PARTNER: &[&str] = &[
+    "id",
+    "ref",
+    "name",
+    "email",
+    "phone",
+    "street",
+    "street2",
+    "city",
+    "zip",
+    "country_id/.id",
+    "state_id/.id",
+    "company_name",
+];
+const ORDER: &[&str] = &[
+    "id",
+    "client_order_ref",
+    "origin",
+    "partner_id/.id",
+    "partner_invoice_id/.id",
+    "partner_shipping_id/.id",
+    "date_order",
+    "fiscal_position_id/.id",
+    "payment_term_id/.id",
+    "user_id/.id",
+    "team_id/.id",
+    "note",
+    "require_signature",
+    "require_payment",
+    "validity_date",
+];
+const ORDER_LINES: &[&str] = &[
+    "order_line/sequence",
+    "order_line/product_id/.id",
+    "order_line/name",
+    "order_line/product_uom_qty",
+    "order_line/product_uom_id/.id",
+    "order_line/price_unit",
+    "order_line/technical_price_unit",
+    "order_line/discount",
+    "order_line/customer_lead",
+    "order_line/tax_ids/.id",
+    "order_line/extra_tax_data",
+];
+const MOVE: &[&str] = &[
+    "id",
+    "move_type",
+    "journal_id/.id",
+    "partner_id/.id",
+    "ref",
+    "invoice_date",
+    "date",
+    "invoice_date_due",
+    "currency_id/.id",
+    "fiscal_position_id/.id",
+    "invoice_payment_term_id/.id",
+];
+const MOVE_LINES: &[&str] = &[
+    "invoice_line_ids/sequence",
+    "invoice_line_ids/product_id/.id",
+    "invoice_line_ids/name",
+    "invoice_line_ids/quantity",
+    "invoice_line_ids/price_unit",
+    "invoice_line_ids/discount",
+    "invoice_line_ids/tax_ids/.id",
+    "invoice_line_ids/extra_tax_data",
+];
+/// An empty account cell means "no account", and Odoo refuses the line; so lines on an account
+/// come through the other field for lines, which Odoo merges with the first.
+const MOVE_ACCOUNT_LINES: &[&str] = &[
+    "line_ids/sequence",
+    "line_ids/account_id/.id",
+    "line_ids/name",
+    "line_ids/quantity",
+    "line_ids/price_unit",
+    "line_ids/discount",
+    "line_ids/tax_ids/.id",
+    "line_ids/extra_tax_data",
+];
+const PAYMENT: &[&str] = &[
+    "id",
+    "payment_type",
+    "partner_type",
+    "partner_id/.id",
+    "amount",
+    "currency_id/.id",
+    "date",
+    "journal_id/.id",
+    "payment_method_line_id/.id",
+    "memo",
+    "payment_reference",
+];
+const ENTRY: &[&str] = &["id", "move_type", "journal_id/.id", "ref", "date", "currency_id/.id"];
+const ENTRY_LINES: &[&str] = &[
+    "line_ids/account_id/.id",
+    "line_ids/name",
+    "line_ids/currency_id/.id",
+    "line_ids/amount_currency",
+];
+
+/// Columns that only some commands fill. An empty cell would mean "none" rather than "default", so
+/// they are there when the command that needs them is.
+fn empty(kind: CommandKind, items: &[&Item], shipping_flag: bool) -> Table {
+    match kind {
+        CommandKind::Partner => Table::new(PARTNER, &[]),
+        CommandKind::Order => {
+            let mut head = ORDER.to_vec();
+            let some = |given: fn(&OrderContent) -> bool| {
+                items
+                    .iter()
+                    .any(|it| matches!(&it.dispatch.content, Content::Order(order) if given(order)))
+            };
+            if some(|it| it.pricelist.is_some()) {
+                head.push("pricelist_id/.id");
+            }
+            if some(|it| it.warehouse.is_some()) {
+                head.push("warehouse_id/.id");
+            }
+            let mut lines = ORDER_LINES.to_vec();
+            if shipping_flag {
+                lines.push("order_line/is_delivery");
+            }
+            Table::new(&head, &[&lines])
+        }
+        CommandKind::Invoice => {
+            let mut head = MOVE.to_vec();
+            head.push("invoice_origin");
+            let mut lines = MOVE_LINES.to_vec();
+            lines.push("invoice_line_ids/sale_line_ids/.id");
+            move_table(&head, &lines, items)
+        }
+        CommandKind::CreditNote => {
+            let mut head = MOVE.to_vec();
+            head.push("reversed_entry_id/.id");
+            move_table(&head, MOVE_LINES, items)
+        }
+        CommandKind::Payment => Table::new(PAYMENT, &[]),
+        CommandKind::Entry | CommandKind::Reconciliation | CommandKind::Cancellation => {
+            Table::new(ENTRY, &[ENTRY_LINES])
+        }
+    }
+}
+
+fn move_table(head: &[&'static str], lines: &[&'static str], items: &[&Item]) -> Table {
+    let on_account = items.iter().any(|it| match &it.dispatch.content {
+        Content::Invoice(it) => it.lines.iter().any(|line| line.account.is_some()),
+        Content::CreditNote(it) => it.lines.iter().any(|line| line.account.is_some()),
+        _ => false,
+    });
+    if on_account {
+        Table::new(head, &[lines, MOVE_ACCOUNT_LINES])
+    } else {
+        Table::new(head, &[lines])
+    }
+}
+
+/// Billing first: it is the address on the invoice.
+pub(super) fn address(partner: &Partner) -> Option<&Address> {
+    partner.buyer.billing.as_ref().or(partner.buyer.shipping.as_ref())
+}
+
+fn partner(key: String, it: &Partner, found: &Found) -> Vec<String> {
+    let none = Address::default();
+    let at = address(it).unwrap_or(&none);
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let buyer = &it.buyer;
+    let names = [&buyer.name, &at.name, &buyer.company, &buyer.email];
+    let name = names.into_iter().flatten().find(|name| !name.trim().is_empty());
+    let content = Content::Partner(it.clone());
+    let (country, region) = lookups::place(&content);
+    let state = country.as_ref().zip(region).map(|(country, region)| format!("{country}-{region}"));
+    let id = |found: Option<&i64>| found.map(i64::to_string).unwrap_or_default();
+    vec![
+        key,
+        it.reference.clone(),
+        name.cloned().unwrap_or_else(|| it.reference.clone()),
+        text(&buyer.email),
+        buyer.phone.clone().or_else(|| at.phone.clone()).unwrap_or_default(),
+        text(&at.street),
+        text(&at.street2),
+        text(&at.city),
+        text(&at.postcode),
+        id(country.and_then(|code| found.countries.get(&code))),
+        id(state.and_then(|key| found.states.get(&key))),
+        buyer.company.clone().or_else(|| at.company.clone()).unwrap_or_default(),
+    ]
+}
+
+fn order(
+    key: String,
+    customer: &str,
+    it: &OrderContent,
+    found: &Found,
+    flag: bool,
+) -> (Vec<String>, Vec<Line>) {
+    let customer = customer.to_owned();
+    let mut head = vec![
+        key,
+        it.reference.clone(),
+        it.origin.clone(),
+        customer.clone(),
+        customer.clone(),
+        customer,
+        moment(it.placed_at),
+    ];
+    head.extend(nothing(5));
+    head.extend(["False".to_owned(), "False".to_owned(), String::new()]);
+    head.extend(it.pricelist.clone());
+    head.extend(it.warehouse.clone());
+    let currency = currency_id(found, it.total);
+    let lines = it.lines.iter().enumerate().map(|(index, line)| {
+        let unit = line.product.as_deref().and_then(|id| found.units.get(&id.parse().ok()?));
+        let mut cells = vec![
+            (index + 1).to_string(),
+            line.product.clone().unwrap_or_default(),
+            name(line),
+            line.quantity.normalize().to_string(),
+            unit.map(i64::to_string).unwrap_or_default(),
+            line.unit_price.normalize().to_string(),
+            line.unit_price.normalize().to_string(),
+            "0".to_owned(),
+            "0".to_owned(),
+            tax_data::ids(line),
+            tax_data::cell(line, currency),
+        ];
+        if flag {
+            cells.push(if line.shipping { "True" } else { "False" }.to_owned());
+        }
+        Line { group: 0, cells }
+    });
+    (head, lines.collect())
+}
+
+#[expect(clippy::too_many_arguments, reason = "one row, its cells named at the call")]
+fn move_head(
+    key: String,
+    move_type: &str,
+    journal: &str,
+    customer: &str,
+    reference: &str,
+    date: Date,
+    currency: i64,
+    last: String,
+) -> Vec<String> {
+    let date = date.to_string();
+    vec![
+        key,
+        move_type.to_owned(),
+        journal.to_owned(),
+        customer.to_owned(),
+        reference.to_owned(),
+        date.clone(),
+        date.clone(),
+        date,
+        currency.to_string(),
+        String::new(),
+        String::new(),
+        last,
+    ]
+}
+
+fn invoice(
+    key: String,
+    customer: &str,
+    dispatch: &Dispatch,
+    it: &InvoiceContent,
+    found: &Found,
+) -> (Vec<String>, Vec<Line>) {
+    let order = bound_id(dispatch, "order").ok();
+    let order_lines = order.and_then(|order| found.order_lines.get(&order));
+    let billed = lookups::billed(order_lines.map_or(&[], Vec::as_slice), &it.lines);
+    let currency = currency_id(found, it.total);
+    let reference = it.reference.clone();
+    let head = move_head(
+        key,
+        "out_invoice",
+        &it.journal,
+        customer,
+        &it.reference,
+        it.date,
+        currency,
+        reference,
+    );
+    let lines = it.lines.iter().zip(billed).enumerate().map(|(index, (line, billed))| {
+        let mut row = move_line(index, line, currency);
+        if row.group == 0 {
+            row.cells.push(billed.map(|id| id.to_string()).unwrap_or_default());
+        }
+        row
+    });
+    (head, lines.collect())
+}
+
+fn credit_note(
+    key: String,
+    customer: &str,
+    dispatch: &Dispatch,
+    it: &CreditNoteContent,
+    found: &Found,
+) -> (Vec<String>, Vec<Line>) {
+    let currency = currency_id(found, it.total);
+    let reference = match it.reason.as_str() {
+        "" => it.reference.clone(),
+        reason => format!("{}, {reason}", it.reference),
+    };
+    let reversed = bound_id(dispatch, "invoice").map(|id| id.to_string()).unwrap_or_default();
+    let head = move_head(
+        key,
+        "out_refund",
+        &it.journal,
+        customer,
+        &reference,
+        it.date,
+        currency,
+        reversed,
+    );
+    let lines = it.lines.iter().enumerate().map(|(index, line)| move_line(index, line, currency));
+    (head, lines.collect())
+}
+
+fn move_line(index: usize, line: &DocumentLine, currency: i64) -> Line {
+    let (group, what) = match (&line.account, &line.product) {
+        (Some(account), None) => (1, account.clone()),
+        (_, product) => (0, product.clone().unwrap_or_default()),
+    };
+    let cells = vec![
+        (index + 1).to_string(),
+        what,
+        name(line),
+        line.quantity.normalize().to_string(),
+        line.unit_price.normalize().to_string(),
+        "0".to_owned(),
+        tax_data::ids(line),
+        tax_data::cell(line, currency),
+    ];
+    Line { group, cells }
+}
+
+fn payment(key: String, customer: &str, it: &PaymentContent, found: &Found) -> Vec<String> {
+    let direction = match it.direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+    };
+    vec![
+        key,
+        direction.to_owned(),
+        "customer".to_owned(),
+        customer.to_owned(),
+        it.amount.amount_text(),
+        currency_id(found, it.amount).to_string(),
+        it.date.to_string(),
+        it.journal.clone(),
+        it.method_line.clone(),
+        it.memo.clone(),
+        it.memo.clone(),
+    ]
+}
+
+fn entry(key: String, it: &EntryContent, found: &Found) -> (Vec<String>, Vec<Line>) {
+    let currency = it.lines.first().map_or(0, |line| currency_id(found, line.amount));
+    let head = vec![
+        key,
+        "entry".to_owned(),
+        it.journal.clone(),
+        it.reference.clone(),
+        it.date.to_string(),
+        currency.to_string(),
+    ];
+    let line = |line: &AccountLine| Line {
+        group: 0,
+        cells: vec![
+            line.account.clone(),
+            line.name.clone(),
+            currency.to_string(),
+            line.amount.amount_text(),
+        ],
+    };
+    (head, it.lines.iter().map(line).collect())
+}
+
+/// What the debits of an entry add up to, which Odoo calls its total.
+pub(super) fn debits(it: &EntryContent) -> Option<Money> {
+    let first = it.lines.first()?.amount.currency();
+    let debits = it.lines.iter().map(|line| line.amount).filter(|amount| !amount.is_negative());
+    Money::sum(first, debits).ok()
+}
+
+/// Odoo's `2026-11-21 09:42:03`, in UTC.
+pub(super) fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn nothing(cells: usize) -> impl Iterator<Item = String> {
+    std::iter::repeat_n(String::new(), cells)
+}
+
+/// Odoo insists on a text.
+fn name(line: &DocumentLine) -> String {
+    if line.name.trim().is_empty() { line.part.clone() } else { line.name.clone() }
+}
+
+fn currency_id(found: &Found, amount: Money) -> i64 {
+    found.currencies.get(amount.currency().code()).copied().unwrap_or_default()
+}
+
+/// The customer of a document; `None` for what has none.
+pub(super) fn customer(dispatch: &Dispatch) -> Result<Option<String>, CallError> {
+    let customer = match &dispatch.content {
+        Content::Order(it) => &it.customer,
+        Content::Invoice(it) => &it.customer,
+        Content::CreditNote(it) => &it.customer,
+        Content::Payment(it) => &it.customer,
+        Content::Partner(_)
+        | Content::Reconciliation(_)
+        | Content::Cancellation(_)
+        | Content::Entry(_) => return Ok(None),
+    };
+    let text = match customer {
+        CustomerRef::Bound => bound(dispatch, "customer")?,
+        CustomerRef::Fixed(id) => id,
+    };
+    crate::request::id(text).map(|id| Some(id.to_string()))
+}
+
+/// Every reference to a record of Odoo that the mapping put into a command.
+pub(super) fn references(content: &Content) -> Box<dyn Iterator<Item = &str> + '_> {
+    fn of(lines: &[DocumentLine]) -> impl Iterator<Item = &str> {
+        lines.iter().flat_map(|line| {
+            let taxes = line.taxes.iter().map(|tax| tax.tax.as_str());
+            line.product.as_deref().into_iter().chain(line.account.as_deref()).chain(taxes)
+        })
+    }
+    match content {
+        Content::Order(it) => {
+            Box::new(of(&it.lines).chain(it.pricelist.as_deref()).chain(it.warehouse.as_deref()))
+        }
+        Content::Invoice(it) => Box::new(of(&it.lines).chain([it.journal.as_str()])),
+        Content::CreditNote(it) => Box::new(of(&it.lines).chain([it.journal.as_str()])),
+        Content::Payment(it) => {
+            Box::new([it.journal.as_str(), it.method_line.as_str()].into_iter())
+        }
+        Content::Entry(it) => {
+            let accounts = it.lines.iter().map(|line| line.account.as_str());
+            Box::new(accounts.chain([it.journal.as_str()]))
+        }
+        Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => {
+            Box::new(std::iter::empty())
+        }
+    }
+}
+
+/// Lines are needed no more once they are loaded, and the state is written at each step.
+pub(super) fn forget_lines(content: &mut Content) {
+    match content {
+        Content::Order(it) => it.lines.clear(),
+        Content::Invoice(it) => it.lines.clear(),
+        Content::CreditNote(it) => it.lines.clear(),
+        // An entry's lines are its total.
+        Content::Entry(_)
+        | Content::Partner(_)
+        | Content::Payment(_)
+        | Content::Reconciliation(_)
+        | Content::Cancellation(_) => {}
+    }
+}

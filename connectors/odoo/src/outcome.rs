@@ -1,0 +1,216 @@
+//! What each reply of Odoo means: one table (`research/odoo.md` §1.5).
+//!
+//! Odoo commits before it answers, so whatever is not a readable answer of Odoo itself leaves the
+//! outcome of a write unknown. Its status 500 is no synonym for "try again": most are mistakes of
+//! the request, and stay mistakes however often they are sent.
+
+use serde::Deserialize;
+use trueup_connect::{CallError, Reply};
+
+/// The body of an answer that carried something out, or why there is none.
+pub fn read(reply: Result<&Reply, CallError>, writes: bool) -> Result<&[u8], CallError> {
+    let reply = reply?;
+    if reply.status == 200 {
+        return if looks_like_json(&reply.body) {
+            Ok(&reply.body)
+        } else {
+            Err(CallError::ReplyLost { why: "status 200 without JSON".to_owned() })
+        };
+    }
+    Err(failure(reply, writes))
+}
+
+/// Odoo's own error body; a proxy's page does not parse as one.
+#[derive(Deserialize)]
+struct Fault {
+    name: String,
+    message: String,
+}
+
+fn failure(reply: &Reply, writes: bool) -> CallError {
+    let fault: Option<Fault> = serde_json::from_slice(&reply.body).ok();
+    match (reply.status, &fault) {
+        (401, _) => CallError::Unauthorized,
+        (429, _) => CallError::RateLimited { retry_after_ms: retry_after_ms(reply) },
+        (403, Some(fault)) => CallError::NotSetUp { why: short(&fault.message) },
+        (404, Some(fault)) if fault.name.ends_with("MissingError") => {
+            refused("missing_record", &fault.message)
+        }
+        (404, Some(fault)) => CallError::NotSetUp { why: short(&fault.message) },
+        (404 | 403, None) => CallError::NotSetUp {
+            why: format!(
+                "status {} without an answer of Odoo: wrong address or database",
+                reply.status
+            ),
+        },
+        (409, Some(fault)) => CallError::Busy { why: short(&fault.message) },
+        (413, _) => refused("too_large", "the request is larger than the server accepts"),
+        (422, Some(fault)) => refusal(&fault.message),
+        (500, Some(fault)) => server_error(fault, writes),
+        (400 | 405 | 415, _) => refused("malformed_request", &format!("status {}", reply.status)),
+        (status, _) => lost(format!("status {status}"), writes),
+    }
+}
+
+fn server_error(fault: &Fault, writes: bool) -> CallError {
+    let name = fault.name.rsplit('.').next().unwrap_or_default();
+    match name {
+        // Rolled back for certain; Odoo has retried five times already.
+        "SerializationFailure"
+        | "LockNotAvailable"
+        | "DeadlockDetected"
+        | "TransactionRollbackError" => CallError::Busy { why: short(&fault.message) },
+        // The database went away, perhaps while it committed.
+        "OperationalError"
+        | "InterfaceError"
+        | "PoolError"
+        | "AdminShutdown"
+        | "InFailedSqlTransaction" => lost(short(&fault.message), writes),
+        _ => refused("mistake", &format!("{name}: {}", fault.message)),
+    }
+}
+
+fn lost(why: String, writes: bool) -> CallError {
+    if writes { CallError::ReplyLost { why } } else { CallError::Unreachable { why } }
+}
+
+/// A business "no", told apart by its text: the request asks for English.
+pub fn refusal(message: &str) -> CallError {
+    let text = message.to_lowercase();
+    let has = |part: &str| text.contains(part);
+    if has("could not serialize")
+        || has("current transaction is aborted")
+        || has("deadlock detected")
+    {
+        return CallError::Busy { why: short(message) };
+    }
+    // Another worker of ours made it a moment ago: the replay finds it (B7, B23).
+    if has("ir_model_data_module_name_uniq_index") {
+        return CallError::Busy { why: "the record has just been made by another call".to_owned() };
+    }
+    if has("you are not allowed to") || has("access to unauthorized") {
+        return CallError::NotSetUp { why: short(message) };
+    }
+    let code = if has("lock date") || has("locked period") || has("period is locked") {
+        "period_locked"
+    } else if has("no matching record found") || has("does not exist or has been deleted") {
+        "missing_record"
+    } else if has("already reconciled") {
+        "already_reconciled"
+    } else if has("missing required value") {
+        "missing_value"
+    } else {
+        "refused_by_odoo"
+    };
+    refused(code, message)
+}
+
+pub fn refused(code: &str, reason: &str) -> CallError {
+    CallError::Refused { reason_code: code.to_owned(), reason: short(reason) }
+}
+
+/// Texts of Odoo can quote whole rows of its database.
+fn short(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
+fn retry_after_ms(reply: &Reply) -> Option<u64> {
+    let seconds: u64 = reply.header("retry-after")?.trim().parse().ok()?;
+    seconds.min(3_600).checked_mul(1_000)
+}
+
+fn looks_like_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(status: u16, body: &str, writes: bool) -> String {
+        let reply = Reply { status, headers: Vec::new(), body: body.as_bytes().to_vec() };
+        match read(Ok(&reply), writes) {
+            Ok(_) => "answered".to_owned(),
+            Err(error) => match error {
+                CallError::RateLimited { .. } => "slow down".to_owned(),
+                CallError::Unreachable { .. } => "unreachable".to_owned(),
+                CallError::Busy { .. } => "busy".to_owned(),
+                CallError::ReplyLost { .. } => "lost".to_owned(),
+                CallError::Refused { reason_code, .. } => format!("refused {reason_code}"),
+                CallError::Unauthorized => "unauthorized".to_owned(),
+                CallError::NotSetUp { .. } => "not set up".to_owned(),
+            },
+        }
+    }
+
+    fn fault(name: &str, message: &str) -> String {
+        serde_json::json!({"name": name, "message": message, "arguments": [], "context": {}, "debug": "x"})
+            .to_string()
+    }
+
+    #[test]
+    fn every_reply_of_a_write_has_one_meaning() {
+        let check = |status: u16, body: &str, expected: &str| {
+            assert_eq!(class(status, body, true), expected, "{status} {body}");
+        };
+        check(200, "[1]", "answered");
+        check(200, "null", "answered");
+        check(200, "<html>login</html>", "lost");
+        check(200, "{\"ids\":[1", "lost");
+        check(401, &fault("werkzeug.exceptions.Unauthorized", "Invalid apikey"), "unauthorized");
+        check(403, &fault("odoo.exceptions.AccessError", "no"), "not set up");
+        check(404, &fault("odoo.exceptions.MissingError", "gone"), "refused missing_record");
+        check(
+            404,
+            &fault("werkzeug.exceptions.NotFound", "the model 'x' does not exist"),
+            "not set up",
+        );
+        check(404, "<html>", "not set up");
+        check(409, &fault("odoo.exceptions.LockError", "locked"), "busy");
+        check(413, "", "refused too_large");
+        check(422, &fault("odoo.exceptions.UserError", "no"), "refused refused_by_odoo");
+        check(
+            422,
+            &fault(
+                "odoo.exceptions.UserError",
+                "could not serialize access due to concurrent update",
+            ),
+            "busy",
+        );
+        check(
+            422,
+            &fault(
+                "odoo.exceptions.ValidationError",
+                "duplicate key value violates unique constraint \"ir_model_data_module_name_uniq_index\"",
+            ),
+            "busy",
+        );
+        check(
+            422,
+            &fault("odoo.exceptions.UserError", "before the Hard Lock Date"),
+            "refused period_locked",
+        );
+        check(429, "", "slow down");
+        check(500, &fault("builtins.ValueError", "Invalid field"), "refused mistake");
+        check(500, &fault("psycopg2.errors.SerializationFailure", "x"), "busy");
+        check(500, &fault("psycopg2.OperationalError", "x"), "lost");
+        check(500, "<html>", "lost");
+        check(502, "<html>", "lost");
+        check(503, "", "lost");
+        check(504, "", "lost");
+    }
+
+    #[test]
+    fn a_read_whose_reply_is_lost_is_simply_asked_again() {
+        assert_eq!(class(502, "<html>", false), "unreachable");
+        assert_eq!(class(500, &fault("psycopg2.OperationalError", "x"), false), "unreachable");
+    }
+
+    #[test]
+    fn b9_a_wait_that_was_asked_for_is_bounded() {
+        let headers = vec![("retry-after".to_owned(), "99999999999".to_owned())];
+        let reply = Reply { status: 429, headers, body: Vec::new() };
+        let error = read(Ok(&reply), true).unwrap_err();
+        assert_eq!(error, CallError::RateLimited { retry_after_ms: Some(3_600_000) });
+    }
+}

@@ -1,0 +1,176 @@
+//! What people do in Odoo behind our back: edits, deletions, locks. For planted faults.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+use super::OdooSandbox;
+use super::store::{Cell, Fields};
+use super::world::{Call, PERSON};
+
+fn person(now: Timestamp) -> Call {
+    Call { user: PERSON, companies: vec![1, 2], now, archived: true, once: false }
+}
+
+impl OdooSandbox {
+    /// Somebody changes the price of an order's first line by so many cents.
+    pub fn edit_order_total(&mut self, order: i64, by_minor: i64, now: Timestamp) -> bool {
+        let call = person(now);
+        let first = self
+            .world
+            .store
+            .get("sale.order", order)
+            .and_then(|it| it.links("order_line").first().copied());
+        let Some(line) = first else { return false };
+        self.world.change(&call, "sale.order.line", line, |line| {
+            let price = line.amount("price_unit") + Decimal::new(by_minor, 2);
+            line.insert("price_unit", Cell::Number(price));
+        });
+        self.world.compute_order(order);
+        self.world.touch(&call, "sale.order", order);
+        self.world.store.commit();
+        true
+    }
+
+    /// Somebody sets a posted move back to draft, cancels it, and leaves it so.
+    pub fn cancel_move(&mut self, id: i64, now: Timestamp) -> bool {
+        if self.world.store.get("account.move", id).is_none() {
+            return false;
+        }
+        self.untie(id, now);
+        let call = person(now);
+        self.world.change(&call, "account.move", id, |it| {
+            it.insert("state", Cell::text("cancel"));
+        });
+        let lines =
+            self.world.store.get("account.move", id).map(|it| it.links("line_ids").to_vec());
+        for line in lines.unwrap_or_default() {
+            self.world.store.set("account.move.line", line, "parent_state", Cell::text("cancel"));
+        }
+        self.world.store.commit();
+        true
+    }
+
+    /// Somebody deletes a move (a credit note, say); its external id goes with it.
+    pub fn delete_move(&mut self, id: i64, now: Timestamp) -> bool {
+        let Some(it) = self.world.store.get("account.move", id) else { return false };
+        let lines = it.links("line_ids").to_vec();
+        self.untie(id, now);
+        for line in lines {
+            self.world.store.delete("account.move.line", line);
+        }
+        self.world.store.delete("account.move", id);
+        self.world.store.commit();
+        true
+    }
+
+    /// The same, by its plainest name.
+    pub fn delete_credit_note(&mut self, id: i64, now: Timestamp) -> bool {
+        let is_note = self
+            .world
+            .store
+            .get("account.move", id)
+            .is_some_and(|it| it.word("move_type") == "out_refund");
+        is_note && self.delete_move(id, now)
+    }
+
+    /// Locks a company's sales up to and with `until` (`2026-10-31`); empty to open again.
+    pub fn lock_sales(&mut self, company: i64, until: &str) {
+        self.lock(company, "sale_lock_date", until);
+    }
+
+    pub fn lock_year(&mut self, company: i64, until: &str) {
+        self.lock(company, "fiscalyear_lock_date", until);
+    }
+
+    pub fn lock_hard(&mut self, company: i64, until: &str) {
+        self.lock(company, "hard_lock_date", until);
+    }
+
+    fn lock(&mut self, company: i64, field: &'static str, until: &str) {
+        let cell = if until.is_empty() { Cell::Nothing } else { Cell::text(until) };
+        self.world.store.set("res.company", company, field, cell);
+        self.world.store.commit();
+    }
+
+    /// The accountant chooses how taxes are rounded.
+    pub fn round_taxes(&mut self, company: i64, globally: bool) {
+        let word = if globally { "round_globally" } else { "round_per_line" };
+        self.world.store.set(
+            "res.company",
+            company,
+            "tax_calculation_rounding_method",
+            Cell::text(word),
+        );
+        self.world.store.commit();
+    }
+
+    /// A person (or the bank's feed) enters a bank line.
+    pub fn add_bank_line(
+        &mut self,
+        journal: i64,
+        date: &str,
+        amount: Decimal,
+        text: &str,
+        now: Timestamp,
+    ) -> Option<i64> {
+        let record = self.world.store.get("account.journal", journal)?;
+        let company = record.link("company_id").unwrap_or(1);
+        let mut line = super::store::Record::new();
+        line.insert("journal_id", Cell::Link(journal));
+        line.insert("company_id", Cell::Link(company));
+        line.insert("currency_id", Cell::Link(self.world.currency_of(company)));
+        line.insert("date", Cell::text(date));
+        line.insert("amount", Cell::Number(amount));
+        line.insert("payment_ref", Cell::text(text));
+        line.insert("is_reconciled", Cell::Flag(false));
+        let id = self.world.insert(&person(now), "account.bank.statement.line", line);
+        self.world.store.commit();
+        Some(id)
+    }
+
+    /// Takes the ties of a move off, and opens what it paid or what paid it.
+    fn untie(&mut self, id: i64, now: Timestamp) {
+        let call = person(now);
+        let lines = self
+            .world
+            .store
+            .get("account.move", id)
+            .map(|it| it.links("line_ids").to_vec())
+            .unwrap_or_default();
+        let partials: Vec<(i64, i64, i64, Decimal, Decimal, Decimal)> = self
+            .world
+            .store
+            .all("account.partial.reconcile")
+            .filter_map(|(partial, it)| {
+                let (debit, credit) = (it.link("debit_move_id")?, it.link("credit_move_id")?);
+                let ours = lines.contains(&debit) || lines.contains(&credit);
+                let foreign =
+                    (it.amount("debit_amount_currency"), it.amount("credit_amount_currency"));
+                ours.then_some((partial, debit, credit, it.amount("amount"), foreign.0, foreign.1))
+            })
+            .collect();
+        for (partial, debit, credit, amount, debit_foreign, credit_foreign) in partials {
+            for (line, own, foreign) in
+                [(debit, amount, debit_foreign), (credit, -amount, -credit_foreign)]
+            {
+                self.world.store.update("account.move.line", line, |it| {
+                    let left = it.amount("amount_residual") + own;
+                    let all = it.amount("amount_residual_currency") + foreign;
+                    it.insert("amount_residual", Cell::Number(left));
+                    it.insert("amount_residual_currency", Cell::Number(all));
+                    it.insert("reconciled", Cell::Flag(false));
+                });
+                if let Some(of) = self
+                    .world
+                    .store
+                    .get("account.move.line", line)
+                    .and_then(|it| it.link("move_id"))
+                {
+                    self.world.refresh_move(of);
+                    self.world.touch(&call, "account.move", of);
+                }
+            }
+            self.world.store.delete("account.partial.reconcile", partial);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What a connection to Odoo must be told.
+
+use trueup_connect::Setting;
+
+pub const DATABASE: &str = "database";
+pub const SHIPPING_FLAG: &str = "shipping_flag";
+
+pub static ALL: &[Setting] = &[
+    Setting {
+        name: "base_url",
+        help: "Address of the Odoo server, such as https://books.example.com",
+        required: true,
+        secret: false,
+    },
+    Setting {
+        name: DATABASE,
+        help: "Database, where the server has several",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: SHIPPING_FLAG,
+        help: "`yes` if the module `delivery` is installed: shipping lines are marked as such",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: "api_key",
+        help: "API key of the hub's own user; not an administrator's",
+        required: true,
+        secret: true,
+    },
+];

@@ -1,0 +1,113 @@
+//! The mapping of one entity: what was found, and what was made.
+
+use std::collections::BTreeMap;
+
+use trueup_domain::command::TargetRef;
+use trueup_domain::journal::Role;
+use trueup_domain::mapping::{CustomerPolicy, Gateway, Mapping, TaxRule};
+
+use super::plan::{self, SERVICES};
+use super::report::SetupReport;
+use super::{Clears, Customers, Made, SetupError, Wanted};
+
+/// Version 1 of the mapping; later versions are the hub's.
+pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Mapping, SetupError> {
+    let company = super::company(wanted)?;
+    let id = |key: &str| -> Result<TargetRef, SetupError> {
+        made.get(key).map(i64::to_string).ok_or_else(|| SetupError::Lacks(key.to_owned()))
+    };
+    let sales = report.journals.iter().find(|journal| journal.kind == "sale");
+    let sales = sales.ok_or_else(|| SetupError::Lacks("sales journal".to_owned()))?;
+    let guests = id(&plan::guests_key(company))?;
+
+    let mut accounts = BTreeMap::new();
+    for (role, key) in plan::made_accounts(company) {
+        accounts.insert(role.word().to_owned(), id(&key)?);
+    }
+    let mut found = |role: Role, account: Option<i64>| {
+        accounts.extend(account.map(|id| (role.word().to_owned(), id.to_string())));
+    };
+    // The point of sale's receivable comes later than the company's own.
+    let receivable = report.accounts.iter().find(|account| account.kind == "asset_receivable");
+    found(Role::Receivable, receivable.map(|account| account.id));
+    found(Role::Sales, sales.account);
+    let tax = plan::map_tax_account(report);
+    found(
+        Role::TaxPayable,
+        tax.or_else(|| made.get(&plan::account_key(company, Role::TaxPayable)).copied()),
+    );
+    let bank = report
+        .journals
+        .iter()
+        .find(|journal| journal.kind == "bank" && !made.values().any(|id| *id == journal.id));
+    found(Role::Bank, bank.and_then(|journal| journal.account));
+    found(Role::BankUnallocated, bank.and_then(|journal| journal.suspense));
+
+    let mut gateways = BTreeMap::new();
+    for gateway in &wanted.gateways {
+        let key = plan::journal_key(company, &gateway.word);
+        let journal = id(&key)?;
+        let line = |inbound: bool| {
+            let line = report.method_lines.iter().find(|line| {
+                line.journal.to_string() == journal
+                    && line.inbound == inbound
+                    && line.account.is_some()
+            });
+            let lacks = || {
+                SetupError::Lacks(format!("payment method with an account in `{}`", gateway.title))
+            };
+            line.map(|line| line.id.to_string()).ok_or_else(lacks)
+        };
+        let (inbound_line, outbound_line) = (line(true)?, line(false)?);
+        if gateway.clears == Clears::Clearing {
+            let account = id(&plan::clearing_key(company, &gateway.word))?;
+            accounts.insert(format!("{}/{}", Role::Clearing.word(), gateway.word), account);
+        }
+        let (tender, provider) = (gateway.tender, gateway.provider.clone());
+        let gateway_of = Gateway { tender, provider, journal, inbound_line, outbound_line };
+        gateways.insert(gateway.word.clone(), gateway_of);
+    }
+
+    let mut products: BTreeMap<String, TargetRef> =
+        report.products.iter().map(|(sku, id)| (sku.clone(), id.to_string())).collect();
+    for product in &wanted.products {
+        let made = made.get(&plan::product_key(&product.sku)).map(i64::to_string);
+        products.extend(made.map(|id| (product.sku.clone(), id)));
+    }
+    let mut service_products = BTreeMap::new();
+    for (word, ..) in SERVICES {
+        service_products.insert((*word).to_owned(), id(&plan::service_key(company, word))?);
+    }
+    let mut taxes = Vec::new();
+    for tax in &wanted.taxes {
+        taxes.push(TaxRule {
+            title: tax.title.clone(),
+            jurisdiction: tax.jurisdiction.clone(),
+            rate: tax.rate,
+            included: tax.included,
+            remitted_by: tax.remitted_by,
+            target: id(&plan::tax_key(company, tax))?,
+        });
+    }
+    Ok(Mapping {
+        version: 1,
+        entity: wanted.entity.clone(),
+        target: wanted.target.clone(),
+        company: wanted.company.clone(),
+        currency: wanted.currency,
+        time_zone: wanted.time_zone.clone(),
+        sales_journal: sales.id.to_string(),
+        entry_journal: id(&plan::entry_journal_key(company))?,
+        pricelist: report.pricelist.map(|id| id.to_string()),
+        warehouse: report.warehouse.map(|id| id.to_string()),
+        customers: match wanted.customers {
+            Customers::PerBuyer => CustomerPolicy::PerBuyer { guests },
+            Customers::One => CustomerPolicy::One(guests),
+        },
+        accounts,
+        gateways,
+        products,
+        service_products,
+        taxes,
+    })
+}

@@ -1,0 +1,214 @@
+//! Setting Odoo up: what is there, what is lacking, what would be made, and the mapping that
+//! follows.
+//!
+//! | module     | holds                                                                     |
+//! |------------|---------------------------------------------------------------------------|
+//! | [`report`] | a read-only look: version, journals, accounts, taxes, locks, and findings |
+//! | [`plan`]   | the records that would be made, each under an external id                 |
+//! | [`map`]    | the mapping of one entity                                                 |
+//! | [`demo`]   | what the demo's two entities want                                         |
+//!
+//! Everything runs over a caller that carries one request out: the command line's HTTP client, a
+//! test's socket, or the sandbox. Only [`apply`] writes, and it may be repeated: each record is made
+//! once, by the key of the company and its purpose.
+
+pub mod demo;
+pub mod map;
+pub mod plan;
+pub mod report;
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use trueup_connect::conversation::{Reply, Request};
+use trueup_connect::{CallError, Settings};
+use trueup_domain::command::TargetRef;
+use trueup_domain::document::{Remitter, Tender};
+use trueup_domain::mapping::Mapping;
+use trueup_domain::money::Currency;
+
+use crate::load::{self, Loaded};
+use crate::request;
+use crate::wire;
+
+pub use plan::{Creation, plan};
+pub use report::{Finding, SetupReport, inspect, rights};
+
+/// Carries one request out.
+pub type Caller<'a> = dyn FnMut(&Request) -> Result<Reply, CallError> + 'a;
+
+/// What an entity wants of its books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub entity: String,
+    /// The connection whose books these are.
+    pub target: String,
+    /// Database of the server, where it has several.
+    pub database: Option<String>,
+    pub company: TargetRef,
+    pub currency: Currency,
+    pub time_zone: String,
+    /// One customer for all buyers, or one for each.
+    pub customers: Customers,
+    pub gateways: Vec<WantedGateway>,
+    pub taxes: Vec<WantedTax>,
+    /// Products to make where no product has the SKU. Usually none: the catalogue is the owner's.
+    pub products: Vec<WantedProduct>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Customers {
+    PerBuyer,
+    One,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedGateway {
+    /// The channel's word for it, such as `shopify_payments`.
+    pub word: String,
+    pub title: String,
+    pub tender: Option<Tender>,
+    /// The connection whose ledger states this gateway's money.
+    pub provider: Option<String>,
+    pub clears: Clears,
+}
+
+/// Which account a gateway's payments stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clears {
+    /// A clearing account of its own (`POSTING.md` P3).
+    Clearing,
+    /// The liability of gift cards (P10).
+    GiftCards,
+    StoreCredit,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedTax {
+    /// Names it in external ids: `us_ny`, `de_19`.
+    pub key: String,
+    pub name: String,
+    /// Percent that Odoo would compute. Zero where the channel's amount is always forced (V9).
+    pub percent: Decimal,
+    pub included: bool,
+    pub title: Option<String>,
+    pub jurisdiction: Option<String>,
+    /// The channel's rate as a fraction, such as 0.19; none fits all.
+    pub rate: Option<Decimal>,
+    pub remitted_by: Remitter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedProduct {
+    pub sku: String,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    #[error("Odoo did not answer {what}")]
+    Call {
+        what: String,
+        #[source]
+        source: CallError,
+    },
+    #[error("Odoo refused to make {what}: {why}")]
+    Refused { what: String, why: String },
+    #[error("Odoo has no {0}")]
+    Lacks(String),
+}
+
+/// Ids of what was made, by external id without its module.
+pub type Made = BTreeMap<String, i64>;
+
+/// Makes what the plan lists, in its order. Each is safe to repeat.
+pub fn apply(
+    call: &mut Caller<'_>,
+    wanted: &Wanted,
+    plan: &[Creation],
+) -> Result<Made, SetupError> {
+    let company = company(wanted)?;
+    let settings = settings(wanted);
+    let mut made = Made::new();
+    for creation in plan {
+        let what = || format!("{} `{}`", creation.label, creation.name);
+        let request = request::call(
+            &settings,
+            company,
+            creation.model,
+            "load",
+            creation.arguments(),
+            &load::once(),
+        );
+        let failed = |source| SetupError::Call { what: what(), source };
+        let reply = call(&request).map_err(failed)?;
+        let body = crate::outcome::read(Ok(&reply), true).map_err(failed)?;
+        match load::read(body, 1).map_err(failed)? {
+            Loaded::Ids { ids, .. } => {
+                made.extend(ids.first().map(|id| (creation.key.clone(), *id)));
+            }
+            Loaded::Bad(bad) => {
+                let why = bad.values().next().map(ToString::to_string).unwrap_or_default();
+                return Err(SetupError::Refused { what: what(), why });
+            }
+            Loaded::Nothing(source) => return Err(failed(source)),
+        }
+    }
+    Ok(made)
+}
+
+/// Looks, plans, makes and maps, as `trueup odoo setup --apply` does for one entity.
+pub fn run(call: &mut Caller<'_>, wanted: &Wanted) -> Result<Mapping, SetupError> {
+    let report = inspect(call, wanted)?;
+    let plan = plan(&report, wanted)?;
+    let made = apply(call, wanted, &plan)?;
+    let report = inspect(call, wanted)?;
+    map::mapping(&report, wanted, &made)
+}
+
+pub(crate) fn company(wanted: &Wanted) -> Result<i64, SetupError> {
+    let what = format!("company `{}`", wanted.company);
+    request::id(&wanted.company).map_err(|source| SetupError::Call { what, source })
+}
+
+pub(crate) fn settings(wanted: &Wanted) -> Settings {
+    let database = wanted.database.iter();
+    let named = database.map(|name| (crate::settings::DATABASE.to_owned(), name.clone()));
+    Settings(named.collect())
+}
+
+/// Reads rows, or nothing where the model or a field is not installed or not for us to see.
+fn ask(
+    call: &mut Caller<'_>,
+    wanted: &Wanted,
+    model: &str,
+    domain: &serde_json::Value,
+    fields: &[&str],
+    optional: bool,
+) -> Result<Vec<wire::Row>, SetupError> {
+    let request =
+        request::search_read(&settings(wanted), company(wanted)?, model, domain, fields, "id");
+    let what = || format!("a reading of {model}");
+    let failed = |source| SetupError::Call { what: what(), source };
+    let reply = call(&request).map_err(failed)?;
+    match crate::outcome::read(Ok(&reply), false).and_then(wire::rows) {
+        Ok(rows) => Ok(rows),
+        Err(CallError::NotSetUp { .. } | CallError::Refused { .. }) if optional => Ok(Vec::new()),
+        Err(source) => Err(failed(source)),
+    }
+}
+
+/// Letters and digits of a word, for external ids.
+pub(crate) fn slug(word: &str) -> String {
+    let plain = word
+        .chars()
+        .map(|it| if it.is_ascii_alphanumeric() { it.to_ascii_lowercase() } else { '_' });
+    let plain: String = plain.collect();
+    // Two SKUs may differ only in what a slug loses.
+    if plain == word { plain } else { format!("{plain}_{}", short_hash(word)) }
+}
+
+fn short_hash(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(Sha256::digest(text.as_bytes())).chars().take(8).collect()
+}

@@ -1,0 +1,482 @@
+//! A read-only look at an Odoo: what setup and an auditor want to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::Decimal;
+use serde_json::json;
+use trueup_connect::{CallError, DecodeError};
+
+use super::{Caller, SetupError, Wanted, ask, company, settings};
+use crate::request;
+use crate::wire::Row;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetupReport {
+    pub version: String,
+    /// Installed modules; empty where our user may not read them.
+    pub modules: BTreeMap<String, String>,
+    pub company: String,
+    pub company_id: i64,
+    pub country: Option<i64>,
+    pub currency: String,
+    /// `round_globally` or `round_per_line`.
+    pub rounding: String,
+    /// The lock dates that are set, by field (V13).
+    pub locks: BTreeMap<String, String>,
+    /// `periodic` or `real_time`, by product category, where perpetual valuation is installed (P4).
+    pub valuation: BTreeMap<String, String>,
+    pub accounts: Vec<Account>,
+    pub journals: Vec<Journal>,
+    pub method_lines: Vec<MethodLine>,
+    pub taxes: Vec<Tax>,
+    pub pricelist: Option<i64>,
+    pub warehouse: Option<i64>,
+    /// Products by SKU; one that several products have is left out and found.
+    pub products: BTreeMap<String, i64>,
+    pub currencies: BTreeMap<String, i64>,
+    /// Units are pieces: what is not is the owner's affair.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub id: i64,
+    pub code: String,
+    pub name: String,
+    pub kind: String,
+    pub reconcile: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    pub id: i64,
+    pub code: String,
+    pub name: String,
+    pub kind: String,
+    pub account: Option<i64>,
+    pub suspense: Option<i64>,
+    /// How statement lines come in: `undefined`, `file_import`, `online_sync`.
+    pub source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodLine {
+    pub id: i64,
+    pub journal: i64,
+    pub inbound: bool,
+    pub account: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tax {
+    pub id: i64,
+    pub name: String,
+    pub usage: String,
+    pub percent: Decimal,
+    pub included: bool,
+    pub group: Option<i64>,
+    /// Where its amount is posted; blank is income (V9).
+    pub account: Option<i64>,
+    pub tagged: bool,
+}
+
+/// Something a person should know or decide before the first live write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Stands in the way of posting, or is only worth knowing.
+    pub blocks: bool,
+    pub code: &'static str,
+    pub text: String,
+}
+
+/// What our user may do, by model and operation.
+pub const RIGHTS: &[(&str, &str)] = &[
+    ("res.partner", "create"),
+    ("sale.order", "create"),
+    ("sale.order", "write"),
+    ("account.move", "create"),
+    ("account.move", "write"),
+    ("account.payment", "create"),
+    ("account.move.line", "read"),
+    ("account.partial.reconcile", "read"),
+    ("account.bank.statement.line", "read"),
+    ("product.product", "read"),
+];
+
+/// Asks, with the hub user's own key, for every right that deliveries need.
+pub fn rights(call: &mut Caller<'_>, wanted: &Wanted) -> Result<Vec<Finding>, SetupError> {
+    let mut findings = Vec::new();
+    for (model, operation) in RIGHTS {
+        let arguments = json!({ "operation": operation });
+        let request =
+            request::call(&settings(wanted), company(wanted)?, model, "has_access", arguments, &[]);
+        let failed = |source| SetupError::Call {
+            what: format!("for the right to {operation} {model}"),
+            source,
+        };
+        let reply = call(&request).map_err(failed)?;
+        let granted = match crate::outcome::read(Ok(&reply), false) {
+            Ok(body) => body == b"true",
+            Err(CallError::NotSetUp { .. }) => false,
+            Err(source) => return Err(failed(source)),
+        };
+        if !granted {
+            let text = format!("the hub's user may not {operation} {model}");
+            findings.push(Finding { blocks: true, code: "right_missing", text });
+        }
+    }
+    Ok(findings)
+}
+
+pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, SetupError> {
+    let mut report = SetupReport { version: version(call, wanted)?, ..SetupReport::default() };
+    let none = json!([]);
+    let read = |rows: Result<(), DecodeError>, what: &str| {
+        rows.map_err(|error| SetupError::Call {
+            what: format!("a reading of {what}"),
+            source: crate::wire::unexpected(&error.to_string()),
+        })
+    };
+    let id = company(wanted)?;
+    let fields = [
+        "name",
+        "currency_id",
+        "country_id",
+        "tax_calculation_rounding_method",
+        "fiscalyear_lock_date",
+        "tax_lock_date",
+        "sale_lock_date",
+        "purchase_lock_date",
+        "hard_lock_date",
+    ];
+    let rows = ask(call, wanted, "res.company", &json!([["id", "=", id]]), &fields, false)?;
+    let own = rows.first().ok_or_else(|| SetupError::Lacks(format!("company {id}")))?;
+    read(report.read_company(own), "res.company")?;
+
+    let rows = ask(
+        call,
+        wanted,
+        "ir.module.module",
+        &json!([["state", "=", "installed"]]),
+        &["name", "installed_version"],
+        true,
+    )?;
+    read(report.read_modules(&rows), "ir.module.module")?;
+    let fields = ["code", "name", "account_type", "reconcile"];
+    let rows = ask(call, wanted, "account.account", &none, &fields, false)?;
+    read(report.read_accounts(&rows), "account.account")?;
+    let fields = [
+        "code",
+        "name",
+        "type",
+        "default_account_id",
+        "suspense_account_id",
+        "bank_statements_source",
+    ];
+    let rows = ask(call, wanted, "account.journal", &none, &fields, false)?;
+    read(report.read_journals(&rows), "account.journal")?;
+    let fields = ["journal_id", "payment_type", "payment_account_id"];
+    let rows = ask(call, wanted, "account.payment.method.line", &none, &fields, false)?;
+    read(report.read_method_lines(&rows), "account.payment.method.line")?;
+    let fields = ["name", "type_tax_use", "amount", "price_include", "tax_group_id"];
+    let taxes = ask(call, wanted, "account.tax", &none, &fields, false)?;
+    let fields = ["tax_id", "repartition_type", "account_id", "tag_ids"];
+    let parts = ask(call, wanted, "account.tax.repartition.line", &none, &fields, false)?;
+    read(report.read_taxes(&taxes, &parts), "account.tax")?;
+    let rows = ask(
+        call,
+        wanted,
+        "product.pricelist",
+        &json!([["currency_id.name", "=", wanted.currency.code()]]),
+        &["company_id"],
+        true,
+    )?;
+    report.pricelist = first_own(&rows, id);
+    let rows = ask(call, wanted, "stock.warehouse", &none, &["company_id"], true)?;
+    report.warehouse = first_own(&rows, id);
+    let rows = ask(call, wanted, "res.currency", &none, &["name"], false)?;
+    for row in &rows {
+        read(report.read_currency(row), "res.currency")?;
+    }
+    let rows = ask(
+        call,
+        wanted,
+        "product.product",
+        &json!([["default_code", "!=", false]]),
+        &["default_code"],
+        false,
+    )?;
+    read(report.read_products(&rows), "product.product")?;
+    let rows = ask(
+        call,
+        wanted,
+        "product.category",
+        &none,
+        &["complete_name", "property_valuation"],
+        true,
+    )?;
+    read(report.read_categories(&rows), "product.category")?;
+    let rows = ask(
+        call,
+        wanted,
+        "res.company",
+        &json!([["id", "=", id]]),
+        &["stock_text_confirmation"],
+        true,
+    )?;
+    report.text_messages(&rows);
+    let rows = ask(call, wanted, "base.automation", &none, &["name"], true)?;
+    report.automations(&rows);
+    report.judge(wanted);
+    Ok(report)
+}
+
+fn version(call: &mut Caller<'_>, wanted: &Wanted) -> Result<String, SetupError> {
+    let mut request = trueup_connect::Request::get("/json/version");
+    if let Some(database) = &wanted.database {
+        request.headers.push(("x-odoo-database".to_owned(), database.clone()));
+    }
+    let failed = |source| SetupError::Call { what: "its version".to_owned(), source };
+    let reply = call(&request).map_err(failed)?;
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: String,
+    }
+    let body = crate::outcome::read(Ok(&reply), false).map_err(failed)?;
+    let read: Result<Version, _> = serde_json::from_slice(body);
+    read.map(|it| it.version).map_err(|error| failed(crate::wire::unexpected(&error.to_string())))
+}
+
+fn first_own(rows: &[Row], company: i64) -> Option<i64> {
+    let of = |row: &&Row| {
+        row.reference("company_id").ok().flatten().is_some_and(|(id, _)| id == company)
+    };
+    rows.iter().find(of).or(rows.first()).and_then(|row| row.id().ok())
+}
+
+fn id_of(row: &Row, field: &str) -> Result<Option<i64>, DecodeError> {
+    Ok(row.reference(field)?.map(|(id, _)| id))
+}
+
+impl SetupReport {
+    fn read_company(&mut self, row: &Row) -> Result<(), DecodeError> {
+        self.company = row.word("name")?;
+        self.company_id = row.id()?;
+        self.currency = row.currency("currency_id")?.code().to_owned();
+        self.country = id_of(row, "country_id")?;
+        self.rounding = row.word("tax_calculation_rounding_method")?;
+        for lock in [
+            "fiscalyear_lock_date",
+            "tax_lock_date",
+            "sale_lock_date",
+            "purchase_lock_date",
+            "hard_lock_date",
+        ] {
+            if let Some(date) = row.text(lock)? {
+                self.locks.insert(lock.to_owned(), date);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_modules(&mut self, rows: &[Row]) -> Result<(), DecodeError> {
+        for row in rows {
+            let version = row.text("installed_version")?.unwrap_or_default();
+            self.modules.insert(row.word("name")?, version);
+        }
+        Ok(())
+    }
+
+    fn read_accounts(&mut self, rows: &[Row]) -> Result<(), DecodeError> {
+        for row in rows {
+            self.accounts.push(Account {
+                id: row.id()?,
+                code: row.text("code")?.unwrap_or_default(),
+                name: row.word("name")?,
+                kind: row.word("account_type")?,
+                reconcile: row.flag("reconcile")?,
+            });
+        }
+        Ok(())
+    }
+
+    fn read_journals(&mut self, rows: &[Row]) -> Result<(), DecodeError> {
+        for row in rows {
+            self.journals.push(Journal {
+                id: row.id()?,
+                code: row.word("code")?,
+                name: row.word("name")?,
+                kind: row.word("type")?,
+                account: id_of(row, "default_account_id")?,
+                suspense: id_of(row, "suspense_account_id")?,
+                source: row.text("bank_statements_source")?.unwrap_or_default(),
+            });
+        }
+        Ok(())
+    }
+
+    fn read_method_lines(&mut self, rows: &[Row]) -> Result<(), DecodeError> {
+        for row in rows {
+            let Some(journal) = id_of(row, "journal_id")? else { continue };
+            let inbound = row.word("payment_type")? == "inbound";
+            let account = id_of(row, "payment_account_id")?;
+            self.method_lines.push(MethodLine { id: row.id()?, journal, inbound, account });
+        }
+        Ok(())
+    }
+
+    fn read_taxes(&mut self, taxes: &[Row], parts: &[Row]) -> Result<(), DecodeError> {
+        let mut accounts = BTreeMap::new();
+        let mut tagged = BTreeSet::new();
+        for part in parts {
+            let Some(tax) = id_of(part, "tax_id")? else { continue };
+            if !part.ids("tag_ids")?.is_empty() {
+                tagged.insert(tax);
+            }
+            if let Some(account) = id_of(part, "account_id")? {
+                accounts.insert(tax, account);
+            }
+        }
+        for row in taxes {
+            let id = row.id()?;
+            self.taxes.push(Tax {
+                id,
+                name: row.word("name")?,
+                usage: row.word("type_tax_use")?,
+                percent: row.number("amount")?.decimal("amount")?.normalize(),
+                included: row.flag("price_include")?,
+                group: id_of(row, "tax_group_id")?,
+                account: accounts.get(&id).copied(),
+                tagged: tagged.contains(&id),
+            });
+        }
+        Ok(())
+    }
+
+    fn read_currency(&mut self, row: &Row) -> Result<(), DecodeError> {
+        self.currencies.insert(row.word("name")?, row.id()?);
+        Ok(())
+    }
+
+    fn read_products(&mut self, rows: &[Row]) -> Result<(), DecodeError> {
+        let mut twice = BTreeSet::new();
+        for row in rows {
+            let sku = row.word("default_code")?;
+            if self.products.insert(sku.clone(), row.id()?).is_some() {
+                twice.insert(sku);
+            }
+        }
+        for sku in twice {
+            self.products.remove(&sku);
+            self.find(
+                false,
+                "sku_ambiguous",
+                format!("several products have the reference `{sku}`"),
+            );
+        }
+        Ok(())
+    }
+
+    fn read_categories(&mut self, rows: &[Row]) -> Result<(), DecodeError> {
+        for row in rows {
+            let valuation = row.text("property_valuation")?.unwrap_or_default();
+            self.valuation.insert(row.word("complete_name")?, valuation);
+        }
+        Ok(())
+    }
+
+    fn text_messages(&mut self, rows: &[Row]) {
+        let on = |row: &Row| row.flag("stock_text_confirmation").unwrap_or(false);
+        if rows.iter().any(on) {
+            let text =
+                "Odoo sends a text message to the customer when a delivery is done; ours skip it"
+                    .to_owned();
+            self.find(false, "sms_on_delivery", text);
+        }
+    }
+
+    fn automations(&mut self, rows: &[Row]) {
+        for row in rows {
+            let name = row.text("name").ok().flatten().unwrap_or_default();
+            self.find(false, "automation", format!("the automation rule `{name}` runs on its own"));
+        }
+    }
+
+    fn find(&mut self, blocks: bool, code: &'static str, text: String) {
+        self.findings.push(Finding { blocks, code, text });
+    }
+
+    fn judge(&mut self, wanted: &Wanted) {
+        if !self.version.starts_with("19.") {
+            let text =
+                format!("Odoo {} does not speak JSON-2 as this connector does", self.version);
+            self.find(true, "version", text);
+        }
+        if self.currency != wanted.currency.code() {
+            let text = format!(
+                "the company keeps its books in {}, wanted is {}",
+                self.currency, wanted.currency
+            );
+            self.find(true, "currency", text);
+        }
+        let blank: Vec<String> = self
+            .taxes
+            .iter()
+            .filter(|tax| tax.usage == "sale" && tax.account.is_none())
+            .map(|tax| tax.name.clone())
+            .collect();
+        for name in blank {
+            self.find(
+                false,
+                "tax_without_account",
+                format!("the tax `{name}` posts into income: it has no account"),
+            );
+        }
+        let perpetual: Vec<String> = self
+            .valuation
+            .iter()
+            .filter(|(_, valuation)| valuation.as_str() == "real_time")
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in perpetual {
+            let text = format!(
+                "`{name}` is valued perpetually: an invoice before its shipment books cost early"
+            );
+            self.find(false, "perpetual_valuation", text);
+        }
+        let rivals = ["shopify", "woo", "amazon", "connector", "magento", "prestashop", "ebay"];
+        let others: Vec<String> = self
+            .modules
+            .keys()
+            .filter(|name| rivals.iter().any(|rival| name.contains(rival)))
+            .cloned()
+            .collect();
+        for name in others {
+            self.find(
+                true,
+                "other_connector",
+                format!("the module `{name}` may post the same orders"),
+            );
+        }
+        let ours = |journal: &Journal| journal.name.starts_with(super::plan::CLEARING);
+        let fed: Vec<String> = self
+            .journals
+            .iter()
+            .filter(|journal| ours(journal) && journal.source == "online_sync")
+            .map(|journal| journal.name.clone())
+            .collect();
+        for name in fed {
+            let text = format!(
+                "the clearing journal `{name}` is fed by a bank: its charges would count twice"
+            );
+            self.find(true, "clearing_is_fed", text);
+        }
+        if self.pricelist.is_none() {
+            let text = format!(
+                "no price list is in {}: orders would take another currency",
+                wanted.currency
+            );
+            self.find(true, "pricelist", text);
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! Deliveries against the sandbox: what is made once, what is refused, what is unknown.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde_json::json;
+use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, Step, Task};
+use trueup_connect::sandbox::Sandbox;
+use trueup_connect::{CallError, ReceiptOutcome, Settings};
+use trueup_domain::command::*;
+use trueup_domain::document::Buyer;
+use trueup_domain::mapping::{CustomerPolicy, Mapping};
+use trueup_domain::money::{Currency, Money};
+use trueup_odoo::sandbox::{OdooSandbox, Trouble};
+
+fn now() -> Timestamp {
+    "2026-11-21T10:00:00Z".parse().expect("a moment")
+}
+
+/// Drives one task to its end; a `wait` lets no time pass.
+fn drive(sandbox: &mut OdooSandbox, task: &Task) -> Result<Outcome, CallError> {
+    let settings = Settings(BTreeMap::from([("database".to_owned(), "books".to_owned())]));
+    let context = Context { settings: &settings, now: now() };
+    let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
+    let nothing = Reply { status: 0, headers: Vec::new(), body: Vec::new() };
+    let mut step = (talk.start)(&context, task);
+    for _ in 0..200 {
+        step = match step {
+            Step::Send { request, state, .. } => {
+                let reply = sandbox.handle(&request, now());
+                (talk.resume)(&context, &state, Ok(&reply))
+            }
+            Step::Wait { state, .. } => (talk.resume)(&context, &state, Ok(&nothing)),
+            Step::Done(outcome) => return Ok(outcome),
+            Step::Failed(error) => return Err(error),
+        };
+    }
+    panic!("the conversation does not end");
+}
+
+fn deliver(sandbox: &mut OdooSandbox, commands: &[Dispatch]) -> Vec<ReceiptOutcome> {
+    let outcome = drive(sandbox, &Task::Deliver { commands: commands.to_vec() }).expect("receipts");
+    let keys: Vec<&str> = outcome.receipts.iter().map(|it| it.key.as_str()).collect();
+    assert_eq!(keys, commands.iter().map(|it| it.key.as_str()).collect::<Vec<_>>());
+    outcome.receipts.into_iter().map(|it| it.outcome).collect()
+}
+
+/// The binding of a command that was applied as asked.
+fn applied(sandbox: &mut OdooSandbox, command: &Dispatch) -> String {
+    match deliver(sandbox, std::slice::from_ref(command)).pop() {
+        Some(ReceiptOutcome::Applied { binding, differs, .. }) if differs.is_empty() => binding,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn usd(text: &str) -> Money {
+    Money::parse(text, Currency::parse("USD").expect("known")).expect("an amount")
+}
+
+fn dispatch(key: &str, content: Content, bindings: &[(&str, &str)]) -> Dispatch {
+    let bindings = bindings.iter().map(|(role, id)| ((*role).to_owned(), (*id).to_owned()));
+    Dispatch { key: key.to_owned(), content, bindings: bindings.collect(), again: false }
+}
+
+fn line(map: &Mapping, part: &str, product: &str, amount: &str, tax: &str) -> DocumentLine {
+    let taxes = map.taxes.iter().filter(|rule| rule.jurisdiction.as_deref() == Some("US-NY"));
+    let taxes = taxes.map(|rule| DocumentTax {
+        tax: rule.target.clone(),
+        base: usd(amount),
+        amount: usd(tax),
+    });
+    DocumentLine {
+        part: part.to_owned(),
+        product: Some(product.to_owned()),
+        account: None,
+        name: format!("Line {part}"),
+        quantity: Decimal::ONE,
+        unit_price: usd(amount).decimal(),
+        amount: usd(amount),
+        taxes_included: false,
+        taxes: taxes.collect(),
+        shipping: false,
+    }
+}
+
+/// The vector of `research/accounting.md` D18: 50.91 + 28.04 − 5.09 − 2.80, with shipping.
+fn lines(map: &Mapping) -> Vec<DocumentLine> {
+    let product = |sku: &str| map.products[sku].clone();
+    let service = |word: &str| map.service_products[word].clone();
+    vec![
+        line(map, "1", &product("TEE-S"), "598.89", "50.91"),
+        line(map, "2", &product("TEE-M"), "329.84", "28.04"),
+        line(map, "discount/1", &service("discount"), "-59.89", "-5.09"),
+        line(map, "discount/2", &service("discount"), "-32.98", "-2.80"),
+        line(map, "shipping", &service("shipping"), "4.99", "0.33"),
+    ]
+}
+
+fn guests(map: &Mapping) -> CustomerRef {
+    match &map.customers {
+        CustomerPolicy::PerBuyer { guests } | CustomerPolicy::One(guests) => {
+            CustomerRef::Fixed(guests.clone())
+        }
+    }
+}
+
+fn order(map: &Mapping, key: &str) -> Dispatch {
+    let content = OrderContent {
+        company: map.company.clone(),
+        customer: guests(map),
+        reference: format!("#{key}"),
+        origin: "shopify".to_owned(),
+        placed_at: "2026-11-01T10:00:00.7Z".parse().expect("a moment"),
+        pricelist: map.pricelist.clone(),
+        warehouse: map.warehouse.clone(),
+        lines: lines(map),
+        total: usd("912.24"),
+        tax: usd("71.39"),
+    };
+    dispatch(&format!("test/order/{key}"), Content::Order(content), &[])
+}
+
+fn invoice(map: &Mapping, key: &str, order: &str) -> Dispatch {
+    let content = InvoiceContent {
+        company: map.company.clone(),
+        customer: guests(map),
+        journal: map.sales_journal.clone(),
+        reference: format!("#{key}"),
+        date: "2026-11-02".parse().expect("a date"),
+        lines: lines(map),
+        total: usd("912.24"),
+        tax: usd("71.39"),
+    };
+    dispatch(&format!("test/invoice/{key}"), Content::Invoice(content), &[("order", order)])
+}
+
+fn payment(map: &Mapping, key: &str, amount: &str, direction: Direction) -> Dispatch {
+    let gateway = &map.gateways["stripe"];
+    let content = PaymentContent {
+        company: map.company.clone(),
+        customer: guests(map),
+        direction,
+        journal: gateway.journal.clone(),
+        method_line: if direction == Direction::Inbound {
+            gateway.inbound_line.clone()
+        } else {
+            gateway.outbound_line.clone()
+        },
+        date: "2026-11-02".parse().expect("a date"),
+        amount: usd(amount),
+        memo: format!("ch_{key}"),
+    };
+    dispatch(&format!("test/payment/{key}"), Content::Payment(content), &[])
+}
+
+fn tie(map: &Mapping, key: &str, amount: &str, payment: &str, document: &str) -> Dispatch {
+    let content = ReconciliationContent { company: map.company.clone(), amount: usd(amount) };
+    let bindings = [("payment", payment), ("document", document)];
+    dispatch(&format!("test/tie/{key}"), Content::Reconciliation(content), &bindings)
+}
+
+fn world() -> (OdooSandbox, Mapping) {
+    let sandbox = OdooSandbox::new_demo();
+    let map = sandbox.demo_mapping("us").expect("the demo is set up");
+    (sandbox, map)
+}
+
+#[test]
+fn both_demo_entities_are_set_up() {
+    let sandbox = OdooSandbox::new_demo();
+    for (entity, company) in [("us", "1"), ("eu", "2")] {
+        let map = sandbox.demo_mapping(entity).expect("a mapping");
+        assert_eq!((map.company.as_str(), map.gateways.len()), (company, 7));
+        assert_eq!(map.service_products.len(), 7);
+    }
+}
+
+#[test]
+fn a_sale_is_paid_and_partly_taken_back() {
+    let (mut sandbox, map) = world();
+    let partner = Partner {
+        company: map.company.clone(),
+        reference: "cust-1".to_owned(),
+        buyer: Buyer { name: Some("Ann".to_owned()), ..Buyer::default() },
+    };
+    let customer =
+        applied(&mut sandbox, &dispatch("test/partner/1", Content::Partner(partner), &[]));
+    let mut one = order(&map, "1001");
+    if let Content::Order(content) = &mut one.content {
+        content.customer = CustomerRef::Bound;
+    }
+    one.bindings.insert("customer".to_owned(), customer.clone());
+    let order_id = applied(&mut sandbox, &one);
+    let shown = sandbox.read_all(
+        "sale.order",
+        &json!([]),
+        &["state", "date_order", "amount_total", "partner_id"],
+    );
+    assert_eq!(
+        shown,
+        [json!({"id": 1, "state": "sale", "date_order": "2026-11-01 10:00:00",
+        "amount_total": 912.24, "partner_id": [customer.parse::<i64>().expect("id"), "Ann"]})]
+    );
+
+    let invoice_id = applied(&mut sandbox, &invoice(&map, "1001", &order_id));
+    let status = sandbox.read_all("sale.order", &json!([]), &["invoice_status"]);
+    assert_eq!(status[0]["invoice_status"], "invoiced");
+    let payment_id = applied(&mut sandbox, &payment(&map, "1", "912.24", Direction::Inbound));
+    applied(&mut sandbox, &tie(&map, "1", "912.24", &payment_id, &invoice_id));
+    let paid = sandbox.read_all(
+        "account.move",
+        &json!([["move_type", "=", "out_invoice"]]),
+        &["payment_state", "name", "amount_residual"],
+    );
+    assert_eq!(
+        paid,
+        [
+            json!({"id": 1, "payment_state": "paid", "name": "INV/2026/00001", "amount_residual": 0.0})
+        ]
+    );
+
+    let note = CreditNoteContent {
+        company: map.company.clone(),
+        customer: guests(&map),
+        journal: map.sales_journal.clone(),
+        reference: "#1001".to_owned(),
+        reason: "too small".to_owned(),
+        date: "2026-11-05".parse().expect("a date"),
+        lines: vec![
+            line(&map, "2", &map.products["TEE-M"], "329.84", "28.04"),
+            DocumentLine {
+                product: None,
+                account: Some(map.accounts["returns"].clone()),
+                ..line(&map, "goodwill", "0", "10.00", "0.50")
+            },
+        ],
+        total: usd("368.38"),
+        tax: usd("28.54"),
+    };
+    let note = dispatch("test/note/1", Content::CreditNote(note), &[("invoice", &invoice_id)]);
+    let note_id = applied(&mut sandbox, &note);
+    let back = applied(&mut sandbox, &payment(&map, "2", "368.38", Direction::Outbound));
+    applied(&mut sandbox, &tie(&map, "2", "368.38", &back, &note_id));
+    let state = sandbox.read_all(
+        "account.move",
+        &json!([["move_type", "=", "out_refund"]]),
+        &["payment_state", "reversed_entry_id"],
+    );
+    assert_eq!(state[0]["payment_state"], "paid");
+}
+
+#[test]
+fn a_receipt_shows_what_was_stored() {
+    let (mut sandbox, map) = world();
+    let order_id = applied(&mut sandbox, &order(&map, "1"));
+    let outcome = deliver(&mut sandbox, &[invoice(&map, "1", &order_id)]).remove(0);
+    let ReceiptOutcome::Applied { record: Some(record), .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(
+        (record.state.as_str(), record.kind.as_str(), record.total),
+        ("posted", "invoice", usd("912.24"))
+    );
+    assert_eq!(record.taxes.len(), 1);
+    assert_eq!((record.taxes[0].base, record.taxes[0].amount), (usd("840.85"), usd("71.39")));
+    assert_eq!(record.effect_key.as_deref(), Some("test/invoice/1"));
+}
+
+#[test]
+fn b1_a_reply_that_is_lost_is_looked_up_and_nothing_is_made_twice() {
+    let (start, map) = world();
+    // Each call of the chain in turn is carried out and its reply lost.
+    for lost in 0..7 {
+        let mut sandbox = start.clone();
+        let order = order(&map, "1");
+        let mut task = Task::Deliver { commands: vec![order.clone()] };
+        let mut rounds = 0;
+        let receipts = loop {
+            rounds += 1;
+            let answer =
+                drive_losing(&mut sandbox, &task, if rounds == 1 { Some(lost) } else { None });
+            match answer {
+                Ok(outcome) => match &outcome.receipts[0].outcome {
+                    ReceiptOutcome::Applied { .. } => break outcome.receipts,
+                    ReceiptOutcome::Unknown { .. } | ReceiptOutcome::NotApplied { .. } => {}
+                    ReceiptOutcome::Refused { error } => panic!("call {lost}: {error}"),
+                },
+                Err(error) => assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}"),
+            }
+            task = Task::LookUp { commands: vec![Dispatch { again: true, ..order.clone() }] };
+            assert!(rounds < 4, "call {lost} does not heal");
+        };
+        assert!(
+            matches!(&receipts[0].outcome, ReceiptOutcome::Applied { differs, .. } if differs.is_empty())
+        );
+        let orders = sandbox.read_all("sale.order", &json!([]), &["state", "date_order"]);
+        let expected = json!({"id": 1, "state": "sale", "date_order": "2026-11-01 10:00:00"});
+        assert_eq!(orders, [expected], "call {lost}");
+    }
+}
+
+/// Drives a task; the reply to call number `lost` never arrives, though the call was carried out.
+fn drive_losing(
+    sandbox: &mut OdooSandbox,
+    task: &Task,
+    lost: Option<usize>,
+) -> Result<Outcome, CallError> {
+    let settings = Settings::default();
+    let context = Context { settings: &settings, now: now() };
+    let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
+    let mut step = (talk.start)(&context, task);
+    let mut number = 0;
+    loop {
+        step = match step {
+            Step::Send { request, state, .. } => {
+                let reply = sandbox.handle(&request, now());
+                let why = CallError::ReplyLost { why: "reset".to_owned() };
+                let seen = if lost == Some(number) { Err(why) } else { Ok(&reply) };
+                number += 1;
+                (talk.resume)(&context, &state, seen)
+            }
+            Step::Wait { state, .. } => {
+                (talk.resume)(&context, &state, Err(CallError::Unauthorized))
+            }
+            Step::Done(outcome) => return Ok(outcome),
+            Step::Failed(error) => return Err(error),
+        };
+    }
+}
+
+#[test]
+fn b10_one_bad_order_in_a_batch_does_not_stop_the_others() {
+    let (mut sandbox, map) = world();
+    let mut commands: Vec<Dispatch> =
+        (0..20).map(|number| order(&map, &number.to_string())).collect();
+    if let Content::Order(content) = &mut commands[7].content {
+        content.customer = CustomerRef::Fixed("999999".to_owned());
+    }
+    if let Content::Order(content) = &mut commands[11].content {
+        content.lines[0].product = Some("888888".to_owned());
+    }
+    let receipts = deliver(&mut sandbox, &commands);
+    for (number, outcome) in receipts.iter().enumerate() {
+        let refused = matches!(outcome, ReceiptOutcome::Refused { .. });
+        assert_eq!(refused, number == 7 || number == 11, "{number}: {outcome:?}");
+    }
+    assert_eq!(
+        sandbox.read_all("sale.order", &json!([["state", "=", "sale"]]), &["name"]).len(),
+        18
+    );
+}
+
+#[test]
+fn b10_one_payment_that_cannot_be_posted_is_found_by_halving() {
+    let (mut sandbox, map) = world();
+    let mut commands: Vec<Dispatch> = (0..9)
+        .map(|number| payment(&map, &number.to_string(), "5.00", Direction::Inbound))
+        .collect();
+    if let Content::Payment(content) = &mut commands[4].content {
+        content.amount = usd("-5.00");
+    }
+    let receipts = deliver(&mut sandbox, &commands);
+    let bad: Vec<usize> =
+        (0..9).filter(|it| matches!(receipts[*it], ReceiptOutcome::Refused { .. })).collect();
+    assert_eq!(bad, [4]);
+}
+
+#[test]
+fn b25_an_order_that_odoo_totals_otherwise_stays_a_draft() {
+    let (mut sandbox, map) = world();
+    let mut wrong = order(&map, "1");
+    if let Content::Order(content) = &mut wrong.content {
+        content.total = usd("912.25");
+    }
+    let outcome = deliver(&mut sandbox, &[wrong]).remove(0);
+    let ReceiptOutcome::Applied { differs, record: Some(record), .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(differs, ["the total is 912.24 USD, asked was 912.25 USD", "the record is `draft`"]);
+    assert_eq!(record.state, "draft");
+}
+
+#[test]
+fn b14_a_date_that_odoo_moved_is_told() {
+    let (mut sandbox, map) = world();
+    sandbox.lock_sales(1, "2026-11-10");
+    let order_id = applied(&mut sandbox, &order(&map, "1"));
+    let outcome = deliver(&mut sandbox, &[invoice(&map, "1", &order_id)]).remove(0);
+    let ReceiptOutcome::Applied { differs, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(differs, ["the date moved from 2026-11-02 to 2026-11-21"]);
+}
+
+#[test]
+fn b6_conflicts_are_waited_out_and_then_handed_back() {
+    let (mut sandbox, map) = world();
+    for _ in 0..2 {
+        sandbox.trouble(Trouble::Serialization);
+    }
+    applied(&mut sandbox, &payment(&map, "1", "5.00", Direction::Inbound));
+    for _ in 0..20 {
+        sandbox.trouble(Trouble::Serialization);
+    }
+    let failed = drive(
+        &mut sandbox,
+        &Task::Deliver { commands: vec![payment(&map, "2", "5.00", Direction::Inbound)] },
+    );
+    assert!(matches!(failed, Err(CallError::Busy { .. })), "{failed:?}");
+}
+
+#[test]
+fn b11_a_key_that_ran_out_stops_the_connection_and_fails_nothing() {
+    let (mut sandbox, map) = world();
+    sandbox.trouble(Trouble::KeyRevoked);
+    let failed = drive(&mut sandbox, &Task::Deliver { commands: vec![order(&map, "1")] });
+    assert_eq!(failed, Err(CallError::Unauthorized));
+}
+
+#[test]
+fn a_cancellation_is_repeatable() {
+    let (mut sandbox, map) = world();
+    let order_id = applied(&mut sandbox, &order(&map, "1"));
+    let content = CancellationContent { company: map.company.clone(), reference: "#1".to_owned() };
+    let cancel = dispatch("test/cancel/1", Content::Cancellation(content), &[("order", &order_id)]);
+    assert_eq!(applied(&mut sandbox, &cancel), order_id);
+    assert_eq!(applied(&mut sandbox, &cancel), order_id);
+    let state = sandbox.read_all("sale.order", &json!([]), &["state"]);
+    assert_eq!(state[0]["state"], "cancel");
+}
+
+#[test]
+fn an_entry_balances_or_is_refused() {
+    let (mut sandbox, map) = world();
+    let entry = |key: &str, credit: &str| {
+        let account = |role: &str| map.accounts[role].clone();
+        let line = |account: String, amount: &str| AccountLine {
+            account,
+            name: "fee".to_owned(),
+            amount: usd(amount),
+        };
+        let content = EntryContent {
+            company: map.company.clone(),
+            journal: map.entry_journal.clone(),
+            date: "2026-11-03".parse().expect("a date"),
+            reference: "po_1".to_owned(),
+            lines: vec![
+                line(account("processing_fees"), "6.25"),
+                line(account("clearing/stripe"), credit),
+            ],
+        };
+        dispatch(key, Content::Entry(content), &[])
+    };
+    let receipts =
+        deliver(&mut sandbox, &[entry("test/entry/1", "-6.25"), entry("test/entry/2", "-6.24")]);
+    assert!(
+        matches!(&receipts[0], ReceiptOutcome::Applied { differs, .. } if differs.is_empty()),
+        "{receipts:?}"
+    );
+    assert!(matches!(&receipts[1], ReceiptOutcome::Refused { .. }), "{receipts:?}");
+}
