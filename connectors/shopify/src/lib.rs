@@ -10,7 +10,7 @@
 //!
 //! Both wire shapes ([`wire_rest`], [`wire_graphql`]) say the same things in other words; each is
 //! turned into the statements of [`said`], and only those are decoded. So the two shapes of one
-//! object cannot drift apart.
+//! object cannot drift apart. [`wire_payments`] holds both shapes of Shopify Payments.
 //!
 //! Deliberately absent: writing to Shopify (stock, fulfilments, refunds).
 
@@ -23,6 +23,7 @@ pub mod sandbox;
 pub mod settings;
 mod wire;
 mod wire_graphql;
+mod wire_payments;
 mod wire_rest;
 
 use trueup_connect::{Auth, Connector};

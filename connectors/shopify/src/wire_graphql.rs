@@ -8,7 +8,7 @@ use trueup_connect::json::NumberText;
 use trueup_domain::document::{Address, Buyer};
 
 use crate::said;
-use crate::wire::{Amount, Id, Ref, Set, currency, filled};
+use crate::wire::{Id, Ref, Set, currency, filled};
 use crate::wire_rest::{Whole, receipt_id, said_name};
 
 /// How many lines one read of an order asks for; more than a poll does, which reads many orders.
@@ -556,56 +556,4 @@ fn buyer(
         phone: filled(address.phone),
     };
     crate::decode::buyer(id, name, email, phone, billing.map(address), shipping.map(address))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Payout {
-    pub id: Id,
-    pub status: String,
-    pub issued_at: String,
-    pub net: Amount,
-    pub external_trace_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BalanceTransaction {
-    pub id: Id,
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub test: bool,
-    pub amount: Amount,
-    pub fee: Amount,
-    pub net: Amount,
-    pub source_id: Option<Id>,
-    pub source_order_transaction_id: Option<Id>,
-    pub adjustment_reason: Option<String>,
-    pub transaction_date: String,
-    pub associated_order: Option<Ref>,
-    pub associated_payout: Option<MaybeRef>,
-}
-
-#[derive(Deserialize)]
-pub struct MaybeRef {
-    pub id: Option<Id>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Dispute {
-    pub id: Id,
-    pub status: String,
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub amount: Amount,
-    pub reason_details: Reason,
-    pub evidence_due_by: Option<String>,
-    pub initiated_at: Timestamp,
-    pub order: Option<Ref>,
-}
-
-#[derive(Deserialize)]
-pub struct Reason {
-    pub reason: String,
 }

@@ -5,64 +5,24 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::Deserialize;
 use trueup_connect::DecodeError;
-use trueup_connect::json::NumberText;
 use trueup_domain::document::{
     Dispute, DisputeStatus, FeeKind, FeePart, LedgerRow, Payout, PayoutStatus, RowClass, Version,
 };
 use trueup_domain::money::{Currency, Money};
 
 use crate::wire::{Id, currency, filled};
-use crate::wire_graphql;
-
-#[derive(Deserialize)]
-pub struct RestPayout {
-    pub id: Id,
-    status: String,
-    date: String,
-    currency: String,
-    amount: NumberText,
-}
-
-#[derive(Deserialize)]
-pub struct RestBalanceTransaction {
-    id: Id,
-    #[serde(rename = "type")]
-    kind: String,
-    test: Option<bool>,
-    payout_id: Option<Id>,
-    currency: String,
-    amount: NumberText,
-    fee: NumberText,
-    net: NumberText,
-    source_id: Option<Id>,
-    source_order_id: Option<Id>,
-    source_order_transaction_id: Option<Id>,
-    adjustment_reason: Option<String>,
-    processed_at: String,
-}
-
-#[derive(Deserialize)]
-pub struct RestDispute {
-    id: Id,
-    order_id: Option<Id>,
-    #[serde(rename = "type")]
-    kind: String,
-    amount: NumberText,
-    currency: String,
-    reason: String,
-    status: String,
-    evidence_due_by: Option<String>,
-    initiated_at: Timestamp,
-}
+use crate::wire_payments::{
+    GraphBalanceTransaction, GraphDispute, GraphPayout, RestBalanceTransaction, RestDispute,
+    RestPayout,
+};
 
 pub fn payout_rest(wire: RestPayout) -> Result<Payout, DecodeError> {
     let money = wire.amount.money("amount", currency("currency", &wire.currency)?)?;
     payout(wire.id, &wire.status, &wire.date, money, None)
 }
 
-pub fn payout_graphql(wire: wire_graphql::Payout) -> Result<Payout, DecodeError> {
+pub fn payout_graphql(wire: GraphPayout) -> Result<Payout, DecodeError> {
     let net = wire.net.money("net", wire.net.currency("net")?)?;
     payout(wire.id, &wire.status, &wire.issued_at, net, wire.external_trace_id)
 }
@@ -139,9 +99,7 @@ pub fn row_rest(wire: RestBalanceTransaction) -> Result<Option<LedgerRow>, Decod
     .map(Some)
 }
 
-pub fn row_graphql(
-    wire: wire_graphql::BalanceTransaction,
-) -> Result<Option<LedgerRow>, DecodeError> {
+pub fn row_graphql(wire: GraphBalanceTransaction) -> Result<Option<LedgerRow>, DecodeError> {
     if wire.test {
         return Ok(None);
     }
@@ -248,7 +206,7 @@ pub fn dispute_rest(wire: RestDispute) -> Result<Dispute, DecodeError> {
     })
 }
 
-pub fn dispute_graphql(wire: wire_graphql::Dispute) -> Result<Dispute, DecodeError> {
+pub fn dispute_graphql(wire: GraphDispute) -> Result<Dispute, DecodeError> {
     dispute(SaidDispute {
         amount: wire.amount.money("amount", wire.amount.currency("amount")?)?,
         id: wire.id,
