@@ -98,6 +98,19 @@ impl Content {
         }
     }
 
+    /// What the record must show in total, where it has one.
+    pub fn total(&self) -> Option<Money> {
+        match self {
+            Self::Order(it) => Some(it.total),
+            Self::Invoice(it) => Some(it.total),
+            Self::CreditNote(it) => Some(it.total),
+            Self::Payment(it) => Some(it.amount),
+            Self::Partner(_) | Self::Reconciliation(_) | Self::Cancellation(_) | Self::Entry(_) => {
+                None
+            }
+        }
+    }
+
     /// The target's journal, where the command writes in one.
     pub fn journal(&self) -> Option<&str> {
         match self {

@@ -87,6 +87,7 @@ fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
         mapping: mapping.as_ref(),
         billed: &billed,
         fees: connection.and_then(|connection| connection.fees.as_ref()),
+        since: connection.map_or(Timestamp::MIN, |connection| connection.since),
     };
     let stated: Vec<Document> = stated.into_iter().map(|(document, _)| document).collect();
     let outcome = if root.attempts >= ATTEMPTS_MAX {
@@ -174,7 +175,8 @@ fn states_of(
     let Some(command) = command else { return Ok(None) };
     let sale = documents::find_root(tx, &command.root)?;
     let entity = sale.and_then(|sale| sale.entity).unwrap_or_default();
-    Ok(command.states.map(|(kind, key)| (books::States { kind, key }, entity)))
+    let asked = command.content.total();
+    Ok(Some((books::States { key: command.states, asked }, entity)))
 }
 
 fn entity_of(

@@ -127,6 +127,7 @@ fn take_in(
         }
         match newer(document, known, message) {
             Newer::Yes => {}
+            Newer::No if document.version().is_none() => return Ok(()),
             Newer::No => {
                 let subject = format!("{connection}/{}/{id}", kind.word());
                 let detail = format!("an older statement of {subject} came late");
@@ -201,18 +202,33 @@ fn newer(document: &Document, known: &documents::Known, message: &Received) -> N
             if asked_later { Newer::Yes } else { Newer::Tie }
         }
         (Some(_), None) => Newer::Yes,
-        (None, _) => match (document, Document::from_json(Kind::LedgerRow, &known.body)) {
-            (Document::LedgerRow(new), Ok(Document::LedgerRow(old))) => {
-                if completes(new, &old) {
-                    Newer::Yes
-                } else if completes(&old, new) {
-                    Newer::No
-                } else {
-                    Newer::Contradiction
-                }
+        (None, _) => without_version(document, &known.body),
+    }
+}
+
+/// Sources that give no version state a thing once; what may differ is how they state it.
+fn without_version(document: &Document, known: &str) -> Newer {
+    match (document, Document::from_json(document.kind(), known)) {
+        (Document::LedgerRow(new), Ok(Document::LedgerRow(old))) => {
+            if completes(new, &old) {
+                Newer::Yes
+            } else if completes(&old, new) {
+                Newer::No
+            } else {
+                Newer::Contradiction
             }
-            _ => Newer::Contradiction,
-        },
+        }
+        // The same line in an overlapping statement (E12).
+        (Document::BankLine(new), Ok(Document::BankLine(mut old))) => {
+            old.statement.clone_from(&new.statement);
+            if old == *new { Newer::No } else { Newer::Contradiction }
+        }
+        // A statement sent again, marked as a copy (E19).
+        (Document::BankStatement(new), Ok(Document::BankStatement(mut old))) => {
+            old.copy = new.copy;
+            if old == *new { Newer::No } else { Newer::Contradiction }
+        }
+        _ => Newer::Contradiction,
     }
 }
 

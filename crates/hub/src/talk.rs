@@ -302,8 +302,13 @@ impl Talk {
             for record in &outcome.records {
                 messages::record_read(tx, &message_of(&name, record, plan.asked_at), now)?;
             }
+            let mut found = 0;
             for receipt in &outcome.receipts {
-                take_receipt(tx, &name, receipt, now)?;
+                found += usize::from(take_receipt(tx, &name, receipt, now)?);
+            }
+            if found > 0 {
+                let detail = format!("replies were lost; {found} effects were found by key");
+                cases::absorb(tx, "lost_reply", &id, &detail, now)?;
             }
             match &plan.purpose {
                 Purpose::Poll { stream } => {
@@ -468,23 +473,22 @@ fn read_failed(
     cases::open(tx, &case, now)
 }
 
-/// Writes what became of one command. What the target stored comes in at the front door.
+/// Writes what became of one command. What the target stored comes in at the front door. Returns
+/// whether it was applied after its reply had been lost.
 fn take_receipt(
     tx: &mut Tx<'_>,
     connection: &str,
     receipt: &Receipt,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let Some(command) = commands::find(tx, &receipt.key)? else {
         return Err(StoreError::corrupt(format!("a receipt for unknown command {}", receipt.key)));
     };
     let subject = format!("command/{}", command.key);
     match &receipt.outcome {
         ReceiptOutcome::Applied { binding, record, differs } => {
-            if command.state == "unknown" || command.error_code.as_deref() == Some("TU103") {
-                let detail = format!("the reply to {} was lost; the effect was found", command.key);
-                cases::absorb(tx, "lost_reply", &command.key, &detail, now)?;
-            }
+            let was_lost =
+                command.state == "unknown" || command.error_code.as_deref() == Some("TU103");
             commands::applied(tx, &command.key, binding, now)?;
             cases::resolve(tx, None, &subject, "the command was applied", now)?;
             if let Some(record) = record {
@@ -506,14 +510,13 @@ fn take_receipt(
                 let case = case_of(&command, "posted_differs", differs.join("; "));
                 open_case(tx, &case, &command, &subject, now)?;
             }
-            Ok(())
+            return Ok(was_lost);
         }
-        ReceiptOutcome::Refused { error } => {
-            refuse(tx, &command, error, &subject, now)
-        }
+        ReceiptOutcome::Refused { error } => refuse(tx, &command, error, &subject, now)?,
         ReceiptOutcome::NotApplied { error } => {
             if command.attempts >= DELIVERY_ATTEMPTS_MAX {
-                return refuse(tx, &command, error, &subject, now);
+                refuse(tx, &command, error, &subject, now)?;
+                return Ok(false);
             }
             let wait = match error.next_step() {
                 NextStep::Retry { after: Some(after) } => {
@@ -523,14 +526,15 @@ fn take_receipt(
             };
             let next_at = now.checked_add(wait).unwrap_or(now);
             let text = error.to_string();
-            commands::back(tx, &command.key, Back::Ready, next_at, error.code(), &text)
+            commands::back(tx, &command.key, Back::Ready, next_at, error.code(), &text)?;
         }
         ReceiptOutcome::Unknown { error } => {
             let next_at = now.checked_add(delay(command.attempts, &command.key)).unwrap_or(now);
             let text = error.to_string();
-            commands::back(tx, &command.key, Back::Unknown, next_at, error.code(), &text)
+            commands::back(tx, &command.key, Back::Unknown, next_at, error.code(), &text)?;
         }
     }
+    Ok(false)
 }
 
 struct CommandCase {

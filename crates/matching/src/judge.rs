@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use trueup_domain::calendar::Calendar;
+use trueup_domain::derive::sale::BEFORE_START;
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::{Money, MoneyError};
 
@@ -57,7 +58,6 @@ pub enum BreakKind {
     /// The rows of a payout do not sum to it.
     RowsDiffer,
     NotPaidOut,
-    UnknownRow,
 }
 
 impl BreakKind {
@@ -73,7 +73,6 @@ impl BreakKind {
             Self::ShortPayout => "short_payout",
             Self::RowsDiffer => "rows_differ",
             Self::NotPaidOut => "not_paid_out",
-            Self::UnknownRow => "unknown_row",
         }
     }
 
@@ -97,7 +96,6 @@ impl BreakKind {
             Self::ShortPayout => "book the bank's charge against its invoice, or claim it back",
             Self::RowsDiffer => "read the payout again; report it to the provider if it stays",
             Self::NotPaidOut => "ask the provider why the row is in no payout",
-            Self::UnknownRow => "map the type of the row to an account role",
         }
     }
 }
@@ -153,8 +151,8 @@ pub fn judge(
         "payout" => case.payout()?,
         "bank" => case.bank()?,
         "unpaid" => case.unpaid(),
-        "unknown" => case.broken(BreakKind::UnknownRow, first.item.amount, "of unknown type"),
-        "dispute" | "reserve" | "fee" | "line" => case.plain(Status::NotApplicable),
+        // Rows that stand alone are explained by their class; an unknown one is a case of its root.
+        "dispute" | "reserve" | "fee" | "unknown" | "line" => case.plain(Status::NotApplicable),
         _ => case.sides(word)?,
     };
     Ok(Some(verdict))
@@ -230,7 +228,14 @@ impl Case<'_> {
         let channel = channel.unwrap_or(self.first);
         let due = channel.item.due.unwrap_or(self.today);
         let based = Case { first: channel, ..*self };
-        for side in required.iter().copied().filter(|side| *side != Side::Channel) {
+        // A sale that somebody else booked: the books are theirs, the money is not.
+        let theirs = channel.item.hints.iter().any(|hint| hint == BEFORE_START);
+        let needed = |side: &Side| match side {
+            Side::Channel => false,
+            Side::Books => !theirs,
+            Side::Settlement | Side::Bank => true,
+        };
+        for side in required.iter().copied().filter(needed) {
             match sums.get(&side).copied() {
                 None => {
                     let lack = expected.checked_neg()?;

@@ -9,10 +9,10 @@ use crate::money::Money;
 /// What the command that made a record said it would state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct States {
-    pub kind: ItemKind,
-    pub key: String,
-    /// What was asked for.
-    pub total: Money,
+    /// The reconciliation key that the record states; none for an order, whose invoice states it.
+    pub key: Option<(ItemKind, String)>,
+    /// What was asked for, where the record has a total.
+    pub asked: Option<Money>,
 }
 
 /// The suffix of a key stated by a command that takes an older one back.
@@ -32,38 +32,19 @@ pub fn derive(
     let Some(states) = states else {
         return Ok(derived);
     };
+    let Some((states_kind, states_key)) = &states.key else {
+        edited(&mut derived, record, states)?;
+        return Ok(derived);
+    };
+    // A record that is gone, cancelled or still a draft is not in the books: its key lacks the
+    // books' side, and reconciliation names that. An edited one shows its own amount there.
     let counts = !record.gone && matches!(record.state.as_str(), "posted" | "paid" | "in_process");
-    if record.gone || record.state == "cancel" {
-        derived.breaks.push(Break {
-            kind: "target_drift",
-            title: format!("{} is gone from the books", derived.standing.number),
-            detail: format!(
-                "{} was posted by us for {} and is {} now",
-                record.id,
-                states.key,
-                if record.gone { "deleted" } else { "cancelled" }
-            ),
-            remedy: "ask who removed it; post it again with approval, or accept and write off",
-            amount: Some(states.total),
-            owner: "finance",
-        });
-    } else if record.total != states.total && states.kind != ItemKind::Document {
-        // An order's own difference shows on its key; a payment's does too, but names no record.
-        derived.breaks.push(Break {
-            kind: "edited_in_books",
-            title: format!("{} holds another amount than was posted", derived.standing.number),
-            detail: format!("posted {}, now {} ({})", states.total, record.total, record.id),
-            remedy: "compare the two in the books and restore the posted amount, or correct it",
-            amount: record.total.checked_sub(states.total).ok(),
-            owner: "finance",
-        });
-    }
     if !counts {
         return Ok(derived);
     }
-    let (key, sign) = match states.key.strip_suffix(BACK) {
+    let (key, sign) = match states_key.strip_suffix(BACK) {
         Some(key) => (key.to_owned(), -1),
-        None => (states.key.clone(), 1),
+        None => (states_key.clone(), 1),
     };
     let date = record.date.unwrap_or_else(|| around.day(timestamp_of(record)));
     let mut item = |kind: ItemKind, key: String, amount: Money| -> Result<(), DeriveError> {
@@ -79,11 +60,40 @@ pub fn derive(
         derived.facts.push(Fact::new("item", kind.word(), FactContent::Item(item)));
         Ok(())
     };
-    item(states.kind, key.clone(), record.total)?;
-    if states.kind == ItemKind::Document {
+    item(*states_kind, key.clone(), record.total)?;
+    if *states_kind == ItemKind::Document {
         item(ItemKind::DocumentTax, format!("tax/{key}"), record.tax)?;
     }
     Ok(derived)
+}
+
+/// An order of the books bears no key of its own; that somebody changed it is said here.
+fn edited(
+    derived: &mut Derived,
+    record: &BooksRecord,
+    states: &States,
+) -> Result<(), DeriveError> {
+    let Some(asked) = states.asked.filter(|asked| asked.currency() == record.total.currency())
+    else {
+        return Ok(());
+    };
+    if record.total == asked || record.state == "cancel" || record.gone {
+        return Ok(());
+    }
+    derived.breaks.push(Break {
+        kind: "edited_in_books",
+        title: format!("Somebody changed {} in the books", derived.standing.number),
+        detail: format!(
+            "{}: posted {asked}, now {}{}",
+            record.id,
+            record.total,
+            record.changed_by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default()
+        ),
+        remedy: "restore the posted amount in the books, or correct the order at the channel",
+        amount: Some(record.total.checked_sub(asked)?),
+        owner: "finance",
+    });
+    Ok(())
 }
 
 fn timestamp_of(record: &BooksRecord) -> jiff::Timestamp {

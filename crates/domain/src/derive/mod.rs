@@ -46,6 +46,8 @@ pub struct Surroundings<'a> {
     pub billed: &'a BTreeMap<String, u32>,
     /// What the provider agreed to charge, where the entity knows it.
     pub fees: Option<&'a FeeSchedule>,
+    /// The cut-over: sales placed before it were booked by somebody else (`POSTING.md` P1).
+    pub since: Timestamp,
 }
 
 /// A provider's price of one capture: a share of the gross and a fixed amount.

@@ -27,6 +27,9 @@ use crate::money::{Money, MoneyError};
 const BOOKS_DUE_BUSINESS_DAYS: u32 = 1;
 const SETTLEMENT_DUE_BUSINESS_DAYS: u32 = 2;
 
+/// The hint on items of sales whose documents are in the books by another hand.
+pub const BEFORE_START: &str = "before start";
+
 /// The documents of one sale, sorted by what they are.
 #[derive(Debug, Default)]
 struct Documents<'a> {
@@ -59,6 +62,10 @@ pub fn derive(
     sale.standing(order, &sorted)?;
     if order.test {
         sale.derived.standing.state = "test".to_owned();
+        return Ok(sale.derived);
+    }
+    if order.placed_at < around.since {
+        sale.before_start(order, &sorted)?;
         return Ok(sale.derived);
     }
     if let Err(error) = order.check() {
@@ -199,6 +206,46 @@ impl Sale<'_> {
         };
         let part = format!("{}/{part}", kind.word());
         self.derived.facts.push(Fact::new("item", part, FactContent::Item(item)));
+    }
+
+    /// A sale that somebody else booked before we began. Its refunds since then move money at the
+    /// provider, which the channel explains; whoever booked the sale must book them.
+    fn before_start(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
+        self.derived.standing.state = "before_start".to_owned();
+        let connection = self.around.connection;
+        let mut total = Money::zero(order.currency);
+        for payment in &sorted.payments {
+            let refunded = payment.kind == PaymentKind::Refund
+                && payment.status == PaymentStatus::Succeeded
+                && payment.processed_at >= self.around.since;
+            if !refunded {
+                continue;
+            }
+            total = total.checked_add(payment.amount)?;
+            let gateway = self.around.mapping.and_then(|it| it.gateway(&payment.gateway).ok());
+            let key = tender_key(connection, payment, gateway);
+            let day = self.around.day(payment.processed_at);
+            self.item(ItemKind::RefundPaid, &payment.id, &key, payment.amount, day, true);
+        }
+        for fact in &mut self.derived.facts {
+            if let FactContent::Item(item) = &mut fact.content {
+                item.hints.push(BEFORE_START.to_owned());
+            }
+        }
+        if !total.is_zero() {
+            self.derived.breaks.push(Break {
+                kind: "refund_before_start",
+                title: format!("{} was refunded; it was sold before the start", order.number),
+                detail: format!(
+                    "sold on {}, before we began to book; {total} went back since",
+                    self.around.day(order.placed_at)
+                ),
+                remedy: "book the credit note where the sale was booked, then close this case",
+                amount: Some(total),
+                owner: "finance",
+            });
+        }
+        Ok(())
     }
 
     /// What the parts of a sale say about each other; a contradiction is a break, and the documents

@@ -253,7 +253,8 @@ pub fn derive_payout(payout: &Payout, around: &Surroundings<'_>) -> Result<Deriv
     // A payout that nets to nothing has no bank line.
     if left && !payout.amount.is_zero() {
         let due = around.calendar.add_business_days(payout.arrival, BANK_DUE_BUSINESS_DAYS);
-        let hints = [payout.trace.clone(), payout.descriptor.clone(), Some(payout.id.clone())];
+        // Only what names this one payout: the descriptor is the same on all of them.
+        let hints = [payout.trace.clone(), Some(payout.id.clone())];
         let item = Item {
             side: Side::Settlement,
             kind: ItemKind::Payout,
