@@ -153,7 +153,8 @@ fn take_in(
         }
     }
     documents::put(tx, connection, document, &message.id, now)?;
-    if kind == Kind::Order && message.origin == "poll" {
+    let newer = known.is_none_or(|known| known.version < document.version().map(|it| it.0));
+    if kind == Kind::Order && message.origin == "poll" && newer {
         lost_webhook(tx, hub, message, document, now)?;
     }
     Ok(())
