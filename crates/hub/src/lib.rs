@@ -13,11 +13,12 @@
 //! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
 //! replies and time, and decides nothing; the simulation replaces it.
 //!
-//! [`report`] and [`trace`] read; they write nothing.
+//! [`report`], [`bridges`] and [`trace`] read; they write nothing.
 //!
 //! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
 //! vendor (`connectors/`).
 
+pub mod bridges;
 pub mod decide;
 pub mod decode;
 pub mod receive;

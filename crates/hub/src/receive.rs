@@ -1,8 +1,9 @@
 //! RECEIVE: proves the sender, stores the raw message once, and only then lets the caller say 2xx.
 
 use jiff::Timestamp;
-use trueup_connect::message::BODY_BYTES_MAX;
-use trueup_connect::webhook::{Authentic, Delivery, NotAuthentic};
+pub use trueup_connect::message::BODY_BYTES_MAX;
+pub use trueup_connect::webhook::Delivery;
+use trueup_connect::webhook::{Authentic, NotAuthentic};
 use trueup_domain::key;
 use trueup_store::messages::{self, NewMessage, Origin, Recorded};
 use trueup_store::{StoreError, Tx, cases};

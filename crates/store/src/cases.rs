@@ -131,6 +131,12 @@ pub fn open_cases(tx: &mut Tx<'_>) -> Result<Vec<Case>> {
     rows.iter().map(case).collect()
 }
 
+pub fn count_open(tx: &mut Tx<'_>) -> Result<i64> {
+    let row =
+        tx.query_one("SELECT COUNT(*) FROM cases WHERE closed_at IS NULL", values![])?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
 pub fn of_subject(tx: &mut Tx<'_>, subject: &str) -> Result<Vec<Case>> {
     let rows =
         tx.query(&format!("{CASES} WHERE subject = $1 ORDER BY opened_at, id"), values![subject])?;

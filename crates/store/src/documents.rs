@@ -268,6 +268,69 @@ pub fn sales_between(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<ShownR
     rows.iter().map(shown).collect()
 }
 
+/// Which sales a list shows; what is `None` does not narrow it.
+#[derive(Clone, Debug, Default)]
+pub struct SaleFilter {
+    /// The id, the external id, or a part of the number.
+    pub text: Option<String>,
+    /// ISO dates, both included.
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub entity: Option<String>,
+    pub currency: Option<String>,
+    /// The day and id of the last row of the page before.
+    pub after: Option<(String, String)>,
+    pub limit: i64,
+}
+
+/// Sales, newest day first; what has no day yet comes last.
+pub fn list_sales(tx: &mut Tx<'_>, filter: &SaleFilter) -> Result<Vec<ShownRoot>> {
+    let text = filter.text.as_ref().map(|text| text.replace(['%', '_'], ""));
+    let (after_day, after_id) = filter.after.clone().unzip();
+    let rows = tx.query(
+        &format!(
+            "{SHOWN} WHERE kind = 'sale'
+                 AND (CAST($1 AS TEXT) IS NULL OR number LIKE $2 OR external_id = $1 OR id = $1)
+                 AND (CAST($3 AS TEXT) IS NULL OR day >= $3)
+                 AND (CAST($4 AS TEXT) IS NULL OR day <= $4)
+                 AND (CAST($5 AS TEXT) IS NULL OR entity = $5)
+                 AND (CAST($6 AS TEXT) IS NULL OR currency = $6)
+                 AND (CAST($7 AS TEXT) IS NULL OR COALESCE(day, '') < $7
+                     OR (COALESCE(day, '') = $7 AND id < $8))
+             ORDER BY COALESCE(day, '') DESC, id DESC LIMIT $9"
+        ),
+        values![
+            filter.text.clone(),
+            text.map(|text| format!("%{text}%")),
+            filter.from.clone(),
+            filter.to.clone(),
+            filter.entity.clone(),
+            filter.currency.clone(),
+            after_day,
+            after_id,
+            filter.limit
+        ],
+    )?;
+    rows.iter().map(shown).collect()
+}
+
+/// The first and the last day with a sale.
+pub fn sale_days(tx: &mut Tx<'_>) -> Result<Option<(String, String)>> {
+    let row = tx.query_one("SELECT MIN(day), MAX(day) FROM roots WHERE kind = 'sale'", values![])?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(row.opt_text(0)?.zip(row.opt_text(1)?))
+}
+
+/// How many roots of each connection wait for something.
+pub fn waiting_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>> {
+    let rows = tx.query(
+        "SELECT connection, COUNT(*) FROM roots WHERE waiting IS NOT NULL
+         GROUP BY connection ORDER BY connection",
+        values![],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
 /// Roots that wait for something since before `before`.
 pub fn waiting_since(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<Vec<ShownRoot>> {
     let rows = tx.query(

@@ -219,12 +219,14 @@ pub struct Shown {
     pub error_code: Option<String>,
     pub error: Option<String>,
     pub body: Vec<u8>,
+    /// A JSON object; empty for what we read.
+    pub headers: String,
 }
 
 pub fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Shown>> {
     let row = tx.query_one(
         "SELECT id, connection, source_id, kind, origin, state, received_at, repeats, error_code,
-             error, body FROM messages WHERE id = $1",
+             error, body, headers FROM messages WHERE id = $1",
         values![id],
     )?;
     row.map(|row| {
@@ -240,9 +242,53 @@ pub fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Shown>> {
             error_code: row.opt_text(8)?,
             error: row.opt_text(9)?,
             body: unpack(&row.blob(10)?)?,
+            headers: row.text(11)?,
         })
     })
     .transpose()
+}
+
+/// A message in a list, without its body.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub id: String,
+    pub source_id: String,
+    pub kind: String,
+    pub origin: String,
+    pub state: String,
+    pub received_at: Timestamp,
+    pub bytes: i64,
+}
+
+/// The newest messages of a connection.
+pub fn newest(tx: &mut Tx<'_>, connection: &str, limit: i64) -> Result<Vec<Head>> {
+    let rows = tx.query(
+        "SELECT id, source_id, kind, origin, state, received_at, body_bytes FROM messages
+         WHERE connection = $1 ORDER BY received_at DESC, id LIMIT $2",
+        values![connection, limit],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Head {
+                id: row.text(0)?,
+                source_id: row.text(1)?,
+                kind: row.text(2)?,
+                origin: row.text(3)?,
+                state: row.text(4)?,
+                received_at: moment(row.int(5)?)?,
+                bytes: row.int(6)?,
+            })
+        })
+        .collect()
+}
+
+/// Since when the oldest message that is still to be decoded has waited.
+pub fn oldest_due(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
+    let row = tx.query_one(
+        "SELECT MIN(received_at) FROM messages WHERE state = 'received'",
+        values![],
+    )?;
+    row.map_or(Ok(None), |row| row.opt_int(0))?.map(moment).transpose()
 }
 
 /// How many messages of a connection are in each state, with the time of the newest.

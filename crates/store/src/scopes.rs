@@ -185,6 +185,12 @@ pub(crate) fn dissolve_of_item(tx: &mut Tx<'_>, item: &str) -> Result<()> {
     Ok(())
 }
 
+/// The key that a match was made under.
+pub fn key_of_match(tx: &mut Tx<'_>, id: &str) -> Result<Option<String>> {
+    let row = tx.query_one("SELECT key FROM matches WHERE id = $1", values![id])?;
+    row.map(|row| row.text(0)).transpose()
+}
+
 /// The items of the live matches of a scope: match id, rule, item id.
 pub fn matches_of(tx: &mut Tx<'_>, scope: &str) -> Result<Vec<(String, String, String)>> {
     let rows = tx.query(
