@@ -5,6 +5,7 @@ use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, State, Step};
 use trueup_connect::{CallError, ReceiptOutcome};
 use trueup_domain::command::{CommandKind, Content};
+use trueup_domain::document::BooksRecord;
 
 use super::compare::{self, Standing};
 use super::lookups::{self, Found};
@@ -43,6 +44,9 @@ pub(super) struct Item {
     /// The order is confirmed, or about to be, and its date is not the channel's.
     redate: bool,
     pub differs: Vec<String>,
+    /// Why confirming or posting failed. An earlier attempt of ours may still be under way and do
+    /// it first, so the record has the last word.
+    refusal: Option<CallError>,
     outcome: Option<ReceiptOutcome>,
 }
 
@@ -104,6 +108,7 @@ impl Chain {
                 act: false,
                 redate: false,
                 differs: Vec::new(),
+                refusal: None,
                 outcome,
             }
         });
@@ -430,6 +435,13 @@ impl Chain {
             let mut record = Row::or_lost(decode::record(model, row))?;
             let Some(item) = self.items.get_mut(index) else { continue };
             record.effect_key = Some(item.dispatch.key.clone());
+            if let Some(error) = item.refusal.take()
+                && !compare::is_done(&item.dispatch.content, &record.state)
+            {
+                item.outcome =
+                    Some(ReceiptOutcome::Refused { error: left_as_it_was(error, &record) });
+                continue;
+            }
             compare::end(&item.dispatch.content, &record, &mut item.differs);
             let binding = item.id.unwrap_or_default().to_string();
             let differs = std::mem::take(&mut item.differs);
@@ -493,7 +505,10 @@ impl Chain {
     fn take_apart(mut self, context: &Context<'_>, batch: &[usize], error: CallError) -> Step {
         self.batches.pop();
         if let [only] = batch {
-            self.refuse(*only, left_as_draft(self.items.get(*only), self.at, error));
+            match (self.at, self.items.get_mut(*only)) {
+                (At::Act, Some(item)) => item.refusal = Some(error),
+                _ => self.refuse(*only, error),
+            }
         } else {
             let (left, right) = batch.split_at(batch.len() / 2);
             self.batches.push(right.to_vec());
@@ -540,14 +555,12 @@ fn check(dispatch: &Dispatch) -> Result<(), CallError> {
     tables::customer(dispatch).map(drop)
 }
 
-fn left_as_draft(item: Option<&Item>, at: At, error: CallError) -> CallError {
-    match (item.and_then(|item| item.id), error) {
-        (Some(id), CallError::Refused { reason_code, reason }) if at == At::Act => {
-            CallError::Refused {
-                reason_code,
-                reason: format!("{reason} (record {id} is left as it was)"),
-            }
+fn left_as_it_was(error: CallError, record: &BooksRecord) -> CallError {
+    match error {
+        CallError::Refused { reason_code, reason } => {
+            let reason = format!("{reason} ({} is left `{}`)", record.id, record.state);
+            CallError::Refused { reason_code, reason }
         }
-        (_, error) => error,
+        other => other,
     }
 }

@@ -102,6 +102,14 @@ pub fn draft(
     Ok(if differs.len() == before { Standing::Ready } else { Standing::Leave })
 }
 
+/// Whether a record in this state is the effect.
+pub fn is_done(content: &Content, state: &str) -> bool {
+    match asked(content) {
+        Some(asked) => asked.done.contains(&state),
+        None => state == "cancel",
+    }
+}
+
 /// An order that an earlier attempt confirmed, without coming to write its date back.
 pub fn confirmed_late(content: &Content, row: &Row) -> Result<bool, DecodeError> {
     let Content::Order(order) = content else { return Ok(false) };

@@ -38,6 +38,9 @@ struct Pair {
     document_lines: Vec<Open>,
     tied: bool,
     wrote: bool,
+    /// Why tying failed. An earlier attempt of ours may have done it first: the look at the end
+    /// has the last word.
+    refusal: Option<CallError>,
     outcome: Option<ReceiptOutcome>,
 }
 
@@ -85,6 +88,7 @@ fn pair(dispatch: &Dispatch) -> Option<Pair> {
         document_lines: Vec::new(),
         tied: false,
         wrote: false,
+        refusal: None,
         outcome: None,
     };
     match found {
@@ -174,8 +178,8 @@ impl Pairs {
         let (payment, document) = (open(&pair.payment_lines), open(&pair.document_lines));
         if payment.is_empty() || document.is_empty() {
             let which = if payment.is_empty() { "the payment" } else { "the document" };
-            let error = outcome::refused("nothing_open", &format!("nothing is open on {which}"));
-            pair.outcome = Some(ReceiptOutcome::Refused { error });
+            let why = format!("nothing is open on {which}");
+            pair.refusal = Some(outcome::refused("nothing_open", &why));
             return None;
         }
         pair.wrote = true;
@@ -260,7 +264,8 @@ impl Pairs {
                     pair.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });
                 }
                 None if last => {
-                    let error = outcome::refused("not_tied", "Odoo did not tie the two");
+                    let silent = || outcome::refused("not_tied", "Odoo did not tie the two");
+                    let error = pair.refusal.take().unwrap_or_else(silent);
                     pair.outcome = Some(ReceiptOutcome::Refused { error });
                 }
                 None => {}
@@ -280,7 +285,7 @@ impl Pairs {
         if let (At::Tie(index), CallError::Refused { .. }) = (self.at, &error)
             && let Some(pair) = self.pairs.get_mut(index)
         {
-            pair.outcome = Some(ReceiptOutcome::Refused { error });
+            pair.refusal = Some(error);
             self.at = At::Tie(index + 1);
             return self.step(context);
         }

@@ -1,16 +1,14 @@
-//! Moves and payments: drafts, posting with its numbers and dates, and what pays what.
-
-use std::collections::BTreeMap;
+//! Moves: drafts, and posting with its numbers and dates.
 
 use rust_decimal::Decimal;
 
 use super::sales::missing_value;
 use super::store::{Cell, Fault, Fields, Record};
-use super::taxes::{self, round};
+use super::taxes;
 use super::world::{Call, World};
 
-const MOVE: &str = "account.move";
-const LINE: &str = "account.move.line";
+pub(super) const MOVE: &str = "account.move";
+pub(super) const LINE: &str = "account.move.line";
 
 impl World {
     pub(super) fn create_move(
@@ -43,6 +41,9 @@ impl World {
                 it.word("invoice_date").to_owned()
             };
             it.insert("date", Cell::Text(date));
+        }
+        if it.cell("invoice_date_due") == &Cell::Nothing {
+            it.insert("invoice_date_due", Cell::Text(call.today()));
         }
         let date = it.word("date").to_owned();
         let partner = it.cell("partner_id").clone();
@@ -88,7 +89,7 @@ impl World {
         self.store.update(MOVE, facts.id, |it| {
             it.insert("amount_total", Cell::Number(debits));
             it.insert("amount_tax", Cell::Number(Decimal::ZERO));
-            it.insert("amount_untaxed", Cell::Number(debits));
+            it.insert("amount_untaxed", Cell::Number(Decimal::ZERO));
         });
         Ok(made)
     }
@@ -245,21 +246,17 @@ impl World {
         Ok(())
     }
 
-    fn post_move(&mut self, call: &Call, id: i64) -> Result<(), Fault> {
+    pub(super) fn post_move(&mut self, call: &Call, id: i64) -> Result<(), Fault> {
         let it = self.store.get(MOVE, id).ok_or_else(|| Fault::missing(MOVE, id))?;
         let (company, kind) = (it.link("company_id").unwrap_or(0), it.word("move_type").to_owned());
         let (journal, reversed) =
             (it.link("journal_id").unwrap_or(0), it.link("reversed_entry_id"));
-        let due = it.word("invoice_date_due").is_empty();
         let date = self.open_date(call, company, &kind, it.word("date"))?;
         let code = self.store.get("account.journal", journal).map(|it| it.word("code").to_owned());
         let prefix = if kind == "out_refund" { "R" } else { "" };
-        let year: String = date.chars().take(4).collect();
         let (named, lines) = (it.word("name").to_owned(), it.links("line_ids").to_vec());
         let name = if named.is_empty() {
-            let series = format!("{prefix}{}/{year}", code.unwrap_or_default());
-            let number = self.store.next(&format!("{series}/{journal}"));
-            format!("{series}/{number:05}")
+            self.next_name(prefix, &code.unwrap_or_default(), journal, &date, &kind)
         } else {
             named
         };
@@ -267,14 +264,15 @@ impl World {
             it.insert("state", Cell::text("posted"));
             it.insert("name", Cell::Text(name));
             it.insert("date", Cell::Text(date.clone()));
-            if due && kind != "entry" {
-                it.insert("invoice_date_due", Cell::Text(date.clone()));
-            }
         });
         for line in lines {
             self.store.update(LINE, line, |line| {
                 line.insert("parent_state", Cell::text("posted"));
                 line.insert("date", Cell::Text(date.clone()));
+                let owes = line.word("display_type") == "payment_term";
+                if owes && line.amount("balance") == Decimal::ZERO {
+                    line.insert("reconciled", Cell::Flag(true));
+                }
             });
         }
         self.refresh_move(id);
@@ -282,6 +280,22 @@ impl World {
             self.match_reversal(call, id, reversed)?;
         }
         Ok(())
+    }
+
+    /// Invoices are numbered by year, a general journal's entries by month.
+    fn next_name(
+        &mut self,
+        prefix: &str,
+        code: &str,
+        journal: i64,
+        date: &str,
+        kind: &str,
+    ) -> String {
+        let monthly = kind == "entry";
+        let period: String = date.chars().take(if monthly { 7 } else { 4 }).collect();
+        let series = format!("{prefix}{code}/{}", period.replace('-', "/"));
+        let number = self.store.next(&format!("{series}/{journal}"));
+        if monthly { format!("{series}/{number:04}") } else { format!("{series}/{number:05}") }
     }
 
     /// A credit note that names its invoice matches with it by itself while that is open (V8).
@@ -304,7 +318,7 @@ impl World {
 
     /// Inside a locked period Odoo dates a document today, and refuses an entry of the past only
     /// under the locks that concern it (V13).
-    fn open_date(
+    pub(super) fn open_date(
         &self,
         call: &Call,
         company: i64,
@@ -328,199 +342,6 @@ impl World {
         Ok(today)
     }
 
-    pub(super) fn create_payment(&mut self, call: &Call, mut it: Record) -> Result<i64, Fault> {
-        if it.amount("amount") < Decimal::ZERO {
-            return Err(Fault::invalid("The payment amount cannot be negative."));
-        }
-        let company = call.company();
-        let method = it
-            .link("payment_method_line_id")
-            .and_then(|id| self.store.get("account.payment.method.line", id));
-        let Some(method) = method else {
-            return Err(Fault::invalid("Please define a payment method line on your payment."));
-        };
-        if method.link("journal_id") != it.link("journal_id") {
-            return Err(Fault::invalid("Please define a payment method line on your payment."));
-        }
-        let outstanding = method.cell("payment_account_id").clone();
-        it.insert("outstanding_account_id", outstanding);
-        it.insert("state", Cell::text("draft"));
-        it.insert("company_id", Cell::Link(company));
-        it.insert("is_reconciled", Cell::Flag(false));
-        if it.cell("currency_id") == &Cell::Nothing {
-            it.insert("currency_id", Cell::Link(self.currency_of(company)));
-        }
-        if it.cell("date") == &Cell::Nothing {
-            it.insert("date", Cell::Text(call.today()));
-        }
-        Ok(self.insert(call, "account.payment", it))
-    }
-
-    /// Posting a posted payment is no error in Odoo, and does nothing.
-    pub(super) fn post_payments(&mut self, call: &Call, ids: &[i64]) -> Result<(), Fault> {
-        for id in ids {
-            let it = self
-                .store
-                .get("account.payment", *id)
-                .ok_or_else(|| Fault::missing("account.payment", *id))?;
-            if it.word("state") != "draft" {
-                continue;
-            }
-            let payment = it.clone();
-            self.post_payment(call, *id, &payment)?;
-        }
-        Ok(())
-    }
-
-    fn post_payment(&mut self, call: &Call, id: i64, payment: &Record) -> Result<(), Fault> {
-        let journal = payment.link("journal_id").unwrap_or(0);
-        let company = payment.link("company_id").unwrap_or(0);
-        let date = self.open_date(call, company, "entry", payment.word("date"))?;
-        let code = self.store.get("account.journal", journal).map(|it| it.word("code").to_owned());
-        let year: String = date.chars().take(4).collect();
-        let series = format!("P{}/{year}", code.unwrap_or_default());
-        let number = self.store.next(&format!("{series}/{journal}"));
-        let name = format!("{series}/{number:05}");
-        let mut made = Cell::Nothing;
-        if let Some(outstanding) = payment.link("outstanding_account_id") {
-            let currency = payment.link("currency_id").unwrap_or(0);
-            let mut it = Record::new();
-            it.insert("name", Cell::text(name.clone()));
-            it.insert("move_type", Cell::text("entry"));
-            it.insert("journal_id", Cell::Link(journal));
-            it.insert("currency_id", Cell::Link(currency));
-            it.insert("date", Cell::text(date.clone()));
-            it.insert("ref", payment.cell("memo").clone());
-            it.insert("partner_id", payment.cell("partner_id").clone());
-            it.insert("origin_payment_id", Cell::Link(id));
-            let inbound = payment.word("payment_type") != "outbound";
-            let amount = if inbound { payment.amount("amount") } else { -payment.amount("amount") };
-            let line = |account, amount| {
-                let mut line = Record::new();
-                line.insert("account_id", Cell::Link(account));
-                line.insert("amount_currency", Cell::Number(amount));
-                line.insert("currency_id", Cell::Link(currency));
-                line.insert("name", Cell::text("Manual Payment"));
-                line
-            };
-            let receivable = self.receivable_of(company)?;
-            let lines = vec![line(outstanding, amount), line(receivable, -amount)];
-            let entry = self.create_move(call, it, lines)?;
-            self.post_move(call, entry)?;
-            made = Cell::Link(entry);
-        }
-        self.change(call, "account.payment", id, |it| {
-            it.insert("state", Cell::text("in_process"));
-            it.insert("name", Cell::Text(name));
-            it.insert("date", Cell::Text(date));
-            it.insert("move_id", made);
-        });
-        Ok(())
-    }
-
-    /// Matches open lines of one account, oldest first.
-    pub(super) fn reconcile(&mut self, call: &Call, ids: &[i64]) -> Result<(), Fault> {
-        let mut accounts = std::collections::BTreeSet::new();
-        for id in ids {
-            let line = self.store.get(LINE, *id).ok_or_else(|| Fault::missing(LINE, *id))?;
-            if line.flag("reconciled") {
-                return Err(Fault::user(
-                    "You are trying to reconcile some entries that are already reconciled.",
-                ));
-            }
-            if line.word("parent_state") != "posted" {
-                return Err(Fault::user("You can only reconcile posted entries."));
-            }
-            accounts.insert(line.link("account_id"));
-        }
-        if accounts.len() > 1 {
-            return Err(Fault::user("Entries are not from the same account."));
-        }
-        let side = |positive: bool| -> Vec<i64> {
-            let of = |id: &&i64| {
-                let residual = self
-                    .store
-                    .get(LINE, **id)
-                    .map_or(Decimal::ZERO, |it| it.amount("amount_residual"));
-                residual != Decimal::ZERO && (residual > Decimal::ZERO) == positive
-            };
-            ids.iter().filter(of).copied().collect()
-        };
-        let (debits, credits) = (side(true), side(false));
-        for debit in &debits {
-            for credit in &credits {
-                self.match_two(call, *debit, *credit);
-            }
-        }
-        let mut moves: Vec<i64> =
-            ids.iter().filter_map(|id| self.store.get(LINE, *id)?.link("move_id")).collect();
-        moves.dedup();
-        for id in moves {
-            self.refresh_move(id);
-            self.touch(call, MOVE, id);
-            self.refresh_payment(call, id);
-        }
-        Ok(())
-    }
-
-    fn match_two(&mut self, call: &Call, debit: i64, credit: i64) {
-        let residual = |world: &Self, id: i64, field: &str| {
-            world.store.get(LINE, id).map_or(Decimal::ZERO, |line| line.amount(field))
-        };
-        let amount = residual(self, debit, "amount_residual").min(-residual(
-            self,
-            credit,
-            "amount_residual",
-        ));
-        if amount <= Decimal::ZERO {
-            return;
-        }
-        let foreign = |world: &Self, id: i64| {
-            let (own, all) = (
-                residual(world, id, "amount_residual").abs(),
-                residual(world, id, "amount_residual_currency").abs(),
-            );
-            if own == amount { all } else { round(all * amount / own) }
-        };
-        let (debit_foreign, credit_foreign) = (foreign(self, debit), foreign(self, credit));
-        for (id, own, other) in [(debit, -amount, -debit_foreign), (credit, amount, credit_foreign)]
-        {
-            self.store.update(LINE, id, |line| {
-                let left = line.amount("amount_residual") + own;
-                let foreign = line.amount("amount_residual_currency") + other;
-                line.insert("amount_residual", Cell::Number(left));
-                line.insert("amount_residual_currency", Cell::Number(foreign));
-                line.insert(
-                    "reconciled",
-                    Cell::Flag(left == Decimal::ZERO && foreign == Decimal::ZERO),
-                );
-            });
-        }
-        let mut partial = Record::new();
-        partial.insert("debit_move_id", Cell::Link(debit));
-        partial.insert("credit_move_id", Cell::Link(credit));
-        partial.insert("amount", Cell::Number(amount));
-        partial.insert("debit_amount_currency", Cell::Number(debit_foreign));
-        partial.insert("credit_amount_currency", Cell::Number(credit_foreign));
-        partial.insert("company_id", Cell::Link(call.company()));
-        self.insert(call, "account.partial.reconcile", partial);
-    }
-
-    fn refresh_payment(&mut self, call: &Call, entry: i64) {
-        let payment = self.store.get(MOVE, entry).and_then(|it| it.link("origin_payment_id"));
-        let Some(payment) = payment else { return };
-        let lines =
-            self.store.get(MOVE, entry).map(|it| it.links("line_ids").to_vec()).unwrap_or_default();
-        let tied = lines
-            .iter()
-            .filter_map(|id| self.store.get(LINE, *id))
-            .any(|line| line.word("account_type") == "asset_receivable" && line.flag("reconciled"));
-        self.change(call, "account.payment", payment, |it| {
-            it.insert("is_reconciled", Cell::Flag(tied));
-            it.insert("state", Cell::text(if tied { "paid" } else { "in_process" }));
-        });
-    }
-
     /// Residual and payment state follow the receivable lines.
     pub(super) fn refresh_move(&mut self, id: i64) {
         let Some(it) = self.store.get(MOVE, id) else { return };
@@ -531,44 +352,27 @@ impl World {
         let residual =
             terms.map(|line| line.amount("amount_residual_currency")).sum::<Decimal>().abs();
         let (total, posted) = (it.amount("amount_total"), it.word("state") == "posted");
-        let state =
-            match () {
-                () if kind == "entry" || !posted => "not_paid",
-                () if residual == Decimal::ZERO && total != Decimal::ZERO => {
-                    if self.only_refunded(it) { "reversed" } else { "paid" }
-                }
-                () if residual == Decimal::ZERO => "paid",
-                () if residual < total => "partial",
-                () => "not_paid",
-            };
+        let state = match () {
+            () if kind == "entry" || !posted => "not_paid",
+            () if residual == Decimal::ZERO && total != Decimal::ZERO => {
+                if self.only_refunded(id, it) { "reversed" } else { "paid" }
+            }
+            () if residual == Decimal::ZERO => "paid",
+            () if residual < total => "partial",
+            () => "not_paid",
+        };
         self.store.update(MOVE, id, |it| {
             it.insert("amount_residual", Cell::Number(residual));
             it.insert("payment_state", Cell::text(state));
         });
     }
 
-    fn only_refunded(&self, it: &Record) -> bool {
-        let own = it.links("line_ids");
-        let others: BTreeMap<i64, &str> = self
-            .store
-            .all("account.partial.reconcile")
-            .filter_map(|(_, partial)| {
-                let (debit, credit) =
-                    (partial.link("debit_move_id")?, partial.link("credit_move_id")?);
-                let other = if own.contains(&debit) {
-                    credit
-                } else if own.contains(&credit) {
-                    debit
-                } else {
-                    return None;
-                };
-                let id = self.store.get(LINE, other)?.link("move_id")?;
-                Some((id, self.store.get(MOVE, id)?.word("move_type")))
-            })
-            .collect();
+    fn only_refunded(&self, id: i64, it: &Record) -> bool {
+        let others = self.tied_to(id);
+        let notes = others.iter().filter_map(|id| self.store.get(MOVE, *id));
         it.word("move_type") == "out_invoice"
             && !others.is_empty()
-            && others.values().all(|kind| *kind == "out_refund")
+            && notes.into_iter().all(|it| it.word("move_type") == "out_refund")
     }
 }
 

@@ -261,6 +261,11 @@ impl World {
             ("account.move", "", _) if !name.is_empty() => name.to_owned(),
             ("account.move", reference, _) if !name.is_empty() => format!("{name} ({reference})"),
             ("account.move", ..) => "/".to_owned(),
+            ("res.country.state", ..) => {
+                let country =
+                    record.link("country_id").and_then(|id| self.store.get("res.country", id));
+                format!("{name} ({})", country.map_or("", |it| it.word("code")))
+            }
             ("product.product", _, code) if !code.is_empty() => format!("[{code}] {name}"),
             _ if name.is_empty() => format!("{model},{id}"),
             _ => name.to_owned(),

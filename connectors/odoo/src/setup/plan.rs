@@ -233,55 +233,54 @@ impl Planner<'_> {
 
     fn tax(&mut self, tax: &WantedTax) {
         let key = tax_key(self.company, tax);
-        let tag = format!("tag_{}_{}", self.company, slug(&tax.key));
-        let country = self.report.country.map(|id| id.to_string()).unwrap_or_default();
-        let mut table = Table::new(&["id", "name", "applicability", "country_id/.id"], &[]);
-        table.record(
-            vec![
-                full(&tag),
-                format!("Trueup {} ({})", tax.name, self.company),
-                own("taxes"),
-                country,
-            ],
-            &[],
-        );
-        self.push("tax tag", &tax.name, "account.account.tag", tag.clone(), table);
-
+        let tag = self.report.may_tag.then(|| self.tag(tax));
         let existing = map_tax_account(self.report);
         let account = match existing {
             Some(id) => id.to_string(),
             None => full(&account_key(self.company, TAX_PAYABLE_KEY)),
         };
-        let by = if existing.is_some() { 0 } else { 1 };
-        let parts: [[&[&'static str]; 2]; 2] = [
-            [
-                &[
+        let by_id = existing.is_some();
+        let columns = |invoice: bool| {
+            let parts: [&'static str; 3] = match (invoice, by_id) {
+                (true, true) => [
                     "invoice_repartition_line_ids/repartition_type",
                     "invoice_repartition_line_ids/account_id/.id",
                     "invoice_repartition_line_ids/tag_ids/id",
                 ],
-                &[
-                    "refund_repartition_line_ids/repartition_type",
-                    "refund_repartition_line_ids/account_id/.id",
-                    "refund_repartition_line_ids/tag_ids/id",
-                ],
-            ],
-            [
-                &[
+                (true, false) => [
                     "invoice_repartition_line_ids/repartition_type",
                     "invoice_repartition_line_ids/account_id/id",
                     "invoice_repartition_line_ids/tag_ids/id",
                 ],
-                &[
+                (false, true) => [
+                    "refund_repartition_line_ids/repartition_type",
+                    "refund_repartition_line_ids/account_id/.id",
+                    "refund_repartition_line_ids/tag_ids/id",
+                ],
+                (false, false) => [
                     "refund_repartition_line_ids/repartition_type",
                     "refund_repartition_line_ids/account_id/id",
                     "refund_repartition_line_ids/tag_ids/id",
                 ],
-            ],
-        ];
-        let columns =
+            };
+            parts
+        };
+        let (invoice, refund) = (columns(true), columns(false));
+        let used = if tag.is_some() { 3 } else { 2 };
+        let head =
             ["id", "name", "type_tax_use", "amount_type", "amount", "price_include_override"];
-        let mut table = Table::new(&columns, &parts[by]);
+        let mut table = Table::new(&head, &[&invoice[..used], &refund[..used]]);
+        let line = |group, kind: &str, account: &str| {
+            let mut cells = vec![own(kind), own(account)];
+            cells.extend(tag.as_ref().map(|tag| full(tag)));
+            Line { group, cells }
+        };
+        let lines = [
+            line(0, "base", ""),
+            line(0, "tax", &account),
+            line(1, "base", ""),
+            line(1, "tax", &account),
+        ];
         let included = if tax.included { "tax_included" } else { "tax_excluded" };
         let head = vec![
             full(&key),
@@ -291,18 +290,19 @@ impl Planner<'_> {
             tax.percent.normalize().to_string(),
             own(included),
         ];
-        let line = |group, kind: &str, account: &str| Line {
-            group,
-            cells: vec![own(kind), own(account), full(&tag)],
-        };
-        let lines = [
-            line(0, "base", ""),
-            line(0, "tax", &account),
-            line(1, "base", ""),
-            line(1, "tax", &account),
-        ];
         table.record(head, &lines);
         self.push("tax", &tax.name, "account.tax", key, table);
+    }
+
+    /// A tag of its own for each tax, so that Odoo's tax report tells it apart (P14).
+    fn tag(&mut self, tax: &WantedTax) -> String {
+        let tag = format!("tag_{}_{}", self.company, slug(&tax.key));
+        let country = self.report.country.map(|id| id.to_string()).unwrap_or_default();
+        let mut table = Table::new(&["id", "name", "applicability", "country_id/.id"], &[]);
+        let name = format!("Trueup {} ({})", tax.name, self.company);
+        table.record(vec![full(&tag), name, own("taxes"), country], &[]);
+        self.push("tax tag", &tax.name, "account.account.tag", tag.clone(), table);
+        tag
     }
 
     fn service(&mut self, word: &str, name: &str, role: Role) {

@@ -34,7 +34,9 @@ pub struct SetupReport {
     /// Products by SKU; one that several products have is left out and found.
     pub products: BTreeMap<String, i64>,
     pub currencies: BTreeMap<String, i64>,
-    /// Units are pieces: what is not is the owner's affair.
+    /// Whether the caller may make tax tags: Odoo's community edition lets nobody without its full
+    /// accounting features.
+    pub may_tag: bool,
     pub findings: Vec<Finding>,
 }
 
@@ -107,25 +109,31 @@ pub const RIGHTS: &[(&str, &str)] = &[
 pub fn rights(call: &mut Caller<'_>, wanted: &Wanted) -> Result<Vec<Finding>, SetupError> {
     let mut findings = Vec::new();
     for (model, operation) in RIGHTS {
-        let arguments = json!({ "operation": operation });
-        let request =
-            request::call(&settings(wanted), company(wanted)?, model, "has_access", arguments, &[]);
-        let failed = |source| SetupError::Call {
-            what: format!("for the right to {operation} {model}"),
-            source,
-        };
-        let reply = call(&request).map_err(failed)?;
-        let granted = match crate::outcome::read(Ok(&reply), false) {
-            Ok(body) => body == b"true",
-            Err(CallError::NotSetUp { .. }) => false,
-            Err(source) => return Err(failed(source)),
-        };
-        if !granted {
+        if !granted(call, wanted, model, operation)? {
             let text = format!("the hub's user may not {operation} {model}");
             findings.push(Finding { blocks: true, code: "right_missing", text });
         }
     }
     Ok(findings)
+}
+
+fn granted(
+    call: &mut Caller<'_>,
+    wanted: &Wanted,
+    model: &str,
+    operation: &str,
+) -> Result<bool, SetupError> {
+    let arguments = json!({ "operation": operation });
+    let request =
+        request::call(&settings(wanted), company(wanted)?, model, "has_access", arguments, &[]);
+    let what = format!("for the right to {operation} {model}");
+    let failed = |source| SetupError::Call { what: what.clone(), source };
+    let reply = call(&request).map_err(failed)?;
+    match crate::outcome::read(Ok(&reply), false) {
+        Ok(body) => Ok(body == b"true"),
+        Err(CallError::NotSetUp { .. }) => Ok(false),
+        Err(source) => Err(failed(source)),
+    }
 }
 
 pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, SetupError> {
@@ -227,6 +235,7 @@ pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, Se
     report.text_messages(&rows);
     let rows = ask(call, wanted, "base.automation", &none, &["name"], true)?;
     report.automations(&rows);
+    report.may_tag = granted(call, wanted, "account.account.tag", "create")?;
     report.judge(wanted);
     Ok(report)
 }
@@ -470,6 +479,13 @@ impl SetupReport {
                 "the clearing journal `{name}` is fed by a bank: its charges would count twice"
             );
             self.find(true, "clearing_is_fed", text);
+        }
+        if !self.may_tag {
+            let text =
+                "tax tags cannot be made here: Odoo's tax report will not tell our taxes apart; \
+                        the group `Show Full Accounting Features` allows them"
+                    .to_owned();
+            self.find(false, "tags_not_allowed", text);
         }
         if self.pricelist.is_none() {
             let text = format!(
