@@ -315,10 +315,8 @@ pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
         Content::Entry(it) => {
             let mut back = it.clone();
             for line in &mut back.lines {
-                line.amount = Money::from_minor(
-                    line.amount.minor().saturating_neg(),
-                    line.amount.currency(),
-                );
+                line.amount =
+                    Money::from_minor(line.amount.minor().saturating_neg(), line.amount.currency());
             }
             Some((Content::Entry(back), "entry"))
         }

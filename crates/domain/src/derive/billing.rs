@@ -30,6 +30,8 @@ pub struct Billed {
     pub discounts: Vec<Discount>,
     /// By tax of the books: the channel's tax of the amount after discount.
     pub taxes: Result<BTreeMap<TargetRef, Money>, Missing>,
+    /// The sum of those taxes, known also while the mapping lacks one of them.
+    pub own_tax: Money,
     /// Tax that the marketplace remits: memo only.
     pub remitted: Money,
     pub taxes_included: bool,
@@ -86,7 +88,8 @@ fn of_line(
         gross: line.gross,
         discounts: line.discounts.clone(),
         taxes: tax_targets(order, &line.taxes, mapping, place)?,
-        remitted: remitted(order, &line.taxes)?,
+        own_tax: sum_remitted_by(order, &line.taxes, Remitter::Merchant)?,
+        remitted: sum_remitted_by(order, &line.taxes, Remitter::Marketplace)?,
         taxes_included: order.taxes_included,
         shipping: false,
     })
@@ -115,14 +118,15 @@ fn of_charge(
         gross: charge.gross,
         discounts: charge.discounts.clone(),
         taxes: tax_targets(order, &charge.taxes, mapping, place)?,
-        remitted: remitted(order, &charge.taxes)?,
+        own_tax: sum_remitted_by(order, &charge.taxes, Remitter::Merchant)?,
+        remitted: sum_remitted_by(order, &charge.taxes, Remitter::Marketplace)?,
         taxes_included: order.taxes_included,
         shipping: charge.kind == ChargeKind::Shipping,
     })
 }
 
-fn remitted(order: &Order, taxes: &[TaxLine]) -> Result<Money, MoneyError> {
-    let theirs = taxes.iter().filter(|tax| tax.remitted_by == Remitter::Marketplace);
+fn sum_remitted_by(order: &Order, taxes: &[TaxLine], who: Remitter) -> Result<Money, MoneyError> {
+    let theirs = taxes.iter().filter(|tax| tax.remitted_by == who);
     Money::sum(order.currency, theirs.map(|tax| tax.amount))
 }
 
@@ -157,13 +161,11 @@ impl Billed {
         Money::sum(self.gross.currency(), self.discounts.iter().map(|discount| discount.amount))
     }
 
+    /// While the mapping lacks a tax, all of it stands under no name: the journal is complete
+    /// before the books can be.
     fn merchant_taxes(&self) -> BTreeMap<TargetRef, Money> {
-        self.taxes.clone().unwrap_or_default()
-    }
-
-    /// The channel's own tax of this part, ours to remit.
-    pub fn tax(&self) -> Result<Money, MoneyError> {
-        Money::sum(self.gross.currency(), self.merchant_taxes().into_values())
+        let unnamed = || BTreeMap::from([(TargetRef::new(), self.own_tax)]);
+        self.taxes.clone().unwrap_or_else(|_| unnamed())
     }
 
     /// Splits each tax into what the gross line carries and what the discount takes off.
@@ -178,6 +180,54 @@ impl Billed {
         Ok(split)
     }
 
+    /// What the marketplace remits out of the gross amount and out of the discount: contained in
+    /// them only where prices contain their tax.
+    fn remitted_split(&self) -> Result<(Money, Money), MoneyError> {
+        if !self.taxes_included {
+            let zero = Money::zero(self.gross.currency());
+            return Ok((zero, zero));
+        }
+        let net = self.gross.checked_sub(self.discount()?)?;
+        let of_gross = proportion(self.remitted, self.gross, net)?;
+        Ok((of_gross, of_gross.checked_sub(self.remitted)?))
+    }
+
+    /// Each discount with its share of each tax; its amount is without what the marketplace
+    /// remits.
+    fn discount_shares(&self) -> Result<Vec<(&Discount, DiscountShare)>, MoneyError> {
+        let weights: Vec<i64> = self.discounts.iter().map(|one| one.amount.minor()).collect();
+        let (_, remitted) = self.remitted_split()?;
+        let mut shares = Vec::new();
+        for (discount, remitted) in self.discounts.iter().zip(remitted.split(&weights)) {
+            let amount = discount.amount.checked_sub(remitted)?;
+            shares.push((discount, DiscountShare { amount, taxes: BTreeMap::new() }));
+        }
+        for (target, (_, of_discount)) in self.tax_split()? {
+            for (share, (_, one)) in of_discount.split(&weights).into_iter().zip(&mut shares) {
+                one.taxes.insert(target.clone(), share);
+            }
+        }
+        Ok(shares)
+    }
+
+    /// Discounts by funder, without tax.
+    pub fn discount_by_funder(&self) -> Result<BTreeMap<Funder, Money>, MoneyError> {
+        let mut by_funder = BTreeMap::new();
+        for (discount, share) in self.discount_shares()? {
+            let mut amount = share.amount;
+            if self.taxes_included {
+                for tax in share.taxes.into_values() {
+                    amount = amount.checked_sub(tax)?;
+                }
+            }
+            let sum = by_funder
+                .entry(discount.funder)
+                .or_insert_with(|| Money::zero(self.gross.currency()));
+            *sum = sum.checked_add(amount)?;
+        }
+        Ok(by_funder)
+    }
+
     /// Gross and discount without tax, tax, and what the buyer owes for this part.
     pub fn amounts(&self) -> Result<PartAmounts, MoneyError> {
         let currency = self.gross.currency();
@@ -186,9 +236,10 @@ impl Billed {
         let tax_of_discount = Money::sum(currency, split.values().map(|(_, taken)| *taken))?;
         let discount = self.discount()?;
         let (gross, taken) = if self.taxes_included {
+            let (of_gross, of_discount) = self.remitted_split()?;
             (
-                self.gross.checked_sub(tax_of_gross)?.checked_sub(self.remitted)?,
-                discount.checked_sub(tax_of_discount)?,
+                self.gross.checked_sub(tax_of_gross)?.checked_sub(of_gross)?,
+                discount.checked_sub(tax_of_discount)?.checked_sub(of_discount)?,
             )
         } else {
             (self.gross, discount)
@@ -243,15 +294,17 @@ pub fn document_lines(
         let split = part.tax_split()?;
         let tax_of_gross =
             Money::sum(part.gross.currency(), split.values().map(|(gross, _)| *gross))?;
-        let base = base_of(part.gross, tax_of_gross, part.taxes_included)?;
+        let amount = part.gross.checked_sub(part.remitted_split()?.0)?;
+        let base = base_of(amount, tax_of_gross, part.taxes_included)?;
+        let (quantity, unit_price) = exact_price(part, amount);
         lines.push(DocumentLine {
             part: part.part.clone(),
             product,
             account: None,
             name: part.name.clone(),
-            quantity: part.quantity,
-            unit_price: exact_unit_price(part),
-            amount: part.gross,
+            quantity,
+            unit_price,
+            amount,
             taxes_included: part.taxes_included,
             taxes: split
                 .iter()
@@ -259,7 +312,7 @@ pub fn document_lines(
                 .collect(),
             shipping: part.shipping,
         });
-        add_discounts(part, &split, &mut discounts)?;
+        add_discounts(part, &mut discounts)?;
     }
     for ((funder, _), discount) in discounts {
         let word = match funder {
@@ -277,14 +330,24 @@ pub fn document_lines(
     Ok(if missing.is_empty() { Ok(lines) } else { Err(missing) })
 }
 
-/// Quantity × price must be the stated amount exactly; where the stated price does not give it,
-/// the line is billed as one unit at the amount.
-fn exact_unit_price(part: &Billed) -> Decimal {
-    let stated = part.unit_price.checked_mul(part.quantity);
-    if stated == Some(part.gross.decimal()) {
-        return part.unit_price;
+/// Quantity × price must be the amount exactly; where the stated price does not give it, an even
+/// share does, or the line is billed as one unit at the amount.
+fn exact_price(part: &Billed, amount: Money) -> (Decimal, Decimal) {
+    if part.unit_price.checked_mul(part.quantity) == Some(amount.decimal()) {
+        return (part.quantity, part.unit_price);
     }
-    part.gross.decimal().checked_div(part.quantity).unwrap_or(part.unit_price)
+    even_price(part.quantity, amount)
+}
+
+/// A quantity and a price that books can hold, which make the amount exactly: one unit where the
+/// amount does not divide evenly.
+pub fn even_price(quantity: Decimal, amount: Money) -> (Decimal, Decimal) {
+    let total = amount.decimal();
+    let share = total.checked_div(quantity).filter(|price| {
+        price.normalize().scale() <= amount.currency().exponent()
+            && price.checked_mul(quantity) == Some(total)
+    });
+    share.map_or((Decimal::ONE, total), |price| (quantity, price))
 }
 
 fn base_of(amount: Money, tax: Money, included: bool) -> Result<Money, MoneyError> {
@@ -298,34 +361,30 @@ struct DiscountLine {
     taxes_included: bool,
 }
 
+/// What one discount takes off: its amount, and the tax on or in it by tax of the books.
+struct DiscountShare {
+    amount: Money,
+    taxes: BTreeMap<TargetRef, Money>,
+}
+
 fn add_discounts(
     part: &Billed,
-    split: &BTreeMap<TargetRef, (Money, Money)>,
     discounts: &mut BTreeMap<(Funder, Vec<TargetRef>), DiscountLine>,
 ) -> Result<(), MoneyError> {
     let currency = part.gross.currency();
-    let weights: Vec<i64> = part.discounts.iter().map(|one| one.amount.minor()).collect();
-    let targets: Vec<TargetRef> = split.keys().cloned().collect();
-    let mut taken: Vec<BTreeMap<TargetRef, Money>> = vec![BTreeMap::new(); weights.len()];
-    for (target, (_, of_discount)) in split {
-        for (share, one) in of_discount.split(&weights).into_iter().zip(&mut taken) {
-            one.insert(target.clone(), share);
-        }
-    }
-    for (discount, taxes) in part.discounts.iter().zip(taken) {
-        let line = discounts.entry((discount.funder, targets.clone())).or_insert_with(|| {
-            DiscountLine {
-                titles: Vec::new(),
-                amount: Money::zero(currency),
-                taxes: BTreeMap::new(),
-                taxes_included: part.taxes_included,
-            }
+    for (discount, share) in part.discount_shares()? {
+        let targets: Vec<TargetRef> = share.taxes.keys().cloned().collect();
+        let line = discounts.entry((discount.funder, targets)).or_insert_with(|| DiscountLine {
+            titles: Vec::new(),
+            amount: Money::zero(currency),
+            taxes: BTreeMap::new(),
+            taxes_included: part.taxes_included,
         });
         if !line.titles.contains(&discount.title) {
             line.titles.push(discount.title.clone());
         }
-        line.amount = line.amount.checked_add(discount.amount)?;
-        for (target, amount) in taxes {
+        line.amount = line.amount.checked_add(share.amount)?;
+        for (target, amount) in share.taxes {
             let sum = line.taxes.entry(target).or_insert_with(|| Money::zero(currency));
             *sum = sum.checked_add(amount)?;
         }

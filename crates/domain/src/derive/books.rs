@@ -68,11 +68,7 @@ pub fn derive(
 }
 
 /// An order of the books bears no key of its own; that somebody changed it is said here.
-fn edited(
-    derived: &mut Derived,
-    record: &BooksRecord,
-    states: &States,
-) -> Result<(), DeriveError> {
+fn edited(derived: &mut Derived, record: &BooksRecord, states: &States) -> Result<(), DeriveError> {
     let Some(asked) = states.asked.filter(|asked| asked.currency() == record.total.currency())
     else {
         return Ok(());

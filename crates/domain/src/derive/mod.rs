@@ -66,9 +66,8 @@ impl FeeSchedule {
             return None;
         }
         let share = self.rate.checked_mul(rust_decimal::Decimal::from(gross.minor()))?;
-        let minor = share
-            .round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero)
-            .to_i64()?;
+        let minor =
+            share.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero).to_i64()?;
         Money::from_minor(minor, gross.currency()).checked_add(self.fixed).ok()
     }
 }

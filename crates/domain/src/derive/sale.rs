@@ -10,12 +10,12 @@ use jiff::civil::Date;
 use super::billing::{self, Billed};
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{
-    Content, CreditNoteContent, CustomerRef, Direction, DocumentLine,
-    DocumentTax, InvoiceContent, OrderContent, Partner, PaymentContent, ReconciliationContent,
+    Content, CreditNoteContent, CustomerRef, Direction, DocumentLine, DocumentTax, InvoiceContent,
+    OrderContent, Partner, PaymentContent, ReconciliationContent,
 };
 use crate::document::{
-    ChargeKind, Document, LineKind, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus,
-    Refund, RefundAdjustment, RefundLine, Restock, Tender,
+    ChargeKind, Document, Funder, LineKind, Order, Payment, PaymentKind, PaymentStanding,
+    PaymentStatus, Refund, RefundAdjustment, RefundLine, Remitter, Restock, TaxLine, Tender,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
@@ -40,10 +40,7 @@ struct Documents<'a> {
     deleted: bool,
 }
 
-pub fn derive(
-    documents: &[Document],
-    around: &Surroundings<'_>,
-) -> Result<Derived, DeriveError> {
+pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Derived, DeriveError> {
     let mut sorted = Documents::default();
     for document in documents {
         match document {
@@ -55,7 +52,7 @@ pub fn derive(
             _ => {}
         }
     }
-    let mut sale = Sale { around, derived: Derived::default() };
+    let mut sale = Sale { around, derived: Derived::default(), invoiced: BTreeMap::new() };
     let Some(order) = sorted.order else {
         return Ok(sale.without_order(&sorted));
     };
@@ -93,6 +90,8 @@ pub fn derive(
 struct Sale<'a> {
     around: &'a Surroundings<'a>,
     derived: Derived,
+    /// What each invoice of the books bills.
+    invoiced: BTreeMap<u32, Money>,
 }
 
 impl Sale<'_> {
@@ -111,8 +110,7 @@ impl Sale<'_> {
         let amounts = sorted.payments.iter().map(|payment| payment.amount);
         let first = amounts.chain(sorted.refunds.iter().map(|refund| refund.total)).next();
         self.derived.standing.amount = first;
-        self.derived.standing.state =
-            if sorted.deleted { "deleted" } else { "waiting" }.to_owned();
+        self.derived.standing.state = if sorted.deleted { "deleted" } else { "waiting" }.to_owned();
         self.derived
     }
 
@@ -145,7 +143,8 @@ impl Sale<'_> {
     fn channel_items(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
         let connection = self.around.connection;
         let day = self.around.day(order.placed_at);
-        if is_billed(order, sorted)? {
+        let billed = is_billed(order, sorted)?;
+        if billed {
             let remitted = remitted(order)?;
             let key = format!("order/{connection}/{}", order.id);
             let total = order.total.checked_sub(remitted)?;
@@ -154,12 +153,13 @@ impl Sale<'_> {
             let key = format!("tax/{key}");
             self.item(ItemKind::DocumentTax, &order.id, &key, tax, day, true);
         }
-        for refund in &sorted.refunds {
-            if !refund.total.is_zero() {
+        for refund in sorted.refunds.iter().filter(|_| billed) {
+            let total = refund.total.checked_sub(remitted_back(order, refund)?)?;
+            if !total.is_zero() {
                 let key = format!("refund/{connection}/{}", refund.id);
                 let day = self.around.day(refund.created_at);
                 let kind = ItemKind::RefundDocument;
-                self.item(kind, &refund.id, &key, refund.total, day, true);
+                self.item(kind, &refund.id, &key, total, day, true);
             }
         }
         for payment in &sorted.payments {
@@ -195,15 +195,8 @@ impl Sale<'_> {
         };
         let due = expects.then(|| self.around.calendar.add_business_days(date, days));
         let hints = vec![self.derived.standing.number.clone()];
-        let item = Item {
-            side: Side::Channel,
-            kind,
-            key: key.to_owned(),
-            amount,
-            date,
-            due,
-            hints,
-        };
+        let item =
+            Item { side: Side::Channel, kind, key: key.to_owned(), amount, date, due, hints };
         let part = format!("{}/{part}", kind.word());
         self.derived.facts.push(Fact::new("item", part, FactContent::Item(item)));
     }
@@ -254,7 +247,12 @@ impl Sale<'_> {
         let captured = captured(order, &sorted.payments)?;
         let refunded = refunded(order, &sorted.payments)?;
         let number = &order.number;
-        if refunded > captured && !captured.is_zero() {
+        let says_paid = matches!(
+            order.payment_standing,
+            PaymentStanding::Paid | PaymentStanding::PartiallyRefunded | PaymentStanding::Refunded
+        );
+        // Where the channel says that it was paid, a capture is only late.
+        if refunded > captured && !(captured.is_zero() && says_paid) {
             self.derived.breaks.push(Break {
                 kind: "over_refund",
                 title: format!("More was refunded on {number} than was captured"),
@@ -292,10 +290,6 @@ impl Sale<'_> {
                 });
             }
         }
-        let says_paid = matches!(
-            order.payment_standing,
-            PaymentStanding::Paid | PaymentStanding::PartiallyRefunded | PaymentStanding::Refunded
-        );
         let removed = unpaid_removals(order, &sorted.refunds)?;
         let owed = order.total.checked_sub(removed)?;
         if says_paid && captured < owed {
@@ -351,14 +345,13 @@ impl Sale<'_> {
             let memo = format!("sale {} {}", order.number, part.name);
             let mut entry = EntryBuilder::new(day, Booker::Odoo, order.currency, memo);
             entry.debit(Role::Receivable, None, amounts.owed);
-            let mut discounts_left = amounts.discount;
-            for discount in &part.discounts {
-                if discount.funder == crate::document::Funder::Marketplace {
-                    entry.debit(Role::MarketplaceReceivable, None, discount.amount);
-                    discounts_left = discounts_left.checked_sub(discount.amount)?;
-                }
+            for (funder, discount) in part.discount_by_funder()? {
+                let role = match funder {
+                    Funder::Marketplace => Role::MarketplaceReceivable,
+                    Funder::Merchant | Funder::Supplier => Role::Discounts,
+                };
+                entry.debit(role, None, discount);
             }
-            entry.debit(Role::Discounts, None, discounts_left);
             entry.credit(part.role, None, amounts.gross)?;
             entry.credit(Role::TaxPayable, None, amounts.tax)?;
             if let Some(entry) = entry.build()? {
@@ -404,6 +397,7 @@ impl Sale<'_> {
                 }
             };
             let Some((total, tax)) = billing::totals(&lines)? else { continue };
+            self.invoiced.insert(number, total);
             let part = number.to_string();
             let content = Content::Order(OrderContent {
                 company: mapping.company.clone(),
@@ -555,7 +549,8 @@ impl Sale<'_> {
         mapping: &Mapping,
     ) -> Result<(), DeriveError> {
         let document = if inbound {
-            is_billed(order, sorted)?.then(|| needs("document", "invoice", "1"))
+            let invoice = self.invoice_of(payment, sorted)?;
+            is_billed(order, sorted)?.then(|| needs("document", "invoice", &invoice.to_string()))
         } else {
             refund_of(payment, &sorted.refunds).map(|it| needs("document", "credit_note", &it.id))
         };
@@ -567,6 +562,30 @@ impl Sale<'_> {
         let after = vec![needs("payment", "payment", &payment.id), document];
         self.command("reconciliation", &payment.id, mapping, content, after, None);
         Ok(())
+    }
+
+    /// The invoice that a capture pays: captures fill the invoices in the order of both.
+    fn invoice_of(&self, payment: &Payment, sorted: &Documents<'_>) -> Result<u32, MoneyError> {
+        let mut captures: Vec<&Payment> =
+            sorted.payments.iter().copied().filter(|one| is_capture(one)).collect();
+        captures.sort_by_key(|one| (one.processed_at, &one.id));
+        let mut open = self.invoiced.clone();
+        for refund in sorted.refunds.iter().filter(|refund| refund.transactions.is_empty()) {
+            let line = refund.lines.first();
+            let number = line.and_then(|line| self.around.billed.get(&line.line)).unwrap_or(&1);
+            if let Some(left) = open.get_mut(number) {
+                *left = left.checked_sub(refund.total)?;
+            }
+        }
+        for capture in captures {
+            let next = open.iter_mut().find(|(_, left)| !left.is_zero() && !left.is_negative());
+            let Some((number, left)) = next else { break };
+            if capture.id == payment.id {
+                return Ok(*number);
+            }
+            *left = left.checked_sub(capture.amount)?;
+        }
+        Ok(1)
     }
 
     /// An agreed refund: the document. Its money moves in payments of their own (P11).
@@ -586,32 +605,43 @@ impl Sale<'_> {
         let mut entry = EntryBuilder::new(day, Booker::Odoo, order.currency, memo);
         let mut lines = Vec::new();
         let mut credited = Vec::new();
+        let mut lacks = None;
         for line in &refund.lines {
             let part = parts.iter().find(|part| part.part == line.line);
-            credited.push(Credited::of_line(order, line, part));
+            credited.push(Credited::of_line(order, line, part)?);
         }
         for adjustment in &refund.adjustments {
-            credited.push(Credited::of_adjustment(adjustment, parts));
+            credited.push(Credited::of_adjustment(order, adjustment, parts)?);
         }
         for one in &credited {
-            let net = if order.taxes_included {
-                one.amount.checked_sub(one.tax)?
-            } else {
-                one.amount
-            };
+            let net = one.net(order)?;
             entry.debit(one.role, None, net);
             entry.debit(Role::TaxPayable, None, one.tax);
             entry.credit(Role::Receivable, None, net.checked_add(one.tax)?)?;
             match one.line(order, mapping)? {
                 Ok(line) => lines.push(line),
-                Err(missing) => return Ok(Err(missing)),
+                Err(missing) => lacks = Some(missing),
             }
         }
         if let Some(entry) = entry.build()? {
             self.fact("refund", &refund.id, FactContent::Entry(entry));
         }
+        let remitted = remitted_back(order, refund)?;
+        let memo = format!("marketplace tax back {} {}", order.number, refund.id);
+        let mut entry = EntryBuilder::new(day, Booker::Memo, order.currency, memo);
+        entry.debit(Role::MarketplaceTaxCollected, None, remitted).credit(
+            Role::Receivable,
+            None,
+            remitted,
+        )?;
+        if let Some(entry) = entry.build()? {
+            self.fact("marketplace_tax_back", &refund.id, FactContent::Entry(entry));
+        }
+        if let Some(missing) = lacks {
+            return Ok(Err(missing));
+        }
         let Some((total, tax)) = billing::totals(&lines)? else { return Ok(Ok(())) };
-        if total != refund.total {
+        if total != refund.total.checked_sub(remitted)? {
             self.derived.breaks.push(Break {
                 kind: "refund_contradicts_itself",
                 title: format!("A refund of {} does not add up", order.number),
@@ -628,9 +658,7 @@ impl Sale<'_> {
         after.push(needs("invoice", "invoice", &tranche));
         // The capture is tied first, or Odoo ties the credit note to the unpaid invoice (V8).
         for payment in &sorted.payments {
-            let captured = payment.status == PaymentStatus::Succeeded
-                && matches!(payment.kind, PaymentKind::Sale | PaymentKind::Capture);
-            if captured && mapping.gateway(&payment.gateway).is_ok() {
+            if is_capture(payment) && mapping.gateway(&payment.gateway).is_ok() {
                 let role = format!("settled/{}", payment.id);
                 after.push(needs(&role, "reconciliation", &payment.id));
             }
@@ -707,11 +735,13 @@ fn is_billed(order: &Order, sorted: &Documents<'_>) -> Result<bool, DeriveError>
     Ok(!dead || !captured(order, &sorted.payments)?.is_zero())
 }
 
+fn is_capture(payment: &Payment) -> bool {
+    payment.status == PaymentStatus::Succeeded
+        && matches!(payment.kind, PaymentKind::Sale | PaymentKind::Capture)
+}
+
 fn captured(order: &Order, payments: &[&Payment]) -> Result<Money, MoneyError> {
-    let taken = payments.iter().filter(|payment| {
-        payment.status == PaymentStatus::Succeeded
-            && matches!(payment.kind, PaymentKind::Sale | PaymentKind::Capture)
-    });
+    let taken = payments.iter().filter(|payment| is_capture(payment));
     Money::sum(order.currency, taken.map(|payment| payment.amount))
 }
 
@@ -751,12 +781,58 @@ fn tender_key(connection: &str, payment: &Payment, gateway: Option<&Gateway>) ->
     }
 }
 
+/// What the marketplace gives back of the tax that it remits.
+fn remitted_back(order: &Order, refund: &Refund) -> Result<Money, MoneyError> {
+    let mut parts = Vec::new();
+    for line in &refund.lines {
+        parts.push(remitted_of_line(order, line)?);
+    }
+    for adjustment in &refund.adjustments {
+        parts.push(remitted_of_adjustment(order, adjustment)?);
+    }
+    Money::sum(order.currency, parts)
+}
+
+fn remitted_of_line(order: &Order, line: &RefundLine) -> Result<Money, MoneyError> {
+    let sold = order.lines.iter().find(|sold| sold.id == line.line);
+    remitted_share(line.tax, sold.map_or(&[], |sold| &sold.taxes))
+}
+
+fn remitted_of_adjustment(
+    order: &Order,
+    adjustment: &RefundAdjustment,
+) -> Result<Money, MoneyError> {
+    if !adjustment.taxes.is_empty() {
+        return remitted_share(adjustment.tax, &adjustment.taxes);
+    }
+    let charge = order.charges.iter().find(|charge| Some(charge.kind) == adjustment.charge);
+    remitted_share(adjustment.tax, charge.map_or(&[], |charge| &charge.taxes))
+}
+
+/// The part of `tax` that falls to the marketplace, as the taxes it gives back were shared.
+fn remitted_share(tax: Money, taxes: &[TaxLine]) -> Result<Money, MoneyError> {
+    let of = |who: Remitter| {
+        let theirs = taxes.iter().filter(|tax| tax.remitted_by == who);
+        Money::sum(tax.currency(), theirs.map(|tax| tax.amount))
+    };
+    let weights = [of(Remitter::Merchant)?.minor(), of(Remitter::Marketplace)?.minor()];
+    let theirs = tax.split(&weights).get(1).copied();
+    Ok(theirs.unwrap_or_else(|| Money::zero(tax.currency())))
+}
+
+/// `amount` without a tax that it contains.
+fn without(order: &Order, amount: Money, tax: Money) -> Result<Money, MoneyError> {
+    if order.taxes_included { amount.checked_sub(tax) } else { Ok(amount) }
+}
+
 /// One credited amount of a refund.
 struct Credited<'a> {
     part: String,
     name: String,
     role: Role,
+    /// Without what the marketplace remits.
     amount: Money,
+    /// Ours to give back.
     tax: Money,
     /// The billed part whose taxes and product it takes back.
     of: Option<&'a Billed>,
@@ -767,22 +843,32 @@ struct Credited<'a> {
 }
 
 impl<'a> Credited<'a> {
-    fn of_line(order: &Order, line: &RefundLine, of: Option<&'a Billed>) -> Self {
+    fn of_line(
+        order: &Order,
+        line: &RefundLine,
+        of: Option<&'a Billed>,
+    ) -> Result<Self, MoneyError> {
         let sold = order.lines.iter().find(|one| one.id == line.line);
         let gift_card = sold.is_some_and(|line| line.kind == LineKind::GiftCard);
-        Self {
+        let remitted = remitted_of_line(order, line)?;
+        Ok(Self {
             part: line.id.clone(),
             name: sold.map_or_else(|| "refunded line".to_owned(), |sold| sold.title.clone()),
             role: if gift_card { Role::GiftCardLiability } else { Role::Returns },
-            amount: line.amount,
-            tax: line.tax,
+            amount: without(order, line.amount, remitted)?,
+            tax: line.tax.checked_sub(remitted)?,
             of,
             product_line: gift_card || line.restock != Restock::None,
             quantity: line.quantity,
-        }
+        })
     }
 
-    fn of_adjustment(adjustment: &RefundAdjustment, parts: &'a [Billed]) -> Self {
+    fn of_adjustment(
+        order: &Order,
+        adjustment: &RefundAdjustment,
+        parts: &'a [Billed],
+    ) -> Result<Self, MoneyError> {
+        let remitted = remitted_of_adjustment(order, adjustment)?;
         let role = match adjustment.charge {
             Some(ChargeKind::Shipping) => Role::ShippingIncome,
             Some(ChargeKind::Tip) => Role::TipIncome,
@@ -796,19 +882,24 @@ impl<'a> Credited<'a> {
             if adjustment.tax.is_zero() {
                 None
             } else {
-                parts.iter().find(|part| part.tax().is_ok_and(|tax| !tax.is_zero()))
+                parts.iter().find(|part| !part.own_tax.is_zero())
             }
         });
-        Self {
+        Ok(Self {
             part: format!("adjustment/{}", adjustment.id),
             name: adjustment.reason.clone(),
             role,
-            amount: adjustment.amount,
-            tax: adjustment.tax,
+            amount: without(order, adjustment.amount, remitted)?,
+            tax: adjustment.tax.checked_sub(remitted)?,
             of,
             product_line: adjustment.charge.is_some() && of.is_some(),
             quantity: 1,
-        }
+        })
+    }
+
+    /// The amount without our tax.
+    fn net(&self, order: &Order) -> Result<Money, MoneyError> {
+        without(order, self.amount, self.tax)
     }
 
     fn line(
@@ -832,13 +923,7 @@ impl<'a> Credited<'a> {
             }
         };
         let quantity = if product.is_some() { self.quantity.max(1) } else { 1 };
-        let unit = self.amount.decimal().checked_div(quantity.into());
-        // One unit at the amount where the quantity does not divide it exactly.
-        let exact = unit.filter(|unit| unit.checked_mul(quantity.into()) == Some(self.amount.decimal()));
-        let (quantity, unit_price) = match exact {
-            Some(unit) => (quantity, unit),
-            None => (1, self.amount.decimal()),
-        };
+        let (quantity, unit_price) = billing::even_price(quantity.into(), self.amount);
         let taxes = match self.taxes(order)? {
             Ok(taxes) => taxes,
             Err(missing) => return Ok(Err(missing)),
@@ -848,7 +933,7 @@ impl<'a> Credited<'a> {
             product,
             account,
             name: self.name.clone(),
-            quantity: quantity.into(),
+            quantity,
             unit_price,
             amount: self.amount,
             taxes_included: order.taxes_included,
@@ -858,10 +943,7 @@ impl<'a> Credited<'a> {
     }
 
     /// The tax given back, spread over the taxes of what it takes back, at the original rates.
-    fn taxes(
-        &self,
-        order: &Order,
-    ) -> Result<Result<Vec<DocumentTax>, Missing>, MoneyError> {
+    fn taxes(&self, order: &Order) -> Result<Result<Vec<DocumentTax>, Missing>, MoneyError> {
         let Some(of) = self.of else { return Ok(Ok(Vec::new())) };
         let targets = match &of.taxes {
             Ok(targets) => targets,
@@ -869,14 +951,8 @@ impl<'a> Credited<'a> {
         };
         let weights: Vec<i64> = targets.values().map(|tax| tax.minor()).collect();
         let shares = self.tax.split(&weights);
-        let base = if order.taxes_included {
-            self.amount.checked_sub(self.tax)?
-        } else {
-            self.amount
-        };
+        let base = self.net(order)?;
         let pairs = targets.keys().zip(shares);
-        Ok(Ok(pairs
-            .map(|(tax, amount)| DocumentTax { tax: tax.clone(), base, amount })
-            .collect()))
+        Ok(Ok(pairs.map(|(tax, amount)| DocumentTax { tax: tax.clone(), base, amount }).collect()))
     }
 }

@@ -224,6 +224,11 @@ impl Document {
                 None => (RootKind::Sale, &doc.id),
             },
         };
-        Root { kind, external_id: external_id.clone() }
+        let own = match self {
+            // An order is the root of its sale, also when all that is told is that it went.
+            Self::Deletion(_) => external_id.strip_prefix("order/").unwrap_or(external_id),
+            _ => external_id,
+        };
+        Root { kind, external_id: own.to_owned() }
     }
 }

@@ -1,0 +1,812 @@
+//! Sales as tables: the documents of a case, and everything that follows from them.
+
+use trueup_domain::command::{Content, Direction};
+use trueup_domain::derive::Derived;
+use trueup_domain::document::{
+    Buyer, ChargeKind, Document, Funder, LineKind, Order, PaymentKind, PaymentStanding,
+    PaymentStatus, Restock, Version,
+};
+use trueup_domain::fact::{Change, FactContent, Written, difference};
+use trueup_domain::journal::Role;
+use trueup_domain::key;
+
+use crate::world::{
+    Given, adjustment, at, charge, commands, discount, document_lines, included, line, money, net,
+    order, paid, paid_back, payment, refund, refund_line, refund_of, remitted, tax, total_up,
+};
+
+/// Everything that was derived, in words. Items are left out unless the case is about them.
+fn words(derived: &Derived) -> Vec<String> {
+    let mut words = vec![derived.standing.state.clone()];
+    words.extend(derived.waiting.as_ref().map(|waiting| format!("waits for {waiting}")));
+    words.extend(derived.reads.iter().map(|(kind, id)| format!("reads {kind} {id}")));
+    words.extend(derived.breaks.iter().map(|one| match one.amount {
+        Some(amount) => format!("break {} {}", one.kind, amount.amount_text()),
+        None => format!("break {}", one.kind),
+    }));
+    for (role, minor) in net([derived]) {
+        let amount = trueup_domain::Money::from_minor(minor, crate::world::usd());
+        words.push(format!("net {} {}", role.word(), amount.amount_text()));
+    }
+    for fact in &derived.facts {
+        let FactContent::Command(command) = &fact.content else { continue };
+        let part = &fact.key.part;
+        words.push(match &command.content {
+            Content::Order(it) => format!("order {part} {} tax {}", text(it.total), text(it.tax)),
+            Content::Invoice(it) => {
+                format!("invoice {part} {} tax {}", text(it.total), text(it.tax))
+            }
+            Content::CreditNote(it) => {
+                format!("credit note {part} {} tax {}", text(it.total), text(it.tax))
+            }
+            Content::Payment(it) => {
+                let way = if it.direction == Direction::Inbound { "in" } else { "out" };
+                format!("payment {part} {way} {} {}", it.journal, text(it.amount))
+            }
+            Content::Reconciliation(it) => {
+                let to = command.after.iter().find(|after| after.role == "document");
+                let to = to.map(|after| format!("{} {}", after.fact.kind, after.fact.part));
+                format!("tie {part} to {} {}", to.unwrap_or_default(), text(it.amount))
+            }
+            other => format!("{} {part}", other.kind().word()),
+        });
+    }
+    words
+}
+
+fn text(amount: trueup_domain::Money) -> String {
+    amount.amount_text()
+}
+
+fn check(derived: &Derived, expected: &str) {
+    let expected: Vec<&str> =
+        expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(words(derived), expected);
+}
+
+/// The lines of the only document of a kind: part, product or account, quantity, amount, tax.
+fn lines_of(derived: &Derived, word: &str) -> Vec<String> {
+    let found = commands(&derived.facts).find(|(_, content)| content.kind().word() == word);
+    let (_, content) = found.expect(word);
+    document_lines(content)
+        .iter()
+        .map(|line| {
+            let on = line.product.as_ref().or(line.account.as_ref()).expect("a product or account");
+            let tax: i64 = line.taxes.iter().map(|tax| tax.amount.minor()).sum();
+            let tax = trueup_domain::Money::from_minor(tax, line.amount.currency());
+            assert_eq!(
+                line.quantity * line.unit_price,
+                line.amount.decimal(),
+                "quantity times price is the amount of {}",
+                line.part
+            );
+            format!("{} {on} {}x {} tax {}", line.part, line.quantity, text(line.amount), text(tax))
+        })
+        .collect()
+}
+
+/// Two units at 50.00 with 8 % on top.
+fn two_units() -> Order {
+    let mut goods = line("A1", 2, "50.00");
+    goods.taxes = vec![tax("0.08", "8.00")];
+    order(vec![goods], Vec::new())
+}
+
+fn sold_and_paid() -> Vec<Document> {
+    vec![two_units().into(), paid("card", "108.00")]
+}
+
+#[test]
+fn tax_on_top() {
+    check(
+        &Given::default().sale(&sold_and_paid()),
+        "paid
+         net sales -100.00
+         net tax_payable -8.00
+         net clearing 108.00
+         order 1 108.00 tax 8.00
+         invoice 1 108.00 tax 8.00
+         payment p1 in J1 108.00
+         tie p1 to invoice 1 108.00",
+    );
+}
+
+#[test]
+fn tax_inside() {
+    let mut goods = line("A1", 2, "59.50");
+    goods.taxes = vec![tax("0.19", "19.00")];
+    let order = included(order(vec![goods], Vec::new()));
+    check(
+        &Given::default().sale(&[order.into(), paid("card", "119.00")]),
+        "paid
+         net sales -100.00
+         net tax_payable -19.00
+         net clearing 119.00
+         order 1 119.00 tax 19.00
+         invoice 1 119.00 tax 19.00
+         payment p1 in J1 119.00
+         tie p1 to invoice 1 119.00",
+    );
+}
+
+#[test]
+fn discounts_of_several_funders() {
+    let mut goods = line("A1", 1, "119.00");
+    goods.discounts = vec![
+        discount(Funder::Merchant, "11.90"),
+        discount(Funder::Marketplace, "23.80"),
+        discount(Funder::Supplier, "5.95"),
+    ];
+    goods.taxes = vec![tax("0.19", "12.35")];
+    let order = included(order(vec![goods], Vec::new()));
+    let sale = Given::default().sale(&[order.into(), paid("card", "77.35")]);
+    // The platform's share is a receivable from it, without the tax that the lower price took off;
+    // the rest is ours (P13).
+    check(
+        &sale,
+        "paid
+         net sales -100.00
+         net discounts 15.00
+         net tax_payable -12.35
+         net marketplace_receivable 20.00
+         net clearing 77.35
+         order 1 77.35 tax 12.35
+         invoice 1 77.35 tax 12.35
+         payment p1 in J1 77.35
+         tie p1 to invoice 1 77.35",
+    );
+    assert_eq!(
+        lines_of(&sale, "invoice"),
+        [
+            "A1 P-A 1x 119.00 tax 19.00",
+            "discount/T19i P-disc 1x -11.90 tax -1.90",
+            "discount_marketplace/T19i P-disc-m 1x -23.80 tax -3.80",
+            "discount_supplier/T19i P-disc-s 1x -5.95 tax -0.95",
+        ]
+    );
+}
+
+#[test]
+fn every_charge_has_its_own_income() {
+    let mut shipping = charge("s", ChargeKind::Shipping, "10.00");
+    shipping.taxes = vec![tax("0.08", "0.80")];
+    let charges = vec![
+        shipping,
+        charge("t", ChargeKind::Tip, "3.00"),
+        charge("d", ChargeKind::Duty, "2.00"),
+        charge("w", ChargeKind::GiftWrap, "1.50"),
+        charge("c", ChargeKind::CashRounding, "-0.02"),
+    ];
+    let sale = order(vec![line("A1", 1, "20.00")], charges);
+    check(
+        &Given::default().sale(&[sale.into(), paid("cash", "37.28")]),
+        "paid
+         net sales -20.00
+         net shipping_income -10.00
+         net tip_income -3.00
+         net duty_income -2.00
+         net gift_wrap_income -1.50
+         net tax_payable -0.80
+         net clearing 37.28
+         net rounding 0.02
+         order 1 37.28 tax 0.80
+         invoice 1 37.28 tax 0.80
+         payment p1 in J4 37.28
+         tie p1 to invoice 1 37.28",
+    );
+}
+
+#[test]
+fn a_tip_line_is_no_sale_of_goods() {
+    let mut tip = line("T1", 1, "5.00");
+    tip.kind = LineKind::Tip;
+    let sale = Given::default().sale(&[order(vec![tip], Vec::new()).into(), paid("card", "5.00")]);
+    assert_eq!(net([&sale]).get(&Role::TipIncome), Some(&-500));
+}
+
+#[test]
+fn split_tender_with_a_gift_card() {
+    let documents = [
+        two_units().into(),
+        payment("p1", PaymentKind::Sale, "gift_card", "30.00").into(),
+        payment("p2", PaymentKind::Capture, "card", "78.00").into(),
+    ];
+    check(
+        &Given::default().sale(&documents),
+        "paid
+         net sales -100.00
+         net tax_payable -8.00
+         net gift_card_liability 30.00
+         net clearing 78.00
+         order 1 108.00 tax 8.00
+         invoice 1 108.00 tax 8.00
+         payment p1 in J2 30.00
+         tie p1 to invoice 1 30.00
+         payment p2 in J1 78.00
+         tie p2 to invoice 1 78.00",
+    );
+}
+
+#[test]
+fn e23_authorised_voided_and_failed_move_nothing() {
+    let mut order = two_units();
+    order.payment_standing = PaymentStanding::Authorized;
+    let mut failed = payment("p2", PaymentKind::Sale, "card", "108.00");
+    failed.status = PaymentStatus::Failed;
+    let mut pending = payment("p3", PaymentKind::Capture, "card", "108.00");
+    pending.status = PaymentStatus::Pending;
+    let documents = [
+        order.into(),
+        payment("p1", PaymentKind::Authorization, "card", "108.00").into(),
+        failed.into(),
+        pending.into(),
+        payment("p4", PaymentKind::Void, "card", "108.00").into(),
+    ];
+    check(
+        &Given::default().sale(&documents),
+        "authorized
+         net receivable 108.00
+         net sales -100.00
+         net tax_payable -8.00
+         order 1 108.00 tax 8.00
+         invoice 1 108.00 tax 8.00",
+    );
+}
+
+#[test]
+fn e23_several_captures_are_facts_of_their_own() {
+    let documents = [
+        two_units().into(),
+        payment("p1", PaymentKind::Authorization, "card", "108.00").into(),
+        payment("p2", PaymentKind::Capture, "card", "40.00").into(),
+        payment("p3", PaymentKind::Capture, "card", "68.00").into(),
+    ];
+    let sale = Given::default().sale(&documents);
+    let captures: Vec<&str> = sale
+        .facts
+        .iter()
+        .filter(|fact| fact.key.kind == "capture")
+        .map(|fact| fact.key.part.as_str())
+        .collect();
+    assert_eq!(captures, ["p2", "p3"]);
+    assert_eq!(net([&sale]).get(&Role::Receivable), None);
+}
+
+#[test]
+fn tax_that_the_marketplace_remits_is_declared_at_zero() {
+    let mut goods = line("A1", 1, "100.00");
+    goods.taxes = vec![remitted("0.08", "8.00")];
+    let sale = Given::default().sale(&[order(vec![goods], Vec::new()).into()]);
+    check(
+        &sale,
+        "placed
+         waits for the order says it is paid; payments of 108.00 USD are missing
+         reads order O1
+         net receivable 108.00
+         net sales -100.00
+         net marketplace_tax_collected -8.00
+         order 1 100.00 tax 0.00
+         invoice 1 100.00 tax 0.00",
+    );
+    let memo = sale.facts.iter().find(|fact| fact.key.kind == "marketplace_tax").expect("a memo");
+    let FactContent::Entry(memo) = &memo.content else { panic!("an entry") };
+    assert_eq!(memo.booker.word(), "memo");
+    // The named line of the first link: the channel's total less what it remits itself.
+    let items: Vec<String> = items(&sale);
+    assert_eq!(items, ["document order/shop/O1 100.00", "document_tax tax/order/shop/O1 0.00"]);
+}
+
+/// Items in words.
+fn items(derived: &Derived) -> Vec<String> {
+    let items = derived.facts.iter().filter_map(|fact| match &fact.content {
+        FactContent::Item(item) => Some(item),
+        FactContent::Entry(_) | FactContent::Command(_) => None,
+    });
+    items.map(|it| format!("{} {} {}", it.kind.word(), it.key, text(it.amount))).collect()
+}
+
+#[test]
+fn cancelled_before_payment_is_no_sale() {
+    let mut cancelled = two_units();
+    cancelled.payment_standing = PaymentStanding::Voided;
+    cancelled.cancelled_at = Some(at("2026-06-15T12:00:00Z"));
+    // The channel writes a refund of all units, which moves no money.
+    let back = refund_line("A1", 2, "100.00", "8.00", Restock::Cancelled);
+    let back = refund_of("R1", false, vec![back], Vec::new(), &[]);
+    let sale = Given::default().sale(&[cancelled.into(), back.into()]);
+    check(&sale, "cancelled");
+    assert_eq!(items(&sale), [""; 0], "nothing is expected of the books");
+}
+
+#[test]
+fn cancelled_after_payment_is_a_sale_and_its_refund() {
+    let mut cancelled = two_units();
+    cancelled.payment_standing = PaymentStanding::Refunded;
+    cancelled.cancelled_at = Some(at("2026-06-15T12:00:00Z"));
+    let back = refund(vec![refund_line("A1", 2, "100.00", "8.00", Restock::Cancelled)], Vec::new());
+    let documents = [
+        cancelled.into(),
+        paid("card", "108.00"),
+        back.into(),
+        paid_back("b1", "R1", "card", "108.00"),
+    ];
+    check(
+        &Given::default().sale(&documents),
+        "cancelled
+         net sales -100.00
+         net returns 100.00
+         order 1 108.00 tax 8.00
+         invoice 1 108.00 tax 8.00
+         payment p1 in J1 108.00
+         tie p1 to invoice 1 108.00
+         payment b1 out J1 108.00
+         tie b1 to credit_note R1 108.00
+         credit note R1 108.00 tax 8.00",
+    );
+}
+
+/// A sale of two units with one refund and its money.
+fn refunded(refund: trueup_domain::document::Refund, money_back: Option<&str>) -> Derived {
+    let id = refund.id.clone();
+    let mut documents = sold_and_paid();
+    documents.push(refund.into());
+    documents.extend(money_back.map(|amount| paid_back("b1", &id, "card", amount)));
+    Given::default().sale(&documents)
+}
+
+#[test]
+fn refund_of_one_unit_that_came_back() {
+    let back = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::Returned)], Vec::new());
+    let sale = refunded(back, Some("54.00"));
+    check(
+        &sale,
+        "partially_refunded
+         net sales -100.00
+         net returns 50.00
+         net tax_payable -4.00
+         net clearing 54.00
+         order 1 108.00 tax 8.00
+         invoice 1 108.00 tax 8.00
+         payment p1 in J1 108.00
+         tie p1 to invoice 1 108.00
+         payment b1 out J1 54.00
+         tie b1 to credit_note R1 54.00
+         credit note R1 54.00 tax 4.00",
+    );
+    assert_eq!(lines_of(&sale, "credit_note"), ["r-A1 P-A 1x 50.00 tax 4.00"]);
+}
+
+/// P4: a product line would reverse the cost of goods that stay away.
+#[test]
+fn refund_without_goods_is_credited_on_an_account() {
+    let back = refund(vec![refund_line("A1", 2, "100.00", "8.00", Restock::None)], Vec::new());
+    let sale = refunded(back, Some("108.00"));
+    assert_eq!(lines_of(&sale, "credit_note"), ["r-A1 4095 1x 100.00 tax 8.00"]);
+    assert_eq!(sale.standing.state, "refunded");
+    assert_eq!(net([&sale]).get(&Role::Clearing), None);
+    assert_eq!(net([&sale]).get(&Role::Receivable), None);
+}
+
+#[test]
+fn refund_of_shipping_only() {
+    let mut order = two_units();
+    let mut shipping = charge("s", ChargeKind::Shipping, "10.00");
+    shipping.taxes = vec![tax("0.08", "0.80")];
+    order.charges.push(shipping);
+    total_up(&mut order);
+    let back = refund(Vec::new(), vec![adjustment(Some(ChargeKind::Shipping), "10.00", "0.80")]);
+    let documents =
+        [order.into(), paid("card", "118.80"), back.into(), paid_back("b1", "R1", "card", "10.80")];
+    let sale = Given::default().sale(&documents);
+    assert_eq!(
+        lines_of(&sale, "credit_note"),
+        ["adjustment/Some(Shipping) P-ship 1x 10.00 tax 0.80"]
+    );
+    let sums = net([&sale]);
+    assert_eq!(sums.get(&Role::ShippingIncome), None);
+    assert_eq!(sums.get(&Role::TaxPayable), Some(&-800));
+    assert_eq!(sums.get(&Role::Receivable), None);
+}
+
+#[test]
+fn refund_with_a_discrepancy() {
+    // One unit is 54.00; the merchant keeps 4.00 of it.
+    let back = refund(
+        vec![refund_line("A1", 1, "50.00", "4.00", Restock::Returned)],
+        vec![adjustment(None, "-4.00", "0")],
+    );
+    let sale = refunded(back, Some("50.00"));
+    assert_eq!(
+        lines_of(&sale, "credit_note"),
+        ["r-A1 P-A 1x 50.00 tax 4.00", "adjustment/None 4095 1x -4.00 tax 0.00"]
+    );
+    assert_eq!(net([&sale]).get(&Role::Receivable), None);
+    assert_eq!(net([&sale]).get(&Role::Returns), Some(&4600));
+}
+
+#[test]
+fn refund_whose_money_has_not_gone() {
+    let back = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::Returned)], Vec::new());
+    let sale = refunded(back.clone(), None);
+    assert_eq!(net([&sale]).get(&Role::Receivable), Some(&-5400), "an open credit note");
+    assert!(words(&sale).contains(&"credit note R1 54.00 tax 4.00".to_owned()));
+
+    // Pending and failed money is no money (E5); the document stays.
+    for status in [PaymentStatus::Pending, PaymentStatus::Failed, PaymentStatus::Cancelled] {
+        let mut documents = sold_and_paid();
+        documents.push(back.clone().into());
+        let mut money_back = payment("b1", PaymentKind::Refund, "card", "54.00");
+        money_back.status = status;
+        documents.push(money_back.into());
+        let again = Given::default().sale(&documents);
+        assert_eq!(again.facts, sale.facts, "{status:?}");
+    }
+}
+
+#[test]
+fn a_refund_without_lines_and_money_is_nothing() {
+    let nothing = refund_of("R1", false, Vec::new(), Vec::new(), &[]);
+    let sale = refunded(nothing, None);
+    assert_eq!(sale.facts, Given::default().sale(&sold_and_paid()).facts);
+}
+
+#[test]
+fn a_unit_removed_before_payment_is_credited() {
+    // Sold 108.00, one unit taken off by an edit, 54.00 paid.
+    let removed = refund_line("A1", 1, "50.00", "4.00", Restock::Cancelled);
+    let removed = refund_of("R1", false, vec![removed], Vec::new(), &[]);
+    let documents = [two_units().into(), paid("card", "54.00"), removed.into()];
+    let sale = Given::default().sale(&documents);
+    check(
+        &sale,
+        "partially_paid
+         net sales -100.00
+         net returns 50.00
+         net tax_payable -4.00
+         net clearing 54.00
+         order 1 108.00 tax 8.00
+         invoice 1 108.00 tax 8.00
+         payment p1 in J1 54.00
+         tie p1 to invoice 1 54.00
+         credit note R1 54.00 tax 4.00",
+    );
+}
+
+#[test]
+fn a_refund_in_thirds_is_still_exact() {
+    let mut goods = line("A1", 3, "33.33");
+    goods.gross = money("100.00");
+    goods.taxes = vec![tax("0.08", "8.00")];
+    let order = order(vec![goods], Vec::new());
+    let back = refund(vec![refund_line("A1", 3, "100.00", "8.00", Restock::Returned)], Vec::new());
+    let sale = Given::default().sale(&[order.into(), paid("card", "108.00"), back.into()]);
+    assert_eq!(lines_of(&sale, "invoice"), ["A1 P-A 1x 100.00 tax 8.00"]);
+    assert_eq!(lines_of(&sale, "credit_note"), ["r-A1 P-A 1x 100.00 tax 8.00"]);
+}
+
+#[test]
+fn a_gift_card_given_back_is_no_return() {
+    let mut card = line("G1", 1, "100.00");
+    card.kind = LineKind::GiftCard;
+    let back = refund(vec![refund_line("G1", 1, "100.00", "0", Restock::None)], Vec::new());
+    let documents = [
+        order(vec![card], Vec::new()).into(),
+        paid("card", "100.00"),
+        back.into(),
+        paid_back("b1", "R1", "card", "100.00"),
+    ];
+    let sale = Given::default().sale(&documents);
+    assert!(net([&sale]).is_empty(), "{:?}", net([&sale]));
+}
+
+#[test]
+fn d4_an_added_line_is_a_further_order_and_invoice() {
+    let before = Given::default().sale(&sold_and_paid());
+    let mut edited = two_units();
+    edited.version = Version(2);
+    edited.lines.push(line("B1", 1, "20.00"));
+    total_up(&mut edited);
+    let second = payment("p2", PaymentKind::Sale, "card", "20.00");
+    let documents = [edited.into(), paid("card", "108.00"), second.into()];
+    let after = Given::after(&before).sale(&documents);
+    check(
+        &after,
+        "paid
+         net sales -120.00
+         net tax_payable -8.00
+         net clearing 128.00
+         order 1 108.00 tax 8.00
+         invoice 1 108.00 tax 8.00
+         order 2 20.00 tax 0.00
+         invoice 2 20.00 tax 0.00
+         payment p1 in J1 108.00
+         tie p1 to invoice 1 108.00
+         payment p2 in J1 20.00
+         tie p2 to invoice 2 20.00",
+    );
+    // Nothing that was written before is taken back but the amount the channel states.
+    let changes = difference(&written(&before), after.facts.clone());
+    let replaced: Vec<String> = changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Add { fact, replaces: Some(_), .. } => Some(fact.key.part.clone()),
+            Change::Add { .. } => None,
+            Change::TakeBack { key, .. } => Some(format!("gone {key:?}")),
+        })
+        .collect();
+    assert_eq!(replaced, ["document/O1"]);
+    // Decided again it stays so.
+    assert_eq!(Given::after(&after).sale(&documents_again()).facts, after.facts);
+}
+
+fn documents_again() -> Vec<Document> {
+    let mut edited = two_units();
+    edited.version = Version(3);
+    edited.lines.push(line("B1", 1, "20.00"));
+    total_up(&mut edited);
+    let second = payment("p2", PaymentKind::Sale, "card", "20.00");
+    vec![edited.into(), paid("card", "108.00"), second.into()]
+}
+
+fn written(derived: &Derived) -> Vec<Written> {
+    derived
+        .facts
+        .iter()
+        .map(|fact| Written {
+            key: fact.key.clone(),
+            generation: 1,
+            content_hash: key::body_hash(fact.content_json().as_bytes()),
+            live: true,
+        })
+        .collect()
+}
+
+#[test]
+fn d4_a_changed_price_is_another_generation() {
+    let before = Given::default().sale(&sold_and_paid());
+    let mut cheaper = two_units();
+    cheaper.version = Version(2);
+    cheaper.lines[0].discounts = vec![discount(Funder::Merchant, "10.00")];
+    cheaper.lines[0].taxes = vec![tax("0.08", "7.20")];
+    total_up(&mut cheaper);
+    let after = Given::after(&before).sale(&[cheaper.into(), paid("card", "108.00")]);
+    let changes = difference(&written(&before), after.facts);
+    let mut replaced: Vec<(String, u32)> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Add { fact, generation, replaces: Some(1), .. } => {
+                (format!("{} {}", fact.key.kind, fact.key.part), *generation)
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    replaced.sort();
+    let expected = ["invoice 1", "item document/O1", "item document_tax/O1", "order 1", "sale A1"];
+    assert_eq!(replaced, expected.map(|name| (name.to_owned(), 2)));
+}
+
+#[test]
+fn missing_payments_are_waited_for() {
+    let part = payment("p1", PaymentKind::Sale, "card", "40.00");
+    let sale = Given::default().sale(&[two_units().into(), part.into()]);
+    assert_eq!(
+        words(&sale)[..3],
+        [
+            "partially_paid",
+            "waits for the order says it is paid; payments of 68.00 USD are missing",
+            "reads order O1"
+        ]
+    );
+    let pending = Order { payment_standing: PaymentStanding::Pending, ..two_units() };
+    assert_eq!(Given::default().sale(&[pending.into()]).waiting, None);
+}
+
+#[test]
+fn a4_parts_without_their_order_wait_for_it() {
+    let refund = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::None)], Vec::new());
+    for parts in [vec![paid("card", "108.00")], vec![refund.into()]] {
+        let sale = Given::default().sale(&parts);
+        assert_eq!(sale.facts, []);
+        assert_eq!(sale.reads, [("order".to_owned(), "O1".to_owned())]);
+        assert_eq!(sale.waiting.map(|waiting| waiting.word()), Some("order"));
+        assert!(sale.standing.amount.is_some(), "the amount that waits is shown");
+    }
+}
+
+/// The journal knows, the books wait: the sub-ledger is the same as with the mapping.
+#[test]
+fn a_missing_mapping_holds_commands_only() {
+    let mut goods = line("A1", 2, "50.00");
+    goods.taxes = vec![tax("0.08", "8.00")];
+    goods.discounts = vec![discount(Funder::Merchant, "10.00")];
+    for included_ in [false, true] {
+        let mut order = order(vec![goods.clone()], Vec::new());
+        if included_ {
+            order = included(order);
+        }
+        let total = text(order.total);
+        let back = refund_line("A1", 1, "45.00", "4.00", Restock::None);
+        let back = refund_of("R1", included_, vec![back], Vec::new(), &["b1"]);
+        let documents = [order.into(), paid("card", &total), back.into()];
+        let whole = Given::default().sale(&documents);
+        assert_eq!(whole.waiting, None);
+
+        let mut given = Given::default();
+        let mapping = given.mapping.as_mut().expect("a mapping");
+        mapping.taxes.clear();
+        mapping.products.clear();
+        mapping.service_products.clear();
+        mapping.accounts.clear();
+        let held = given.sale(&documents);
+        assert_eq!(held.waiting.as_ref().map(|waiting| waiting.word()), Some("mapping"));
+        assert_eq!(commands(&held.facts).count(), 0);
+        assert_eq!(held.shared, []);
+        assert_eq!(net([&held]), net([&whole]), "taxes included: {included_}");
+        assert_eq!(items(&held), items(&whole));
+    }
+}
+
+#[test]
+fn without_any_mapping_the_channel_still_states_its_side() {
+    let given = Given { mapping: None, ..Given::default() };
+    let sale = given.sale(&sold_and_paid());
+    assert_eq!(sale.waiting.as_ref().map(|waiting| waiting.word()), Some("mapping"));
+    assert_eq!(
+        items(&sale),
+        [
+            "document order/shop/O1 108.00",
+            "document_tax tax/order/shop/O1 8.00",
+            "capture capture_tender/shop/p1 108.00",
+        ]
+    );
+}
+
+#[test]
+fn what_is_missing_is_named_once() {
+    let mut one = line("X1", 1, "10.00");
+    one.taxes = vec![tax("0.21", "2.10")];
+    let two = line("X2", 1, "10.00");
+    let order = order(vec![one, two], Vec::new());
+    let sale = Given::default().sale(&[order.into(), paid("bitcoin", "22.10")]);
+    assert_eq!(
+        sale.waiting.map(|waiting| waiting.to_string()).unwrap_or_default(),
+        "the mapping lacks: the SKU `X` has no product; the tax `tax 0.21` at 0.21 has no tax in \
+         the books; the gateway `bitcoin` has no journal"
+    );
+}
+
+#[test]
+fn test_orders_are_shown_and_never_booked() {
+    let order = Order { test: true, ..two_units() };
+    check(&Given::default().sale(&[order.into(), paid("card", "108.00")]), "test");
+    let mut payment = payment("p1", PaymentKind::Sale, "card", "108.00");
+    payment.test = true;
+    let sale = Given::default().sale(&[two_units().into(), payment.into()]);
+    assert_eq!(net([&sale]).get(&Role::Clearing), None);
+}
+
+#[test]
+fn e4_more_refunded_than_captured() {
+    let mut documents = sold_and_paid();
+    documents.push(paid_back("b1", "R1", "card", "60.00"));
+    documents.push(paid_back("b2", "R1", "card", "60.00"));
+    let sale = Given::default().sale(&documents);
+    assert!(words(&sale).contains(&"break over_refund 12.00".to_owned()), "{:?}", words(&sale));
+    // Also where nothing was captured at all.
+    let pending = Order { payment_standing: PaymentStanding::Pending, ..two_units() };
+    let sale = Given::default().sale(&[pending.into(), paid_back("b1", "R1", "card", "60.00")]);
+    assert!(words(&sale).contains(&"break over_refund 60.00".to_owned()), "{:?}", words(&sale));
+    // What only waits for its payments is no over-refund yet.
+    let sale = Given::default().sale(&[two_units().into(), paid_back("b1", "R1", "card", "60.00")]);
+    assert_eq!(sale.breaks, []);
+}
+
+#[test]
+fn e25_paid_twice() {
+    let mut documents = sold_and_paid();
+    documents.push(payment("p2", PaymentKind::Sale, "card", "108.00").into());
+    let sale = Given::default().sale(&documents);
+    assert!(words(&sale).contains(&"break overpaid 108.00".to_owned()), "{:?}", words(&sale));
+    assert_eq!(net([&sale]).get(&Role::Receivable), Some(&-10800), "a liability to the customer");
+}
+
+#[test]
+fn more_units_back_than_were_sold() {
+    let back = refund(vec![refund_line("A1", 3, "50.00", "4.00", Restock::Returned)], Vec::new());
+    let sale = refunded(back, Some("54.00"));
+    assert!(words(&sale).contains(&"break over_returned".to_owned()), "{:?}", words(&sale));
+}
+
+#[test]
+fn d2_an_order_that_does_not_add_up_is_held() {
+    let mut order = two_units();
+    order.total = money("108.01");
+    check(
+        &Given::default().sale(&[order.into(), paid("card", "108.01")]),
+        "held
+         break order_contradicts_itself 108.01",
+    );
+}
+
+#[test]
+fn a_refund_that_does_not_add_up_is_named() {
+    let mut back = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::None)], Vec::new());
+    back.total = money("50.00");
+    let sale = refunded(back, Some("50.00"));
+    assert!(
+        words(&sale).contains(&"break refund_contradicts_itself 50.00".to_owned()),
+        "{:?}",
+        words(&sale)
+    );
+}
+
+#[test]
+fn the_customer_comes_first_and_is_shared() {
+    let buyer = Buyer { id: Some("77".to_owned()), ..Buyer::default() };
+    let order = Order { buyer: Some(buyer), ..two_units() };
+    let sale = Given::default().sale(&[order.into(), paid("card", "108.00")]);
+    let roots: Vec<&str> = sale.shared.iter().map(|shared| shared.root.as_str()).collect();
+    assert_eq!(roots, ["shop/customer/77"]);
+    let needing = sale.facts.iter().filter(|fact| match &fact.content {
+        FactContent::Command(command) => command.after.iter().any(|after| after.role == "customer"),
+        FactContent::Entry(_) | FactContent::Item(_) => false,
+    });
+    let kinds: Vec<&str> = needing.map(|fact| fact.key.kind.as_str()).collect();
+    assert_eq!(kinds, ["order", "invoice", "payment"]);
+}
+
+#[test]
+fn a_credit_note_waits_until_the_captures_are_tied() {
+    // Otherwise the ERP ties the note to the unpaid invoice by itself (V8).
+    let back = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::None)], Vec::new());
+    let sale = refunded(back, None);
+    let note = sale.facts.iter().find(|fact| fact.key.kind == "credit_note").expect("a note");
+    let FactContent::Command(note) = &note.content else { panic!("a command") };
+    let after: Vec<&str> = note.after.iter().map(|after| after.role.as_str()).collect();
+    assert_eq!(after, ["invoice", "settled/p1"]);
+}
+
+#[test]
+fn due_days_skip_the_weekend() {
+    // 2026-06-19 is a Friday.
+    let order = Order { placed_at: at("2026-06-19T23:30:00Z"), ..two_units() };
+    let sale = Given::default().sale(&[order.into()]);
+    let due = sale.facts.iter().find_map(|fact| match &fact.content {
+        FactContent::Item(item) => item.due,
+        FactContent::Entry(_) | FactContent::Command(_) => None,
+    });
+    assert_eq!(due, Some(jiff::civil::date(2026, 6, 22)));
+}
+
+#[test]
+fn before_the_start_the_books_are_somebody_elses() {
+    let given = Given { since: at("2026-07-01T00:00:00Z"), ..Given::default() };
+    let back = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::None)], Vec::new());
+    let mut documents = sold_and_paid();
+    documents.extend([back.into(), paid_back("b1", "R1", "card", "54.00")]);
+    let sale = given.sale(&documents);
+    check(&sale, "before_start\nbreak refund_before_start 54.00");
+    assert_eq!(items(&sale), ["refund_paid refund_paid/stripe/ch_b1 54.00"]);
+}
+
+#[test]
+fn a_deleted_order_without_money_is_no_sale() {
+    let gone =
+        trueup_domain::document::Deletion { id: "order/O1".to_owned(), version: None, order: None };
+    let gone = Document::from(gone);
+    assert_eq!(gone.root(), Document::from(two_units()).root(), "decided with its order");
+    let pending = Order { payment_standing: PaymentStanding::Pending, ..two_units() };
+    check(&Given::default().sale(&[pending.into(), gone]), "deleted");
+}
+
+#[test]
+fn the_business_date_is_the_entitys() {
+    // Half past one at night in Greenwich is the evening before in New York.
+    let order = Order { placed_at: at("2026-07-01T01:30:00Z"), ..two_units() };
+    for (time_zone, day) in [("UTC", 1), ("America/New_York", 30)] {
+        let given = Given { time_zone, ..Given::default() };
+        let sale = given.sale(&[order.clone().into()]);
+        let date = crate::world::entries(&sale.facts).next().map(|entry| entry.date);
+        assert_eq!(date.map(|date| date.day()), Some(day), "{time_zone}");
+    }
+}
