@@ -28,7 +28,7 @@ impl FactKey {
 pub enum FactContent {
     Entry(Entry),
     Item(Item),
-    Command(Command),
+    Command(Box<Command>),
 }
 
 /// What must be asked of a target, and what must be applied there before.

@@ -441,7 +441,7 @@ impl Sale<'_> {
         states: Option<(ItemKind, String)>,
     ) {
         let command = Command { target: mapping.target.clone(), content, after, states };
-        self.fact(kind, part, FactContent::Command(command));
+        self.fact(kind, part, FactContent::Command(Box::new(command)));
     }
 
     fn customer(&mut self, order: &Order, mapping: &Mapping) -> Customer {
@@ -709,7 +709,7 @@ fn refund_of<'a>(payment: &Payment, refunds: &[&'a Refund]) -> Option<&'a Refund
             || refund.transactions.contains(&payment.id)
     };
     let found = refunds.iter().find(named).copied();
-    found.or_else(|| if let [only] = refunds { Some(*only) } else { None })
+    found.or(if let [only] = refunds { Some(*only) } else { None })
 }
 
 /// Lines grouped by the order of the books that bills them. A discount line bears no id of its
