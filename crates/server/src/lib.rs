@@ -1,1 +1,53 @@
-//! (to come)
+//! Who may ask: webhooks and files in, the REST API, the console, health and metrics.
+//!
+//! | module       | answers                                                            |
+//! |--------------|--------------------------------------------------------------------|
+//! | [`intake`]   | `POST /webhooks/…`, `POST /files/…`: stored before they are said ok |
+//! | [`health`]   | `/health`, `/ready`                                                |
+//! | [`metrics`]  | `/metrics` for Prometheus                                          |
+//! | [`api`]      | `/api/v1/…` in JSON, described by `/api/v1/openapi.json`           |
+//! | [`pages`]    | the console                                                        |
+//! | [`security`] | who may ask at all, from which site, and what browsers may load    |
+//! | [`problem`]  | every refusal (RFC 9457)                                           |
+//! | [`listen`]   | the accept loop with its deadlines                                 |
+//!
+//! Reads of the store run on blocking threads; writes are queued to its writer, so that many
+//! deliveries share one commit. Nothing is decided here: what a person asks for (retry, resume) is
+//! one conditional update that a stage then acts on.
+//!
+//! Deliberately absent: SQL (`trueup_store`), the name of any vendor (`connectors/`), TLS (a proxy
+//! in front does it).
+
+pub mod api;
+pub mod errors;
+pub mod format;
+pub mod health;
+pub mod intake;
+pub mod listen;
+pub mod metrics;
+pub mod pages;
+pub mod problem;
+pub mod security;
+mod state;
+
+pub use listen::listen;
+pub use problem::Problem;
+pub use state::ServerState;
+
+use axum::Router;
+use axum::middleware;
+
+/// Every route of the server.
+pub fn router(state: ServerState) -> Router {
+    Router::new()
+        .merge(intake::routes())
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .nest("/api/v1", api::routes())
+        .merge(errors::routes())
+        .merge(pages::routes())
+        .fallback(pages::nothing_here)
+        .layer(middleware::from_fn_with_state(state.clone(), security::guard))
+        .layer(middleware::from_fn(security::headers))
+        .with_state(state)
+}

@@ -306,6 +306,42 @@ pub fn balances(tx: &mut Tx<'_>) -> Result<Vec<Balance>> {
         .collect()
 }
 
+/// What one side states about one kind of thing, in all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideTotal {
+    pub entity: String,
+    pub currency: String,
+    pub kind: String,
+    pub side: String,
+    pub count: i64,
+    pub amount: i64,
+}
+
+/// What each side states under the keys that the channel dated `from..=to` (ISO dates).
+pub fn side_totals(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<SideTotal>> {
+    let rows = tx.query(
+        "SELECT i.entity, i.currency, i.kind, i.side, COUNT(*), CAST(SUM(i.amount) AS BIGINT)
+         FROM items i WHERE i.live = 1 AND i.key IN (
+             SELECT k.key FROM items k
+             WHERE k.live = 1 AND k.side = 'channel' AND k.day >= $1 AND k.day <= $2)
+         GROUP BY i.entity, i.currency, i.kind, i.side
+         ORDER BY i.entity, i.currency, i.kind, i.side",
+        values![from, to],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(SideTotal {
+                entity: row.text(0)?,
+                currency: row.text(1)?,
+                kind: row.text(2)?,
+                side: row.text(3)?,
+                count: row.int(4)?,
+                amount: row.int(5)?,
+            })
+        })
+        .collect()
+}
+
 /// A journal line as a person sees it.
 #[derive(Clone, Debug)]
 pub struct ShownLine {

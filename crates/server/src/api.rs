@@ -1,0 +1,365 @@
+//! The REST API, in JSON. `openapi.json` describes it; a test holds the two together.
+
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use trueup_domain::money::{Currency, Money};
+use trueup_hub::report::{self, Evidence, Report};
+use trueup_hub::trace::{self, Trace};
+use trueup_store::documents::{SaleFilter, ShownRoot};
+use trueup_store::{StoreError, Tx, cases, documents, messages, streams};
+
+use crate::pages::act;
+use crate::pages::period::Period;
+use crate::problem::Problem;
+use crate::state::ServerState;
+
+const LIMIT_DEFAULT: i64 = 50;
+const LIMIT_MAX: i64 = 500;
+
+/// The paths of this module below `/api/v1`, in the notation of OpenAPI.
+pub const PATHS: &[&str] = &[
+    "/openapi.json",
+    "/report",
+    "/orders",
+    "/orders/{root}",
+    "/cases",
+    "/cases/{id}",
+    "/cases/{id}/retry",
+    "/connections",
+    "/connections/{name}/resume",
+    "/messages/{id}",
+    "/messages/{id}/raw",
+];
+
+pub fn routes() -> Router<ServerState> {
+    Router::new()
+        .route("/openapi.json", get(openapi))
+        .route("/report", get(get_report))
+        .route("/orders", get(orders))
+        .route("/orders/{*root}", get(order))
+        .route("/cases", get(all_cases))
+        .route("/cases/{id}", get(one_case))
+        .route("/cases/{id}/retry", post(retry))
+        .route("/connections", get(connections))
+        .route("/connections/{name}/resume", post(resume))
+        .route("/messages/{id}", get(message))
+        .route("/messages/{id}/raw", get(raw))
+}
+
+async fn openapi() -> Response {
+    let text = include_str!("openapi.json");
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+async fn get_report(
+    State(state): State<ServerState>,
+    Query(period): Query<Period>,
+) -> Result<Json<Report>, Problem> {
+    let now = state.now();
+    let report = state
+        .read(move |tx| match period.days(tx, now)? {
+            Ok((from, to)) => Ok(Ok(report::build(tx, from, to, now)?)),
+            Err(problem) => Ok(Err(problem)),
+        })
+        .await??;
+    Ok(Json(report))
+}
+
+#[derive(Deserialize)]
+struct OrdersQuery {
+    search: Option<String>,
+    from: Option<Date>,
+    to: Option<Date>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    limit: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Orders {
+    orders: Vec<Order>,
+    /// Where the next page begins, if there is one.
+    next: Option<String>,
+}
+
+/// An order in a list.
+#[derive(Serialize)]
+struct Order {
+    root: String,
+    number: String,
+    channel: String,
+    day: Option<String>,
+    state: String,
+    total: Option<Money>,
+    entity: Option<String>,
+    waiting: Option<String>,
+    proof: Proof,
+}
+
+#[derive(Serialize)]
+struct Proof {
+    document: &'static str,
+    tender: &'static str,
+    payout: &'static str,
+    bank: &'static str,
+}
+
+async fn orders(
+    State(state): State<ServerState>,
+    Query(query): Query<OrdersQuery>,
+) -> Result<Json<Orders>, Problem> {
+    let limit = query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    let after = query.after.map(|after| {
+        let (day, id) = after.split_once('~').unwrap_or(("", &after));
+        (day.to_owned(), id.to_owned())
+    });
+    let filter = SaleFilter {
+        text: query.search.filter(|text| !text.is_empty()),
+        from: query.from.map(|day| day.to_string()),
+        to: query.to.map(|day| day.to_string()),
+        after,
+        limit: limit + 1,
+        ..SaleFilter::default()
+    };
+    let found = state
+        .read(move |tx| {
+            let mut sales = documents::list_sales(tx, &filter)?;
+            let more = i64::try_from(sales.len()).unwrap_or(0) > limit;
+            if more {
+                sales.pop();
+            }
+            let last = sales.last().filter(|_| more);
+            let next =
+                last.map(|sale| format!("{}~{}", sale.day.as_deref().unwrap_or_default(), sale.id));
+            let evidence = Evidence::load(tx)?;
+            let orders = sales.into_iter().map(|sale| order_of(sale, &evidence)).collect();
+            Ok(Orders { orders, next })
+        })
+        .await?;
+    Ok(Json(found))
+}
+
+fn order_of(sale: ShownRoot, evidence: &Evidence) -> Order {
+    let proof = evidence.proof(&sale.id);
+    Order {
+        proof: Proof {
+            document: proof.document.word(),
+            tender: proof.tender.word(),
+            payout: proof.payout.word(),
+            bank: proof.bank.word(),
+        },
+        total: money(sale.amount, sale.currency.as_deref()),
+        root: sale.id,
+        number: sale.number,
+        channel: sale.connection,
+        day: sale.day,
+        state: sale.state,
+        entity: sale.entity,
+        waiting: sale.waiting,
+    }
+}
+
+fn money(minor: Option<i64>, code: Option<&str>) -> Option<Money> {
+    let currency = Currency::parse(code?).ok()?;
+    Some(Money::from_minor(minor?, currency))
+}
+
+async fn order(
+    State(state): State<ServerState>,
+    Path(root): Path<String>,
+) -> Result<Json<Trace>, Problem> {
+    let found = state.read(move |tx| trace::trace(tx, &root)).await?;
+    found.map(Json).ok_or_else(|| Problem::not_found("this order"))
+}
+
+#[derive(Serialize)]
+struct Case {
+    id: String,
+    kind: String,
+    subject: String,
+    entity: String,
+    title: String,
+    detail: String,
+    remedy: String,
+    amount: Option<Money>,
+    owner: String,
+    opened_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    closed_by: Option<String>,
+}
+
+fn case_of(case: cases::Case) -> Case {
+    Case {
+        amount: money(Some(case.amount), Some(&case.currency)),
+        id: case.id,
+        kind: case.kind,
+        subject: case.subject,
+        entity: case.entity,
+        title: case.title,
+        detail: case.detail,
+        remedy: case.remedy,
+        owner: case.owner,
+        opened_at: case.opened_at,
+        closed_at: case.closed_at,
+        closed_by: case.closed_by,
+    }
+}
+
+async fn all_cases(State(state): State<ServerState>) -> Result<Json<Vec<Case>>, Problem> {
+    let open = state.read(cases::open_cases).await?;
+    Ok(Json(open.into_iter().map(case_of).collect()))
+}
+
+async fn one_case(
+    State(state): State<ServerState>,
+    Path(id): Path<String>,
+) -> Result<Json<Case>, Problem> {
+    let found = state.read(move |tx| cases::find(tx, &id)).await?;
+    found.map(|case| Json(case_of(case))).ok_or_else(|| Problem::not_found("this case"))
+}
+
+#[derive(Serialize)]
+struct Done {
+    done: bool,
+}
+
+async fn retry(
+    State(state): State<ServerState>,
+    Path(id): Path<String>,
+) -> Result<Json<Done>, Problem> {
+    act::retry(&state, id).await?;
+    Ok(Json(Done { done: true }))
+}
+
+async fn resume(
+    State(state): State<ServerState>,
+    Path(name): Path<String>,
+) -> Result<Json<Done>, Problem> {
+    act::resume(&state, name).await?;
+    Ok(Json(Done { done: true }))
+}
+
+#[derive(Serialize)]
+struct Connection {
+    name: String,
+    connector: &'static str,
+    entity: String,
+    /// Why its outgoing calls are stopped, if they are.
+    suspended: Option<String>,
+    messages: std::collections::BTreeMap<String, i64>,
+    last_message_at: Option<Timestamp>,
+    streams: Vec<Stream>,
+}
+
+#[derive(Serialize)]
+struct Stream {
+    name: String,
+    cursor: Option<String>,
+    polled_at: Option<Timestamp>,
+    complete_to: Option<Timestamp>,
+    failures: i64,
+    error_code: Option<String>,
+    error: Option<String>,
+}
+
+async fn connections(State(state): State<ServerState>) -> Result<Json<Vec<Connection>>, Problem> {
+    let hub = state.hub.clone();
+    let found = state.read(move |tx| connections_of(tx, &hub)).await?;
+    Ok(Json(found))
+}
+
+fn connections_of(tx: &mut Tx<'_>, hub: &trueup_hub::Hub) -> Result<Vec<Connection>, StoreError> {
+    let counts = messages::counts(tx)?;
+    let all_streams = streams::all(tx)?;
+    let mut found = Vec::new();
+    for connection in hub.setup.connections.values() {
+        let own = counts.iter().filter(|(name, ..)| *name == connection.name);
+        let newest = own.clone().map(|(.., at)| *at).max();
+        let streams = all_streams.iter().filter(|stream| stream.connection == connection.name);
+        let moment = |at: Option<i64>| at.and_then(crate::format::micros);
+        found.push(Connection {
+            name: connection.name.clone(),
+            connector: connection.connector.name,
+            entity: connection.entity.clone(),
+            suspended: streams::suspended(tx, &connection.name)?,
+            messages: own.map(|(_, state, count, _)| (state.clone(), *count)).collect(),
+            last_message_at: moment(newest),
+            streams: streams
+                .map(|stream| Stream {
+                    name: stream.stream.clone(),
+                    cursor: stream.cursor.clone(),
+                    polled_at: moment(stream.polled_at),
+                    complete_to: moment(stream.complete_to),
+                    failures: stream.failures,
+                    error_code: stream.error_code.clone(),
+                    error: stream.error.clone(),
+                })
+                .collect(),
+        });
+    }
+    Ok(found)
+}
+
+#[derive(Serialize)]
+struct Message {
+    id: String,
+    connection: String,
+    source_id: String,
+    kind: String,
+    origin: String,
+    state: String,
+    received_at: Timestamp,
+    repeats: i64,
+    headers: serde_json::Value,
+    error_code: Option<String>,
+    error: Option<String>,
+    bytes: usize,
+    /// As text; bytes that are no UTF-8 are replaced here, and exact under `raw`.
+    body: String,
+}
+
+async fn message(
+    State(state): State<ServerState>,
+    Path(id): Path<String>,
+) -> Result<Json<Message>, Problem> {
+    let shown = find_message(&state, id).await?;
+    Ok(Json(Message {
+        headers: serde_json::from_str(&shown.headers).unwrap_or(serde_json::Value::Null),
+        bytes: shown.body.len(),
+        body: String::from_utf8_lossy(&shown.body).into_owned(),
+        id: shown.id,
+        connection: shown.connection,
+        source_id: shown.source_id,
+        kind: shown.kind,
+        origin: shown.origin,
+        state: shown.state,
+        received_at: shown.received_at,
+        repeats: shown.repeats,
+        error_code: shown.error_code,
+        error: shown.error,
+    }))
+}
+
+async fn raw(
+    State(state): State<ServerState>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let shown = find_message(&state, id).await?;
+    // Never as a page: what a stranger sent must not run in our origin.
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", shown.id)),
+    ];
+    Ok((headers, shown.body).into_response())
+}
+
+async fn find_message(state: &ServerState, id: String) -> Result<messages::Shown, Problem> {
+    let found = state.read(move |tx| messages::find(tx, &id)).await?;
+    found.ok_or_else(|| Problem::not_found("this message"))
+}

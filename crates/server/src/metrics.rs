@@ -1,0 +1,152 @@
+//! Metrics for Prometheus, written from counts of the store at the moment they are asked for.
+//!
+//! Base units, `_total` for counters, one quantity per metric, and no ids in labels: connection
+//! names, kinds and states are bounded by configuration.
+
+use std::fmt::Write as _;
+use std::sync::PoisonError;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::Timestamp;
+use trueup_store::{StoreError, Tx, cases, commands, documents, messages, streams};
+
+use crate::problem::Problem;
+use crate::state::ServerState;
+
+pub fn routes() -> Router<ServerState> {
+    Router::new().route("/metrics", get(metrics))
+}
+
+async fn metrics(State(state): State<ServerState>) -> Result<Response, Problem> {
+    let now = state.now();
+    let mut text = state.read(move |tx| from_store(tx, now)).await?;
+    let requests = state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut family = Family::new(
+        &mut text,
+        "trueup_ingest_requests_total",
+        "counter",
+        "Deliveries of senders since the start of this process, by outcome.",
+    );
+    for ((source, outcome), count) in &requests {
+        family.sample(&[("source", source), ("outcome", outcome)], count);
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((kind, text).into_response())
+}
+
+fn from_store(tx: &mut Tx<'_>, now: Timestamp) -> Result<String, StoreError> {
+    let mut text = String::new();
+    let counts = messages::counts(tx)?;
+    let help = "Messages stored, by connection and state.";
+    let mut family = Family::new(&mut text, "trueup_messages", "gauge", help);
+    for (connection, state, count, _) in &counts {
+        family.sample(&[("source", connection), ("state", state)], count);
+    }
+    let help = "When a source last delivered something.";
+    let name = "trueup_source_last_delivery_timestamp_seconds";
+    let mut family = Family::new(&mut text, name, "gauge", help);
+    let mut newest = std::collections::BTreeMap::<&str, i64>::new();
+    for (connection, _, _, at) in &counts {
+        let known = newest.entry(connection).or_insert(*at);
+        *known = (*known).max(*at);
+    }
+    for (connection, at) in &newest {
+        family.sample(&[("source", connection)], &(at / 1_000_000));
+    }
+    let help = "Age of the oldest message that is not decoded yet.";
+    let mut family = Family::new(&mut text, "trueup_queue_oldest_age_seconds", "gauge", help);
+    let waited = messages::oldest_due(tx)?.map_or(0, |since| now.duration_since(since).as_secs());
+    family.sample(&[("stage", "decode")], &waited);
+    let help = "Commands, by target, kind and state.";
+    let mut family = Family::new(&mut text, "trueup_commands", "gauge", help);
+    for (target, kind, state, count) in commands::counts(tx)? {
+        family.sample(&[("target", &target), ("kind", &kind), ("state", &state)], &count);
+    }
+    case_metrics(tx, &mut text, now)?;
+    let help = "Orders and other roots that wait for something, by connection.";
+    let mut family = Family::new(&mut text, "trueup_roots_waiting", "gauge", help);
+    for (connection, count) in documents::waiting_counts(tx)? {
+        family.sample(&[("source", &connection)], &count);
+    }
+    stream_metrics(tx, &mut text)?;
+    Ok(text)
+}
+
+fn case_metrics(tx: &mut Tx<'_>, text: &mut String, now: Timestamp) -> Result<(), StoreError> {
+    let mut open = std::collections::BTreeMap::<(String, String), (i64, Timestamp)>::new();
+    let mut at_risk = std::collections::BTreeMap::<(String, String, String), i64>::new();
+    for case in cases::open_cases(tx)? {
+        let since =
+            open.entry((case.entity.clone(), case.kind.clone())).or_insert((0, case.opened_at));
+        since.0 += 1;
+        since.1 = since.1.min(case.opened_at);
+        if !case.currency.is_empty() {
+            let amount = at_risk.entry((case.entity, case.kind, case.currency)).or_default();
+            *amount = amount.saturating_add(case.amount.saturating_abs());
+        }
+    }
+    let mut family = Family::new(text, "trueup_cases_open", "gauge", "Open cases, by kind.");
+    for ((entity, kind), (count, _)) in &open {
+        family.sample(&[("entity", entity), ("kind", kind)], count);
+    }
+    let help = "Age of the oldest open case, by kind.";
+    let mut family = Family::new(text, "trueup_case_oldest_age_seconds", "gauge", help);
+    for ((entity, kind), (_, since)) in &open {
+        let age = now.duration_since(*since).as_secs();
+        family.sample(&[("entity", entity), ("kind", kind)], &age);
+    }
+    let help = "Money named by open cases, in minor units of its currency; for display.";
+    let mut family = Family::new(text, "trueup_cases_amount_at_risk_minor", "gauge", help);
+    for ((entity, kind, currency), amount) in &at_risk {
+        let labels = [("entity", entity.as_str()), ("kind", kind), ("currency", currency)];
+        family.sample(&labels, amount);
+    }
+    Ok(())
+}
+
+fn stream_metrics(tx: &mut Tx<'_>, text: &mut String) -> Result<(), StoreError> {
+    let streams = streams::all(tx)?;
+    let help = "Everything the source changed up to then has been stored.";
+    let name = "trueup_source_complete_timestamp_seconds";
+    let mut family = Family::new(text, name, "gauge", help);
+    for stream in &streams {
+        if let Some(at) = stream.complete_to {
+            let labels = [("source", stream.connection.as_str()), ("stream", &stream.stream)];
+            family.sample(&labels, &(at / 1_000_000));
+        }
+    }
+    let help = "Polls of a stream that failed in a row.";
+    let mut family = Family::new(text, "trueup_source_failures", "gauge", help);
+    for stream in &streams {
+        let labels = [("source", stream.connection.as_str()), ("stream", &stream.stream)];
+        family.sample(&labels, &stream.failures);
+    }
+    Ok(())
+}
+
+/// One metric with its samples.
+struct Family<'a> {
+    text: &'a mut String,
+    name: &'static str,
+}
+
+impl<'a> Family<'a> {
+    fn new(text: &'a mut String, name: &'static str, kind: &str, help: &str) -> Self {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        Self { text, name }
+    }
+
+    fn sample(&mut self, labels: &[(&str, &str)], value: &impl std::fmt::Display) {
+        let labels: Vec<String> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        let _ = writeln!(self.text, "{}{{{}}} {value}", self.name, labels.join(","));
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

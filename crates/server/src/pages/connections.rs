@@ -1,0 +1,187 @@
+//! Does everything still come in, and does what leaves arrive.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
+use trueup_store::{StoreError, Tx, commands, messages, streams};
+
+use super::{Chrome, PageProblem, Shared, act, page};
+use crate::format;
+use crate::state::ServerState;
+
+const NEWEST: i64 = 8;
+
+/// One connection, as the overview's strip and the connections page show it.
+pub struct Card {
+    pub name: String,
+    pub connector: &'static str,
+    pub version: &'static str,
+    pub entity: String,
+    /// flowing, failing, stopped or quiet
+    pub word: &'static str,
+    pub suspended: Option<String>,
+    pub last: Option<Moment>,
+    /// The stream that lags behind most decides.
+    pub complete_to: Option<Moment>,
+    pub messages: Vec<(String, String)>,
+    pub commands: Vec<(String, String)>,
+    pub streams: Vec<StreamRow>,
+    pub newest: Vec<Newest>,
+    pub ways: String,
+}
+
+pub struct Moment {
+    pub time: String,
+    pub age: String,
+}
+
+impl Moment {
+    pub fn new(at: Timestamp, now: Timestamp) -> Self {
+        Self { time: format::time(at), age: format::age(at, now) }
+    }
+
+    fn of_micros(micros: i64, now: Timestamp) -> Option<Self> {
+        format::micros(micros).map(|at| Self::new(at, now))
+    }
+}
+
+pub struct StreamRow {
+    pub name: String,
+    pub cursor: String,
+    pub polled: Option<Moment>,
+    pub complete_to: Option<Moment>,
+    pub failures: i64,
+    pub code: String,
+    pub error: String,
+}
+
+pub struct Newest {
+    pub id: String,
+    pub kind: String,
+    pub source_id: String,
+    pub origin: String,
+    pub state: String,
+    pub received: Moment,
+    pub bytes: String,
+}
+
+#[derive(Template)]
+#[template(path = "connections.html")]
+struct Connections {
+    chrome: Chrome,
+    cards: Vec<Card>,
+}
+
+pub fn cards(
+    tx: &mut Tx<'_>,
+    state: &ServerState,
+    now: Timestamp,
+) -> Result<Vec<Card>, StoreError> {
+    let counts = messages::counts(tx)?;
+    let all_streams = streams::all(tx)?;
+    let asked = commands::counts(tx)?;
+    let mut cards = Vec::new();
+    for connection in state.hub.setup.connections.values() {
+        let name = &connection.name;
+        let own = || counts.iter().filter(|(source, ..)| source == name);
+        let mut by_state: BTreeMap<&str, i64> = BTreeMap::new();
+        for (_, _, state, count) in asked.iter().filter(|(target, ..)| target == name) {
+            *by_state.entry(state).or_default() += count;
+        }
+        let streams: Vec<&streams::Stream> =
+            all_streams.iter().filter(|stream| stream.connection == *name).collect();
+        // Complete as far as the stream that lags behind most; unknown if one never was.
+        let complete = streams.iter().map(|stream| stream.complete_to).min().flatten();
+        let suspended = streams::suspended(tx, name)?;
+        let last = own().map(|(.., at)| *at).max();
+        let word = match (&suspended, streams.iter().any(|stream| stream.failures > 0), last) {
+            (Some(_), ..) => "stopped",
+            (_, true, _) => "failing",
+            (_, _, None) => "quiet",
+            _ => "flowing",
+        };
+        let connector = connection.connector;
+        let ways = [
+            (connector.webhooks.is_some(), "webhooks"),
+            (connector.conversations.is_some(), "polls"),
+            (connector.files, "files"),
+        ];
+        cards.push(Card {
+            name: name.clone(),
+            connector: connector.name,
+            version: connector.api_version,
+            entity: connection.entity.clone(),
+            word,
+            suspended,
+            last: last.and_then(|at| Moment::of_micros(at, now)),
+            complete_to: complete.and_then(|at| Moment::of_micros(at, now)),
+            messages: own()
+                .map(|(_, state, count, _)| (state.clone(), format::count(*count)))
+                .collect(),
+            commands: by_state
+                .into_iter()
+                .map(|(state, count)| (state.to_owned(), format::count(count)))
+                .collect(),
+            streams: streams.into_iter().map(|stream| stream_row(stream, now)).collect(),
+            newest: Vec::new(),
+            ways: ways
+                .iter()
+                .filter(|(has, _)| *has)
+                .map(|(_, way)| *way)
+                .collect::<Vec<_>>()
+                .join(", "),
+        });
+    }
+    Ok(cards)
+}
+
+fn stream_row(stream: &streams::Stream, now: Timestamp) -> StreamRow {
+    let moment = |at: Option<i64>| at.and_then(|at| Moment::of_micros(at, now));
+    StreamRow {
+        name: stream.stream.clone(),
+        cursor: stream.cursor.clone().unwrap_or_default(),
+        polled: moment(stream.polled_at),
+        complete_to: moment(stream.complete_to),
+        failures: stream.failures,
+        code: stream.error_code.clone().unwrap_or_default(),
+        error: stream.error.clone().unwrap_or_default(),
+    }
+}
+
+pub async fn show(State(state): Shared) -> Result<Response, PageProblem> {
+    let now = state.now();
+    let shared = state.clone();
+    let shown = state
+        .read(move |tx| {
+            let mut cards = cards(tx, &shared, now)?;
+            for card in &mut cards {
+                card.newest = messages::newest(tx, &card.name, NEWEST)?
+                    .into_iter()
+                    .map(|head| Newest {
+                        id: head.id,
+                        kind: head.kind,
+                        source_id: head.source_id,
+                        origin: head.origin,
+                        state: head.state,
+                        received: Moment::new(head.received_at, now),
+                        bytes: format::bytes(head.bytes),
+                    })
+                    .collect();
+            }
+            Ok(Connections { chrome: Chrome::new(tx, &shared, "connections")?, cards })
+        })
+        .await?;
+    Ok(page(StatusCode::OK, &shown)?)
+}
+
+pub async fn resume(
+    State(state): Shared,
+    Path(name): Path<String>,
+) -> Result<Response, PageProblem> {
+    act::resume(&state, name).await?;
+    Ok(Redirect::to("/connections").into_response())
+}

@@ -1,0 +1,547 @@
+//! The first page: do the four sides agree, what is open, and does everything still come in.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::Timestamp;
+use trueup_hub::report::{self, Absorbed, OpenCase, Report, Row, Tally};
+use trueup_store::facts::{self, SideTotal};
+use trueup_store::scopes::{self, Scope};
+use trueup_store::{StoreError, Tx, commands, messages};
+
+use super::period::Period;
+use super::{Chrome, LINKS, PageProblem, STATUSES, Shared, connections, page, status_label};
+use crate::format;
+use crate::state::ServerState;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    chrome: Chrome,
+    from: String,
+    to: String,
+    pulse: Pulse,
+    cards: Vec<Card>,
+    days: Vec<Day>,
+    open: Vec<OpenKind>,
+    absorbed: Vec<AbsorbedKind>,
+    connections: Vec<connections::Card>,
+}
+
+/// Are messages and commands flowing, and what waits.
+struct Pulse {
+    /// flowing, delayed, stopped
+    word: &'static str,
+    why: String,
+}
+
+/// One entity in one currency.
+struct Card {
+    entity: String,
+    currency: String,
+    orders: String,
+    total: String,
+    /// The share of orders that are proven, such as `97.4 %`.
+    proven: String,
+    sentence: String,
+    sides: Vec<SideRow>,
+    links: Vec<LinkRow>,
+}
+
+/// What the four sides say about one kind of thing.
+struct SideRow {
+    name: &'static str,
+    cells: Vec<String>,
+    difference: String,
+    /// `even`, `open` or `broken`, for the colour; the text says it, too.
+    class: &'static str,
+    note: String,
+}
+
+struct LinkRow {
+    name: &'static str,
+    ties: &'static str,
+    all: bool,
+    bar: Vec<Segment>,
+    bar_text: String,
+    cells: Vec<StatusCell>,
+}
+
+/// A part of a stacked bar: from `x`, `width` wide, both in percent with one decimal.
+struct Segment {
+    class: &'static str,
+    x: String,
+    width: String,
+}
+
+struct StatusCell {
+    class: &'static str,
+    orders: i64,
+    amount: String,
+    href: String,
+}
+
+struct Day {
+    day: String,
+    entity: String,
+    currency: String,
+    orders: i64,
+    orders_href: String,
+    total: String,
+    cells: Vec<StatusCell>,
+    links: Vec<DayLink>,
+}
+
+/// One link of one day: a small bar that opens what is worst in it.
+struct DayLink {
+    name: &'static str,
+    bar: Vec<Segment>,
+    text: String,
+}
+
+struct OpenKind {
+    kind: String,
+    title: String,
+    count: usize,
+    money: String,
+    oldest: i64,
+}
+
+struct AbsorbedKind {
+    title: String,
+    cases: usize,
+    times: i64,
+    example: String,
+}
+
+pub async fn show(
+    State(state): Shared,
+    Query(period): Query<Period>,
+) -> Result<Response, PageProblem> {
+    let now = state.now();
+    let shared = state.clone();
+    let overview = state
+        .read(move |tx| {
+            let (from, to) = match period.days(tx, now)? {
+                Ok(days) => days,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            let report = report::build(tx, from, to, now)?;
+            Ok(Ok(overview(tx, &shared, &report, now)?))
+        })
+        .await??;
+    Ok(page(StatusCode::OK, &overview)?)
+}
+
+fn overview(
+    tx: &mut Tx<'_>,
+    state: &ServerState,
+    report: &Report,
+    now: Timestamp,
+) -> Result<Overview, StoreError> {
+    let connections = connections::cards(tx, state, now)?;
+    let totals = facts::side_totals(tx, &report.from, &report.to)?;
+    let scopes = scopes::all(tx)?;
+    let open_amount = open_tenders(&scopes);
+    let cards =
+        report.totals.iter().map(|row| card(row, report, &totals, &scopes, &open_amount)).collect();
+    Ok(Overview {
+        chrome: Chrome::new(tx, state, "overview")?,
+        pulse: pulse(tx, &connections, now)?,
+        cards,
+        days: report.days.iter().rev().map(day).collect(),
+        open: open_kinds(&report.open),
+        absorbed: absorbed_kinds(&report.absorbed),
+        connections,
+        from: report.from.clone(),
+        to: report.to.clone(),
+    })
+}
+
+fn pulse(
+    tx: &mut Tx<'_>,
+    connections: &[connections::Card],
+    now: Timestamp,
+) -> Result<Pulse, StoreError> {
+    const DELAYED_FROM_S: i64 = 300;
+    let waited = messages::oldest_due(tx)?.map_or(0, |since| now.duration_since(since).as_secs());
+    let mut unknown = 0;
+    let mut ready = 0;
+    for (_, _, state, count) in commands::counts(tx)? {
+        match state.as_str() {
+            "unknown" => unknown += count,
+            "ready" | "sent" => ready += count,
+            _ => {}
+        }
+    }
+    let stopped: Vec<&str> =
+        connections.iter().filter(|one| one.suspended.is_some()).map(|one| &*one.name).collect();
+    let waiting =
+        format!("{} to send, {} of unknown outcome", format::count(ready), format::count(unknown));
+    Ok(if !stopped.is_empty() {
+        Pulse {
+            word: "stopped",
+            why: format!("{} waits for a person; {waiting}", stopped.join(", ")),
+        }
+    } else if waited > DELAYED_FROM_S {
+        let age = format::age(now - jiff::SignedDuration::from_secs(waited), now);
+        Pulse { word: "delayed", why: format!("the oldest message has waited {age}; {waiting}") }
+    } else {
+        Pulse { word: "flowing", why: waiting }
+    })
+}
+
+/// Which keys of a link are not due yet, by entity, currency and first word: what explains a
+/// difference that nobody needs to look at.
+fn open_tenders(scopes: &[Scope]) -> BTreeMap<(String, String, String, &'static str), (i64, i64)> {
+    let mut open = BTreeMap::new();
+    for scope in scopes {
+        let word = scope.key.split('/').next().unwrap_or_default().to_owned();
+        let class = match scope.verdict.status.as_str() {
+            "not_due" | "open" => "open",
+            "broken" => "broken",
+            _ => continue,
+        };
+        let key = (scope.verdict.entity.clone(), scope.verdict.currency.clone(), word, class);
+        let (count, difference): &mut (i64, i64) = open.entry(key).or_default();
+        *count += 1;
+        *difference = difference.saturating_add(scope.verdict.difference);
+    }
+    open
+}
+
+fn card(
+    row: &Row,
+    report: &Report,
+    totals: &[SideTotal],
+    scopes: &[Scope],
+    open: &BTreeMap<(String, String, String, &'static str), (i64, i64)>,
+) -> Card {
+    let tally = |status: &str| row.overall.get(status).copied().unwrap_or_default();
+    let proven = tally("proven").orders + tally("not_applicable").orders;
+    let (not_due, broken) = (tally("not_due").orders, tally("broken").orders);
+    let sentence = match (not_due, broken) {
+        (0, 0) => "Every order is proven on all four sides.".to_owned(),
+        (_, 0) => format!("{} not due yet; nothing is broken.", orders(not_due)),
+        (0, _) => format!("{} broken: each has a case.", orders(broken)),
+        _ => format!("{} not due yet, {} broken.", orders(not_due), format::count(broken)),
+    };
+    let mut links: Vec<LinkRow> = LINKS
+        .iter()
+        .map(|&(word, name, ties)| {
+            let by_status = row.links.get(word).cloned().unwrap_or_default();
+            link_row(row, report, Some(word), name, ties, &by_status)
+        })
+        .collect();
+    links.push(link_row(row, report, None, "All four", "the whole proof", &row.overall));
+    Card {
+        entity: row.entity.clone(),
+        currency: row.currency.clone(),
+        orders: orders(row.orders),
+        total: format::amount(row.minor, &row.currency),
+        proven: share(proven, row.orders),
+        sentence,
+        sides: side_rows(row, report, totals, scopes, open),
+        links,
+    }
+}
+
+fn orders(count: i64) -> String {
+    format!("{} order{}", format::count(count), if count == 1 { "" } else { "s" })
+}
+
+/// The kinds of things that sides are compared by: name, word of the kind, first word of the keys.
+const COMPARED: [(&str, &str, &[&str]); 5] = [
+    ("Sold", "document", &["order"]),
+    ("Tax", "document_tax", &["tax"]),
+    ("Refunds agreed", "refund_document", &["refund"]),
+    ("Money taken", "capture", &["capture", "capture_transfer", "capture_tender"]),
+    (
+        "Money given back",
+        "refund_paid",
+        &["refund_paid", "refund_paid_transfer", "refund_paid_tender"],
+    ),
+];
+const SIDES: [&str; 4] = ["channel", "books", "settlement", "bank"];
+
+fn side_rows(
+    row: &Row,
+    report: &Report,
+    totals: &[SideTotal],
+    scopes: &[Scope],
+    open: &BTreeMap<(String, String, String, &'static str), (i64, i64)>,
+) -> Vec<SideRow> {
+    let mut rows = Vec::new();
+    for (name, kind, words) in COMPARED {
+        let of_side = |side: &str| {
+            let own = |total: &&SideTotal| {
+                total.entity == row.entity
+                    && total.currency == row.currency
+                    && total.kind == kind
+                    && total.side == side
+            };
+            totals.iter().find(own).map(|total| total.amount)
+        };
+        let amounts = SIDES.map(of_side);
+        let [Some(channel), books, ..] = amounts else { continue };
+        let counts = |class: &'static str| -> (i64, i64) {
+            let mut sum = (0, 0);
+            for word in words {
+                let key = (row.entity.clone(), row.currency.clone(), (*word).to_owned(), class);
+                let (count, difference) = open.get(&key).copied().unwrap_or_default();
+                sum = (sum.0 + count, sum.1 + difference);
+            }
+            sum
+        };
+        rows.push(side_row(
+            name,
+            amounts,
+            books.unwrap_or(0).saturating_sub(channel),
+            &row.currency,
+            counts("open").0,
+            counts("broken").0,
+        ));
+    }
+    if let Some(payouts) = payouts_row(row, report, scopes) {
+        rows.push(payouts);
+    }
+    rows
+}
+
+fn side_row(
+    name: &'static str,
+    amounts: [Option<i64>; 4],
+    difference: i64,
+    currency: &str,
+    not_due: i64,
+    broken: i64,
+) -> SideRow {
+    let mut note = Vec::new();
+    if not_due > 0 {
+        note.push(format!("{not_due} not due"));
+    }
+    if broken > 0 {
+        note.push(format!("{broken} broken"));
+    }
+    let class = match (not_due, broken) {
+        (_, 1..) => "broken",
+        (1.., _) => "not_due",
+        _ => "proven",
+    };
+    SideRow {
+        name,
+        cells: amounts
+            .iter()
+            .map(|amount| amount.map_or("–".to_owned(), |it| format::amount(it, currency)))
+            .collect(),
+        difference: format::amount(difference, currency),
+        class,
+        note: if note.is_empty() { "agrees".to_owned() } else { note.join(", ") },
+    }
+}
+
+/// Payouts of the period against the bank.
+fn payouts_row(row: &Row, report: &Report, scopes: &[Scope]) -> Option<SideRow> {
+    let own = scopes.iter().filter(|scope| {
+        let verdict = &scope.verdict;
+        scope.key.starts_with("bank/")
+            && verdict.entity == row.entity
+            && verdict.currency == row.currency
+            && verdict.day >= report.from
+            && verdict.day <= report.to
+    });
+    let (mut stated, mut received, mut not_due, mut broken, mut any) = (0_i64, 0_i64, 0, 0, false);
+    for scope in own {
+        any = true;
+        stated = stated.saturating_add(scope.verdict.amount);
+        match scope.verdict.status.as_str() {
+            "proven" => received = received.saturating_add(scope.verdict.amount),
+            "broken" => {
+                broken += 1;
+                let seen = scope.verdict.amount.saturating_add(scope.verdict.difference);
+                received = received.saturating_add(seen);
+            }
+            _ => not_due += 1,
+        }
+    }
+    let amounts = [None, None, Some(stated), Some(received)];
+    any.then(|| {
+        let difference = received.saturating_sub(stated);
+        side_row("Paid out", amounts, difference, &row.currency, not_due, broken)
+    })
+}
+
+fn link_row(
+    row: &Row,
+    report: &Report,
+    link: Option<&'static str>,
+    name: &'static str,
+    ties: &'static str,
+    by_status: &BTreeMap<&'static str, Tally>,
+) -> LinkRow {
+    let place = Place {
+        from: &report.from,
+        to: &report.to,
+        entity: &row.entity,
+        currency: &row.currency,
+        link,
+    };
+    LinkRow {
+        name,
+        ties,
+        all: link.is_none(),
+        bar: bar(by_status, row.orders),
+        bar_text: bar_text(by_status),
+        cells: status_cells(by_status, &place),
+    }
+}
+
+struct Place<'a> {
+    from: &'a str,
+    to: &'a str,
+    entity: &'a str,
+    currency: &'a str,
+    link: Option<&'a str>,
+}
+
+impl Place<'_> {
+    fn href(&self, status: Option<&str>) -> String {
+        let mut href = format!(
+            "/orders?from={}&to={}&entity={}&currency={}",
+            self.from,
+            self.to,
+            format::in_query(self.entity),
+            format::in_query(self.currency)
+        );
+        if let Some(status) = status {
+            href.push_str("&status=");
+            href.push_str(status);
+        }
+        if let Some(link) = self.link {
+            href.push_str("&link=");
+            href.push_str(link);
+        }
+        href
+    }
+}
+
+fn status_cells(by_status: &BTreeMap<&'static str, Tally>, place: &Place<'_>) -> Vec<StatusCell> {
+    STATUSES
+        .iter()
+        .map(|&status| {
+            let tally = by_status.get(status).copied().unwrap_or_default();
+            StatusCell {
+                class: status,
+                orders: tally.orders,
+                amount: format::amount(tally.minor, place.currency),
+                href: place.href(Some(status)),
+            }
+        })
+        .collect()
+}
+
+fn bar(by_status: &BTreeMap<&'static str, Tally>, all: i64) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let mut before = 0;
+    for status in STATUSES {
+        let orders = by_status.get(status).map_or(0, |tally| tally.orders);
+        if orders == 0 {
+            continue;
+        }
+        let x = before * 1_000 / all.max(1);
+        before += orders;
+        // One broken order in ten thousand must still be seen.
+        let width = (before * 1_000 / all.max(1) - x).max(8);
+        segments.push(Segment { class: status, x: permille(x.min(992)), width: permille(width) });
+    }
+    segments
+}
+
+fn bar_text(by_status: &BTreeMap<&'static str, Tally>) -> String {
+    let parts = STATUSES.iter().filter_map(|&status| {
+        let orders = by_status.get(status)?.orders;
+        (orders > 0).then(|| format!("{orders} {}", status_label(status)))
+    });
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn permille(value: i64) -> String {
+    format!("{}.{}%", value / 10, value % 10)
+}
+
+/// A share that says 100 % only when nothing is left.
+fn share(part: i64, all: i64) -> String {
+    if all == 0 {
+        return "–".to_owned();
+    }
+    let value = part * 1_000 / all;
+    format!("{}.{} %", value / 10, value % 10)
+}
+
+fn day(row: &Row) -> Day {
+    let date = row.day.clone().unwrap_or_default();
+    let place =
+        Place { from: &date, to: &date, entity: &row.entity, currency: &row.currency, link: None };
+    let links = LINKS
+        .iter()
+        .map(|&(word, name, _)| {
+            let by_status = row.links.get(word).cloned().unwrap_or_default();
+            DayLink { name, bar: bar(&by_status, row.orders), text: bar_text(&by_status) }
+        })
+        .collect();
+    Day {
+        entity: row.entity.clone(),
+        currency: row.currency.clone(),
+        orders: row.orders,
+        orders_href: place.href(None),
+        total: format::amount(row.minor, &row.currency),
+        cells: status_cells(&row.overall, &place),
+        links,
+        day: date,
+    }
+}
+
+fn open_kinds(open: &[OpenCase]) -> Vec<OpenKind> {
+    let mut kinds: BTreeMap<&str, (usize, BTreeMap<String, i64>, i64)> = BTreeMap::new();
+    for case in open {
+        let (count, money, oldest) = kinds.entry(&case.kind).or_default();
+        *count += 1;
+        *oldest = (*oldest).max(case.age_days);
+        if let Some(amount) = case.amount.filter(|amount| !amount.is_zero()) {
+            let sum = money.entry(amount.currency().code().to_owned()).or_default();
+            *sum = sum.saturating_add(amount.minor().saturating_abs());
+        }
+    }
+    kinds
+        .into_iter()
+        .map(|(kind, (count, money, oldest))| OpenKind {
+            title: format::title(kind),
+            kind: kind.to_owned(),
+            count,
+            money: money
+                .iter()
+                .map(|(code, minor)| format::money(*minor, code))
+                .collect::<Vec<_>>()
+                .join(" + "),
+            oldest,
+        })
+        .collect()
+}
+
+fn absorbed_kinds(absorbed: &[Absorbed]) -> Vec<AbsorbedKind> {
+    let mut kinds: BTreeMap<&str, AbsorbedKind> = BTreeMap::new();
+    for one in absorbed {
+        let kind = kinds.entry(&one.kind).or_insert_with(|| AbsorbedKind {
+            title: format::title(&one.kind),
+            cases: 0,
+            times: 0,
+            example: one.detail.clone(),
+        });
+        kind.cases += 1;
+        kind.times += one.times;
+    }
+    kinds.into_values().collect()
+}

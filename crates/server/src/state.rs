@@ -1,0 +1,79 @@
+//! What every handler shares, and its two ways to the store.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use trueup_hub::Hub;
+use trueup_store::{StoreError, Tx};
+
+use crate::problem::Problem;
+
+/// After this long a write that the store has not confirmed is answered with 503; the sender comes
+/// again, and what was stored meanwhile counts as a repeat.
+const COMMIT_DEADLINE: Duration = Duration::from_secs(25);
+
+#[derive(Clone)]
+pub struct ServerState {
+    pub hub: Hub,
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// If set, everything but webhooks and health asks for it.
+    pub token: Option<Arc<str>>,
+    /// Requests of senders, by connection and outcome, since the start.
+    pub(crate) requests: Arc<Mutex<BTreeMap<(String, &'static str), u64>>>,
+}
+
+impl ServerState {
+    pub fn new(hub: Hub, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { hub, clock: Arc::new(clock), token: None, requests: Arc::default() }
+    }
+
+    /// Asks for this token; an empty one would let everybody in and counts as none.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<String>) -> Self {
+        self.token = token.filter(|token| !token.is_empty()).map(Arc::from);
+        self
+    }
+
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    pub(crate) fn count(&self, connection: &str, outcome: &'static str) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry((connection.to_owned(), outcome)).or_default() += 1;
+    }
+
+    /// Reads one consistent state on a blocking thread.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let store = self.hub.store.clone();
+        let outcome = tokio::task::spawn_blocking(move || store.read(work)).await;
+        outcome.map_err(Problem::internal)?.map_err(Problem::from)
+    }
+
+    /// Queues `work` and returns once it is durable; what waits together shares one commit.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let store = self.hub.store.clone();
+        // The queue of the writer may be full, and some stores work in the caller's thread.
+        let queued = tokio::task::spawn_blocking(move || {
+            store.submit(work, move |outcome| {
+                // A caller that gave up has been told that nothing is certain.
+                let _ = sender.send(outcome);
+            });
+        });
+        queued.await.map_err(Problem::internal)?;
+        match tokio::time::timeout(COMMIT_DEADLINE, receiver).await {
+            Ok(Ok(outcome)) => outcome.map_err(Problem::from),
+            Ok(Err(_)) => Err(Problem::unavailable("the writer of the store stopped")),
+            Err(_) => Err(Problem::unavailable("the store did not confirm in time")),
+        }
+    }
+}
