@@ -30,4 +30,4 @@ pub mod talk;
 pub mod timers;
 pub mod trace;
 
-pub use setup::{Connection, Hub, Worker};
+pub use setup::{Connection, Hub, Turn, Worker};

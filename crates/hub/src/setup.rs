@@ -1,7 +1,7 @@
 //! What a hub is told at start: its connections, its calendar, its store.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use trueup_connect::{Connector, Secret, Settings};
@@ -41,6 +41,7 @@ pub struct Connection {
 pub struct Hub {
     pub store: Store,
     pub setup: Arc<HubSetup>,
+    pub turn: Turn,
 }
 
 pub struct HubSetup {
@@ -52,7 +53,13 @@ pub struct HubSetup {
 
 impl Hub {
     pub fn new(store: Store, setup: HubSetup) -> Self {
-        Self { store, setup: Arc::new(setup) }
+        Self { store, setup: Arc::new(setup), turn: Turn::alone() }
+    }
+
+    /// The same hub in a process that works only while it is its turn.
+    #[must_use]
+    pub fn in_turn(self, turn: Turn) -> Self {
+        Self { turn, ..self }
     }
 
     pub fn connection(&self, name: &str) -> Option<&Connection> {
@@ -71,5 +78,31 @@ pub struct Worker {
 impl Worker {
     pub const fn alone() -> Self {
         Self { lease: None, from: 0, to: SHARDS }
+    }
+}
+
+/// Whether this process may work at the moment, and as which worker. The stages look at it before
+/// each unit of work and idle while there is none; what they write names the lease it was taken
+/// under, so that a process that stood still too long has its work refused.
+#[derive(Clone, Debug)]
+pub struct Turn(Arc<RwLock<Option<Worker>>>);
+
+impl Turn {
+    /// Nobody else works on this store.
+    pub fn alone() -> Self {
+        Self(Arc::new(RwLock::new(Some(Worker::alone()))))
+    }
+
+    /// Somebody else may be working: nothing is done until a turn is given.
+    pub fn waiting() -> Self {
+        Self(Arc::new(RwLock::new(None)))
+    }
+
+    pub fn give(&self, worker: Option<Worker>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = worker;
+    }
+
+    pub fn worker(&self) -> Option<Worker> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -142,7 +142,7 @@ pub fn drain(
     transport: &mut impl Transport,
     clock: &dyn Fn() -> Timestamp,
 ) -> Result<usize, StoreError> {
-    let worker = Worker::alone();
+    let Some(worker) = hub.turn.worker() else { return Ok(0) };
     timers::step(hub, clock())?;
     let mut work = 0;
     for _ in 0..ROUNDS_MAX {
@@ -182,7 +182,7 @@ impl Running {
     }
 }
 
-/// Starts the stages against the real clock.
+/// Starts the stages against the real clock; they work while it is the hub's turn.
 pub fn serve(
     hub: &Hub,
     transport: &Http,
@@ -204,7 +204,10 @@ pub fn serve(
         [("decode", decode::step), ("decide", decide::step), ("reconcile", reconcile::step)];
     for (name, step) in stages {
         let hub = hub.clone();
-        let work = move || Ok(step(&hub, &Worker::alone(), clock())? > 0);
+        let work = move || match hub.turn.worker() {
+            Some(worker) => Ok(step(&hub, &worker, clock())? > 0),
+            None => Ok(false),
+        };
         start(name.to_owned(), Box::new(work))?;
     }
     let timers_hub = hub.clone();
@@ -212,7 +215,7 @@ pub fn serve(
     start(
         "timers".to_owned(),
         Box::new(move || {
-            if clock() >= next_timer {
+            if clock() >= next_timer && timers_hub.turn.worker().is_some() {
                 timers::step(&timers_hub, clock())?;
                 next_timer = clock() + jiff::SignedDuration::from_secs(10);
             }

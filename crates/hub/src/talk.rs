@@ -16,6 +16,7 @@ use trueup_connect::{
 use trueup_domain::key;
 use trueup_store::commands::{self, Back, Conversation, Taken};
 use trueup_store::messages::{self, NewMessage, Origin};
+use trueup_store::leases::{self, Lease};
 use trueup_store::{StoreError, Tx, cases, streams};
 
 use crate::decode::BOOKS_RECORD;
@@ -56,6 +57,9 @@ pub struct Talk {
     step: Step,
     /// A writing request has left: a failure is unknown, not certain.
     wrote: bool,
+    /// What this process worked under when the conversation began; nothing is written under
+    /// another.
+    lease: Option<Lease>,
 }
 
 /// What the caller does next.
@@ -75,15 +79,17 @@ pub fn next(
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
     let Some(conversations) = connection.connector.conversations else { return Ok(None) };
+    let Some(worker) = hub.turn.worker() else { return Ok(None) };
     let name = connection.name.clone();
     if hub.store.read(|tx| streams::suspended(tx, &name))?.is_some() {
         return Ok(None);
     }
-    if let Some(talk) = left_behind(hub, connection, busy, now)? {
+    let lease = worker.lease;
+    if let Some(talk) = left_behind(hub, connection, busy, &lease, now)? {
         return Ok(Some(talk));
     }
     if conversations.delivers {
-        if let Some(talk) = delivery(hub, connection, busy, now)? {
+        if let Some(talk) = delivery(hub, connection, busy, &lease, now)? {
             return Ok(Some(talk));
         }
     }
@@ -99,7 +105,7 @@ pub fn next(
             .map(|(kind, external_id, _)| Hint { kind, external_id })
             .collect();
         let task = Task::Read { hints: hints.clone() };
-        return Ok(Some(start(connection, READING, Purpose::Read { hints }, task, now)));
+        return Ok(Some(start(connection, READING, Purpose::Read { hints }, task, lease, now)));
     }
     let Some(stream) = due else { return Ok(None) };
     let task = Task::Poll {
@@ -108,7 +114,7 @@ pub fn next(
         since: connection.since,
     };
     let purpose = Purpose::Poll { stream: stream.stream };
-    Ok(Some(start(connection, READING, purpose, task, now)))
+    Ok(Some(start(connection, READING, purpose, task, lease, now)))
 }
 
 /// Reads and polls of a connection share one lane: they are never urgent enough to race.
@@ -119,6 +125,7 @@ fn start(
     lane: &str,
     purpose: Purpose,
     task: Task,
+    lease: Option<Lease>,
     now: Timestamp,
 ) -> Talk {
     let id = key::id(&[&connection.name, lane, &now.as_nanosecond().to_string()]);
@@ -134,6 +141,7 @@ fn start(
         plan: Plan { purpose, task, asked_at: now },
         step,
         wrote: false,
+        lease,
     }
 }
 
@@ -142,6 +150,7 @@ fn left_behind(
     hub: &Hub,
     connection: &Connection,
     busy: &[String],
+    lease: &Option<Lease>,
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
     let kept = hub.store.read(|tx| commands::conversations(tx, &connection.name))?;
@@ -157,6 +166,7 @@ fn left_behind(
         plan,
         step: Step::Wait { for_ms: 0, state: State(kept.state) },
         wrote: true,
+        lease: lease.clone(),
     };
     let why = if kept.sending { "the process stopped while it waited" } else { "waited" };
     let lost = CallError::ReplyLost { why: why.to_owned() };
@@ -168,6 +178,7 @@ fn delivery(
     hub: &Hub,
     connection: &Connection,
     busy: &[String],
+    lease: &Option<Lease>,
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
     let name = connection.name.clone();
@@ -183,7 +194,9 @@ fn delivery(
     let id = key::id(&[&connection.name, &lane, &now.as_nanosecond().to_string()]);
     let taken: Vec<Taken> = {
         let (id, lane, name) = (id.clone(), lane.clone(), connection.name.clone());
+        let lease = lease.clone();
         hub.store.write(move |tx| {
+            check(tx, &lease)?;
             if unknown {
                 commands::take_unknown(tx, &name, &lane, &id, BATCH)
             } else {
@@ -208,7 +221,7 @@ fn delivery(
     } else {
         (Purpose::Deliver, Task::Deliver { commands: dispatches })
     };
-    let mut talk = start(connection, &lane, purpose, task, now);
+    let mut talk = start(connection, &lane, purpose, task, lease.clone(), now);
     talk.id = id;
     // What was looked up may have been written before this conversation.
     talk.wrote = unknown;
@@ -285,7 +298,11 @@ impl Talk {
             sending,
             wait_until,
         };
-        hub.store.write(move |tx| commands::save_conversation(tx, &conversation, now))
+        let lease = self.lease.clone();
+        hub.store.write(move |tx| {
+            check(tx, &lease)?;
+            commands::save_conversation(tx, &conversation, now)
+        })
     }
 
     fn done(
@@ -298,7 +315,9 @@ impl Talk {
         let (id, name) = (self.id.clone(), self.connection.clone());
         let plan = self.plan.clone();
         let every = poll_interval(connection, &plan.purpose);
+        let lease = self.lease.clone();
         hub.store.write(move |tx| {
+            check(tx, &lease)?;
             for record in &outcome.records {
                 messages::record_read(tx, &message_of(&name, record, plan.asked_at), now)?;
             }
@@ -342,7 +361,9 @@ impl Talk {
         let plan = self.plan.clone();
         let wrote = self.wrote;
         let connection = connection.clone();
+        let lease = self.lease.clone();
         hub.store.write(move |tx| {
+            check(tx, &lease)?;
             commands::end_conversation(tx, &id)?;
             if error.next_step() == NextStep::Suspend {
                 suspend(tx, &connection, &error, now)?;
@@ -385,6 +406,11 @@ impl Talk {
             }
         })
     }
+}
+
+/// Refuses what a process writes whose turn has passed: another one resumes from the last commit.
+fn check(tx: &mut Tx<'_>, lease: &Option<Lease>) -> Result<(), StoreError> {
+    lease.as_ref().map_or(Ok(()), |lease| leases::check(tx, lease))
 }
 
 fn poll_interval(connection: &Connection, purpose: &Purpose) -> SignedDuration {
