@@ -18,6 +18,7 @@ use trueup_connect::{
 };
 use trueup_domain::document::Kind;
 
+use crate::decode::balance::{self, BALANCE};
 use crate::outcome::{self, Trouble};
 use crate::wire::Id;
 use crate::wire_graphql::LINES_READ_MAX;
@@ -34,6 +35,11 @@ const STREAMS: &[Stream] = &[
     Stream { name: "payouts", help: "Payouts of Shopify Payments.", every_s: 3600 },
     Stream { name: "balance_transactions", help: "The ledger of Shopify Payments.", every_s: 3600 },
     Stream { name: "disputes", help: "Disputes of Shopify Payments.", every_s: 3600 },
+    Stream {
+        name: BALANCE,
+        help: "What Shopify Payments itself says it holds, in each currency.",
+        every_s: 3600,
+    },
 ];
 
 /// Orders of a poll, which asks for `LINES_POLLED` lines of each; an order with more is read alone.
@@ -121,6 +127,8 @@ enum Doing {
         left: BTreeMap<Which, BTreeSet<String>>,
         asked: Vec<String>,
     },
+    /// One question and its answer: no pages, no cursor.
+    Balance,
 }
 
 /// Where a stream stands; the cursor is its JSON.
@@ -143,6 +151,7 @@ struct Cut {
 
 fn start(_context: &Context<'_>, task: &Task) -> Step {
     let doing = match task {
+        Task::Poll { stream, .. } if stream == BALANCE => Doing::Balance,
         Task::Poll { stream, cursor, since } => {
             let Some(which) = Which::of(stream) else { return refused("unknown stream", stream) };
             match place(which, cursor.as_deref(), *since) {
@@ -229,6 +238,7 @@ fn next(mut talk: Talk) -> Step {
                 read_request(which, asked)
             }
         }
+        Doing::Balance => json!({ "query": queries::account_balance(), "variables": {} }),
     };
     let request = Request::post_json(queries::PATH, &body);
     Step::Send { request, writes: false, state: State::of(&talk) }
@@ -288,7 +298,7 @@ fn read_request(which: Which, ids: &[String]) -> serde_json::Value {
     json!({ "query": query, "variables": { "ids": ids } })
 }
 
-fn resume(_context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>) -> Step {
+fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>) -> Step {
     let mut talk: Talk = match state.read() {
         Ok(talk) => talk,
         Err(error) => return Step::Failed(error),
@@ -324,6 +334,10 @@ fn resume(_context: &Context<'_>, state: &State, reply: Result<&Reply, CallError
             take_owners(owners, left, asked, data)
         }
         Doing::Read { left, asked, .. } => take_read(left, asked, data, &mut talk.records),
+        Doing::Balance => match take_balance(data, context.now) {
+            Ok(records) => return done(records, None),
+            Err(why) => Err(why),
+        },
     };
     match taken {
         Ok(()) => next(talk),
@@ -416,6 +430,25 @@ fn take_page(
 
 fn cut(which: Which, id: Id, node: &RawValue) -> Cut {
     Cut { kind: which.record_kind().to_owned(), id: id.0, body: node.get().to_owned() }
+}
+
+/// The account as it came, with nothing in it but its balance. A shop without Shopify Payments has
+/// none, and states nothing.
+fn take_balance(data: &RawValue, now: Timestamp) -> Result<Vec<Cut>, String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answered<'a> {
+        #[serde(borrow)]
+        shopify_payments_account: Option<&'a RawValue>,
+    }
+    let answered: Answered<'_> =
+        serde_json::from_str(data.get()).map_err(|error| error.to_string())?;
+    let cut = |account: &RawValue| Cut {
+        kind: balance::kind(now),
+        id: BALANCE.to_owned(),
+        body: account.get().to_owned(),
+    };
+    Ok(answered.shopify_payments_account.map(cut).into_iter().collect())
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@
 //! their transactions and its fulfilments. A body that cannot state its object whole gives a hint,
 //! which makes the hub read the order.
 
+pub(crate) mod balance;
 mod fulfilment;
 mod order;
 mod payout;
@@ -59,6 +60,7 @@ pub const KINDS: &[&str] = &[
     "balance_transactions",
     "dispute",
     "disputes",
+    balance::BALANCE,
 ];
 
 /// One body of no more than this many objects; a page of the vendor has at most 250.
@@ -99,7 +101,10 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded, DecodeError> {
         "balance_transactions" => list(body, |probe| probe.transactions, row_of),
         topic if topic.starts_with("returns/") => returned(body),
         "" => recognised(body),
-        other => Ok(Decoded::Ignored(other.to_owned())),
+        other => match balance::read_at(other) {
+            Some(version) => balance_of(body, version?),
+            None => Ok(Decoded::Ignored(other.to_owned())),
+        },
     }
 }
 
@@ -347,6 +352,11 @@ fn dispute_of(body: &[u8]) -> Result<Decoded, DecodeError> {
         payout::dispute_rest(read(body)?)?
     };
     Ok(Decoded::Documents(vec![dispute.into()]))
+}
+
+fn balance_of(body: &[u8], version: Version) -> Result<Decoded, DecodeError> {
+    let records = balance::balance(read(body)?, version)?;
+    Ok(Decoded::Documents(records.into_iter().map(Document::from).collect()))
 }
 
 /// `orders/edited` names only what changed.

@@ -1,10 +1,16 @@
-//! Shopify Payments in both shapes: payouts, rows of the ledger, disputes.
+//! Shopify Payments in both shapes: payouts, rows of the ledger, disputes, the balance.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use trueup_connect::json::NumberText;
 
 use crate::wire::{Amount, Id, Ref};
+
+/// The account of GraphQL and the body of REST differ in one word only, which [`Amount`] knows.
+#[derive(Deserialize)]
+pub struct Balance {
+    pub balance: Vec<Amount>,
+}
 
 #[derive(Deserialize)]
 pub struct RestPayout {

@@ -40,7 +40,7 @@ fn both_shapes_of_one_order_are_equal() {
             pairs.entry(number.to_owned()).or_default().push((name, documents));
         }
     }
-    assert_eq!(pairs.len(), 6);
+    assert_eq!(pairs.len(), 7);
     for (number, shapes) in pairs {
         let [(_, graphql), (_, rest)] = shapes.as_slice() else { panic!("pair {number}") };
         for document in rest {

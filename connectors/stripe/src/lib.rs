@@ -77,4 +77,9 @@ const STREAMS: &[Stream] = &[
         help: "Events that Stripe could not deliver; it keeps them for 30 days",
         every_s: 600,
     },
+    Stream {
+        name: conversation::BALANCE,
+        help: "What Stripe itself says it holds, in each currency",
+        every_s: 3_600,
+    },
 ];

@@ -9,7 +9,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "api_key",
         help: "A restricted key that may read charges, refunds, disputes, payouts, balance \
-               transactions and events. Nothing is ever written.",
+               transactions, the balance and events. Nothing is ever written.",
         required: true,
         secret: true,
     },

@@ -211,6 +211,20 @@ pub struct TraceId {
     pub value: Option<String>,
 }
 
+/// What the account holds, part by part; the parts that are not read are named in
+/// [`crate::decode`]'s own module for it.
+#[derive(Deserialize)]
+pub struct Balance {
+    pub available: Vec<BalancePart>,
+    pub pending: Vec<BalancePart>,
+}
+
+#[derive(Deserialize)]
+pub struct BalancePart {
+    pub amount: NumberText,
+    pub currency: String,
+}
+
 #[derive(Deserialize)]
 pub struct BalanceTransaction {
     pub id: String,

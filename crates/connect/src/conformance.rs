@@ -1,7 +1,8 @@
 //! The suite every connector passes; one line in its tests runs it.
 //!
 //! Fixtures live in `connectors/<name>/fixtures/<case>.<ext>`, named `<kind>__<case>.<ext>` so that
-//! the kind of the message is known (`/` in a kind is written `~`); beside each stands
+//! the kind of the message is known (`/` in a kind is written `~`, `?` is written `^`, since not
+//! every file system takes them); beside each stands
 //! `<same name>.expected`, the decoded JSON lines or `error TUnnn: …`. `UPDATE_EXPECT=1` rewrites
 //! them. Two fixtures `pair_<n>__…` of one object in two shapes must decode to equal documents.
 
@@ -48,7 +49,7 @@ pub fn render(decoded: &Decoded) -> String {
 /// The message kind in a fixture's file name, `<kind>__<case>.<ext>`.
 pub fn kind_of(file_name: &str) -> String {
     let (kind, _) = file_name.split_once("__").unwrap_or(("", file_name));
-    kind.replace('~', "/")
+    kind.replace('~', "/").replace('^', "?")
 }
 
 /// Runs the whole suite for one connector; panics with the first failure.

@@ -30,6 +30,10 @@ pub fn disputes() -> String {
 pub fn disputes_by_id() -> String {
     [include_str!("../queries/disputes_by_id.graphql"), DISPUTE_FIELDS].concat()
 }
+/// What the account holds; the ledger's query is called `TrueupBalance`.
+pub fn account_balance() -> String {
+    include_str!("../queries/account_balance.graphql").to_owned()
+}
 pub fn balance_transactions() -> String {
     [include_str!("../queries/balance_transactions.graphql"), ROW_FIELDS].concat()
 }

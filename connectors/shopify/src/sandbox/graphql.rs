@@ -18,7 +18,7 @@ pub struct GraphQl<'a> {
 
 impl GraphQl<'_> {
     /// GraphQL trims zeros: `13.5`, `10.0`.
-    fn money(&self, minor: i64) -> Value {
+    pub fn money(&self, minor: i64) -> Value {
         let text = Money::from_minor(minor, self.shop.currency).amount_text();
         let text = match text.split_once('.') {
             Some((whole, cents)) => {

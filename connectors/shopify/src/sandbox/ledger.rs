@@ -72,6 +72,12 @@ impl ShopifySandbox {
         self.add_balance_row(row, now)
     }
 
+    /// What Shopify Payments holds: the nets of the rows that are in no payout yet, in minor units.
+    pub fn balance(&self) -> i64 {
+        let open = self.rows.values().filter(|row| row.payout.is_none());
+        open.map(|row| row.amount - row.fee).sum()
+    }
+
     /// Puts every open row into a payout, scheduled; `None` if there is nothing to pay.
     pub fn pay_out(&mut self, now: Timestamp) -> Option<String> {
         if !self.rows.values().any(|row| row.payout.is_none()) {

@@ -8,7 +8,8 @@ use trueup_connect::sandbox::{Push, Sandbox};
 use trueup_connect::settings::Settings;
 use trueup_connect::{Context, Hint, Message, Outcome, Step, Task};
 use trueup_domain::document::{
-    Address, Buyer, Document, Kind, LineKind, PaymentKind, PaymentStatus, Restock, Tender,
+    Address, Buyer, Document, Kind, LineKind, PaymentKind, PaymentStatus, PayoutStatus, Restock,
+    RowClass, Tender,
 };
 use trueup_domain::money::Currency;
 
@@ -478,6 +479,94 @@ fn the_ledger_adds_up_to_its_payouts_and_both_shapes_agree() {
         let same = pushed.iter().all(|(key, document)| graphql.get(key) == Some(document));
         assert_eq!(same, push.kind == "disputes/update", "the later status wins");
     }
+}
+
+/// What the balance stream says, in minor units.
+fn stated_balance(shop: &mut ShopifySandbox) -> i64 {
+    let outcome = poll(shop, "balance", None);
+    assert_eq!(outcome.cursor, None);
+    let [record] = outcome.records.as_slice() else { panic!("one record") };
+    assert_eq!(record.external_id, "balance");
+    let id = format!("balance/{}", shop.currency().code());
+    let stated = documents(&record.kind, &record.body);
+    let Some(Document::BooksRecord(stated)) = stated.get(&(Kind::BooksRecord, id)) else {
+        panic!("{stated:?}")
+    };
+    assert_eq!(stated.version.0, at(100_000).as_microsecond());
+    assert_eq!((stated.kind.as_str(), stated.state.as_str()), ("balance", "stated"));
+    stated.total.minor()
+}
+
+/// The rows that are no payout's, less the payouts that did not come back.
+fn rows_less_payouts(shop: &mut ShopifySandbox) -> i64 {
+    let mut sum = 0;
+    for stream in ["balance_transactions", "payouts"] {
+        for record in poll(shop, stream, None).records {
+            for document in documents(&record.kind, &record.body).into_values() {
+                sum += match document {
+                    Document::LedgerRow(row) => match row.class {
+                        RowClass::Payout | RowClass::PayoutReturn => 0,
+                        _ => row.net.minor(),
+                    },
+                    Document::Payout(payout) => match payout.status {
+                        PayoutStatus::Failed | PayoutStatus::Cancelled => 0,
+                        _ => -payout.amount.minor(),
+                    },
+                    other => panic!("{other:?}"),
+                };
+            }
+        }
+    }
+    sum
+}
+
+#[test]
+fn the_stated_balance_is_the_rows_less_the_payouts() {
+    for currency in ["EUR", "JPY", "KWD"] {
+        let mut shop = shop(currency, true);
+        let check = |shop: &mut ShopifySandbox, expected: i64| {
+            assert_eq!(stated_balance(shop), expected);
+            assert_eq!(rows_less_payouts(shop), expected);
+        };
+        check(&mut shop, 0);
+        let order = NewOrder { lines: vec![line("mug", 10_000, 1, &[])], ..NewOrder::default() };
+        let id = shop.place_order(order, at(0)).expect("placed");
+        let paid = shop.add_transaction(&id, sale("shopify_payments", 10_000), at(1));
+        let paid = paid.expect("paid");
+        shop.book_transaction(&id, &paid, 320, at(2)).expect("booked");
+        check(&mut shop, 9_680);
+        let held = NewRow { kind: "reserve".to_owned(), amount: -1_000, ..NewRow::default() };
+        shop.add_balance_row(held, at(3)).expect("held back");
+        check(&mut shop, 8_680);
+        // A payout that is only scheduled has left the balance, and is not at the bank either.
+        let first = shop.pay_out(at(4)).expect("a payout");
+        check(&mut shop, 0);
+        let dispute = shop.dispute(&id, &paid, 4_000, 1_500, "fraudulent", at(5));
+        let dispute = dispute.expect("disputed");
+        check(&mut shop, -5_500);
+        shop.payout_is(&first, "paid", at(6)).expect("paid out");
+        check(&mut shop, -5_500);
+        let second = shop.pay_out(at(7)).expect("a payout that takes");
+        check(&mut shop, 0);
+        shop.dispute_is(&dispute, "won", &paid, 1_500, at(8)).expect("won");
+        check(&mut shop, 5_500);
+        // One that fails comes back.
+        shop.payout_is(&second, "failed", at(9)).expect("failed");
+        check(&mut shop, 0);
+    }
+}
+
+#[test]
+fn a_shop_without_shopify_payments_states_no_balance() {
+    let settings = Settings::default();
+    let context = Context { settings: &settings, now: at(0) };
+    let talks = CONNECTOR.conversations.expect("conversations");
+    let task = Task::Poll { stream: "balance".to_owned(), cursor: None, since: at(0) };
+    let Step::Send { state, .. } = (talks.start)(&context, &task) else { panic!("a send") };
+    let body = br#"{"data":{"shopifyPaymentsAccount":null}}"#.to_vec();
+    let reply = Reply { status: 200, headers: Vec::new(), body };
+    let Step::Done(outcome) = (talks.resume)(&context, &state, Ok(&reply)) else { panic!("done") };
+    assert_eq!(outcome, Outcome::default());
 }
 
 #[test]

@@ -6,6 +6,8 @@
 //! | [`reading`] | the read of single objects, a payout with all of its rows    |
 //! | [`gather`]  | records cut out of replies, and the bounds on how many       |
 //!
+//! The balance is one request: it has no pages, and its stream no cursor.
+//!
 //! A poll ends when its stream is exhausted or its bounds are reached; in both cases its cursor
 //! says where the next one goes on, so that a crash costs one conversation and loses nothing.
 
@@ -13,12 +15,13 @@ mod gather;
 mod reading;
 mod walk;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use trueup_connect::{
     CallError, Context, Outcome, Record, Reply, Request, Settings, State, Step, Task,
 };
 
-use crate::{API_VERSION, settings};
+use crate::{API_VERSION, decode, outcome, settings, wire};
 use gather::Gathered;
 use reading::Reading;
 use walk::{Stream, Walk};
@@ -28,15 +31,28 @@ pub const PAYOUTS: &str = "payouts";
 pub const CHARGES: &str = "charges";
 pub const DISPUTES: &str = "disputes";
 pub const EVENTS: &str = "events";
+pub const BALANCE: &str = "balance";
+
+const BALANCE_PATH: &str = "/v1/balance";
 
 #[derive(Serialize, Deserialize)]
 enum Talk {
-    Poll { stream: Stream, walk: Walk, gathered: Gathered },
-    Read { reading: Reading, gathered: Gathered },
+    Poll {
+        stream: Stream,
+        walk: Walk,
+        gathered: Gathered,
+    },
+    Read {
+        reading: Reading,
+        gathered: Gathered,
+    },
+    /// The one answer is all that was asked for.
+    Balance,
 }
 
 pub fn start(context: &Context<'_>, task: &Task) -> Step {
     let talk = match task {
+        Task::Poll { stream, .. } if stream == BALANCE => Talk::Balance,
         Task::Poll { stream, cursor, since } => {
             let Some(stream) = Stream::named(stream) else {
                 let why = format!("there is no stream `{stream}`");
@@ -57,25 +73,35 @@ pub fn start(context: &Context<'_>, task: &Task) -> Step {
 }
 
 pub fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>) -> Step {
-    let advanced = state.read::<Talk>().and_then(|talk| advance(talk, reply?));
-    match advanced {
-        Ok(talk) => next(context.settings, talk),
-        Err(error) => Step::Failed(error),
-    }
+    let advanced = state.read::<Talk>().and_then(|talk| advance(context, talk, reply?));
+    advanced.unwrap_or_else(Step::Failed)
 }
 
-/// Takes one reply in.
-fn advance(talk: Talk, reply: &Reply) -> Result<Talk, CallError> {
-    match talk {
+/// Takes one reply in and goes on.
+fn advance(context: &Context<'_>, talk: Talk, reply: &Reply) -> Result<Step, CallError> {
+    let talk = match talk {
         Talk::Poll { stream, mut walk, mut gathered } => {
             walk.advance(stream, reply, &mut gathered)?;
-            Ok(Talk::Poll { stream, walk, gathered })
+            Talk::Poll { stream, walk, gathered }
         }
         Talk::Read { mut reading, mut gathered } => {
             reading.advance(reply, &mut gathered)?;
-            Ok(Talk::Read { reading, gathered })
+            Talk::Read { reading, gathered }
         }
-    }
+        Talk::Balance => return balance(reply, context.now),
+    };
+    Ok(next(context.settings, talk))
+}
+
+/// The body is kept as it came; only one that is whole JSON is an answer.
+fn balance(reply: &Reply, now: Timestamp) -> Result<Step, CallError> {
+    let _: wire::Head = outcome::read(reply)?;
+    let record = Record {
+        kind: decode::balance_kind(now),
+        external_id: BALANCE.to_owned(),
+        body: reply.body.clone(),
+    };
+    Ok(done(vec![record], None))
 }
 
 /// Asks for what is missing, or ends the conversation.
@@ -100,6 +126,7 @@ fn next(settings: &Settings, talk: Talk) -> Step {
                 }
             }
         },
+        Talk::Balance => send(request(settings, BALANCE_PATH.to_owned()), &Talk::Balance),
     }
 }
 

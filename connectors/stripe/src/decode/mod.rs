@@ -8,10 +8,12 @@
 //! | `dispute`             | a dispute document                                                  |
 //! | `payout`              | a payout document; once Stripe can itemise it, a hint to read all   |
 //! | `balance_transaction` | a ledger row document                                               |
+//! | `balance`             | a record of each currency's balance, as Stripe states it            |
 //!
 //! A refund is no document of its own: what was agreed is stated by the channel, and what moved is
 //! stated by its ledger rows.
 
+mod balance;
 mod capture;
 mod dispute;
 mod ledger_row;
@@ -36,10 +38,11 @@ pub const REFUND: &str = "refund";
 pub const DISPUTE: &str = "dispute";
 pub const PAYOUT: &str = "payout";
 pub const BALANCE_TRANSACTION: &str = "balance_transaction";
+pub const BALANCE: &str = "balance";
 const LIST: &str = "list";
 
 pub const KINDS: &[&str] =
-    &[EVENT, CHARGE, PAYMENT_INTENT, REFUND, DISPUTE, PAYOUT, BALANCE_TRANSACTION, LIST];
+    &[EVENT, CHARGE, PAYMENT_INTENT, REFUND, DISPUTE, PAYOUT, BALANCE_TRANSACTION, BALANCE, LIST];
 
 /// The event that says that a payout's rows can now be listed.
 const ITEMISED: &str = "payout.reconciliation_completed";
@@ -49,6 +52,14 @@ const ITEMISED: &str = "payout.reconciliation_completed";
 pub fn member_kind(payout: &str) -> String {
     format!("{BALANCE_TRANSACTION}?payout={payout}")
 }
+
+/// The balance does not say when it was read. So the moment is in its kind, and its bytes stay as
+/// they were sent.
+pub fn balance_kind(read_at: Timestamp) -> String {
+    format!("{BALANCE_AT}{}", read_at.as_microsecond())
+}
+
+const BALANCE_AT: &str = "balance?at=";
 
 /// Whether Stripe can list the rows of a payout; one with an unknown word cannot be trusted to.
 pub fn is_itemised(payout: &wire::Payout) -> bool {
@@ -75,7 +86,12 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded, DecodeError> {
         let why = format!("a payout's row is a `{}`", shorten(&object));
         return Err(DecodeError::Contradiction { what: "message", why });
     }
+    if message.kind.starts_with(BALANCE_AT) && object != BALANCE {
+        let why = format!("a balance is a `{}`", shorten(&object));
+        return Err(DecodeError::Contradiction { what: "message", why });
+    }
     match object.as_str() {
+        BALANCE => balance(message),
         EVENT => event(message.body),
         "v2.core.event" => thin_event(message.body),
         LIST => list(message.body),
@@ -103,6 +119,13 @@ fn known(
         _ => return Ok(None),
     };
     Ok(Some(Decoded::Documents(vec![document])))
+}
+
+fn balance(message: &Message<'_>) -> Result<Decoded, DecodeError> {
+    let read_at = message.kind.strip_prefix(BALANCE_AT).and_then(|at| at.parse().ok());
+    let read_at = read_at.ok_or_else(|| DecodeError::field("at"))?;
+    let records = balance::decode(json::read(message.body)?, read_at)?;
+    Ok(Decoded::Documents(records.into_iter().map(Document::from).collect()))
 }
 
 fn event(body: &[u8]) -> Result<Decoded, DecodeError> {

@@ -116,6 +116,9 @@ proptest! {
             left_for_good.iter().filter_map(|payout| stripe.payout_amount(payout)).sum();
         prop_assert_eq!(net(false), paid_out + stripe.balance());
         prop_assert_eq!(net(true), -paid_out);
+        // Stripe's own statement is what the rows say less what the payouts took.
+        let stated = Talk::new(&mut stripe).stated_balance();
+        prop_assert_eq!(stated.total.minor(), net(false) - paid_out);
 
         // Read back through its payouts, each row says which one contains it, and each adds up.
         let members = rows_of(&Talk::new(&mut stripe).poll_all("payouts"));

@@ -8,7 +8,7 @@ use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{
     CallError, Context, Decoded, Hint, Message, Outcome, Settings, State, Step, Task,
 };
-use trueup_domain::document::{Document, LedgerRow};
+use trueup_domain::document::{BooksRecord, Document, LedgerRow};
 use trueup_domain::money::{Currency, Money};
 use trueup_stripe::{CONNECTOR, StripeSandbox};
 
@@ -124,6 +124,14 @@ impl<'a> Talk<'a> {
             }
         });
         documents.collect()
+    }
+
+    /// What the balance stream says, in the account's one currency.
+    pub fn stated_balance(&mut self) -> BooksRecord {
+        match self.poll_all("balance").as_slice() {
+            [Document::BooksRecord(record)] => (**record).clone(),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn read(&mut self, hints: &[Hint]) -> Result<Vec<Document>, CallError> {

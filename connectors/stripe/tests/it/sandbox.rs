@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::drive::{Seen, Talk, at, day, decode, eur, money_of, rows_of};
 use trueup_connect::sandbox::Sandbox;
-use trueup_connect::{CallError, Hint};
+use trueup_connect::{CallError, Hint, Request};
 use trueup_domain::document::{CaptureStatus, Document, Kind, PayoutStatus, RowClass};
 use trueup_stripe::StripeSandbox;
 use trueup_stripe::sandbox::Fault;
@@ -60,6 +60,74 @@ fn what_was_paid_out_and_what_is_left_is_all_there_ever_was() {
         let nets: i64 = stripe.payout_rows(payout).iter().map(|(_, net)| net).sum();
         assert_eq!(nets, 0, "the rows of a payout and its own add up to nothing");
     }
+}
+
+#[test]
+fn the_stated_balance_is_what_is_left_of_the_rows() {
+    let Week { mut stripe, second, .. } = week();
+    let mut talk = Talk::new(&mut stripe);
+    let rows = rows_of(&talk.poll_all("balance_transactions"));
+    let left: i64 = rows
+        .values()
+        .filter(|row| !matches!(row.class, RowClass::Payout | RowClass::PayoutReturn))
+        .map(|row| row.net.minor())
+        .sum();
+    let record = talk.stated_balance();
+    assert_eq!(talk.requests, 4, "three pages of rows, and one request for the balance");
+    assert_eq!(record.id, "balance/EUR");
+    assert_eq!((record.kind.as_str(), record.state.as_str()), ("balance", "stated"));
+    assert_eq!(record.version.0, at(30 * 86_400).as_microsecond());
+    assert_eq!(record.total.minor(), left - stripe.payout_amount(&second).expect("a payout"));
+    assert_eq!(record.total.minor(), stripe.balance());
+    // What Stripe holds back lowers its statement as it lowers the sum of the rows.
+    stripe.reserve(700, at(7 * 86_400));
+    let after = Talk::new(&mut stripe).stated_balance();
+    assert_eq!(after.total.minor(), record.total.minor() - 700);
+}
+
+/// What has not settled is pending, whenever one asks, and both together never change by waiting.
+#[test]
+fn the_balance_is_available_as_its_rows_are() {
+    #[derive(serde::Deserialize)]
+    struct Balance {
+        available: Vec<Part>,
+        pending: Vec<Part>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Part {
+        amount: i64,
+        currency: String,
+    }
+    let mut stripe = StripeSandbox::new("acct_demo", eur());
+    let charge = stripe.charge(10_000, "Order 1", at(0));
+    stripe.refund(&charge, 2_500, at(60)).expect("enough is left");
+    stripe.reserve(1_000, at(120));
+    let mut ask = |days: i64| -> (i64, i64) {
+        let reply = stripe.handle(&Request::get("/v1/balance"), at(days * 86_400 + 180));
+        let balance: Balance = serde_json::from_slice(&reply.body).expect("a balance");
+        let [available] = balance.available.as_slice() else { panic!("one currency") };
+        let [pending] = balance.pending.as_slice() else { panic!("one currency") };
+        assert_eq!((available.currency.as_str(), pending.currency.as_str()), ("eur", "eur"));
+        (available.amount, pending.amount)
+    };
+    assert_eq!(ask(0), (-3_500, 9_680));
+    assert_eq!(ask(1), (-3_500, 9_680));
+    assert_eq!(ask(2), (6_180, 0));
+}
+
+#[test]
+fn a_balance_that_was_cut_off_is_asked_for_again() {
+    let mut stripe = StripeSandbox::new("acct_demo", eur());
+    stripe.fault_next(Fault::CutOff);
+    let error = Talk::new(&mut stripe).poll("balance", None).expect_err("it is not whole");
+    assert_eq!(error.code(), "TU103");
+    let outcome = Talk::new(&mut stripe).poll("balance", None).expect("it is whole");
+    let whole = stripe.handle(&Request::get("/v1/balance"), at(30 * 86_400)).body;
+    assert_eq!(outcome.cursor, None);
+    let [record] = outcome.records.as_slice() else { panic!("one record") };
+    assert_eq!((record.external_id.as_str(), &record.body), ("balance", &whole));
+    let kind = format!("balance?at={}", at(30 * 86_400).as_microsecond());
+    assert_eq!(record.kind, kind);
 }
 
 #[test]
