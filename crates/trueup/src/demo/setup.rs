@@ -39,22 +39,9 @@ pub fn hub(
     let usd = Currency::parse("USD")?;
     let eur = Currency::parse("EUR")?;
     let new = |name: &str, connector: &str, entity: &str| -> Result<Connection> {
-        let connector = crate::connectors::find(connector).context("a connector of the demo")?;
-        Ok(Connection {
-            name: name.to_owned(),
-            connector,
-            entity: entity.to_owned(),
-            time_zone: if entity == "us" { "America/New_York" } else { "Europe/Berlin" }.to_owned(),
-            settings: Settings::default(),
-            base_url: sandboxes.map(|url| format!("{url}/{name}")),
-            secret: Some(Secret::new("demo-key")),
-            webhook_secrets: vec![Secret::new(DEMO_SECRET)],
-            account: None,
-            since,
-            fees: None,
-            bank_names: Vec::new(),
-            poll_every_s: Some(POLL_EVERY_S),
-        })
+        let mut connection = bare(name, connector, entity, Some(since))?;
+        connection.base_url = sandboxes.map(|url| format!("{url}/{name}"));
+        Ok(connection)
     };
     let mut us = new(SHOP_US, "shopify", "us")?;
     us.account = Some("trueup-us.myshopify.com".to_owned());
@@ -88,6 +75,31 @@ pub fn hub(
     let hub = Hub::new(store, setup);
     declare_streams(&hub)?;
     Ok(hub)
+}
+
+/// A connection of the demo without an address.
+pub fn bare(
+    name: &str,
+    connector: &str,
+    entity: &str,
+    since: Option<Timestamp>,
+) -> Result<Connection> {
+    let connector = crate::connectors::find(connector).context("a connector of the demo")?;
+    Ok(Connection {
+        name: name.to_owned(),
+        connector,
+        entity: entity.to_owned(),
+        time_zone: if entity == "us" { "America/New_York" } else { "Europe/Berlin" }.to_owned(),
+        settings: Settings::default(),
+        base_url: None,
+        secret: Some(Secret::new("demo-key")),
+        webhook_secrets: vec![Secret::new(DEMO_SECRET)],
+        account: None,
+        since: since.unwrap_or(Timestamp::UNIX_EPOCH),
+        fees: None,
+        bank_names: Vec::new(),
+        poll_every_s: Some(POLL_EVERY_S),
+    })
 }
 
 /// Makes the streams of every connection known to the store; they are due at once.
