@@ -3,6 +3,7 @@
 use trueup_connect::Setting;
 
 pub const DATABASE: &str = "database";
+pub const COMPANIES: &str = "companies";
 pub const SHIPPING_FLAG: &str = "shipping_flag";
 
 pub static ALL: &[Setting] = &[
@@ -15,6 +16,12 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: DATABASE,
         help: "Database, where the server has several",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: COMPANIES,
+        help: "Ids of the companies to read, such as `1,2`; `1` where nothing is said",
         required: false,
         secret: false,
     },

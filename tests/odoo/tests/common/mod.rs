@@ -28,6 +28,14 @@ pub trait Books {
     fn name(&self) -> &'static str;
     /// Somebody sets a company's lock date.
     fn lock_sales(&mut self, company: i64, until: &str);
+    /// Somebody makes an order's first line a cent dearer.
+    fn edit_order(&mut self, order: i64);
+    /// Somebody cancels a posted move.
+    fn cancel_move(&mut self, id: i64);
+    /// Somebody deletes a move.
+    fn delete_move(&mut self, id: i64);
+    /// Somebody enters a bank line.
+    fn enter_bank_line(&mut self, journal: i64, amount: &str);
 }
 
 pub struct Real(pub TestDb);
@@ -95,6 +103,54 @@ impl Books for Real {
         let vals = json!({ "ids": [company], "vals": { "sale_lock_date": until } });
         self.0.admin().call("res.company", "write", vals).expect("an administrator locks");
     }
+
+    fn edit_order(&mut self, order: i64) {
+        let lines = self.0.admin().read(
+            "sale.order.line",
+            json!([["order_id", "=", order]]),
+            &["price_unit"],
+        );
+        let dearer = cents(&lines[0]["price_unit"]) + 1;
+        let price: Value =
+            format!("{}.{:02}", dearer / 100, dearer % 100).parse().expect("a number");
+        let vals = json!({ "ids": [lines[0]["id"]], "vals": { "price_unit": price } });
+        self.0.admin().call("sale.order.line", "write", vals).expect("an administrator edits");
+    }
+
+    fn cancel_move(&mut self, id: i64) {
+        for method in ["button_draft", "button_cancel"] {
+            self.0
+                .admin()
+                .call("account.move", method, json!({ "ids": [id] }))
+                .expect("an administrator may");
+        }
+    }
+
+    fn delete_move(&mut self, id: i64) {
+        for method in ["button_draft", "unlink"] {
+            self.0
+                .admin()
+                .call("account.move", method, json!({ "ids": [id] }))
+                .expect("an administrator may");
+        }
+    }
+
+    fn enter_bank_line(&mut self, journal: i64, amount: &str) {
+        // In the community edition, an administrator is no bookkeeper until he makes himself one.
+        let domain = json!([["module", "=", "account"], ["name", "=", "group_account_basic"]]);
+        let group = self.0.admin().read("ir.model.data", domain, &["res_id"])[0]["res_id"].clone();
+        let admin = self.0.admin().read("res.users", json!([["login", "=", "admin"]]), &["id"])[0]
+            ["id"]
+            .clone();
+        let vals = json!({ "ids": [admin], "vals": { "group_ids": [[4, group]] } });
+        self.0.admin().call("res.users", "write", vals).expect("an administrator may");
+        let amount: Value = amount.parse().expect("a number");
+        let line = json!({ "journal_id": journal, "date": "2026-11-06", "payment_ref": "STRIPE PAYOUT po_1", "amount": amount });
+        self.0
+            .admin()
+            .call("account.bank.statement.line", "create", json!({ "vals_list": [line] }))
+            .expect("an administrator may");
+    }
 }
 
 pub struct Played(pub OdooSandbox);
@@ -117,6 +173,26 @@ impl Books for Played {
 
     fn lock_sales(&mut self, company: i64, until: &str) {
         self.0.lock_sales(company, until);
+    }
+
+    fn edit_order(&mut self, order: i64) {
+        assert!(self.0.edit_order_total(order, 1, Timestamp::now()), "the order is there");
+    }
+
+    fn cancel_move(&mut self, id: i64) {
+        assert!(self.0.cancel_move(id, Timestamp::now()), "the move is there");
+    }
+
+    fn delete_move(&mut self, id: i64) {
+        assert!(self.0.delete_move(id, Timestamp::now()), "the move is there");
+    }
+
+    fn enter_bank_line(&mut self, journal: i64, amount: &str) {
+        let amount = amount.parse().expect("a number");
+        let text = "STRIPE PAYOUT po_1";
+        self.0
+            .add_bank_line(journal, "2026-11-06", amount, text, Timestamp::now())
+            .expect("the journal is there");
     }
 }
 
