@@ -103,7 +103,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     let console = bind(&runtime, &args.listen)?;
     let console_url = format!("http://{}", console.local_addr()?);
     let console_clock = clock.clone();
-    let state = ServerState::new(hub.clone(), move || console_clock.now());
+    let state = ServerState::new(hub.clone(), Arc::new(move || console_clock.now()));
     runtime.spawn(trueup_server::listen(state, console, std::future::pending()));
     if !args.json {
         eprintln!("The console is open at {console_url} while the week is played.");
