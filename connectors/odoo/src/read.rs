@@ -373,14 +373,11 @@ fn ranges(ids: BTreeSet<i64>) -> String {
 }
 
 fn ids_in(ranges: &str) -> impl Iterator<Item = i64> {
-    ranges.split(',').flat_map(|part| {
+    let bounds = ranges.split(',').filter_map(|part| {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
-        match (from.parse::<i64>(), to.parse::<i64>()) {
-            (Ok(from), Ok(to)) => from..=to,
-            // An empty range: the text was not ours.
-            _ => 1..=0,
-        }
-    })
+        Some((from.parse::<i64>().ok()?, to.parse::<i64>().ok()?))
+    });
+    bounds.flat_map(|(from, to)| from..=to)
 }
 
 #[cfg(test)]

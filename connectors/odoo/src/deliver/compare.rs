@@ -120,10 +120,8 @@ pub fn confirmed_late(content: &Content, row: &Row) -> Result<bool, DecodeError>
 /// Compares the record as it ended. What was already told of the draft is not told twice.
 pub fn end(content: &Content, record: &BooksRecord, differs: &mut Vec<String>) {
     let mut found = Vec::new();
-    if let Content::Cancellation(_) = content {
-        if record.state != "cancel" {
-            found.push(format!("the order is `{}`, not cancelled", record.state));
-        }
+    if matches!(content, Content::Cancellation(_)) && record.state != "cancel" {
+        found.push(format!("the order is `{}`, not cancelled", record.state));
     }
     if let Some(asked) = asked(content) {
         let tax = asked.tax.map(|_| record.tax);

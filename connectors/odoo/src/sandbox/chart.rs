@@ -71,7 +71,8 @@ const JOURNALS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// id, ISO code, name, and the states that the demo ships to.
-const COUNTRIES: &[(i64, &str, &str, &[(i64, &str, &str)])] = &[
+type State = (i64, &'static str, &'static str);
+const COUNTRIES: &[(i64, &str, &str, &[State])] = &[
     (
         233,
         "US",

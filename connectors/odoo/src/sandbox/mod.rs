@@ -34,6 +34,7 @@ mod taxes;
 mod world;
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -82,12 +83,7 @@ impl OdooSandbox {
 
     /// The demo's Odoo: set up by the code that sets up a real one, with the demo's products.
     pub fn new_demo() -> Self {
-        let mut sandbox = Self::bare();
-        for wanted in setup::demo::wanted() {
-            // The demo's own wishes are served, or the demo is broken: tests hold this.
-            let _ = sandbox.set_up(&wanted);
-        }
-        sandbox
+        demo().0.clone()
     }
 
     /// Inspects, applies and maps one entity, as `trueup odoo setup --apply` does.
@@ -99,9 +95,7 @@ impl OdooSandbox {
 
     /// The mapping of a demo entity: `us` (USD) or `eu` (EUR).
     pub fn demo_mapping(&self, entity: &str) -> Option<Mapping> {
-        let mut copy = self.clone();
-        let wanted = setup::demo::wanted().into_iter().find(|wanted| wanted.entity == entity)?;
-        copy.set_up(&wanted).ok()
+        demo().1.iter().find(|map| map.entity == entity).cloned()
     }
 
     /// The next calls meet this, one after the other.
@@ -135,6 +129,19 @@ impl OdooSandbox {
         self.world.store.commit();
         reply
     }
+}
+
+/// The demo is set up once in a process: many worlds begin with it.
+fn demo() -> &'static (OdooSandbox, Vec<Mapping>) {
+    static DEMO: OnceLock<(OdooSandbox, Vec<Mapping>)> = OnceLock::new();
+    DEMO.get_or_init(|| {
+        let mut sandbox = OdooSandbox::bare();
+        let wanted = setup::demo::wanted();
+        // The demo's own wishes are served, or the demo is broken: tests hold this.
+        let maps = wanted.iter().filter_map(|wanted| sandbox.set_up(wanted).ok()).collect();
+        sandbox.calls = 0;
+        (sandbox, maps)
+    })
 }
 
 impl Sandbox for OdooSandbox {
