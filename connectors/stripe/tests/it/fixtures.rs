@@ -1,11 +1,10 @@
 //! What the fixtures say together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::drive::{Seen, decode, eur};
 use serde_json::value::RawValue;
-use trueup_connect::conformance::render;
 use trueup_connect::{Decoded, Message};
 use trueup_domain::document::{Document, RowClass};
 use trueup_domain::money::Money;
@@ -72,29 +71,6 @@ fn each_cent_of_a_payout_has_its_row() {
         (RowClass::PayoutReturn, 7_500),
     ];
     assert_eq!(by_class, BTreeMap::from(expected));
-}
-
-/// Two shapes of one object are one statement.
-#[test]
-fn shapes_of_one_object_decode_alike() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let names: BTreeSet<String> = std::fs::read_dir(dir)
-        .expect("the fixtures")
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with("pair_") && name.ends_with(".json"))
-        .collect();
-    let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in names {
-        let body = fixture(&name);
-        let decoded = (CONNECTOR.decode)(&Message { kind: "", body: &body }).expect("it decodes");
-        let pair = name.split("__").next().unwrap_or_default().to_owned();
-        pairs.entry(pair).or_default().push(render(&decoded));
-    }
-    assert!(pairs.len() >= 3);
-    for (pair, shown) in pairs {
-        assert_eq!(shown.len(), 2, "{pair}");
-        assert_eq!(shown[0], shown[1], "{pair}");
-    }
 }
 
 #[test]
