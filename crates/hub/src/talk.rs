@@ -174,6 +174,24 @@ fn left_behind(
     Ok(Some(talk))
 }
 
+/// A crash between taking commands and the first writing send leaves them taken by nobody.
+fn remember(
+    hub: &Hub,
+    connection: &str,
+    busy: &[String],
+    lease: &Option<Lease>,
+) -> Result<(), StoreError> {
+    let forgotten = hub.store.read(|tx| commands::lanes_forgotten(tx, connection))?;
+    for lane in forgotten.into_iter().filter(|lane| !busy.contains(lane)) {
+        let (name, lease) = (connection.to_owned(), lease.clone());
+        hub.store.write(move |tx| {
+            check(tx, &lease)?;
+            commands::remember(tx, &name, &lane)
+        })?;
+    }
+    Ok(())
+}
+
 fn delivery(
     hub: &Hub,
     connection: &Connection,
@@ -182,6 +200,7 @@ fn delivery(
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
     let name = connection.name.clone();
+    remember(hub, &name, busy, lease)?;
     let (unknown, ready) = hub.store.read(|tx| {
         Ok((commands::lanes_unknown(tx, &name, now)?, commands::lanes_ready(tx, &name, now)?))
     })?;

@@ -157,34 +157,31 @@ fn release(tx: &mut Tx<'_>, command: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes a generation back: withdrawn if it never left, else undone by a command after it.
+/// Takes a generation back: withdrawn if it certainly has no effect, else undone by a command after
+/// it. What waits for it waits for its successor instead.
 pub(crate) fn take_back(
     tx: &mut Tx<'_>,
     place: Place<'_>,
     key: &FactKey,
     generation: u32,
     command: &Command,
-    _successor: Option<u32>,
+    successor: Option<u32>,
 ) -> Result<()> {
     let own = effect_key(place, place.root, key, generation);
+    if let Some(next) = successor {
+        follow(tx, &own, &effect_key(place, place.root, key, next))?;
+    }
     let withdrawn = tx.execute(
         "UPDATE commands SET state = 'withdrawn', done_at = $2
-         WHERE key = $1 AND state IN ('waiting', 'ready', 'refused') AND attempts = 0",
+         WHERE key = $1 AND state IN ('waiting', 'ready', 'refused')",
         values![&own, place.now.as_microsecond()],
     )?;
     if withdrawn == 1 {
         return Ok(());
     }
-    let refused = tx.execute(
-        "UPDATE commands SET state = 'withdrawn', done_at = $2 WHERE key = $1 AND state = 'refused'",
-        values![&own, place.now.as_microsecond()],
-    )?;
     let Some((content, role)) = reversal_of(&command.content) else {
         return Ok(());
     };
-    if refused == 1 {
-        return Ok(());
-    }
     let reversal = Command {
         target: command.target.clone(),
         content,
@@ -194,6 +191,21 @@ pub(crate) fn take_back(
     let mut needs = customer_of(tx, &own)?;
     needs.insert(role.to_owned(), own.clone());
     insert(tx, place, &format!("{own}/rev"), key, generation, &reversal, &needs)
+}
+
+/// Lets the commands that have not left need `next` instead of `old`.
+fn follow(tx: &mut Tx<'_>, old: &str, next: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE commands SET state = 'waiting' WHERE state = 'ready' AND key IN (
+             SELECT command FROM command_after WHERE needs = $1)",
+        values![old],
+    )?;
+    tx.execute(
+        "UPDATE command_after SET needs = $2 WHERE needs = $1 AND EXISTS (
+             SELECT 1 FROM commands c WHERE c.key = command_after.command AND c.state = 'waiting')",
+        values![old, next],
+    )?;
+    Ok(())
 }
 
 fn customer_of(tx: &mut Tx<'_>, command: &str) -> Result<BTreeMap<String, String>> {
@@ -449,6 +461,28 @@ pub fn orphaned(
              error_code = $3, error = $4
          WHERE conversation = $1 AND state IN ('sent', 'unknown')",
         values![conversation, next_at.as_microsecond(), code, error],
+    )
+}
+
+/// Lanes with commands that were taken for a conversation which never committed a writing step:
+/// nothing of them has left, whoever took them.
+pub fn lanes_forgotten(tx: &mut Tx<'_>, target: &str) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT DISTINCT lane FROM commands c WHERE target = $1 AND state = 'sent'
+             AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.id = c.conversation)
+         ORDER BY lane",
+        values![target],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Makes the forgotten commands of a lane ready again.
+pub fn remember(tx: &mut Tx<'_>, target: &str, lane: &str) -> Result<u64> {
+    tx.execute(
+        "UPDATE commands SET state = 'ready', conversation = NULL
+         WHERE target = $1 AND lane = $2 AND state = 'sent'
+             AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.id = commands.conversation)",
+        values![target, lane],
     )
 }
 

@@ -2,3 +2,4 @@
 //! functions, virtual time, and a seed that decides what goes wrong (`DESIGN.md` §9.7).
 
 pub mod rig;
+pub mod till_room;
