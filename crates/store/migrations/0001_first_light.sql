@@ -156,6 +156,7 @@ CREATE TABLE matches (
     made_at BIGINT NOT NULL,
     dissolved_at BIGINT
 );
+CREATE INDEX matches_key ON matches (key);
 CREATE TABLE match_items (
     match TEXT NOT NULL,
     item TEXT NOT NULL,
@@ -189,7 +190,8 @@ CREATE TABLE commands (
     error TEXT
 );
 CREATE INDEX commands_ready ON commands (target, lane, created_at, key) WHERE state = 'ready';
-CREATE INDEX commands_unknown ON commands (target, lane) WHERE state IN ('sent', 'unknown');
+CREATE INDEX commands_unknown ON commands (target, lane, created_at, key) WHERE state = 'unknown';
+CREATE INDEX commands_conversation ON commands (conversation) WHERE conversation IS NOT NULL;
 CREATE INDEX commands_root ON commands (root);
 CREATE INDEX commands_binding ON commands (target, binding);
 

@@ -126,14 +126,19 @@ fn case(row: &Row) -> Result<Case> {
 }
 
 pub fn open_cases(tx: &mut Tx<'_>) -> Result<Vec<Case>> {
-    let rows = tx
-        .query(&format!("{CASES} WHERE closed_at IS NULL ORDER BY opened_at, id"), values![])?;
+    let rows =
+        tx.query(&format!("{CASES} WHERE closed_at IS NULL ORDER BY opened_at, id"), values![])?;
+    rows.iter().map(case).collect()
+}
+
+/// The open and the closed ones.
+pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Case>> {
+    let rows = tx.query(&format!("{CASES} ORDER BY opened_at, id"), values![])?;
     rows.iter().map(case).collect()
 }
 
 pub fn count_open(tx: &mut Tx<'_>) -> Result<i64> {
-    let row =
-        tx.query_one("SELECT COUNT(*) FROM cases WHERE closed_at IS NULL", values![])?;
+    let row = tx.query_one("SELECT COUNT(*) FROM cases WHERE closed_at IS NULL", values![])?;
     row.map_or(Ok(0), |row| row.int(0))
 }
 

@@ -61,8 +61,7 @@ pub fn add(
     }
     if generation > 1 {
         let reversal = format!("{}/rev", effect_key(place, place.root, key, generation - 1));
-        let exists =
-            tx.query_one("SELECT key FROM commands WHERE key = $1", values![&reversal])?;
+        let exists = tx.query_one("SELECT key FROM commands WHERE key = $1", values![&reversal])?;
         if exists.is_some() {
             needs.insert("reversed".to_owned(), reversal);
         }
@@ -71,11 +70,7 @@ pub fn add(
 }
 
 /// The reversal command of the document that a reconciliation ties, if there is one.
-fn reversal_beside(
-    tx: &mut Tx<'_>,
-    place: Place<'_>,
-    command: &Command,
-) -> Result<Option<String>> {
+fn reversal_beside(tx: &mut Tx<'_>, place: Place<'_>, command: &Command) -> Result<Option<String>> {
     let Some(document) = command.after.iter().find(|after| after.role == "document") else {
         return Ok(None);
     };
@@ -268,16 +263,18 @@ pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Shown>> {
 }
 
 pub fn of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Shown>> {
-    let rows = tx
-        .query(&format!("{COMMANDS} WHERE root = $1 ORDER BY created_at, key"), values![root])?;
+    let rows =
+        tx.query(&format!("{COMMANDS} WHERE root = $1 ORDER BY created_at, key"), values![root])?;
     rows.iter().map(shown).collect()
 }
 
 /// The command that made a record of the target.
 pub fn by_binding(tx: &mut Tx<'_>, target: &str, binding: &str) -> Result<Option<Shown>> {
     let row = tx.query_one(
-        &format!("{COMMANDS} WHERE target = $1 AND binding = $2 AND kind <> 'reconciliation'
-             AND kind <> 'cancellation' ORDER BY created_at LIMIT 1"),
+        &format!(
+            "{COMMANDS} WHERE target = $1 AND binding = $2 AND kind <> 'reconciliation'
+             AND kind <> 'cancellation' ORDER BY created_at LIMIT 1"
+        ),
         values![target, binding],
     )?;
     row.as_ref().map(shown).transpose()
@@ -493,9 +490,7 @@ pub fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, String, String, i64)>> {
          ORDER BY target, kind, state",
         values![],
     )?;
-    rows.iter()
-        .map(|row| Ok((row.text(0)?, row.text(1)?, row.text(2)?, row.int(3)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.text(2)?, row.int(3)?))).collect()
 }
 
 /// When the next command of any target wants attention, if one waits for its time.

@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -182,15 +183,25 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Runs `work` so that its failure undoes only its own writes.
+    /// Runs `work` so that its failure, or its panic, undoes only its own writes.
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.batch("SAVEPOINT unit")?;
-        let outcome = work(self);
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
         match &outcome {
-            Ok(_) => self.batch("RELEASE SAVEPOINT unit")?,
-            Err(_) => self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit")?,
+            Ok(Ok(_)) => self.batch("RELEASE SAVEPOINT unit")?,
+            Ok(Err(_)) | Err(_) => {
+                self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit")?;
+            }
         }
-        outcome
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Lets processes that start together migrate one after the other; SQLite has one writer.
+    pub(crate) fn lock_migrations(&mut self) -> Result<()> {
+        match self.0 {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(_) => self.batch("LOCK TABLE migrations IN EXCLUSIVE MODE"),
+        }
     }
 
     /// The row lock of PostgreSQL that SQLite, with its one writer, does without.
@@ -243,6 +254,10 @@ impl postgres::types::ToSql for Value {
         match self {
             Self::Null => Ok(postgres::types::IsNull::Yes),
             Self::Int(value) => value.to_sql(kind, out),
+            // PostgreSQL has no text with a zero byte, and a hostile name must not stop a stage.
+            Self::Text(value) if value.contains('\0') => {
+                value.replace('\0', "\u{FFFD}").to_sql(kind, out)
+            }
             Self::Text(value) => value.to_sql(kind, out),
             Self::Blob(value) => value.to_sql(kind, out),
         }
@@ -375,7 +390,11 @@ impl Store {
     pub fn open_postgres(url: &str) -> Result<Self> {
         let backend = Postgres { url: url.to_owned(), idle: Mutex::new(Vec::new()) };
         let store = Self(Arc::new(Backend::Postgres(backend)));
-        store.write(migrate::run)?;
+        match store.write(migrate::run) {
+            // Another process made the very first table at the same moment.
+            Err(StoreError::Conflict(_)) => store.write(migrate::run)?,
+            outcome => outcome?,
+        }
         Ok(store)
     }
 
@@ -396,7 +415,7 @@ impl Store {
                 }
                 outcome
             }
-            Backend::Postgres(postgres) => postgres.run(work),
+            Backend::Postgres(postgres) => postgres.run(Access::Read, work),
         }
     }
 
@@ -416,7 +435,7 @@ impl Store {
                 let gone = |_| StoreError::Unavailable("the writer stopped".to_owned());
                 receiver.recv().map_err(gone)?
             }
-            Backend::Postgres(postgres) => postgres.run(work),
+            Backend::Postgres(postgres) => postgres.run(Access::Write, work),
         }
     }
 
@@ -430,7 +449,11 @@ impl Store {
         match &*self.0 {
             Backend::File(file) => {
                 let job: Job = Box::new(move |tx| {
-                    let outcome = tx.savepoint(work);
+                    // The writer outlives a bug in one closure; its caller learns of it.
+                    let outcome = catch_unwind(AssertUnwindSafe(|| tx.savepoint(work)));
+                    let outcome = outcome.unwrap_or_else(|_| {
+                        Err(StoreError::Unavailable("the work panicked".to_owned()))
+                    });
                     Box::new(move |failed| match failed {
                         None => done(outcome),
                         Some(error) => {
@@ -464,22 +487,23 @@ fn open_file(path: &Path) -> Result<rusqlite::Connection> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A panic inside a closure rolled its transaction back; the connection itself is sound.
+    // A panic inside a closure was caught and its transaction rolled back; what is kept is sound.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Memory {
     fn write<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let outcome = work(&mut Tx(Engine::Sqlite(&self.connection)));
-        if outcome.is_err() {
+        let connection = &self.connection;
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut Tx(Engine::Sqlite(connection)))));
+        if !matches!(outcome, Ok(Ok(_))) {
             self.connection.execute_batch("ROLLBACK")?;
-            return outcome;
         }
+        let value = outcome.unwrap_or_else(|panic| resume_unwind(panic))?;
         match (self.fate)() {
             CommitFate::Commit => {
                 self.connection.execute_batch("COMMIT")?;
-                outcome
+                Ok(value)
             }
             CommitFate::CrashBefore => {
                 self.connection.execute_batch("ROLLBACK")?;
@@ -493,15 +517,32 @@ impl Memory {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Access {
+    /// One state for all statements: a decision must not see half of what arrives meanwhile.
+    Read,
+    /// Each check-then-act is a lease, a unique constraint or a conditional update, so that
+    /// READ COMMITTED is enough.
+    Write,
+}
+
 impl Postgres {
-    fn run<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    fn run<T>(&self, access: Access, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let idle = lock(&self.idle).pop();
         let mut client = match idle {
             Some(client) if !client.is_closed() => client,
             _ => postgres::Client::connect(&self.url, postgres::NoTls)?,
         };
         let outcome = {
-            let mut tx = Tx(Engine::Postgres(Box::new(client.transaction()?)));
+            let transaction = match access {
+                Access::Read => client
+                    .build_transaction()
+                    .isolation_level(postgres::IsolationLevel::RepeatableRead)
+                    .read_only(true)
+                    .start()?,
+                Access::Write => client.transaction()?,
+            };
+            let mut tx = Tx(Engine::Postgres(Box::new(transaction)));
             let outcome = work(&mut tx);
             if let Engine::Postgres(transaction) = tx.0 {
                 match &outcome {

@@ -172,12 +172,7 @@ pub struct Standing {
 }
 
 /// Sets a root decided up to what the decision had read; what arrived meanwhile leaves it due.
-pub fn decided(
-    tx: &mut Tx<'_>,
-    root: &DueRoot,
-    standing: &Standing,
-    now: Timestamp,
-) -> Result<()> {
+pub fn decided(tx: &mut Tx<'_>, root: &DueRoot, standing: &Standing, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE roots SET decided = $2, attempts = 0, number = $3, state = $4, day = $5,
              amount = $6, currency = $7, entity = $8, waiting = $9,
@@ -248,10 +243,10 @@ pub fn find_root(tx: &mut Tx<'_>, id: &str) -> Result<Option<ShownRoot>> {
 
 /// Sales whose id, number or a part of the number is `text`, newest day first.
 pub fn search_sales(tx: &mut Tx<'_>, text: &str, limit: i64) -> Result<Vec<ShownRoot>> {
-    let pattern = format!("%{}%", text.replace(['%', '_'], ""));
+    let pattern = format!("%{}%", text.replace(['%', '_'], "").to_lowercase());
     let rows = tx.query(
         &format!(
-            "{SHOWN} WHERE kind = 'sale' AND (number LIKE $1 OR external_id = $2 OR id = $2)
+            "{SHOWN} WHERE kind = 'sale' AND (LOWER(number) LIKE $1 OR external_id = $2 OR id = $2)
              ORDER BY day DESC, id LIMIT $3"
         ),
         values![pattern, text, limit],
@@ -316,7 +311,8 @@ pub fn list_sales(tx: &mut Tx<'_>, filter: &SaleFilter) -> Result<Vec<ShownRoot>
 
 /// The first and the last day with a sale.
 pub fn sale_days(tx: &mut Tx<'_>) -> Result<Option<(String, String)>> {
-    let row = tx.query_one("SELECT MIN(day), MAX(day) FROM roots WHERE kind = 'sale'", values![])?;
+    let row =
+        tx.query_one("SELECT MIN(day), MAX(day) FROM roots WHERE kind = 'sale'", values![])?;
     let Some(row) = row else { return Ok(None) };
     Ok(row.opt_text(0)?.zip(row.opt_text(1)?))
 }

@@ -103,9 +103,7 @@ fn add(
     match &fact.content {
         FactContent::Entry(entry) => write_entry(tx, place, &fact.key, generation, entry, false),
         FactContent::Item(item) => add_item(tx, place, &fact.key, generation, item),
-        FactContent::Command(command) => {
-            commands::add(tx, place, &fact.key, generation, command)
-        }
+        FactContent::Command(command) => commands::add(tx, place, &fact.key, generation, command),
     }
 }
 
@@ -239,7 +237,11 @@ fn live_item(row: &Row) -> Result<LiveItem> {
             key: row.text(5)?,
             amount: Money::from_minor(row.int(7)?, currency),
             date: row.text(8)?.parse().map_err(StoreError::corrupt)?,
-            due: row.opt_text(9)?.map(|day| day.parse()).transpose().map_err(StoreError::corrupt)?,
+            due: row
+                .opt_text(9)?
+                .map(|day| day.parse())
+                .transpose()
+                .map_err(StoreError::corrupt)?,
             hints: hints.split('\n').filter(|hint| !hint.is_empty()).map(str::to_owned).collect(),
         },
         claimed_by: row.opt_text(11)?,
@@ -265,7 +267,9 @@ pub fn find_item(tx: &mut Tx<'_>, id: &str) -> Result<Option<LiveItem>> {
 /// Items of a kind and side that no match claims.
 pub fn unclaimed(tx: &mut Tx<'_>, kind: ItemKind, side: Side) -> Result<Vec<LiveItem>> {
     let rows = tx.query(
-        &format!("{ITEMS} AND i.kind = $1 AND i.side = $2 AND m.match IS NULL ORDER BY i.day, i.id"),
+        &format!(
+            "{ITEMS} AND i.kind = $1 AND i.side = $2 AND m.match IS NULL ORDER BY i.day, i.id"
+        ),
         values![kind.word(), side.word()],
     )?;
     rows.iter().map(live_item).collect()

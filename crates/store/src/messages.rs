@@ -191,12 +191,7 @@ pub fn any_due(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(found.is_some())
 }
 
-pub fn finish(
-    tx: &mut Tx<'_>,
-    id: &str,
-    fate: Fate,
-    error: Option<(&str, String)>,
-) -> Result<()> {
+pub fn finish(tx: &mut Tx<'_>, id: &str, fate: Fate, error: Option<(&str, String)>) -> Result<()> {
     let (code, text) = error.map_or((None, None), |(code, text)| (Some(code), Some(text)));
     tx.execute(
         "UPDATE messages SET state = $2, error_code = $3, error = $4 WHERE id = $1",
@@ -284,10 +279,8 @@ pub fn newest(tx: &mut Tx<'_>, connection: &str, limit: i64) -> Result<Vec<Head>
 
 /// Since when the oldest message that is still to be decoded has waited.
 pub fn oldest_due(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
-    let row = tx.query_one(
-        "SELECT MIN(received_at) FROM messages WHERE state = 'received'",
-        values![],
-    )?;
+    let row =
+        tx.query_one("SELECT MIN(received_at) FROM messages WHERE state = 'received'", values![])?;
     row.map_or(Ok(None), |row| row.opt_int(0))?.map(moment).transpose()
 }
 
@@ -298,9 +291,7 @@ pub fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, String, i64, i64)>> {
          GROUP BY connection, state ORDER BY connection, state",
         values![],
     )?;
-    rows.iter()
-        .map(|row| Ok((row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?))).collect()
 }
 
 pub fn moment(microseconds: i64) -> Result<Timestamp> {

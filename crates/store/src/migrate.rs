@@ -10,10 +10,14 @@ const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_first_
 /// Brings the schema to the newest version. Each migration commits with its own row, so that one
 /// that is killed half way starts again.
 pub fn run(tx: &mut Tx<'_>) -> Result<()> {
-    tx.batch("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, hash TEXT NOT NULL)")?;
+    tx.batch(
+        "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, hash TEXT NOT NULL)",
+    )?;
+    tx.lock_migrations()?;
     for (number, sql) in MIGRATIONS {
         let hash = key::body_hash(sql.as_bytes());
-        let known = tx.query_one("SELECT hash FROM migrations WHERE number = $1", values![*number])?;
+        let known =
+            tx.query_one("SELECT hash FROM migrations WHERE number = $1", values![*number])?;
         match known {
             Some(row) if row.text(0)? == hash => {}
             Some(_) => {
@@ -33,4 +37,10 @@ pub fn run(tx: &mut Tx<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The number of the newest migration that was applied.
+pub fn version(tx: &mut Tx<'_>) -> Result<i64> {
+    let row = tx.query_one("SELECT COALESCE(MAX(number), 0) FROM migrations", values![])?;
+    row.map_or(Ok(0), |row| row.int(0))
 }

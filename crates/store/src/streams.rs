@@ -73,13 +73,7 @@ pub fn polled(
         "UPDATE streams SET cursor = COALESCE($3, cursor), polled_at = $4, complete_to = $4,
              next_at = $5, failures = 0, error_code = NULL, error = NULL
          WHERE connection = $1 AND stream = $2",
-        values![
-            connection,
-            name,
-            cursor,
-            asked_at.as_microsecond(),
-            next_at.as_microsecond()
-        ],
+        values![connection, name, cursor, asked_at.as_microsecond(), next_at.as_microsecond()],
     )?;
     Ok(())
 }

@@ -1,0 +1,80 @@
+//! Cases and what was absorbed.
+
+use trueup_domain::Money;
+use trueup_store::Store;
+use trueup_store::cases::{self, NewCase};
+
+use crate::engines::on_every_engine;
+use crate::world::{at, money, read, write};
+
+fn open(store: &Store, kind: &'static str, amount: Option<Money>, seconds: i64) {
+    write(store, move |tx| {
+        let case = NewCase {
+            kind,
+            subject: "shop/sale/o1",
+            entity: "nl",
+            title: "a title",
+            detail: "a detail",
+            remedy: "do this",
+            amount,
+            owner: "finance",
+        };
+        cases::open(tx, &case, at(seconds))
+    });
+}
+
+fn open_kinds(store: &Store) -> Vec<String> {
+    read(store, cases::open_cases).into_iter().map(|case| case.kind).collect()
+}
+
+on_every_engine! {
+    fn a_case_is_freshened_and_keeps_its_age(store) {
+        open(store, "overpaid", Some(money("10.00")), 1);
+        open(store, "overpaid", Some(money("12.00")), 50);
+        let all = read(store, cases::open_cases);
+        assert_eq!(all.len(), 1);
+        assert_eq!((all[0].amount, all[0].currency.as_str()), (1200, "EUR"));
+        assert_eq!(all[0].opened_at, at(1));
+        let found = read(store, |tx| cases::find(tx, &all[0].id)).expect("a case");
+        assert_eq!(found.owner, "finance");
+        assert!(read(store, |tx| cases::find(tx, "none")).is_none());
+    }
+
+    fn a_closed_case_that_comes_back_is_young_again(store) {
+        open(store, "overpaid", None, 1);
+        write(store, |tx| cases::resolve(tx, Some("overpaid"), "shop/sale/o1", "done", at(5)));
+        let closed = read(store, |tx| cases::of_subject(tx, "shop/sale/o1"));
+        assert_eq!((closed[0].closed_at, closed[0].closed_by.as_deref()), (Some(at(5)), Some("done")));
+        assert!(open_kinds(store).is_empty());
+        open(store, "overpaid", None, 9);
+        let again = read(store, cases::open_cases);
+        assert_eq!((again[0].opened_at, again[0].closed_at), (at(9), None));
+    }
+
+    fn only_what_still_holds_stays_open(store) {
+        for kind in ["overpaid", "over_refund", "waiting"] {
+            open(store, kind, None, 1);
+        }
+        write(store, |tx| {
+            let kinds = ["over_refund".to_owned()];
+            cases::keep_only(tx, "shop/sale/o1", &kinds, "gone", at(2))
+        });
+        assert_eq!(open_kinds(store), ["over_refund"]);
+        write(store, |tx| cases::resolve(tx, Some("waiting"), "shop/sale/o1", "again", at(3)));
+        let closed = read(store, |tx| cases::of_subject(tx, "shop/sale/o1"));
+        assert!(closed.iter().all(|case| case.closed_at != Some(at(3))), "closed once");
+        write(store, |tx| cases::resolve(tx, None, "shop/sale/o1", "all", at(4)));
+        assert!(open_kinds(store).is_empty());
+    }
+
+    fn what_is_absorbed_is_counted(store) {
+        for seconds in [1, 2, 3] {
+            write(store, move |tx| cases::absorb(tx, "lost_reply", "k", "found", at(seconds)));
+        }
+        write(store, |tx| cases::absorb(tx, "stale_version", "k", "late", at(9)));
+        let all = read(store, cases::absorbed);
+        let seen: Vec<(&str, i64)> = all.iter().map(|one| (one.kind.as_str(), one.times)).collect();
+        assert_eq!(seen, [("lost_reply", 3), ("stale_version", 1)]);
+        assert_eq!(all[0].last_at, at(3));
+    }
+}

@@ -1,0 +1,325 @@
+//! Commands: what each needs, what becomes of it, and the conversations under way.
+
+use trueup_domain::fact::{Fact, FactContent};
+use trueup_store::commands::{self, Back, Conversation, Taken};
+use trueup_store::{Store, documents};
+
+use crate::engines::on_every_engine;
+use crate::world::{
+    after, at, command, credit_note, decide, fact, invoice, money_in, order, place, read, tie,
+    write,
+};
+
+const ROOT: &str = "shop/sale/o1";
+
+fn key(kind: &str, part: &str, generation: u32) -> String {
+    format!("test/{ROOT}/{kind}/{part}/{generation}")
+}
+
+/// An order, its invoice, a payment, and the tie of the two.
+fn chain(order_total: &str, invoice_total: &str) -> Vec<Fact> {
+    vec![
+        fact("order", "1", command(order(order_total), Vec::new())),
+        fact("invoice", "1", command(invoice(invoice_total), vec![after("order", "order", "1")])),
+        fact("payment", "p1", command(money_in("10.00"), Vec::new())),
+        fact(
+            "reconciliation",
+            "p1",
+            command(
+                tie("10.00"),
+                vec![after("payment", "payment", "p1"), after("document", "invoice", "1")],
+            ),
+        ),
+    ]
+}
+
+fn state(store: &Store, key: &str) -> String {
+    let found = read(store, |tx| commands::find(tx, key));
+    found.map_or_else(|| "none".to_owned(), |command| command.state)
+}
+
+fn take(store: &Store, kind: &str, conversation: &'static str, seconds: i64) -> Vec<Taken> {
+    let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(seconds)));
+    let Some(lane) = lanes.into_iter().find(|lane| lane.split('/').nth(1) == Some(kind)) else {
+        return Vec::new();
+    };
+    write(store, move |tx| commands::take(tx, "odoo", &lane, conversation, 100, at(seconds)))
+}
+
+fn apply(store: &Store, key: &str, binding: &str) {
+    let (key, binding) = (key.to_owned(), binding.to_owned());
+    write(store, move |tx| commands::applied(tx, &key, &binding, at(9)));
+}
+
+/// Takes a command for sending and applies it.
+fn deliver(store: &Store, key: &str, kind: &str, binding: &str) {
+    let taken = take(store, kind, "c", 5);
+    assert!(taken.iter().any(|one| one.key == key), "{key} is not ready: {taken:?}");
+    apply(store, key, binding);
+}
+
+on_every_engine! {
+    fn a_command_is_ready_when_all_it_needs_is_applied(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        let (order, invoice) = (key("order", "1", 1), key("invoice", "1", 1));
+        let (payment, tie) = (key("payment", "p1", 1), key("reconciliation", "p1", 1));
+        assert_eq!(state(store, &order), "ready");
+        assert_eq!(state(store, &invoice), "waiting");
+        assert_eq!(state(store, &payment), "ready");
+        deliver(store, &order, "order", "sale.order/1");
+        assert_eq!(state(store, &invoice), "ready");
+        assert_eq!(state(store, &tie), "waiting");
+        let taken = take(store, "invoice", "c2", 5);
+        assert_eq!(taken[0].bindings.get("order").map(String::as_str), Some("sale.order/1"));
+        apply(store, &invoice, "account.move/2");
+        assert_eq!(state(store, &tie), "waiting", "the payment is still to come");
+        deliver(store, &payment, "payment", "account.payment/3");
+        let taken = take(store, "reconciliation", "c3", 5);
+        let bindings: Vec<(&str, &str)> =
+            taken[0].bindings.iter().map(|(role, to)| (role.as_str(), to.as_str())).collect();
+        assert_eq!(bindings, [("document", "account.move/2"), ("payment", "account.payment/3")]);
+        let found = read(store, |tx| commands::by_binding(tx, "odoo", "account.move/2"));
+        assert_eq!(found.map(|command| command.key), Some(invoice));
+        assert!(read(store, |tx| commands::by_binding(tx, "odoo", "none")).is_none());
+    }
+
+    fn a_taken_command_is_sent_and_nobody_takes_it_again(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(2)));
+        assert_eq!(lanes, ["1/order/-", "1/payment/stripe"]);
+        assert!(read(store, |tx| commands::lanes_ready(tx, "other", at(2))).is_empty());
+        let first = take(store, "order", "c1", 2);
+        assert_eq!((first.len(), first[0].attempts), (1, 0));
+        assert_eq!(state(store, &key("order", "1", 1)), "sent");
+        let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(2)));
+        assert_eq!(lanes, ["1/payment/stripe"]);
+        let again = write(store, |tx| commands::take(tx, "odoo", "1/order/-", "c2", 100, at(2)));
+        assert!(again.is_empty());
+        let counts = read(store, commands::counts);
+        let orders = ("odoo".to_owned(), "order".to_owned(), "sent".to_owned(), 1);
+        assert!(counts.contains(&orders), "{counts:?}");
+    }
+
+    fn a_lane_with_a_conversation_is_busy(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        let mut talk = Conversation {
+            id: "c1".to_owned(),
+            connection: "odoo".to_owned(),
+            lane: "1/order/-".to_owned(),
+            task: "{}".to_owned(),
+            state: "s1".to_owned(),
+            sending: true,
+            wait_until: 0,
+        };
+        let first = talk.clone();
+        write(store, move |tx| commands::save_conversation(tx, &first, at(1)));
+        let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(2)));
+        assert_eq!(lanes, ["1/payment/stripe"]);
+        talk.state = "s2".to_owned();
+        talk.sending = false;
+        talk.wait_until = 77;
+        let second = talk.clone();
+        write(store, move |tx| commands::save_conversation(tx, &second, at(2)));
+        let kept = read(store, |tx| commands::conversations(tx, "odoo"));
+        assert_eq!(kept.len(), 1);
+        assert_eq!((kept[0].state.as_str(), kept[0].sending, kept[0].wait_until), ("s2", false, 77));
+        assert!(read(store, |tx| commands::conversations(tx, "other")).is_empty());
+        write(store, |tx| commands::end_conversation(tx, "c1"));
+        assert_eq!(read(store, |tx| commands::lanes_ready(tx, "odoo", at(2))).len(), 2);
+    }
+
+    fn what_is_not_due_is_not_ready(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        take(store, "order", "c1", 2);
+        let order = key("order", "1", 1);
+        write(store, |tx| {
+            commands::back(tx, &key("order", "1", 1), Back::Ready, at(60), "TU106", "a lock")
+        });
+        assert_eq!(state(store, &order), "ready");
+        assert!(take(store, "order", "c2", 59).is_empty());
+        let next = read(store, commands::next_at);
+        assert_eq!(next, Some(0), "the payment can go at once");
+        let taken = take(store, "order", "c2", 60);
+        assert_eq!(taken[0].attempts, 1);
+        apply(store, &order, "sale.order/1");
+        let shown = read(store, |tx| commands::find(tx, &order)).expect("a command");
+        assert_eq!((shown.error, shown.error_code), (None, None), "what went well has no error");
+    }
+
+    fn a_refused_command_waits_for_a_person(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        let order = key("order", "1", 1);
+        take(store, "order", "c1", 2);
+        write(store, |tx| {
+            commands::back(tx, &key("order", "1", 1), Back::Refused, at(2), "TU104", "no such tax")
+        });
+        assert_eq!(state(store, &order), "refused");
+        assert!(take(store, "order", "c2", 500).is_empty());
+        assert_eq!(state(store, &key("invoice", "1", 1)), "waiting");
+        assert!(write(store, |tx| commands::retry(tx, &key("order", "1", 1))));
+        assert!(!write(store, |tx| commands::retry(tx, &key("order", "1", 1))));
+        assert_eq!(take(store, "order", "c2", 3).len(), 1);
+    }
+
+    fn an_orphan_is_unknown_and_only_looked_up(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        let order = key("order", "1", 1);
+        take(store, "order", "c1", 2);
+        let orphaned = write(store, |tx| commands::orphaned(tx, "c1", at(10), "TU103", "lost"));
+        assert_eq!(orphaned, 1);
+        assert_eq!(write(store, |tx| commands::orphaned(tx, "c1", at(10), "TU103", "lost")), 0);
+        assert_eq!(state(store, &order), "unknown");
+        assert!(take(store, "order", "c2", 500).is_empty(), "never sent on a guess");
+        assert!(read(store, |tx| commands::lanes_unknown(tx, "odoo", at(9))).is_empty());
+        let lanes = read(store, |tx| commands::lanes_unknown(tx, "odoo", at(10)));
+        assert_eq!(lanes, ["1/order/-"]);
+        let taken = write(store, |tx| commands::take_unknown(tx, "odoo", "1/order/-", "c3", 10));
+        assert_eq!((taken[0].key.clone(), taken[0].attempts), (order.clone(), 1));
+        assert_eq!(state(store, &order), "unknown", "only evidence leaves it");
+        write(store, |tx| commands::orphaned(tx, "c3", at(20), "TU103", "again"));
+        assert_eq!(state(store, &order), "unknown");
+        write(store, |tx| {
+            commands::back(tx, &key("order", "1", 1), Back::Ready, at(20), "TU101", "was not there")
+        });
+        assert_eq!(take(store, "order", "c4", 20).len(), 1);
+    }
+
+    fn an_applied_command_stays_applied(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        let order = key("order", "1", 1);
+        deliver(store, &order, "order", "sale.order/1");
+        apply(store, &order, "sale.order/2");
+        write(store, |tx| {
+            commands::back(tx, &key("order", "1", 1), Back::Refused, at(2), "TU104", "late")
+        });
+        let shown = read(store, |tx| commands::find(tx, &order)).expect("a command");
+        assert_eq!((shown.state.as_str(), shown.binding.as_deref()), ("applied", Some("sale.order/1")));
+    }
+
+    fn d4_a_change_before_delivery_withdraws_and_sends_the_new_one_only(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        decide(store, ROOT, chain("9.00", "9.00"), 2);
+        assert_eq!(state(store, &key("order", "1", 1)), "withdrawn");
+        assert_eq!(state(store, &key("invoice", "1", 1)), "withdrawn");
+        assert_eq!(state(store, &format!("{}/rev", key("order", "1", 1))), "none");
+        deliver(store, &key("order", "1", 2), "order", "sale.order/1");
+        deliver(store, &key("invoice", "1", 2), "invoice", "account.move/2");
+        deliver(store, &key("payment", "p1", 1), "payment", "account.payment/3");
+        // The tie did not change; it follows the invoice that took the withdrawn one's place.
+        let taken = take(store, "reconciliation", "c3", 5);
+        assert_eq!(taken.len(), 1, "{}", state(store, &key("reconciliation", "p1", 1)));
+        assert_eq!(taken[0].bindings.get("document").map(String::as_str), Some("account.move/2"));
+    }
+
+    fn d4_a_change_after_delivery_is_reversed_before_the_new_one(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        deliver(store, &key("order", "1", 1), "order", "sale.order/1");
+        deliver(store, &key("invoice", "1", 1), "invoice", "account.move/2");
+        decide(store, ROOT, chain("10.00", "9.00"), 2);
+        let back = format!("{}/rev", key("invoice", "1", 1));
+        assert_eq!(state(store, &key("invoice", "1", 1)), "applied");
+        assert_eq!(state(store, &back), "ready");
+        assert_eq!(state(store, &key("invoice", "1", 2)), "waiting", "after the reversal");
+        let taken = take(store, "credit_note", "c", 5);
+        assert_eq!(taken[0].key, back);
+        assert_eq!(taken[0].bindings.get("invoice").map(String::as_str), Some("account.move/2"));
+        apply(store, &back, "account.move/4");
+        assert_eq!(state(store, &key("invoice", "1", 2)), "ready");
+        deliver(store, &key("invoice", "1", 2), "invoice", "account.move/5");
+        deliver(store, &key("payment", "p1", 1), "payment", "account.payment/3");
+        let taken = take(store, "reconciliation", "c3", 5);
+        assert_eq!(taken[0].bindings.get("document").map(String::as_str), Some("account.move/5"));
+    }
+
+    fn what_is_under_way_is_reversed_not_withdrawn(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        take(store, "order", "c1", 2);
+        decide(store, ROOT, Vec::new(), 3);
+        assert_eq!(state(store, &key("order", "1", 1)), "sent");
+        let cancel = format!("{}/rev", key("order", "1", 1));
+        assert_eq!(state(store, &cancel), "waiting", "until the outcome is known");
+        assert_eq!(state(store, &key("invoice", "1", 1)), "withdrawn");
+        assert_eq!(state(store, &key("payment", "p1", 1)), "withdrawn");
+        assert_eq!(state(store, &key("reconciliation", "p1", 1)), "withdrawn");
+        apply(store, &key("order", "1", 1), "sale.order/1");
+        assert_eq!(state(store, &cancel), "ready");
+    }
+
+    /// §9.4: what is ready has certainly not been carried out, however often it was tried.
+    fn what_was_tried_in_vain_is_withdrawn(store) {
+        for (state_word, back) in [("ready", Back::Ready), ("refused", Back::Refused)] {
+            decide(store, ROOT, chain("10.00", "10.00"), 1);
+            let generation = read(store, |tx| trueup_store::facts::written(tx, ROOT));
+            let generation = generation.iter().find(|one| one.key.kind == "order").expect("one");
+            let order = key("order", "1", generation.generation);
+            take(store, "order", "c1", 2);
+            let own = order.clone();
+            write(store, move |tx| commands::back(tx, &own, back, at(3), "TU106", "busy"));
+            assert_eq!(state(store, &order), state_word);
+            decide(store, ROOT, Vec::new(), 4);
+            assert_eq!(state(store, &order), "withdrawn");
+            assert_eq!(state(store, &format!("{order}/rev")), "none");
+        }
+    }
+
+    fn a_reversal_states_what_it_takes_back(store) {
+        let mut derived = chain("10.00", "10.00");
+        for fact in &mut derived {
+            if let (FactContent::Command(command), "invoice") = (&mut fact.content, fact.key.kind.as_str()) {
+                command.states =
+                    Some((trueup_domain::item::ItemKind::Document, "order/shop/o1".to_owned()));
+            }
+        }
+        decide(store, ROOT, derived, 1);
+        deliver(store, &key("order", "1", 1), "order", "sale.order/1");
+        deliver(store, &key("invoice", "1", 1), "invoice", "account.move/2");
+        decide(store, ROOT, Vec::new(), 2);
+        let back = format!("{}/rev", key("invoice", "1", 1));
+        let shown = read(store, |tx| commands::find(tx, &back)).expect("a reversal");
+        assert_eq!(shown.states.map(|(_, key)| key).as_deref(), Some("order/shop/o1#back"));
+        assert_eq!(shown.content, credit_note_of(&shown.content));
+        assert_eq!(read(store, |tx| commands::of_root(tx, ROOT)).len(), 6);
+    }
+
+    fn roots_share_a_customer(store) {
+        let shared = |store: &Store| {
+            write(store, |tx| {
+                let place = place("shop/customer/7");
+                let key = trueup_domain::fact::FactKey::new("customer", "1");
+                let FactContent::Command(one) = command(credit_note("1.00"), Vec::new()) else {
+                    panic!("a command")
+                };
+                commands::add_shared(tx, place, &key, &one)
+            });
+        };
+        shared(store);
+        shared(store);
+        let mut needs = after("customer", "customer", "1");
+        needs.root = Some("shop/customer/7".to_owned());
+        let derived = vec![fact("order", "1", command(order("10.00"), vec![needs]))];
+        decide(store, ROOT, derived, 1);
+        assert_eq!(state(store, &key("order", "1", 1)), "waiting");
+        apply(store, "test/shop/customer/7/customer/1/1", "res.partner/7");
+        let taken = take(store, "order", "c", 5);
+        assert_eq!(taken[0].bindings.get("customer").map(String::as_str), Some("res.partner/7"));
+        assert!(read(store, |tx| documents::find_root(tx, ROOT)).is_none());
+    }
+
+    fn a_need_that_is_not_written_yet_is_waited_for(store) {
+        // Facts of one decision may come in any order.
+        let mut derived = chain("10.00", "10.00");
+        derived.reverse();
+        decide(store, ROOT, derived, 1);
+        assert_eq!(state(store, &key("reconciliation", "p1", 1)), "waiting");
+        deliver(store, &key("payment", "p1", 1), "payment", "account.payment/3");
+        deliver(store, &key("order", "1", 1), "order", "sale.order/1");
+        deliver(store, &key("invoice", "1", 1), "invoice", "account.move/2");
+        assert_eq!(state(store, &key("reconciliation", "p1", 1)), "ready");
+    }
+}
+
+/// Checks the kind; the content is whatever the reversal made of it.
+fn credit_note_of(content: &trueup_domain::command::Content) -> trueup_domain::command::Content {
+    assert_eq!(content.kind().word(), "credit_note");
+    content.clone()
+}

@@ -1,0 +1,15 @@
+//! Each function of the store on a fresh database of every engine: SQLite in memory, SQLite in a
+//! file, and PostgreSQL where `TRUEUP_TEST_PG` names one.
+
+mod cases;
+mod commands;
+mod documents;
+mod engines;
+mod facts;
+mod leases;
+mod messages;
+mod plans;
+mod scopes;
+mod streams;
+mod transactions;
+mod world;

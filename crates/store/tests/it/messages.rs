@@ -1,0 +1,127 @@
+//! The idempotent receiver.
+
+use trueup_store::SHARDS;
+use trueup_store::messages::{self, Fate, NewMessage, Origin, Recorded};
+
+use crate::engines::on_every_engine;
+use crate::world::{at, message, read, write};
+
+fn read_of(body: &str, asked: i64) -> NewMessage {
+    NewMessage {
+        origin: Origin::Poll,
+        asked_at: Some(at(asked)),
+        headers: String::new(),
+        ..message("order/1", body)
+    }
+}
+
+on_every_engine! {
+    fn a1_a_delivery_is_stored_once(store) {
+        let once = message("d1", "{\"total\":1}");
+        let (first, again) = (once.clone(), once);
+        let stored = write(store, move |tx| messages::record(tx, &first, at(0)));
+        let Recorded::Stored(id) = stored else { panic!("{stored:?}") };
+        let repeat = write(store, move |tx| messages::record(tx, &again, at(5)));
+        assert_eq!(repeat, Recorded::Repeat(id.clone()));
+        let shown = read(store, |tx| messages::find(tx, &id)).expect("stored");
+        assert_eq!(shown.repeats, 1);
+        assert_eq!(shown.received_at, at(0), "the first one counts");
+        let counts = read(store, messages::counts);
+        assert_eq!(counts, [("shop".to_owned(), "received".to_owned(), 1, at(0).as_microsecond())]);
+    }
+
+    fn a2_the_same_id_with_another_body_is_another_message(store) {
+        let stored = write(store, |tx| {
+            let first = messages::record(tx, &message("d1", "a"), at(0))?;
+            let second = messages::record(tx, &message("d1", "b"), at(1))?;
+            let elsewhere = NewMessage { connection: "other".to_owned(), ..message("d1", "a") };
+            Ok([first, second, messages::record(tx, &elsewhere, at(2))?])
+        });
+        assert!(stored.iter().all(|one| matches!(one, Recorded::Stored(_))), "{stored:?}");
+    }
+
+    fn a_read_is_stored_when_the_object_changed(store) {
+        for (body, stored) in [("A", true), ("A", false), ("B", true), ("A", true), ("A", false)] {
+            let one = read_of(body, 3);
+            assert_eq!(write(store, move |tx| messages::record_read(tx, &one, at(4))), stored, "{body}");
+        }
+        let taken = write(store, |tx| messages::take(tx, 0, SHARDS, 10));
+        let mut bodies: Vec<Vec<u8>> = taken.iter().map(|one| one.body.clone()).collect();
+        bodies.sort();
+        assert_eq!(bodies, [b"A".to_vec(), b"A".to_vec(), b"B".to_vec()]);
+        assert!(taken.iter().all(|one| one.asked_at == Some(at(3)) && one.origin == "poll"));
+    }
+
+    fn c4_attempts_are_counted_before_the_work(store) {
+        write(store, |tx| {
+            for index in 0..3_i64 {
+                let name = format!("d{index}");
+                messages::record(tx, &message(&name, &name), at(10 - index))?;
+            }
+            Ok(())
+        });
+        let first = write(store, |tx| messages::take(tx, 0, SHARDS, 2));
+        let order: Vec<&[u8]> = first.iter().map(|one| one.body.as_slice()).collect();
+        assert_eq!(order, [b"d2", b"d1"], "the oldest first");
+        assert!(first.iter().all(|one| one.attempts == 0));
+        let again = write(store, |tx| messages::take(tx, 0, SHARDS, 10));
+        let attempts: Vec<i64> = again.iter().map(|one| one.attempts).collect();
+        assert_eq!(attempts, [1, 1, 0], "a crash leaves its trace");
+    }
+
+    fn a_message_is_in_exactly_one_state(store) {
+        let ids = write(store, |tx| {
+            let mut ids = Vec::new();
+            for name in ["a", "b", "c", "d"] {
+                ids.push(match messages::record(tx, &message(name, name), at(0))? {
+                    Recorded::Stored(id) | Recorded::Repeat(id) => id,
+                });
+            }
+            Ok(ids)
+        });
+        assert!(read(store, messages::any_due));
+        let done = ids.clone();
+        write(store, move |tx| {
+            let fates = [Fate::Decoded, Fate::Hinted, Fate::Ignored, Fate::Failed];
+            for (id, fate) in done.iter().zip(fates) {
+                let error = (fate == Fate::Failed).then(|| ("TU201", "cut off".to_owned()));
+                messages::finish(tx, id, fate, error)?;
+            }
+            Ok(())
+        });
+        assert!(!read(store, messages::any_due));
+        assert_eq!(read(store, messages::counts).iter().map(|one| one.2).sum::<i64>(), 4);
+        let failed = read(store, |tx| messages::find(tx, &ids[3])).expect("stored");
+        assert_eq!((failed.state.as_str(), failed.error_code.as_deref()), ("failed", Some("TU201")));
+        assert!(write(store, |tx| messages::take(tx, 0, SHARDS, 10)).is_empty());
+        assert!(read(store, |tx| messages::find(tx, "nothing")).is_none());
+    }
+
+    fn bodies_come_back_byte_for_byte(store) {
+        let long: Vec<u8> = (0..100_000_u32).map(|index| (index % 7) as u8).collect();
+        for body in [Vec::new(), vec![0], vec![1, 0, 255], long.clone(), long[..256].to_vec()] {
+            let one = NewMessage { body: body.clone(), ..message("x", "") };
+            let recorded = write(store, move |tx| messages::record(tx, &one, at(0)));
+            let Recorded::Stored(id) = recorded else { panic!("{recorded:?}") };
+            assert_eq!(read(store, |tx| messages::find(tx, &id)).expect("stored").body, body);
+        }
+    }
+
+    fn shards_share_the_messages_without_overlap(store) {
+        write(store, |tx| {
+            for index in 0..50 {
+                let name = format!("d{index}");
+                messages::record(tx, &message(&name, &name), at(0))?;
+            }
+            Ok(())
+        });
+        let mut seen = Vec::new();
+        for from in (0..SHARDS).step_by(16) {
+            let part = write(store, move |tx| messages::take(tx, from, from + 16, 100));
+            seen.extend(part.into_iter().map(|one| one.id));
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 50);
+    }
+}

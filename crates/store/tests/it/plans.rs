@@ -1,0 +1,118 @@
+//! The hot queries go through the indexes made for them, whatever the size of the tables.
+
+use trueup_store::{Store, Value, values};
+
+/// The query must stand in the source of its module, so that this file cannot grow stale.
+fn check(source: &str, sql: &str, index: &str) {
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat(source).contains(&flat(sql)), "no module asks this any more: {sql}");
+    let store = Store::in_memory().expect("a store");
+    // The plan depends on the text alone; any value will do.
+    let values = vec![Value::Int(1); sql.matches('$').count()];
+    let last = (1..=values.len()).rev().find(|number| sql.contains(&format!("${number}")));
+    let values = &values[..last.unwrap_or(0)];
+    let plan = store.read(|tx| tx.query(&format!("EXPLAIN QUERY PLAN {sql}"), values));
+    let plan: Vec<String> =
+        plan.expect("a plan").iter().map(|row| row.text(3).expect("a detail")).collect();
+    assert!(plan.iter().any(|step| step.contains(index)), "{index} is not used: {plan:?}");
+    let scans = plan.iter().filter(|step| step.starts_with("SCAN") && !step.contains("INDEX"));
+    assert_eq!(scans.count(), 0, "{plan:?}");
+}
+
+#[test]
+fn messages_that_are_due() {
+    let source = include_str!("../../src/messages.rs");
+    check(
+        source,
+        "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts FROM messages
+         WHERE state = 'received' AND shard >= $1 AND shard < $2
+         ORDER BY received_at, id LIMIT $3",
+        "messages_due",
+    );
+    check(source, "SELECT id FROM messages WHERE state = 'received' LIMIT 1", "messages_due");
+}
+
+#[test]
+fn roots_that_are_due() {
+    let source = include_str!("../../src/documents.rs");
+    check(
+        source,
+        "SELECT id, connection, kind, external_id, arrived, attempts, mapping_version FROM roots
+         WHERE decided < arrived AND shard >= $1 AND shard < $2 ORDER BY shard, id LIMIT $3",
+        "roots_due",
+    );
+    check(source, "SELECT id FROM roots WHERE decided < arrived LIMIT 1", "roots_due");
+    check(
+        source,
+        "SELECT kind, body, message FROM documents WHERE root = $1 ORDER BY kind, external_id",
+        "documents_root",
+    );
+}
+
+#[test]
+fn scopes_that_are_due() {
+    let source = include_str!("../../src/scopes.rs");
+    check(
+        source,
+        "SELECT key, arrived FROM scopes WHERE judged < arrived AND shard >= $1 AND shard < $2
+         ORDER BY shard, key LIMIT $3",
+        "scopes_due",
+    );
+    check(
+        source,
+        "SELECT m.id, m.key FROM matches m JOIN match_items i ON i.match = m.id
+         WHERE i.item = $1 AND i.live = 1",
+        "match_items_once",
+    );
+    check(
+        source,
+        "SELECT m.id, m.rule, i.item FROM matches m JOIN match_items i ON i.match = m.id
+         WHERE m.key = $1 AND i.live = 1 ORDER BY m.id, i.item",
+        "matches_key",
+    );
+}
+
+#[test]
+fn commands_that_can_go() {
+    let source = include_str!("../../src/commands.rs");
+    check(
+        source,
+        "SELECT lane, MIN(created_at) FROM commands c
+         WHERE target = $1 AND state = 'ready' AND next_at <= $2 AND NOT EXISTS (
+             SELECT 1 FROM conversations v WHERE v.connection = $1 AND v.lane = c.lane)
+         GROUP BY lane ORDER BY MIN(created_at), lane",
+        "commands_ready",
+    );
+    check(
+        source,
+        "SELECT DISTINCT lane FROM commands c
+         WHERE target = $1 AND state = 'unknown' AND next_at <= $2 AND NOT EXISTS (
+             SELECT 1 FROM conversations v WHERE v.connection = $1 AND v.lane = c.lane)
+         ORDER BY lane",
+        "commands_unknown",
+    );
+    check(
+        source,
+        "UPDATE commands SET state = 'unknown', next_at = $2, conversation = NULL,
+             error_code = $3, error = $4
+         WHERE conversation = $1 AND state IN ('sent', 'unknown')",
+        "commands_conversation",
+    );
+    check(source, "SELECT command FROM command_after WHERE needs = $1", "command_after_needs");
+}
+
+#[test]
+fn items_of_a_key() {
+    let source = include_str!("../../src/facts.rs");
+    let items = "SELECT i.id, i.root, i.entity, i.side, i.kind, i.key, i.currency, i.amount,
+     i.day, i.due, i.hints, m.match
+     FROM items i LEFT JOIN match_items m ON m.item = i.id AND m.live = 1 WHERE i.live = 1";
+    check(source, items, "match_items_once");
+    let store = Store::in_memory().expect("a store");
+    for (condition, index) in [("i.key = $1", "items_key"), ("i.root = $1", "items_root")] {
+        let sql = format!("EXPLAIN QUERY PLAN {items} AND {condition}");
+        let plan = store.read(|tx| tx.query(&sql, values!["x"])).expect("a plan");
+        let uses = plan.iter().any(|step| step.text(3).is_ok_and(|step| step.contains(index)));
+        assert!(uses, "{condition}: {plan:?}");
+    }
+}

@@ -1,0 +1,283 @@
+//! What a transaction promises on each engine.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
+
+use trueup_store::messages::{self, Recorded};
+use trueup_store::{CommitFate, Store, StoreError, Tx, cases, migrate, streams, values};
+
+use crate::engines::{self, on_every_engine};
+use crate::world::{at, message, read, write};
+
+fn count(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    Ok(messages::counts(tx)?.iter().map(|one| one.2).sum())
+}
+
+fn record(tx: &mut Tx<'_>, name: &str) -> Result<Recorded, StoreError> {
+    messages::record(tx, &message(name, name), at(0))
+}
+
+fn fails() -> StoreError {
+    StoreError::Corrupt("on purpose".to_owned())
+}
+
+on_every_engine! {
+    fn a_failed_write_leaves_nothing(store) {
+        let outcome = store.write(|tx| {
+            record(tx, "a")?;
+            Err::<(), _>(fails())
+        });
+        assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{outcome:?}");
+        assert_eq!(read(store, count), 0);
+        write(store, |tx| record(tx, "b"));
+        assert_eq!(read(store, count), 1);
+    }
+
+    fn a_savepoint_undoes_only_its_own(store) {
+        write(store, |tx| {
+            record(tx, "before")?;
+            let inner = tx.savepoint(|tx| {
+                record(tx, "inside")?;
+                tx.savepoint(|tx| record(tx, "deeper"))?;
+                Err::<(), _>(fails())
+            });
+            assert!(inner.is_err());
+            tx.savepoint(|tx| record(tx, "after"))?;
+            // A refused statement must not spoil what follows.
+            let refused = tx.savepoint(|tx| {
+                let sql = "INSERT INTO migrations (number, hash) VALUES ($1, $2)";
+                tx.execute(sql, values![1_i64, "x"])
+            });
+            assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+            record(tx, "last")
+        });
+        assert_eq!(read(store, count), 3);
+    }
+
+    /// The shell goes on after a panic; so must the store.
+    fn a_panic_in_a_write_leaves_nothing_and_stops_nothing(store) {
+        let other = store.clone();
+        let thread = std::thread::spawn(move || {
+            other.write(|tx| {
+                record(tx, "outer")?;
+                tx.savepoint(|tx| {
+                    record(tx, "inner")?;
+                    if count(tx)? == 2 {
+                        panic!("on purpose");
+                    }
+                    Ok(())
+                })
+            })
+        });
+        // The caller learns of it, as a panic of its own or as an error.
+        assert!(!matches!(thread.join(), Ok(Ok(()))));
+        write(store, |tx| record(tx, "next"));
+        assert_eq!(read(store, count), 1);
+    }
+
+    fn writers_from_many_threads_lose_nothing(store) {
+        let threads: Vec<_> = (0..8)
+            .map(|thread| {
+                let store = store.clone();
+                std::thread::spawn(move || {
+                    for index in 0..25 {
+                        // Half of the names are everybody's.
+                        let shared = index % 2 == 0;
+                        let name = if shared { format!("s{index}") } else { format!("{thread}-{index}") };
+                        write(&store, move |tx| record(tx, &name));
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+        assert_eq!(read(store, count), 8 * 12 + 13);
+        let sql = "SELECT CAST(SUM(repeats) AS BIGINT) FROM messages";
+        let repeats = read(store, |tx| tx.query(sql, values![]))[0].int(0).expect("a number");
+        assert_eq!(repeats, 7 * 13, "each repeat is counted");
+    }
+
+    fn two_counters_never_miss_a_step(store) {
+        write(store, |tx| cases::absorb(tx, "k", "s", "d", at(0)));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let store = store.clone();
+                std::thread::spawn(move || {
+                    for _ in 0..10 {
+                        write(&store, |tx| cases::absorb(tx, "k", "s", "d", at(1)));
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+        assert_eq!(read(store, cases::absorbed)[0].times, 41);
+    }
+
+    fn submitted_work_is_durable_when_its_caller_hears_of_it(store) {
+        let (sender, receiver) = mpsc::channel();
+        for index in 0..20 {
+            let sender = sender.clone();
+            let name = format!("m{index}");
+            store.submit(
+                move |tx| if index == 7 { Err(fails()) } else { record(tx, &name).map(|_| ()) },
+                move |outcome| sender.send((index, outcome.is_ok())).expect("a listener"),
+            );
+        }
+        drop(sender);
+        let mut failed = Vec::new();
+        for (index, ok) in receiver {
+            if !ok {
+                failed.push(index);
+            }
+        }
+        assert_eq!(failed, [7], "one failure undoes nobody else's work");
+        assert_eq!(read(store, count), 19);
+    }
+
+    fn migrations_run_twice_change_nothing(store) {
+        write(store, |tx| record(tx, "a"));
+        write(store, migrate::run);
+        assert_eq!(read(store, count), 1);
+    }
+
+    fn a_database_of_another_version_is_refused(store) {
+        write(store, |tx| tx.execute("UPDATE migrations SET hash = $1", values!["other"]));
+        let refused = store.write(migrate::run);
+        assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+    }
+
+    fn values_of_every_kind_come_back(store) {
+        write(store, |tx| {
+            let sql = "INSERT INTO streams (connection, stream, cursor, next_at, failures)
+                VALUES ($1, $2, $3, $4, $5)";
+            let nothing: Option<String> = None;
+            tx.execute(sql, values!["c", "ü 'quoted' $1 ?1", nothing, i64::MAX, i64::MIN])
+        });
+        let row = read(store, |tx| {
+            tx.query("SELECT stream, cursor, next_at, failures, connection FROM streams", values![])
+        });
+        assert_eq!(row[0].text(0).expect("a text"), "ü 'quoted' $1 ?1");
+        assert_eq!(row[0].opt_text(1).expect("a text or none"), None);
+        assert_eq!(row[0].int(2).expect("a number"), i64::MAX);
+        assert_eq!(row[0].int(3).expect("a number"), i64::MIN);
+        assert!(row[0].int(0).is_err() && row[0].text(1).is_err() && row[0].text(9).is_err());
+        assert_eq!(read(store, streams::all).len(), 1);
+    }
+}
+
+/// A decision reads documents and facts in one read; they must be of one moment.
+fn a_read_sees_one_state(store: &Store) {
+    write(store, |tx| record(tx, "a"));
+    let other = store.clone();
+    let (before, after) = read(store, move |tx| {
+        let before = count(tx)?;
+        let write = move || write(&other, |tx| record(tx, "b"));
+        std::thread::spawn(write).join().expect("no panic");
+        Ok((before, count(tx)?))
+    });
+    assert_eq!((before, after), (1, 1));
+    assert_eq!(read(store, count), 2);
+}
+
+#[test]
+fn a_read_of_a_file_sees_one_state() {
+    let place = tempfile::tempdir().expect("a directory");
+    a_read_sees_one_state(&engines::file(place.path()));
+}
+
+#[test]
+fn a_read_of_postgres_sees_one_state() {
+    if let Some(database) = engines::postgres() {
+        a_read_sees_one_state(&database.store());
+    }
+}
+
+#[test]
+fn a_file_keeps_what_was_written_when_it_is_opened_again() {
+    let place = tempfile::tempdir().expect("a directory");
+    write(&engines::file(place.path()), |tx| record(tx, "a"));
+    assert_eq!(read(&engines::file(place.path()), count), 1);
+}
+
+#[test]
+fn postgres_keeps_what_was_written_when_it_is_opened_again() {
+    let Some(database) = engines::postgres() else { return };
+    write(&database.store(), |tx| record(tx, "a"));
+    assert_eq!(read(&database.store(), count), 1);
+}
+
+/// Several processes start at once on a database that nobody has prepared.
+#[test]
+fn postgres_is_prepared_once_by_many() {
+    let Some(database) = engines::postgres() else { return };
+    let barrier = Arc::new(Barrier::new(6));
+    let threads: Vec<_> = (0..6)
+        .map(|_| {
+            let (barrier, url) = (Arc::clone(&barrier), database.url.clone());
+            std::thread::spawn(move || {
+                barrier.wait();
+                Store::open_postgres(&url).map(|store| read(&store, count))
+            })
+        })
+        .collect();
+    for thread in threads {
+        assert_eq!(thread.join().expect("no panic").expect("opened"), 0);
+    }
+}
+
+/// Work that waits together is committed together, and each sees the work before it.
+#[test]
+fn a_file_commits_in_groups() {
+    let place = tempfile::tempdir().expect("a directory");
+    let store = engines::file(place.path());
+    let (started, wait_for_start) = mpsc::channel();
+    let (let_go, wait) = mpsc::channel::<()>();
+    let (sender, receiver) = mpsc::channel();
+    let first = sender.clone();
+    store.submit(
+        move |tx| {
+            record(tx, "first")?;
+            started.send(()).expect("a listener");
+            wait.recv().expect("let go");
+            Ok(())
+        },
+        move |outcome| first.send(outcome.is_ok()).expect("a listener"),
+    );
+    wait_for_start.recv().expect("started");
+    // Nothing of it can be seen before its commit.
+    assert_eq!(read(&store, count), 0);
+    let seen = Arc::new(AtomicUsize::new(0));
+    for index in 0..3_usize {
+        let (seen, sender) = (Arc::clone(&seen), sender.clone());
+        store.submit(
+            move |tx| {
+                let before = usize::try_from(count(tx)?).unwrap_or(0);
+                seen.fetch_add(usize::from(before == index + 1), Ordering::Relaxed);
+                record(tx, &format!("m{index}"))
+            },
+            move |outcome| sender.send(outcome.is_ok()).expect("a listener"),
+        );
+    }
+    let_go.send(()).expect("a listener");
+    drop(sender);
+    assert_eq!(receiver.iter().filter(|ok| *ok).count(), 4);
+    assert_eq!(seen.load(Ordering::Relaxed), 3);
+    assert_eq!(read(&store, count), 4);
+}
+
+#[test]
+fn a_crash_before_a_commit_keeps_nothing_and_after_it_everything() {
+    for (fate, kept) in [(CommitFate::CrashBefore, 0), (CommitFate::CrashAfter, 1)] {
+        let store = Store::in_memory().expect("a store");
+        let mut next = Some(fate);
+        store.set_fate(move || next.take().unwrap_or(CommitFate::Commit));
+        let crashed = store.write(|tx| record(tx, "a"));
+        assert!(matches!(crashed, Err(StoreError::Crashed)), "{crashed:?}");
+        assert_eq!(read(&store, count), kept, "{fate:?}");
+        write(&store, |tx| record(tx, "b"));
+        assert_eq!(read(&store, count), kept + 1);
+    }
+}
