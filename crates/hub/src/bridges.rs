@@ -262,11 +262,6 @@ fn payouts_of(tx: &mut Tx<'_>, provider: &str) -> Result<Vec<Payout>, StoreError
         .collect())
 }
 
-fn left(payout: &Payout) -> bool {
-    // A payout that failed left, too; the row of its return is a step of its own.
-    !matches!(payout.status, PayoutStatus::Cancelled)
-}
-
 fn channel_to_provider(
     tx: &mut Tx<'_>,
     hub: &Hub,
@@ -303,8 +298,8 @@ fn channel_to_provider(
         };
         channel = channel.checked_add(amount).map_err(StoreError::corrupt)?;
     }
-    let paid_out = payouts_of(tx, &provider)?;
-    let paid_out = sum(currency, paid_out.iter().filter(|it| left(it)).map(|it| it.amount))?;
+    // Every payout left the balance; the row of one that came back is a step of its own.
+    let paid_out = sum(currency, payouts_of(tx, &provider)?.iter().map(|it| it.amount))?;
     let held = paid_out.checked_add(balance.total).map_err(StoreError::corrupt)?;
 
     let mut steps = Steps::new(currency);

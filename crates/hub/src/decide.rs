@@ -170,7 +170,7 @@ fn states_of(
 ) -> Result<Option<(books::States, String)>, StoreError> {
     let command = match &record.effect_key {
         Some(key) => commands::find(tx, key)?,
-        None => commands::by_binding(tx, &root.connection, &record.id)?,
+        None => commands::by_record(tx, &root.connection, &record.id)?,
     };
     let Some(command) = command else { return Ok(None) };
     let sale = documents::find_root(tx, &command.root)?;

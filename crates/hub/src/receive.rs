@@ -75,11 +75,15 @@ pub fn webhook(
 
 /// A file as one message, named by its content: the same bytes under another name are a repeat.
 pub fn file(connection: &Connection, name: &str, body: Vec<u8>) -> Result<NewMessage, Refusal> {
-    if body.len() > BODY_BYTES_MAX {
-        return Err(Refusal::TooLarge);
-    }
     if !connection.connector.files {
         return Err(Refusal::NotTaken("files"));
+    }
+    whole(connection, name, body)
+}
+
+fn whole(connection: &Connection, name: &str, body: Vec<u8>) -> Result<NewMessage, Refusal> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(Refusal::TooLarge);
     }
     if body.is_empty() {
         return Err(Refusal::Incomplete("it is empty".to_owned()));
@@ -93,6 +97,17 @@ pub fn file(connection: &Connection, name: &str, body: Vec<u8>) -> Result<NewMes
         body,
         asked_at: None,
     })
+}
+
+/// A recorded message of any connection, brought by a person: a statement, or what a vendor sent
+/// and was kept elsewhere. `kind` may be empty where the shape tells.
+pub fn import(
+    connection: &Connection,
+    name: &str,
+    kind: &str,
+    body: Vec<u8>,
+) -> Result<NewMessage, Refusal> {
+    Ok(NewMessage { kind: kind.to_owned(), ..whole(connection, name, body)? })
 }
 
 /// Stores a message once; a repeat is acknowledged and counted.

@@ -534,7 +534,8 @@ fn take_receipt(
         ReceiptOutcome::Applied { binding, record, differs } => {
             let was_lost =
                 command.state == "unknown" || command.error_code.as_deref() == Some("TU103");
-            commands::applied(tx, &command.key, binding, now)?;
+            let named = record.as_ref().map(|record| record.id.as_str());
+            commands::applied(tx, &command.key, binding, named, now)?;
             cases::resolve(tx, None, &subject, "the command was applied", now)?;
             if let Some(record) = record {
                 let mut record = record.as_ref().clone();

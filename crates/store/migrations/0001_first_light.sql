@@ -184,6 +184,8 @@ CREATE TABLE commands (
     next_at BIGINT NOT NULL,
     conversation TEXT,
     binding TEXT,
+    -- The target's record that the command made, as its read-back names it.
+    record TEXT,
     created_at BIGINT NOT NULL,
     done_at BIGINT,
     error_code TEXT,
@@ -193,7 +195,7 @@ CREATE INDEX commands_ready ON commands (target, lane, created_at, key) WHERE st
 CREATE INDEX commands_unknown ON commands (target, lane, created_at, key) WHERE state = 'unknown';
 CREATE INDEX commands_conversation ON commands (conversation) WHERE conversation IS NOT NULL;
 CREATE INDEX commands_root ON commands (root);
-CREATE INDEX commands_binding ON commands (target, binding);
+CREATE INDEX commands_record ON commands (target, record);
 
 CREATE TABLE command_after (
     command TEXT NOT NULL,

@@ -269,13 +269,10 @@ pub fn of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Shown>> {
 }
 
 /// The command that made a record of the target.
-pub fn by_binding(tx: &mut Tx<'_>, target: &str, binding: &str) -> Result<Option<Shown>> {
+pub fn by_record(tx: &mut Tx<'_>, target: &str, record: &str) -> Result<Option<Shown>> {
     let row = tx.query_one(
-        &format!(
-            "{COMMANDS} WHERE target = $1 AND binding = $2 AND kind <> 'reconciliation'
-             AND kind <> 'cancellation' ORDER BY created_at LIMIT 1"
-        ),
-        values![target, binding],
+        &format!("{COMMANDS} WHERE target = $1 AND record = $2 ORDER BY created_at LIMIT 1"),
+        values![target, record],
     )?;
     row.as_ref().map(shown).transpose()
 }
@@ -348,11 +345,18 @@ fn bindings(tx: &mut Tx<'_>, command: &str) -> Result<BTreeMap<String, String>> 
     Ok(pairs.into_iter().filter_map(|(role, bound)| bound.map(|bound| (role, bound))).collect())
 }
 
-pub fn applied(tx: &mut Tx<'_>, key: &str, binding: &str, now: Timestamp) -> Result<()> {
+/// `record` is the target's record as its read-back names it, where there is one.
+pub fn applied(
+    tx: &mut Tx<'_>,
+    key: &str,
+    binding: &str,
+    record: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
     tx.execute(
         "UPDATE commands SET state = 'applied', binding = $2, done_at = $3, conversation = NULL,
-             error_code = NULL, error = NULL WHERE key = $1 AND state <> 'applied'",
-        values![key, binding, now.as_microsecond()],
+             error_code = NULL, error = NULL, record = $4 WHERE key = $1 AND state <> 'applied'",
+        values![key, binding, now.as_microsecond(), record],
     )?;
     let behind = tx.query("SELECT command FROM command_after WHERE needs = $1", values![key])?;
     for row in &behind {

@@ -48,7 +48,7 @@ fn take(store: &Store, kind: &str, conversation: &'static str, seconds: i64) -> 
 
 fn apply(store: &Store, key: &str, binding: &str) {
     let (key, binding) = (key.to_owned(), binding.to_owned());
-    write(store, move |tx| commands::applied(tx, &key, &binding, at(9)));
+    write(store, move |tx| commands::applied(tx, &key, &binding, Some(&binding), at(9)));
 }
 
 /// Takes a command for sending and applies it.
@@ -78,9 +78,9 @@ on_every_engine! {
         let bindings: Vec<(&str, &str)> =
             taken[0].bindings.iter().map(|(role, to)| (role.as_str(), to.as_str())).collect();
         assert_eq!(bindings, [("document", "account.move/2"), ("payment", "account.payment/3")]);
-        let found = read(store, |tx| commands::by_binding(tx, "odoo", "account.move/2"));
+        let found = read(store, |tx| commands::by_record(tx, "odoo", "account.move/2"));
         assert_eq!(found.map(|command| command.key), Some(invoice));
-        assert!(read(store, |tx| commands::by_binding(tx, "odoo", "none")).is_none());
+        assert!(read(store, |tx| commands::by_record(tx, "odoo", "none")).is_none());
     }
 
     fn a_taken_command_is_sent_and_nobody_takes_it_again(store) {
