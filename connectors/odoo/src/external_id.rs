@@ -1,7 +1,7 @@
 //! The key of an effect, as Odoo keeps it: an external id that commits with the record.
 //!
 //! The module is no module of Odoo's: records of a module that is upgraded lose external ids that
-//! the upgrade does not know, and with them the records (`odoo/orm`, `_process_end`).
+//! the upgrade does not know, and with them the records.
 
 use sha2::{Digest, Sha256};
 use trueup_domain::command::CommandKind;

@@ -1,5 +1,5 @@
 //! `load()` in create-once mode: the record and its external id commit in one transaction, and a
-//! replay finds the id and writes nothing (`research/odoo.md` §2.2).
+//! replay finds the id and writes nothing.
 //!
 //! Its traps, each met on a real server: errors come with status 200; an error that appears only
 //! in a batch is blamed on the first record as well as on the guilty one; an empty cell of a line

@@ -1,4 +1,4 @@
-//! What each reply of Odoo means: one table (`research/odoo.md` §1.5).
+//! What each reply of Odoo means: one table.
 //!
 //! Odoo commits before it answers, so whatever is not a readable answer of Odoo itself leaves the
 //! outcome of a write unknown. Its status 500 is no synonym for "try again": most are mistakes of

@@ -1,5 +1,5 @@
 //! Content to rows of `load()`. Every column that Odoo would compute is given: it is exact, and on
-//! orders five times as fast (`research/odoo.md` §5).
+//! orders five times as fast.
 
 use jiff::Timestamp;
 use jiff::civil::Date;

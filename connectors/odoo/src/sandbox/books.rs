@@ -109,7 +109,9 @@ impl World {
         self.bill_order_lines(&lines, call);
         let globally = self.rounds_globally(facts.company);
         let rows: Vec<&Record> = lines.iter().collect();
-        let computed = taxes::compute(&self.store, &rows, "quantity", facts.currency, globally);
+        let convert = |amount| self.convert(amount, facts.currency, facts.company);
+        let computed =
+            taxes::compute(&self.store, &rows, "quantity", facts.currency, globally, &convert);
         let refund = facts.kind == "out_refund";
         // Income is a credit on an invoice and a debit on a credit note.
         let sign = if refund { Decimal::ONE } else { Decimal::NEGATIVE_ONE };
@@ -133,9 +135,8 @@ impl World {
                 continue;
             }
             let line = self.tax_line(facts, *tax, refund);
-            let amount = sign * *amount;
-            let in_company = self.convert(amount, facts.currency, facts.company);
-            made.push(self.insert_line(call, facts, line, amount, in_company));
+            let in_company = computed.company_taxes.get(tax).copied().unwrap_or_default();
+            made.push(self.insert_line(call, facts, line, sign * *amount, sign * in_company));
         }
         let total = computed.untaxed + computed.tax;
         if total < Decimal::ZERO {

@@ -22,6 +22,8 @@ pub struct Computed {
     pub lines: Vec<(Decimal, Decimal)>,
     /// Per tax: its amount.
     pub taxes: BTreeMap<i64, Decimal>,
+    /// Per tax: its amount in the company's currency. Forced amounts are converted line by line.
+    pub company_taxes: BTreeMap<i64, Decimal>,
     pub untaxed: Decimal,
     pub tax: Decimal,
 }
@@ -46,6 +48,7 @@ pub fn compute(
     quantity: &str,
     currency: i64,
     globally: bool,
+    convert: &dyn Fn(Decimal) -> Decimal,
 ) -> Computed {
     let mut result = Computed::default();
     // Unrounded, of taxes that are not forced: `round_globally` rounds their sum.
@@ -61,6 +64,7 @@ pub fn compute(
             let sum: Decimal = forced.values().sum();
             for (tax, amount) in forced {
                 *result.taxes.entry(tax).or_default() += amount;
+                *result.company_taxes.entry(tax).or_default() += convert(amount);
             }
             result.lines.push((without, without + sum));
             continue;
@@ -82,6 +86,7 @@ pub fn compute(
     }
     for (tax, amount) in raw {
         *result.taxes.entry(tax).or_default() += round(amount);
+        *result.company_taxes.entry(tax).or_default() += convert(round(amount));
     }
     result.untaxed =
         result.lines.iter().map(|(without, _)| *without).sum::<Decimal>() + round(moved);

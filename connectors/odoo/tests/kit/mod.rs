@@ -85,7 +85,7 @@ pub fn line(map: &Mapping, part: &str, product: &str, amount: &str, tax: &str) -
     }
 }
 
-/// The vector of `research/accounting.md` D18: 50.91 + 28.04 − 5.09 − 2.80, with shipping.
+/// The vector of D18: 50.91 + 28.04 − 5.09 − 2.80, with shipping.
 pub fn lines(map: &Mapping) -> Vec<DocumentLine> {
     let product = |sku: &str| map.products[sku].clone();
     let service = |word: &str| map.service_products[word].clone();

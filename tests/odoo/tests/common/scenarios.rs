@@ -55,7 +55,30 @@ pub fn all(books: &mut dyn Books, us: &Mapping, eu: &Mapping) {
     money_before_papers(books, us);
     provider_rows(books, us);
     refused_and_cancelled(books, us);
+    foreign(books, us, eu);
     locked(books, us);
+}
+
+/// A document in another currency than the company's: Odoo converts, the channel's cents stay.
+fn foreign(books: &mut dyn Books, us: &Mapping, eu: &Mapping) {
+    let euros = Mapping { currency: eu.currency, ..us.clone() };
+    let specs = [
+        spec("1", "MUG-01", "3", "9.99", &[("US-NY", "2.66")]),
+        spec("2", "CAP-01", "1", "20.05", &[("US-NY", "1.79")]),
+    ];
+    let sold = lines(&euros, false, &specs);
+    let invoice = applied(books, &facts::invoice(&euros, "1400", guests(us), None, &sold));
+    let paid = facts::payment(&euros, "paypal", "1400", guests(us), "54.47", Direction::Inbound);
+    let paid = applied(books, &paid);
+    applied(books, &facts::tie(&euros, "1400", "54.47", &paid, &invoice));
+    applied(
+        books,
+        &facts::entry(
+            &euros,
+            "txn_eur",
+            &[("processing_fees", "1.11"), ("clearing/paypal", "-1.11")],
+        ),
+    );
 }
 
 /// Order, invoice, capture; a part taken back, goods and goodwill; the money returned.
