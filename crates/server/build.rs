@@ -11,7 +11,9 @@ fn main() -> io::Result<()> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "md") {
+        let is_page = path.extension().is_some_and(|extension| extension == "md");
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if is_page && name.starts_with("TU") {
             names.push(path);
         }
     }

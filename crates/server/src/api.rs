@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use trueup_domain::money::{Currency, Money};
+use trueup_hub::bridges;
 use trueup_hub::report::{self, Evidence, Report};
 use trueup_hub::trace::{self, Trace};
 use trueup_store::documents::{SaleFilter, ShownRoot};
@@ -26,6 +27,7 @@ const LIMIT_MAX: i64 = 500;
 pub const PATHS: &[&str] = &[
     "/openapi.json",
     "/report",
+    "/bridges",
     "/orders",
     "/orders/{root}",
     "/cases",
@@ -41,6 +43,7 @@ pub fn routes() -> Router<ServerState> {
     Router::new()
         .route("/openapi.json", get(openapi))
         .route("/report", get(get_report))
+        .route("/bridges", get(all_bridges))
         .route("/orders", get(orders))
         .route("/orders/{*root}", get(order))
         .route("/cases", get(all_cases))
@@ -69,6 +72,13 @@ async fn get_report(
         })
         .await??;
     Ok(Json(report))
+}
+
+async fn all_bridges(
+    State(state): State<ServerState>,
+) -> Result<Json<Vec<bridges::Shown>>, Problem> {
+    let hub = state.hub.clone();
+    Ok(Json(state.read(move |tx| bridges::build(tx, &hub)).await?))
 }
 
 #[derive(Deserialize)]

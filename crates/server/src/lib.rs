@@ -32,7 +32,7 @@ mod state;
 
 pub use listen::listen;
 pub use problem::Problem;
-pub use state::ServerState;
+pub use state::{Clock, ServerState};
 
 use axum::Router;
 use axum::middleware;

@@ -14,10 +14,13 @@ use crate::problem::Problem;
 /// again, and what was stored meanwhile counts as a repeat.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(25);
 
+/// Tells the time: the real one, or that of a week that is played.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 #[derive(Clone)]
 pub struct ServerState {
     pub hub: Hub,
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
     /// If set, everything but webhooks and health asks for it.
     pub token: Option<Arc<str>>,
     /// Requests of senders, by connection and outcome, since the start.
@@ -25,8 +28,8 @@ pub struct ServerState {
 }
 
 impl ServerState {
-    pub fn new(hub: Hub, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { hub, clock: Arc::new(clock), token: None, requests: Arc::default() }
+    pub fn new(hub: Hub, clock: Clock) -> Self {
+        Self { hub, clock, token: None, requests: Arc::default() }
     }
 
     /// Asks for this token; an empty one would let everybody in and counts as none.

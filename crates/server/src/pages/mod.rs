@@ -5,6 +5,7 @@
 //! | [`overview`]    | `/`: the four sides of the days, open cases, what was healed  |
 //! | [`orders`]      | `/orders`: search and filters                                 |
 //! | [`order`]       | `/orders/…`: one order's life                                 |
+//! | [`bridges`]     | `/bridges`: from one side's total to the next                 |
 //! | [`cases`]       | `/cases`, `/cases/…`: what a person must decide               |
 //! | [`connections`] | `/connections`: whether everything still comes in             |
 //! | [`message`]     | `/messages/…`: bytes as received                              |
@@ -13,6 +14,7 @@
 //! [`act`] is what the buttons do, [`period`] the days a page is about.
 
 pub mod act;
+pub mod bridges;
 pub mod cases;
 pub mod connections;
 pub mod journal;
@@ -40,6 +42,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/", get(overview::show))
         .route("/orders", get(orders::show))
         .route("/orders/{*root}", get(order::show))
+        .route("/bridges", get(bridges::show))
         .route("/cases", get(cases::list))
         .route("/cases/{id}", get(cases::show))
         .route("/cases/{id}/retry", post(cases::retry))

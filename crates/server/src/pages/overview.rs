@@ -13,7 +13,9 @@ use trueup_store::scopes::{self, Scope};
 use trueup_store::{StoreError, Tx, commands, messages};
 
 use super::period::Period;
-use super::{Chrome, LINKS, PageProblem, STATUSES, Shared, connections, page, status_label};
+use super::{
+    Chrome, LINKS, PageProblem, STATUSES, Shared, bridges, connections, page, status_label,
+};
 use crate::format;
 use crate::state::ServerState;
 
@@ -25,6 +27,7 @@ struct Overview {
     to: String,
     pulse: Pulse,
     cards: Vec<Card>,
+    bridges: Vec<bridges::Bridge>,
     days: Vec<Day>,
     open: Vec<OpenKind>,
     absorbed: Vec<AbsorbedKind>,
@@ -151,6 +154,7 @@ fn overview(
     Ok(Overview {
         chrome: Chrome::new(tx, state, "overview")?,
         pulse: pulse(tx, &connections, now)?,
+        bridges: bridges::all(tx, &state.hub)?,
         cards,
         days: report.days.iter().rev().map(day).collect(),
         open: open_kinds(&report.open),

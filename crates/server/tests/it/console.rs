@@ -1,0 +1,118 @@
+//! The pages as a person reads them, without a browser.
+
+use axum::http::StatusCode;
+
+use crate::fixture::{SHOP, Server};
+
+async fn text(server: &Server, path: &str) -> String {
+    let page = server.get(path).await;
+    assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text());
+    assert!(page.header("content-type").starts_with("text/html"));
+    page.text()
+}
+
+fn has(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_overview_says_how_the_sides_stand() {
+    let server = Server::with_orders();
+    let page = text(&server, "/").await;
+    has(
+        &page,
+        &[
+            "1,291.56",
+            "3 orders",
+            "2026-03-04",
+            "Lost webhook",
+            "/orders?from=2026-03-04&#38;to=2026-03-04",
+            "flowing",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn empty_pages_say_what_to_do() {
+    let server = Server::empty();
+    has(&text(&server, "/").await, &["No orders on these days"]);
+    has(&text(&server, "/orders").await, &["No order has come in yet"]);
+    has(&text(&server, "/cases").await, &["Nothing waits for a person"]);
+    has(&text(&server, "/journal").await, &["Nothing is booked yet"]);
+    has(&text(&server, "/bridges").await, &["No two totals can be compared yet"]);
+}
+
+#[tokio::test]
+async fn orders_are_searched_and_filtered() {
+    let server = Server::with_orders();
+    let all = text(&server, "/orders").await;
+    has(&all, &["#1001", "#1002", "1,234.56", "that is all"]);
+    let one = text(&server, "/orders?search=1001").await;
+    assert!(one.contains("#1001") && !one.contains("#1002"));
+    let broken = text(&server, "/orders?status=broken&link=document").await;
+    assert!(broken.contains("acme/sale/3") && !broken.contains("acme/sale/1"));
+    let none = text(&server, "/orders?from=2026-01-01&to=2026-01-31").await;
+    has(&none, &["No order fits"]);
+    assert_eq!(server.get("/orders?from=soon").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn an_order_shows_its_life() {
+    let server = Server::with_orders();
+    let page = text(&server, "/orders/acme/sale/3").await;
+    has(
+        &page,
+        &["missing in books", "receivable", "7.00", "refused", "/messages/", "mapping of SKU"],
+    );
+    let missing = server.get("/orders/acme/sale/99").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    has(&missing.text(), &["TU403"]);
+}
+
+#[tokio::test]
+async fn a_case_says_what_happened_and_what_to_do() {
+    let server = Server::with_orders();
+    let list = text(&server, "/cases?kind=refused").await;
+    has(&list, &["The books refuse the invoice", "7.00 EUR", "operator"]);
+    assert!(!list.contains("missing in books</td>"));
+    let cases = server.read(trueup_store::cases::open_cases);
+    let refused = cases.iter().find(|case| case.kind == "refused").expect("the case");
+    let path = format!("/cases/{}", refused.id);
+    let page = text(&server, &path).await;
+    has(&page, &["Send the command again", "/errors/TU104", "/orders/acme/sale/3"]);
+    let pressed = server.post(&format!("{path}/retry"), &[], b"").await;
+    assert_eq!((pressed.status, pressed.header("location")), (StatusCode::SEE_OTHER, &*path));
+    let after = text(&server, &path).await;
+    assert!(!after.contains("Send the command again"));
+}
+
+#[tokio::test]
+async fn a_stopped_connection_has_a_button() {
+    let server = Server::with_orders();
+    has(&text(&server, "/connections").await, &["cursor-9", "Complete through", "Newest messages"]);
+    let now = crate::fixture::now();
+    let work = move |tx: &mut trueup_store::Tx<'_>| {
+        trueup_store::streams::suspend(tx, SHOP, "the key was revoked", now)
+    };
+    server.hub.store.write(work).expect("suspended");
+    has(&text(&server, "/connections").await, &["the key was revoked", "Resume"]);
+    has(&text(&server, "/").await, &["stopped"]);
+    let pressed = server.post("/connections/acme/resume", &[], b"").await;
+    assert_eq!(pressed.header("location"), "/connections");
+    assert!(!text(&server, "/connections").await.contains("the key was revoked"));
+}
+
+#[tokio::test]
+async fn the_trial_balance_sums_to_zero() {
+    let server = Server::with_orders();
+    has(&text(&server, "/journal").await, &["receivable", "sales", "1,291.56", "balances"]);
+}
+
+#[tokio::test]
+async fn a_code_is_explained() {
+    let server = Server::empty();
+    has(&text(&server, "/errors/TU301").await, &["not authentic", "What to do next"]);
+    assert_eq!(server.get("/errors/TU999").await.status, StatusCode::NOT_FOUND);
+}

@@ -1,0 +1,293 @@
+//! A small shop: three orders of one day, one of them not in the books, with a refused command.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tower::ServiceExt;
+use trueup_connect::webhook::SignedDelivery;
+use trueup_connect::{Secret, Settings};
+use trueup_domain::calendar::Calendar;
+use trueup_domain::command::{CancellationContent, Content};
+use trueup_domain::document::{Document, Order, PaymentStanding, Root, RootKind, Version};
+use trueup_domain::fact::{Change, Command, Fact, FactContent, FactKey};
+use trueup_domain::item::{Item, ItemKind, Side};
+use trueup_domain::journal::{Booker, EntryBuilder, Role};
+use trueup_domain::money::{Currency, Money};
+use trueup_hub::setup::HubSetup;
+use trueup_hub::{Connection, Hub, Worker, reconcile};
+use trueup_server::ServerState;
+use trueup_store::cases::NewCase;
+use trueup_store::commands::Back;
+use trueup_store::documents::{DueRoot, Standing};
+use trueup_store::facts::Place;
+use trueup_store::messages::{NewMessage, Origin, Recorded};
+use trueup_store::{Store, Tx, cases, commands, documents, facts, messages, streams};
+
+pub const SECRET: &str = "hush";
+pub const ACCOUNT: &str = "acme.example";
+pub const SHOP: &str = "acme";
+pub const DAY: Date = Date::constant(2026, 3, 4);
+
+pub fn now() -> Timestamp {
+    "2026-03-20T10:00:00Z".parse().expect("a time")
+}
+
+fn connection(name: &str) -> Connection {
+    Connection {
+        name: name.to_owned(),
+        connector: &trueup_shopify::CONNECTOR,
+        entity: "Acme <EU>".to_owned(),
+        time_zone: "UTC".to_owned(),
+        settings: Settings::default(),
+        base_url: None,
+        secret: None,
+        webhook_secrets: vec![Secret::new("old"), Secret::new(SECRET)],
+        account: Some(ACCOUNT.to_owned()),
+        since: Timestamp::UNIX_EPOCH,
+        fees: None,
+        bank_names: Vec::new(),
+        poll_every_s: None,
+    }
+}
+
+pub fn hub() -> Hub {
+    let setup = HubSetup {
+        environment: "test".to_owned(),
+        connections: [(SHOP.to_owned(), connection(SHOP))].into(),
+        calendar: Calendar::new([]),
+    };
+    Hub::new(Store::in_memory().expect("a store"), setup)
+}
+
+pub struct Server {
+    pub hub: Hub,
+    router: Router,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+    /// The code of a problem.
+    pub fn code(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text());
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status.as_u16());
+        let code = problem["code"].as_str().expect("a code").to_owned();
+        assert_eq!(problem["type"], format!("/errors/{code}"));
+        assert!(trueup_server::errors::text_of(&code).is_some(), "{code} has no page");
+        code
+    }
+}
+
+impl Server {
+    pub fn empty() -> Self {
+        Self::with_token(None)
+    }
+
+    pub fn with_token(token: Option<&str>) -> Self {
+        let hub = hub();
+        let state = ServerState::new(hub.clone(), Arc::new(now));
+        let state = state.with_token(token.map(str::to_owned));
+        Self { hub, router: trueup_server::router(state) }
+    }
+
+    pub fn with_orders() -> Self {
+        let server = Self::empty();
+        seed(&server.hub);
+        server
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        Answer { status: parts.status, headers: parts.headers, body: body.to_vec() }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = Request::post(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::from(body.to_vec())).expect("a request")).await
+    }
+
+    pub async fn deliver(&self, delivery: &SignedDelivery<'_>) -> Answer {
+        let webhooks = trueup_shopify::CONNECTOR.webhooks.expect("webhooks");
+        let headers = (webhooks.sign)(delivery);
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(&format!("/webhooks/{SHOP}"), &headers, delivery.body).await
+    }
+
+    pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> trueup_store::Result<T>) -> T {
+        self.hub.store.read(work).expect("a read")
+    }
+
+    /// The ids of the open cases.
+    pub fn cases(&self) -> Vec<String> {
+        self.read(cases::open_cases).into_iter().map(|case| case.id).collect()
+    }
+}
+
+pub fn eur(minor: i64) -> Money {
+    Money::from_minor(minor, Currency::parse("EUR").expect("a currency"))
+}
+
+pub fn root_id(id: &str) -> String {
+    format!("{SHOP}/sale/{id}")
+}
+
+pub fn command_key(id: &str) -> String {
+    format!("test/{}/invoice/{id}/1", root_id(id))
+}
+
+fn seed(hub: &Hub) {
+    hub.store
+        .write(|tx| {
+            for (id, number, minor) in [("1", "#1001", 123_456), ("2", "#1002", 5_000)] {
+                let message = order(tx, id, number, minor)?;
+                side(tx, id, Side::Channel, minor)?;
+                side(tx, id, Side::Books, minor)?;
+                assert!(!message.is_empty());
+            }
+            order(tx, "3", "#1003 <b>", 700)?;
+            side(tx, "3", Side::Channel, 700)?;
+            refused(tx, "3")?;
+            streams::declare(tx, SHOP, "orders")?;
+            streams::polled(tx, SHOP, "orders", Some("cursor-9"), now(), now())?;
+            cases::absorb(tx, "lost_webhook", "x", "an order came by poll only", now())
+        })
+        .expect("seeded");
+    while reconcile::step(hub, &Worker::alone(), now()).expect("judged") > 0 {}
+}
+
+fn place(root: &str) -> Place<'_> {
+    Place { environment: "test", root, entity: "Acme <EU>", mapping_version: 1, now: now() }
+}
+
+fn order(tx: &mut Tx<'_>, id: &str, number: &str, minor: i64) -> trueup_store::Result<String> {
+    let new = NewMessage {
+        connection: SHOP.to_owned(),
+        source_id: format!("order/{id}"),
+        kind: "orders/create".to_owned(),
+        origin: Origin::Webhook,
+        headers: r#"{"x-topic":"orders/create"}"#.to_owned(),
+        body: format!(r#"{{"id":{id},"note":"<script>alert(1)</script>"}}"#).into_bytes(),
+        asked_at: None,
+    };
+    let (Recorded::Stored(message) | Recorded::Repeat(message)) =
+        messages::record(tx, &new, now())?;
+    messages::finish(tx, &message, messages::Fate::Decoded, None)?;
+    let stated = Order {
+        id: id.to_owned(),
+        number: number.to_owned(),
+        version: Version(1),
+        placed_at: "2026-03-04T09:00:00Z".parse().expect("a time"),
+        currency: eur(0).currency(),
+        presentment_total: None,
+        taxes_included: true,
+        lines: Vec::new(),
+        charges: Vec::new(),
+        total: eur(minor),
+        payment_standing: PaymentStanding::Paid,
+        source: None,
+        cancelled_at: None,
+        buyer: None,
+        test: false,
+    };
+    documents::put(tx, SHOP, &Document::from(stated), &message, now())?;
+    let root = DueRoot {
+        id: root_id(id),
+        connection: SHOP.to_owned(),
+        root: Root { kind: RootKind::Sale, external_id: id.to_owned() },
+        arrived: 1,
+        attempts: 0,
+        mapping_version: None,
+    };
+    let standing = Standing {
+        number: number.to_owned(),
+        state: "paid".to_owned(),
+        day: Some(DAY.to_string()),
+        amount: Some(minor),
+        currency: Some("EUR".to_owned()),
+        entity: Some("Acme <EU>".to_owned()),
+        waiting: (id == "3").then(|| "mapping of SKU <x>".to_owned()),
+        mapping_version: Some(1),
+    };
+    documents::decided(tx, &root, &standing, now())?;
+    let mut entry = EntryBuilder::new(DAY, Booker::Odoo, eur(0).currency(), number);
+    entry.debit(Role::Receivable, None, eur(minor));
+    entry.credit(Role::Sales, None, eur(minor)).expect("in range");
+    let entry = entry.build().expect("balanced").expect("an entry");
+    let fact = Fact { key: FactKey::new("sale", id), content: FactContent::Entry(entry) };
+    add(tx, &root_id(id), fact)?;
+    Ok(message)
+}
+
+fn side(tx: &mut Tx<'_>, id: &str, side: Side, minor: i64) -> trueup_store::Result<()> {
+    let item = Item {
+        side,
+        kind: ItemKind::Document,
+        key: format!("order/{SHOP}/{id}"),
+        amount: eur(minor),
+        date: DAY,
+        due: Some(DAY),
+        hints: Vec::new(),
+    };
+    let key = FactKey::new(format!("item_{}", side.word()), id);
+    add(tx, &root_id(id), Fact { key, content: FactContent::Item(item) })
+}
+
+/// A command that the books refused, with the case it made.
+fn refused(tx: &mut Tx<'_>, id: &str) -> trueup_store::Result<()> {
+    let content = Content::Cancellation(CancellationContent {
+        company: "1".to_owned(),
+        reference: String::new(),
+    });
+    let command = Command { target: SHOP.to_owned(), content, after: Vec::new(), states: None };
+    let key = FactKey::new("invoice", id);
+    add(tx, &root_id(id), Fact { key, content: FactContent::Command(Box::new(command)) })?;
+    let key = command_key(id);
+    let lane = commands::find(tx, &key)?.expect("the command").lane;
+    commands::take(tx, SHOP, &lane, "talk", 10, now())?;
+    commands::back(tx, &key, Back::Refused, now(), "TU104", "the journal is locked")?;
+    let case = NewCase {
+        kind: "refused",
+        subject: &format!("command/{key}"),
+        entity: "Acme <EU>",
+        title: "The books refuse the invoice of #1003",
+        detail: "the journal is locked (TU104)",
+        remedy: "unlock it and send it again",
+        amount: Some(eur(700)),
+        owner: "operator",
+    };
+    cases::open(tx, &case, now())
+}
+
+fn add(tx: &mut Tx<'_>, root: &str, fact: Fact) -> trueup_store::Result<()> {
+    let content_hash = "h".to_owned();
+    let change = Change::Add { fact, generation: 1, content_hash, replaces: None };
+    facts::apply(tx, place(root), &change)
+}

@@ -1,0 +1,7 @@
+//! The router in-process, over a store in memory.
+
+mod api;
+mod console;
+mod fixture;
+mod intake;
+mod security;
