@@ -2,9 +2,26 @@
 //!
 //! | module         | holds                                                             |
 //! |----------------|-------------------------------------------------------------------|
+//! | [`cli`]        | the command line, and what each exit status means                 |
+//! | [`commands`]   | one module for each command                                       |
 //! | [`connectors`] | every connector in this build: the one place that names them      |
+//! | [`settings`]   | the configuration file, checked before anything starts            |
+//! | [`wiring`]     | from settings to a hub: store, secrets, streams                   |
+//! | [`worker`]     | one process at a time works on a store                            |
+//! | [`drops`]      | files dropped into a directory                                    |
+//! | [`drain`]      | the stages in the thread of a command                             |
+//! | [`print`]      | money, tables and the report as text                              |
+//! | [`failure`]    | how a command ends that could not do its work                     |
 //! | [`demo`]       | seven virtual days with the built-in sandboxes                    |
 
+pub mod cli;
+pub mod commands;
 pub mod connectors;
 pub mod demo;
+pub mod drain;
+pub mod drops;
+pub mod failure;
 pub mod print;
+pub mod settings;
+pub mod wiring;
+pub mod worker;

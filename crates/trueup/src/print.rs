@@ -44,14 +44,18 @@ pub fn lines(table: &Table) -> String {
     text
 }
 
-/// `1,234.50`: the number alone, where the currency stands elsewhere.
-pub fn amount(minor: i64, code: &str) -> String {
-    let text = match Currency::parse(code) {
+/// `1234.50`, for machines.
+pub fn plain_amount(minor: i64, code: &str) -> String {
+    match Currency::parse(code) {
         Ok(currency) => trueup_domain::Money::from_minor(minor, currency).amount_text(),
         // Without a currency nobody knows where the point is.
         Err(_) => minor.to_string(),
-    };
-    grouped(&text)
+    }
+}
+
+/// `1,234.50`: the number alone, where the currency stands elsewhere.
+pub fn amount(minor: i64, code: &str) -> String {
+    grouped(&plain_amount(minor, code))
 }
 
 /// `1,234.50 EUR`
@@ -61,7 +65,8 @@ pub fn money(minor: i64, code: &str) -> String {
 
 fn grouped(text: &str) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
-    let (whole, fraction) = digits.split_once('.').map_or((digits, ""), |(whole, rest)| (whole, rest));
+    let (whole, fraction) =
+        digits.split_once('.').map_or((digits, ""), |(whole, rest)| (whole, rest));
     let mut out = String::from(sign);
     for (index, digit) in whole.chars().enumerate() {
         if index > 0 && (whole.len() - index).is_multiple_of(3) {
@@ -99,12 +104,8 @@ pub fn word(status: &str) -> String {
 
 /// The four-sided report: per day, in all, what is open, what was absorbed.
 pub fn report(report: &Report) -> String {
-    let mut text = format!(
-        "Orders of {} to {}, as of {}\n",
-        report.from,
-        report.to,
-        plain(&report.as_of)
-    );
+    let mut text =
+        format!("Orders of {} to {}, as of {}\n", report.from, report.to, plain(&report.as_of));
     if report.totals.is_empty() {
         text.push_str("\nNo order has been decided in this period.\n");
     }
@@ -115,8 +116,10 @@ pub fn report(report: &Report) -> String {
             orders(total.orders),
             money(total.minor, &total.currency)
         ));
-        let days =
-            report.days.iter().filter(|it| it.entity == total.entity && it.currency == total.currency);
+        let days = report
+            .days
+            .iter()
+            .filter(|it| it.entity == total.entity && it.currency == total.currency);
         text.push_str(&days_table(days, total));
     }
     text.push_str(&open(&report.open));
@@ -183,7 +186,11 @@ pub fn open(cases: &[OpenCase]) -> String {
             short(&case.title),
         ]);
     }
-    format!("\nOpen: {}. `trueup cases show CASE` says more of each.\n{}", cases.len(), lines(&table))
+    format!(
+        "\nOpen: {}. `trueup cases show CASE` says more of each.\n{}",
+        cases.len(),
+        lines(&table)
+    )
 }
 
 /// What was healed without a difference.
@@ -256,7 +263,10 @@ mod tests {
                 title: "a payout\u{1b}[31m is short".to_owned(),
                 detail: String::new(),
                 remedy: String::new(),
-                amount: Some(trueup_domain::Money::from_minor(-250, Currency::parse("EUR").unwrap())),
+                amount: Some(trueup_domain::Money::from_minor(
+                    -250,
+                    Currency::parse("EUR").unwrap(),
+                )),
                 age_days: 2,
             }],
             absorbed: Vec::new(),

@@ -1,0 +1,294 @@
+//! `trueup check`: what is missing before the hub can work, and how to mend it.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use trueup_connect::{CallError, Context, Step, Task};
+use trueup_hub::shell::{Http, Transport};
+use trueup_hub::{Connection, Hub};
+use trueup_store::mappings;
+
+use super::{say, say_json};
+use crate::cli::Global;
+use crate::failure::Failure;
+use crate::print;
+use crate::settings::Settings;
+use crate::wiring;
+
+/// Check the configuration, the secrets, the store, the mappings and every connection.
+///
+/// Each connection is asked for one page of one stream; nothing is stored and nothing is changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trueup check
+  trueup check --offline
+  trueup check --json
+
+Exit status: 0 all is well; 1 something is missing; 2 the configuration is wrong;
+3 the store or a connection cannot be reached")]
+pub struct CheckArgs {
+    /// Ask nobody; look only at what is here.
+    #[arg(long)]
+    offline: bool,
+    /// Print the findings as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    Note,
+    Missing,
+    Unreachable,
+}
+
+impl Verdict {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Missing => "missing",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    subject: String,
+    check: &'static str,
+    verdict: Verdict,
+    detail: String,
+    /// What to do about it.
+    remedy: String,
+}
+
+pub fn run(global: &Global, args: &CheckArgs) -> Result<ExitCode> {
+    let settings = wiring::settings(global)?;
+    let environment = &wiring::process_environment;
+    let mut found = Findings::default();
+    found.add(
+        "configuration",
+        "file",
+        Verdict::Ok,
+        format!("{}, environment `{}`", global.config.display(), settings.environment),
+        "",
+    );
+    found.token(&settings)?;
+    for (connection, name) in wiring::missing_secrets(&settings, environment) {
+        let detail = format!("the environment variable {name} is not set");
+        found.add(
+            &connection,
+            "secret",
+            Verdict::Missing,
+            detail,
+            "set it where Trueup is started",
+        );
+    }
+    let hub = match wiring::hub(&settings, environment) {
+        Ok(hub) => {
+            let detail = wiring::store_shown(&settings.store);
+            let schema =
+                format!("{detail}; schema {}", hub.store.read(trueup_store::migrate::version)?);
+            found.add("store", "open", Verdict::Ok, schema, "");
+            Some(hub)
+        }
+        Err(error) => {
+            let failure = error.downcast_ref::<Failure>();
+            let remedy = failure.map_or("", |failure| failure.remedy.as_str());
+            found.add("store", "open", Verdict::Unreachable, error.to_string(), remedy);
+            None
+        }
+    };
+    if let Some(hub) = &hub {
+        found.mappings(hub)?;
+    }
+    if settings.connections.is_empty() {
+        let remedy = "add sections [connection.NAME]; `trueup init --dir elsewhere` shows examples";
+        found.add("connections", "any", Verdict::Note, "none is configured".to_owned(), remedy);
+    }
+    if !args.offline {
+        found.reach(&wiring::setup(&settings, environment).connections)?;
+    }
+    let worst = found.0.iter().map(|one| one.verdict).max().unwrap_or(Verdict::Ok);
+    if args.json {
+        say_json(&found.0)?;
+    } else {
+        say(&found.shown())?;
+    }
+    Ok(match worst {
+        Verdict::Ok | Verdict::Note => ExitCode::SUCCESS,
+        Verdict::Missing => ExitCode::from(1),
+        Verdict::Unreachable => ExitCode::from(3),
+    })
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(
+        &mut self,
+        subject: &str,
+        check: &'static str,
+        verdict: Verdict,
+        detail: String,
+        remedy: &str,
+    ) {
+        let (subject, remedy) = (subject.to_owned(), remedy.to_owned());
+        self.0.push(Finding { subject, check, verdict, detail, remedy });
+    }
+
+    fn token(&mut self, settings: &Settings) -> Result<()> {
+        let given = wiring::token(settings, &wiring::process_environment)?.is_some();
+        let listen = settings.listen;
+        let (verdict, detail, remedy) = match (given, listen.ip().is_loopback()) {
+            (true, _) => (Verdict::Ok, format!("listens on {listen}, guarded by a token"), ""),
+            (false, true) => (
+                Verdict::Note,
+                format!("listens on {listen}; who is on this machine may see the console"),
+                "set TRUEUP_TOKEN, or write a key file with `trueup init`",
+            ),
+            (false, false) => (
+                Verdict::Missing,
+                format!("listens on {listen}, open to others without a token"),
+                "set TRUEUP_TOKEN, or write a key file with `trueup init`",
+            ),
+        };
+        self.add("server", "token", verdict, detail, remedy);
+        Ok(())
+    }
+
+    /// Sales wait for the mapping of their channel.
+    fn mappings(&mut self, hub: &Hub) -> Result<()> {
+        for connection in hub.setup.connections.values() {
+            if !sells(connection) {
+                continue;
+            }
+            let name = &connection.name;
+            let mapping = hub.store.read(|tx| mappings::get(tx, name, None))?;
+            match mapping {
+                Some(mapping) => {
+                    let detail = format!("version {} is in force", mapping.version);
+                    self.add(name, "mapping", Verdict::Ok, detail, "");
+                }
+                None => self.add(
+                    name,
+                    "mapping",
+                    Verdict::Missing,
+                    "none is approved: its sales wait".to_owned(),
+                    "trueup odoo setup CONNECTION --apply --write-mapping FILE, then \
+                     trueup mapping approve",
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    fn reach(
+        &mut self,
+        connections: &std::collections::BTreeMap<String, Connection>,
+    ) -> Result<()> {
+        let runtime = wiring::runtime()?;
+        let mut http =
+            Http::new(runtime.handle().clone()).context("the HTTP client cannot be made")?;
+        for connection in connections.values() {
+            if connection.connector.conversations.is_none() {
+                continue;
+            }
+            if connection.secret.is_none() {
+                let detail = "not asked: its secret is missing".to_owned();
+                self.add(&connection.name, "reach", Verdict::Note, detail, "");
+                continue;
+            }
+            let started = Instant::now();
+            let outcome = probe(connection, &mut http);
+            let took = started.elapsed().as_millis();
+            match outcome {
+                Ok(()) => {
+                    let detail = format!("answered in {took} ms");
+                    self.add(&connection.name, "reach", Verdict::Ok, detail, "");
+                }
+                Err(error) => {
+                    let (verdict, remedy) = weigh(&error);
+                    let detail = format!("{}: {error}", error.code());
+                    self.add(&connection.name, "reach", verdict, detail, remedy);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn shown(&self) -> String {
+        let mut table = print::table(["What", "Check", "", "Finding"]);
+        for one in &self.0 {
+            table.add_row([
+                one.subject.clone(),
+                one.check.to_owned(),
+                one.verdict.word().to_owned(),
+                print::plain(&one.detail),
+            ]);
+        }
+        let mut text = print::lines(&table);
+        let open: Vec<&Finding> = self.0.iter().filter(|one| !one.remedy.is_empty()).collect();
+        if open.is_empty() {
+            text.push_str("\nAll is well.\n");
+        } else {
+            text.push_str("\nNext\n");
+        }
+        for one in open {
+            text.push_str(&format!("  {} {}: {}\n", one.subject, one.check, one.remedy));
+        }
+        text
+    }
+}
+
+/// Channels state orders; only their sales need a mapping.
+fn sells(connection: &Connection) -> bool {
+    connection.connector.kinds.iter().any(|kind| kind.starts_with("order"))
+}
+
+/// Asks for the first page of the first stream, from now on: cheap, and it needs the same rights as
+/// the real thing.
+fn probe(connection: &Connection, http: &mut Http) -> Result<(), CallError> {
+    let Some(conversations) = connection.connector.conversations else { return Ok(()) };
+    let Some(stream) = conversations.streams.first() else { return Ok(()) };
+    let now = wiring::now();
+    let context = Context { settings: &connection.settings, now };
+    let task = Task::Poll { stream: stream.name.to_owned(), cursor: None, since: now };
+    match (conversations.start)(&context, &task) {
+        Step::Send { request, writes: false, state } => {
+            let reply = http.send(connection, &request);
+            let reply = reply.as_ref().map_err(CallError::clone);
+            match (conversations.resume)(&context, &state, reply) {
+                Step::Failed(error) => Err(error),
+                Step::Send { .. } | Step::Wait { .. } | Step::Done(_) => Ok(()),
+            }
+        }
+        Step::Failed(error) => Err(error),
+        Step::Send { .. } | Step::Wait { .. } | Step::Done(_) => Ok(()),
+    }
+}
+
+fn weigh(error: &CallError) -> (Verdict, &'static str) {
+    match error {
+        CallError::Unauthorized => {
+            (Verdict::Missing, "renew the key at the vendor, and set the variable to it")
+        }
+        CallError::NotSetUp { .. } => {
+            (Verdict::Missing, "give the key the rights that the comments of `trueup init` name")
+        }
+        CallError::Refused { .. } => (Verdict::Missing, "compare the settings of the connection"),
+        CallError::RateLimited { .. } | CallError::Busy { .. } => {
+            (Verdict::Note, "it is there; try again in a minute")
+        }
+        CallError::Unreachable { .. } | CallError::ReplyLost { .. } => {
+            (Verdict::Unreachable, "see that `url` is right and that this machine may call it")
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! `trueup init`: a commented configuration and a key for the console.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use trueup_connect::{Auth, Connector};
+
+use super::say;
+use crate::cli::{CONFIG, Global};
+use crate::connectors;
+use crate::failure::{Exit, Failure};
+use crate::settings::{LISTEN, is_webhook_secret};
+use crate::wiring::{self, KEY_FILE, TOKEN_ENV};
+
+const DATA: &str = "data";
+
+/// Write a commented trueup.toml and a key for the console.
+///
+/// Nothing that exists is overwritten. The file holds no secrets: it names the environment
+/// variables that do.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trueup init
+  trueup init --dir /etc/trueup
+
+Exit status: 0 written; 1 something is already there or cannot be written")]
+pub struct InitArgs {
+    /// Write it into this folder.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    dir: PathBuf,
+}
+
+pub fn run(_: &Global, args: &InitArgs) -> Result<ExitCode> {
+    let config = args.dir.join(CONFIG);
+    std::fs::create_dir_all(args.dir.join(DATA)).map_err(|error| {
+        let what = format!("`{}` cannot be made: {error}", args.dir.join(DATA).display());
+        Failure::file(what, "name a folder that may be written, with --dir")
+    })?;
+    write_new(&config, &template(), false)?;
+    let mut text = format!("Wrote {}: every setting with its meaning.\n", config.display());
+    let key = args.dir.join(KEY_FILE);
+    if wiring::read_key(&key)?.is_some() {
+        text.push_str(&format!("Kept {} as it is.\n", key.display()));
+    } else {
+        write_new(&key, &format!("{}\n", wiring::new_key()?), true)?;
+        text.push_str(&format!(
+            "Wrote {}: the token that the console and the API ask for; readable by you only. \
+             {TOKEN_ENV} overrides it.\n",
+            key.display()
+        ));
+    }
+    let begin = if args.dir == Path::new(".") {
+        "trueup".to_owned()
+    } else {
+        format!("trueup --config {}", config.display())
+    };
+    text.push_str(&format!(
+        "\nNext:
+  1. Edit {}: your entities and connections; remove what you do not have.
+  2. Set the environment variables that it names.
+  3. {begin} check          says what is missing, and how to mend it
+  4. {begin} odoo setup odoo  says what your Odoo lacks, and makes it with --apply
+  5. {begin} serve          takes webhooks, polls, delivers; console at http://{LISTEN}
+",
+        config.display()
+    ));
+    say(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Creates a file; one that exists is left as it is.
+fn write_new(path: &Path, text: &str, private: bool) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mode = if private { 0o600 } else { 0o644 };
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = opened.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure {
+            exit: Exit::Problems,
+            ..Failure::does_not_apply(
+                format!("`{}` is there already", path.display()),
+                "edit it, or choose another folder with --dir; it is never overwritten",
+            )
+        },
+        _ => Failure::file(
+            format!("`{}` cannot be written: {error}", path.display()),
+            "name a folder that may be written, with --dir",
+        ),
+    })?;
+    file.write_all(text.as_bytes()).map_err(|error| {
+        let what = format!("`{}` cannot be written: {error}", path.display());
+        Failure::file(what, "see that the disk has room, remove the file, and run this again")
+    })
+}
+
+/// The commented configuration; what a connector needs is said in its own words.
+pub fn template() -> String {
+    let mut text = format!(
+        "# The configuration of Trueup. `trueup check` says what is wrong with it.
+# Secrets never stand here: name the environment variables that hold them.
+# Amounts and rates are exact and stand in quotes: \"0.029\".
+
+# Part of every key in the books: a copy of the database under another name never repeats the
+# effects of the original.
+environment = \"production\"
+
+[store]
+# SQLite needs no server. PostgreSQL: \"postgres://user@host/database\", or, where the address has a
+# password, `url_env` with the name of the variable that holds the address.
+url = \"sqlite:{DATA}/trueup.sqlite\"
+
+[server]
+# Webhooks, files, console. Others than this machine reach it through a proxy that does TLS.
+listen = \"{LISTEN}\"
+
+[calendar]
+# Days on which no bank or provider books, beside weekends: money due then is not late.
+holidays = []
+
+# A legal entity whose books are kept. Each connection belongs to one.
+[entity.us]
+currency = \"USD\"
+# Decides which day a sale belongs to.
+time_zone = \"America/New_York\"
+# Its id in Odoo.
+company = 1
+# `true`: one customer in Odoo for all buyers, instead of one for each.
+one_customer = false
+
+# Taxes that `trueup odoo setup` makes, and to which sales they apply; the first that fits wins.
+# The channel's amount is always kept to the cent: `percent` is what Odoo would compute.
+[[entity.us.tax]]
+key = \"us_sales\"
+name = \"Sales tax\"
+percent = \"0\"
+included = false
+# jurisdiction = \"US-NY\"        # where the goods go; none fits all
+# rate = \"0.0825\"               # the channel's rate; none fits all
+# title = \"State tax\"           # the channel's name of the tax; none fits all
+# remitted_by = \"marketplace\"   # who pays it to the state; `merchant` if left out
+"
+    );
+    for connector in connectors::ALL {
+        text.push('\n');
+        text.push_str(&section(connector));
+    }
+    text
+}
+
+/// One connection of a connector, with the help of its settings as comments.
+fn section(connector: &Connector) -> String {
+    let name = connector.name;
+    let variable = name.to_uppercase();
+    let mut text = format!("[connection.{name}]\nconnector = \"{name}\"\nentity = \"us\"\n");
+    let mut own = String::new();
+    let mut has_secret = false;
+    for setting in connector.settings {
+        let help = comment(setting.help);
+        let off = if setting.required { "" } else { "# " };
+        if setting.name == "base_url" {
+            text.push_str(&format!("{help}{off}url = \"https://books.example.com\"\n"));
+        } else if is_webhook_secret(setting) {
+            text.push_str(&format!(
+                "{help}{off}webhook_secret_env = [\"{variable}_WEBHOOK_SECRET\"]\n"
+            ));
+        } else if setting.secret {
+            has_secret = true;
+            let end = setting.name.to_uppercase();
+            text.push_str(&format!("{help}{off}secret_env = \"{variable}_{end}\"\n"));
+        } else {
+            own.push_str(&format!(
+                "{help}{off}settings.{} = \"{}\"\n",
+                setting.name,
+                example(setting.name)
+            ));
+        }
+    }
+    debug_assert!(has_secret || connector.auth == Auth::None);
+    text.push_str(&own);
+    if let Some(conversations) = connector.conversations {
+        text.push_str(
+            "# From this day on Trueup answers for the books; what is older is read only where it \
+             is referred to.\nsince = \"2026-01-01\"\n",
+        );
+        let streams: Vec<String> = conversations
+            .streams
+            .iter()
+            .map(|stream| format!("{} {} s", stream.name, stream.every_s))
+            .collect();
+        text.push_str(&comment(&format!(
+            "How often it is asked, instead of {}.",
+            streams.join(", ")
+        )));
+        text.push_str("# poll_every = \"10m\"\n");
+    }
+    if connector.files {
+        text.push_str(
+            "# Files that are dropped here are taken in once they are complete, and moved to done/ \
+             or refused/.\n",
+        );
+        text.push_str(&format!("drop = \"inbox/{name}\"\n"));
+    }
+    if connector.webhooks.is_some() {
+        text.push_str(&comment(&format!(
+            "Webhooks of this connection go to https://<your address>/webhooks/{name}"
+        )));
+        text.push_str(
+            "# The agreed fee of a capture; another fee becomes a case. Leave it out if fees vary.\n\
+             # fees = { rate = \"0.029\", fixed = \"0.30\" }\n\
+             # Words by which the bank names this provider on its lines.\n# bank_names = [\"STRIPE\"]\n"
+                .replace("STRIPE", &variable)
+                .as_str(),
+        );
+    }
+    text
+}
+
+fn example(setting: &str) -> &'static str {
+    match setting {
+        "shop" => "example.myshopify.com",
+        "database" => "production",
+        "shipping_flag" => "yes",
+        "account" => "acct_…",
+        "webhooks" => "on",
+        _ => "…",
+    }
+}
+
+/// Wraps a text as comment lines of at most 100 characters.
+fn comment(text: &str) -> String {
+    const WIDTH: usize = 98;
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.chars().count() + word.chars().count() + 1 > WIDTH {
+            lines.push_str(&format!("# {line}\n"));
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if !line.is_empty() {
+        lines.push_str(&format!("# {line}\n"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn the_template_is_a_valid_configuration_that_explains_every_setting() {
+        let text = template();
+        let settings = Settings::parse(&text, Path::new("/srv")).unwrap();
+        assert_eq!(settings.connections.len(), connectors::ALL.len());
+        for connector in connectors::ALL {
+            for setting in connector.settings {
+                let start: String =
+                    setting.help.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
+                assert!(text.contains(&start), "{}: {start}", setting.name);
+            }
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+
+    #[test]
+    fn what_is_commented_out_is_valid_too() {
+        let on: String = template()
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => {
+                    format!("{rest}\n")
+                }
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        Settings::parse(&on, Path::new("/srv")).unwrap();
+    }
+}

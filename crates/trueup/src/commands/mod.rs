@@ -1,0 +1,34 @@
+//! One module for each command of `trueup`.
+
+pub mod cases;
+pub mod check;
+pub mod decode;
+pub mod explain;
+pub mod ingest;
+pub mod init;
+pub mod mapping;
+pub mod odoo;
+pub mod poll;
+pub mod reconcile;
+pub mod serve;
+pub mod trace;
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+
+/// Writes a command's answer. A reader that went away, such as `head`, is no error.
+pub fn say(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Writes an answer as JSON.
+pub fn say_json(value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    say(&text)
+}

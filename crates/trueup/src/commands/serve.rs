@@ -1,0 +1,157 @@
+//! `trueup serve`: the hub, its front door and its console.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use trueup_hub::Hub;
+use trueup_hub::shell::{self, Http};
+use trueup_server::ServerState;
+
+use crate::cli::Global;
+use crate::drops::{self, Taken, Watcher};
+use crate::failure::Failure;
+use crate::wiring;
+use crate::worker::Claim;
+
+/// Run the hub: take webhooks and files, poll, deliver, reconcile; show the console.
+///
+/// Ends at SIGTERM or SIGINT, after what is under way has been finished. On PostgreSQL several may
+/// run: one works, the others receive and take over when it stops.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trueup serve
+  trueup serve --listen 127.0.0.1:9000
+  TRUEUP_TOKEN=… trueup --config /etc/trueup/trueup.toml serve
+
+Exit status: 0 stopped as asked; 2 the configuration is wrong; 3 the store cannot be reached")]
+pub struct ServeArgs {
+    /// Listen here instead of where the configuration says.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<std::net::SocketAddr>,
+}
+
+pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
+    let settings = wiring::settings(global)?;
+    let environment = &wiring::process_environment;
+    wiring::demand_secrets(&settings, environment)?;
+    let listen = args.listen.unwrap_or(settings.listen);
+    let token = wiring::token(&settings, environment)?;
+    if token.is_none() && !listen.ip().is_loopback() {
+        let what = format!("{listen} is open to others, and nothing asks them for a token");
+        let remedy = "set TRUEUP_TOKEN, or write a key file with `trueup init`";
+        return Err(Failure::secret(what, remedy).into());
+    }
+    let watcher = Watcher::new(wiring::drops(&settings));
+    watcher.prepare().map_err(|error| {
+        Failure::file(
+            format!("a drop directory cannot be made: {error}"),
+            "let the user that runs Trueup write there, or name another in `drop`",
+        )
+    })?;
+
+    let runtime = wiring::runtime()?;
+    let hub = wiring::hub(&settings, environment)?;
+    let claim = Claim::wait(&settings.store, &hub.store, wiring::now)?;
+    let hub = hub.in_turn(claim.turn.clone());
+    let listener = runtime.block_on(TcpListener::bind(listen)).map_err(|error| {
+        let what = format!("{listen} cannot be listened on: {error}");
+        Failure::setting(what, "end what listens there, or name another address in `[server]`")
+    })?;
+    let address = listener.local_addr()?;
+    let http = Http::new(runtime.handle().clone()).context("the HTTP client cannot be made")?;
+
+    let running = shell::serve(&hub, &http, wiring::now)?;
+    let drops = watch(watcher, hub.clone())?;
+    let state = ServerState::new(hub, Arc::new(wiring::now)).with_token(token.clone());
+    let guarded = if token.is_some() { "guarded by the token" } else { "open on this machine" };
+    tracing::info!(
+        store = wiring::store_shown(&settings.store),
+        connections = settings.connections.len(),
+        "the hub runs; the console is at http://{address}, {guarded}"
+    );
+
+    let served = runtime.block_on(trueup_server::listen(state, listener, asked_to_stop()));
+    tracing::info!("stopping: what is under way is finished first");
+    drops.stop();
+    running.stop();
+    drop(claim);
+    served.context("the server ended")?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals cannot be heard; end the process by force");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The thread that watches the drop directories.
+struct Drops {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drops {
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the watcher of the drop directories ended in a panic");
+        }
+    }
+}
+
+fn watch(mut watcher: Watcher, hub: Hub) -> Result<Drops> {
+    const NOTICE_STOP: Duration = Duration::from_millis(100);
+    let stop = Arc::new(AtomicBool::new(false));
+    if watcher.is_empty() {
+        return Ok(Drops { stop, thread: None });
+    }
+    let stopping = Arc::clone(&stop);
+    let thread = std::thread::Builder::new().name("drops".to_owned()).spawn(move || {
+        let mut next = Instant::now();
+        while !stopping.load(Ordering::Relaxed) {
+            if Instant::now() < next {
+                std::thread::sleep(NOTICE_STOP);
+                continue;
+            }
+            next = Instant::now() + drops::LOOK_EVERY;
+            match watcher.look(&hub, wiring::now()) {
+                Ok(taken) => taken.iter().for_each(tell),
+                Err(error) => tracing::error!(%error, "dropped files could not be stored"),
+            }
+        }
+    })?;
+    Ok(Drops { stop, thread: Some(thread) })
+}
+
+fn tell(taken: &Taken) {
+    match taken {
+        Taken::Stored { file, message } => {
+            tracing::info!(file = %file.display(), message, "a file was taken in");
+        }
+        Taken::Repeat { file, message } => {
+            tracing::info!(file = %file.display(), message, "a file was here before");
+        }
+        Taken::Refused { file, why } => {
+            tracing::warn!(file = %file.display(), why, "a file was refused");
+        }
+    }
+}

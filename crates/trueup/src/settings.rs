@@ -1,0 +1,847 @@
+//! The configuration file: what a person writes, checked before anything starts.
+//!
+//! Secrets never stand in it: it names the environment variables that hold them. Every mistake is
+//! reported with its line, what is wrong, and how to write it.
+//!
+//! A connector lists its own settings ([`trueup_connect::Setting`]). `base_url` is written as
+//! `url`; a secret whose name begins with `webhook` is named in `webhook_secret_env`, any other in
+//! `secret_env`; the rest stand in the table `settings` of the connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+use trueup_connect::{Auth, Connector, Setting};
+use trueup_domain::document::Remitter;
+use trueup_domain::money::{Currency, Money, parse_decimal};
+
+use crate::connectors;
+use crate::failure::Failure;
+
+/// Where the server listens unless told otherwise: this machine only.
+pub const LISTEN: &str = "127.0.0.1:8420";
+const STORE: &str = "sqlite:trueup.sqlite";
+const URL: &str = "base_url";
+/// Streams are asked at least this far apart: vendors limit calls.
+const POLL_EVERY_MIN_S: i64 = 5;
+const POLL_EVERY_MAX_S: i64 = 7 * 24 * 3600;
+
+/// A valid configuration, with its paths made absolute.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of the file; relative paths in it start there.
+    pub folder: PathBuf,
+    pub environment: String,
+    pub store: StoreAt,
+    pub listen: SocketAddr,
+    pub holidays: Vec<Date>,
+    pub entities: BTreeMap<String, Entity>,
+    pub connections: BTreeMap<String, Configured>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreAt {
+    Sqlite(PathBuf),
+    Postgres(String),
+    /// The address, with its password, is in this variable.
+    PostgresIn(String),
+}
+
+/// A legal entity whose books are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entity {
+    pub currency: Currency,
+    /// IANA name.
+    pub time_zone: String,
+    /// Its id in the books.
+    pub company: Option<String>,
+    /// One customer in the books for all buyers.
+    pub one_customer: bool,
+    pub taxes: Vec<Tax>,
+}
+
+/// A tax that `trueup odoo setup` makes, and when it applies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tax {
+    pub key: String,
+    pub name: String,
+    pub percent: Decimal,
+    pub included: bool,
+    pub title: Option<String>,
+    pub jurisdiction: Option<String>,
+    pub rate: Option<Decimal>,
+    pub remitted_by: Remitter,
+}
+
+/// One account of a connector.
+#[derive(Clone)]
+pub struct Configured {
+    pub connector: &'static Connector,
+    pub entity: String,
+    pub url: Option<String>,
+    pub account: Option<String>,
+    pub secret_env: Option<String>,
+    pub webhook_secret_env: Vec<String>,
+    pub since: Timestamp,
+    pub poll_every_s: Option<u32>,
+    pub settings: BTreeMap<String, String>,
+    pub fees: Option<(Decimal, Money)>,
+    pub bank_names: Vec<String>,
+    /// Files that appear here are taken in.
+    pub drop: Option<PathBuf>,
+}
+
+impl fmt::Debug for Configured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configured")
+            .field("connector", &self.connector.name)
+            .field("entity", &self.entity)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Reads and checks the file.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Failure::unreadable(
+                format!("there is no configuration `{shown}`"),
+                "write one with `trueup init`, or name yours with --config",
+            ),
+            _ => Failure::unreadable(
+                format!("`{shown}` cannot be read: {error}"),
+                "name a text file that may be read",
+            ),
+        })?;
+        let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let folder = full.parent().map(Path::to_owned).unwrap_or_default();
+        let refused = |mistake: Mistake| mistake.failure(&shown.to_string(), &text);
+        if let Err(error) = toml::from_str::<toml::Table>(&text) {
+            let remedy = "mend this line: text stands in quotes, sections in brackets";
+            return Err(Failure { code: "TU501", ..refused(Mistake::of(&error, remedy)) });
+        }
+        Self::parse(&text, &folder).map_err(refused)
+    }
+
+    /// Checks a text; `folder` is where its relative paths start.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, Mistake> {
+        let remedy = "write it as `trueup init` does; names are as in its comments";
+        let file: File = toml::from_str(text).map_err(|error| Mistake::of(&error, remedy))?;
+        file.check(folder)
+    }
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    pub at: Option<Range<usize>>,
+    pub what: String,
+    pub remedy: String,
+}
+
+impl Mistake {
+    fn of(error: &toml::de::Error, remedy: &str) -> Self {
+        let what = error.message().replace('\n', "; ");
+        Self { at: error.span(), what, remedy: remedy.to_owned() }
+    }
+
+    fn at<T>(place: &Spanned<T>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { at: Some(place.span()), what: what.into(), remedy: remedy.into() }
+    }
+
+    fn failure(self, name: &str, text: &str) -> Failure {
+        let line = self.at.and_then(|at| text.get(..at.start)).map(|before| {
+            let number = before.matches('\n').count() + 1;
+            let found = text.lines().nth(number - 1).unwrap_or_default().trim();
+            // A line may hold what somebody took for the place of a secret.
+            let key = found.split('=').next().unwrap_or_default().trim();
+            format!(", line {number} (`{key}`)")
+        });
+        let line = line.unwrap_or_default();
+        Failure::setting(format!("{name}{line}: {}", self.what), self.remedy)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    environment: Spanned<String>,
+    #[serde(default)]
+    store: StoreSection,
+    #[serde(default)]
+    server: ServerSection,
+    #[serde(default)]
+    calendar: CalendarSection,
+    #[serde(default)]
+    entity: BTreeMap<Spanned<String>, EntitySection>,
+    #[serde(default)]
+    connection: BTreeMap<Spanned<String>, ConnectionSection>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreSection {
+    url: Option<Spanned<String>>,
+    url_env: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerSection {
+    listen: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CalendarSection {
+    #[serde(default)]
+    holidays: Vec<Spanned<Word>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntitySection {
+    currency: Spanned<String>,
+    time_zone: Spanned<String>,
+    company: Option<Spanned<Word>>,
+    one_customer: Option<bool>,
+    #[serde(default)]
+    tax: Vec<TaxSection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaxSection {
+    key: Spanned<String>,
+    name: String,
+    percent: Spanned<Word>,
+    included: bool,
+    title: Option<String>,
+    jurisdiction: Option<String>,
+    rate: Option<Spanned<Word>>,
+    remitted_by: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConnectionSection {
+    connector: Spanned<String>,
+    entity: Spanned<String>,
+    url: Option<Spanned<String>>,
+    account: Option<String>,
+    secret_env: Option<Spanned<String>>,
+    #[serde(default)]
+    webhook_secret_env: Vec<Spanned<String>>,
+    since: Option<Spanned<Word>>,
+    poll_every: Option<Spanned<Word>>,
+    #[serde(default)]
+    settings: BTreeMap<Spanned<String>, Spanned<Word>>,
+    fees: Option<FeesSection>,
+    #[serde(default)]
+    bank_names: Vec<String>,
+    drop: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeesSection {
+    rate: Spanned<Word>,
+    fixed: Spanned<Word>,
+}
+
+/// A text, an integer or a date, as text. A number with a point is refused: it would have passed
+/// through binary, and money and rates are exact.
+#[derive(Clone, Debug)]
+struct Word(String);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => Ok(Self(text)),
+            toml::Value::Integer(number) => Ok(Self(number.to_string())),
+            toml::Value::Datetime(moment) => Ok(Self(moment.to_string())),
+            toml::Value::Float(_) => {
+                Err(D::Error::custom("write this number in quotes, such as \"0.029\": it is exact"))
+            }
+            other => Err(D::Error::custom(format!("a {} cannot stand here", other.type_str()))),
+        }
+    }
+}
+
+impl File {
+    fn check(self, folder: &Path) -> Result<Settings, Mistake> {
+        let environment = self.environment;
+        if !is_name(environment.as_ref()) {
+            return Err(Mistake::at(
+                &environment,
+                format!("`{}` is no name of an environment", environment.as_ref()),
+                "use letters, digits, `-` and `_`, such as `production`; it is part of every key \
+                 in the books, so that a copy of the database never repeats the original's effects",
+            ));
+        }
+        let mut holidays = Vec::new();
+        for holiday in self.calendar.holidays {
+            let read = holiday.as_ref().0.parse::<Date>();
+            holidays.push(read.map_err(|_| {
+                let what = format!("`{}` is no date", holiday.as_ref().0);
+                Mistake::at(&holiday, what, "write \"2026-12-25\"")
+            })?);
+        }
+        let listen = match &self.server.listen {
+            None => LISTEN.parse().ok(),
+            Some(listen) => Some(listen.as_ref().parse().map_err(|_| {
+                let what = format!("`{}` is no address to listen on", listen.as_ref());
+                Mistake::at(
+                    listen,
+                    what,
+                    format!("write an IP address and a port, such as {LISTEN}"),
+                )
+            })?),
+        };
+        let Some(listen) = listen else { unreachable!("the default address is one") };
+        let mut entities = BTreeMap::new();
+        for (name, section) in self.entity {
+            named(&name, "entity")?;
+            entities.insert(name.into_inner(), section.check()?);
+        }
+        let mut connections = BTreeMap::new();
+        for (name, section) in self.connection {
+            named(&name, "connection")?;
+            let configured = section.check(&name, &entities, folder)?;
+            connections.insert(name.into_inner(), configured);
+        }
+        Ok(Settings {
+            folder: folder.to_owned(),
+            environment: environment.into_inner(),
+            store: self.store.check(folder)?,
+            listen,
+            holidays,
+            entities,
+            connections,
+        })
+    }
+}
+
+/// Names stand in keys, paths and addresses.
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 40
+        && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '-' || it == '_')
+}
+
+fn named(name: &Spanned<String>, what: &str) -> Result<(), Mistake> {
+    if is_name(name.as_ref()) && name.as_ref() != "trueup" {
+        return Ok(());
+    }
+    Err(Mistake::at(
+        name,
+        format!("`{}` is no name of a {what}", name.as_ref()),
+        "use letters, digits, `-` and `_`, at most 40; `trueup` is taken by the hub itself",
+    ))
+}
+
+impl StoreSection {
+    fn check(self, folder: &Path) -> Result<StoreAt, Mistake> {
+        if let (Some(_), Some(env)) = (&self.url, &self.url_env) {
+            return Err(Mistake::at(env, "both `url` and `url_env` are set", "keep one of them"));
+        }
+        if let Some(env) = self.url_env {
+            variable(&env)?;
+            return Ok(StoreAt::PostgresIn(env.into_inner()));
+        }
+        let url = self.url.as_ref().map_or(STORE, |url| url.as_ref());
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if !path.is_empty() {
+                return Ok(StoreAt::Sqlite(folder.join(path)));
+            }
+        }
+        if is_postgres(url) {
+            return Ok(StoreAt::Postgres(url.to_owned()));
+        }
+        let at = self.url.as_ref().map(Spanned::span);
+        let what = "the address of the store is neither SQLite nor PostgreSQL".to_owned();
+        let remedy =
+            "write \"sqlite:trueup.sqlite\" or \"postgres://user@host/database\"".to_owned();
+        Err(Mistake { at, what, remedy })
+    }
+}
+
+pub fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+impl EntitySection {
+    fn check(self) -> Result<Entity, Mistake> {
+        let currency = Currency::parse(self.currency.as_ref()).map_err(|error| {
+            Mistake::at(
+                &self.currency,
+                error.to_string(),
+                "write an ISO 4217 code, such as \"EUR\"",
+            )
+        })?;
+        if TimeZone::get(self.time_zone.as_ref()).is_err() {
+            return Err(Mistake::at(
+                &self.time_zone,
+                format!("`{}` is no time zone", self.time_zone.as_ref()),
+                "write an IANA name, such as \"Europe/Berlin\"; it decides business dates",
+            ));
+        }
+        if let Some(company) = &self.company
+            && company.as_ref().0.parse::<u32>().is_err()
+        {
+            let what = format!("`{}` is no id of a company", company.as_ref().0);
+            let remedy = "write the number that the books give the company, such as 1";
+            return Err(Mistake::at(company, what, remedy));
+        }
+        let mut keys = BTreeSet::new();
+        let mut taxes = Vec::new();
+        for tax in self.tax {
+            if !is_name(tax.key.as_ref()) || !keys.insert(tax.key.as_ref().clone()) {
+                let what = format!("`{}` is no key of its own for a tax", tax.key.as_ref());
+                let remedy = "give each tax of an entity another key of letters, digits and `_`";
+                return Err(Mistake::at(&tax.key, what, remedy));
+            }
+            taxes.push(tax.check()?);
+        }
+        Ok(Entity {
+            currency,
+            time_zone: self.time_zone.into_inner(),
+            company: self.company.map(|company| company.into_inner().0),
+            one_customer: self.one_customer.unwrap_or(false),
+            taxes,
+        })
+    }
+}
+
+impl TaxSection {
+    fn check(self) -> Result<Tax, Mistake> {
+        let remitted_by = match &self.remitted_by {
+            None => Remitter::Merchant,
+            Some(word) => match word.as_ref().as_str() {
+                "merchant" => Remitter::Merchant,
+                "marketplace" => Remitter::Marketplace,
+                other => {
+                    let what = format!("nobody called `{other}` remits a tax");
+                    return Err(Mistake::at(word, what, "write \"merchant\" or \"marketplace\""));
+                }
+            },
+        };
+        Ok(Tax {
+            key: self.key.into_inner(),
+            name: self.name,
+            percent: decimal(&self.percent)?,
+            included: self.included,
+            title: self.title,
+            jurisdiction: self.jurisdiction,
+            rate: self.rate.as_ref().map(decimal).transpose()?,
+            remitted_by,
+        })
+    }
+}
+
+fn decimal(word: &Spanned<Word>) -> Result<Decimal, Mistake> {
+    parse_decimal(&word.as_ref().0).map_err(|error| {
+        Mistake::at(word, error.to_string(), "write an exact number in quotes, such as \"0.029\"")
+    })
+}
+
+/// The name of an environment variable; the usual mistake is to write the secret itself.
+fn variable(name: &Spanned<String>) -> Result<(), Mistake> {
+    let text = name.as_ref();
+    let fits = text.chars().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || it == '_')
+        && text.chars().next().is_some_and(|it| !it.is_ascii_digit());
+    if fits {
+        return Ok(());
+    }
+    Err(Mistake::at(
+        name,
+        "this is no name of an environment variable",
+        "write a name in capitals, such as \"SHOP_US_TOKEN\", and put the secret into that \
+         variable; if it was the secret, replace it at the vendor",
+    ))
+}
+
+impl ConnectionSection {
+    fn check(
+        self,
+        name: &Spanned<String>,
+        entities: &BTreeMap<String, Entity>,
+        folder: &Path,
+    ) -> Result<Configured, Mistake> {
+        let Some(connector) = connectors::find(self.connector.as_ref()) else {
+            let known: Vec<&str> = connectors::ALL.iter().map(|it| it.name).collect();
+            let what = format!("there is no connector `{}`", self.connector.as_ref());
+            return Err(Mistake::at(
+                &self.connector,
+                what,
+                format!("there are: {}", known.join(", ")),
+            ));
+        };
+        let Some(entity) = entities.get(self.entity.as_ref()) else {
+            let what = format!("there is no entity `{}`", self.entity.as_ref());
+            let remedy = format!("add a section [entity.{}]", self.entity.as_ref());
+            return Err(Mistake::at(&self.entity, what, remedy));
+        };
+        let settings = self.own_settings(connector)?;
+        self.url_fits(name, connector)?;
+        self.secrets_fit(name, connector)?;
+        if let Some(drop) = &self.drop
+            && !connector.files
+        {
+            let what = format!("the connector `{}` takes no files", connector.name);
+            return Err(Mistake::at(drop, what, "remove `drop`"));
+        }
+        let fees = match &self.fees {
+            None => None,
+            Some(fees) => {
+                let fixed = Money::parse(&fees.fixed.as_ref().0, entity.currency);
+                let fixed = fixed.map_err(|error| {
+                    let remedy =
+                        format!("write an amount in {}, such as \"0.30\"", entity.currency);
+                    Mistake::at(&fees.fixed, error.to_string(), remedy)
+                })?;
+                Some((decimal(&fees.rate)?, fixed))
+            }
+        };
+        Ok(Configured {
+            connector,
+            since: self.since(name, connector, &entity.time_zone)?,
+            poll_every_s: self.poll_every.as_ref().map(seconds).transpose()?,
+            entity: self.entity.into_inner(),
+            url: self.url.map(Spanned::into_inner),
+            account: self.account,
+            secret_env: self.secret_env.map(Spanned::into_inner),
+            webhook_secret_env: self
+                .webhook_secret_env
+                .into_iter()
+                .map(Spanned::into_inner)
+                .collect(),
+            settings,
+            fees,
+            bank_names: self.bank_names,
+            drop: self.drop.map(|drop| folder.join(drop.into_inner())),
+        })
+    }
+
+    fn own_settings(&self, connector: &Connector) -> Result<BTreeMap<String, String>, Mistake> {
+        let own = || connector.settings.iter().filter(|it| !it.secret && it.name != URL);
+        for name in self.settings.keys() {
+            if own().any(|it| it.name == name.as_ref()) {
+                continue;
+            }
+            let known: Vec<&str> = own().map(|it| it.name).collect();
+            let remedy =
+                if connector.settings.iter().any(|it| it.secret && it.name == name.as_ref()) {
+                    "name the variable that holds this secret in `secret_env` or \
+                 `webhook_secret_env`; it never stands in the file"
+                        .to_owned()
+                } else if known.is_empty() {
+                    format!("the connector `{}` has no settings", connector.name)
+                } else {
+                    format!("the connector `{}` has: {}", connector.name, known.join(", "))
+                };
+            let what = format!("there is no setting `{}`", name.as_ref());
+            return Err(Mistake::at(name, what, remedy));
+        }
+        let given = |name: &str| self.settings.iter().any(|(own, _)| own.as_ref() == name);
+        if let Some(lacking) = own().find(|it| it.required && !given(it.name)) {
+            let what = format!("the setting `{}` is missing", lacking.name);
+            let remedy = format!("add `settings.{} = \"…\"`: {}", lacking.name, lacking.help);
+            return Err(Mistake::at(&self.connector, what, remedy));
+        }
+        let text = |(name, value): (&Spanned<String>, &Spanned<Word>)| {
+            (name.as_ref().clone(), value.as_ref().0.clone())
+        };
+        Ok(self.settings.iter().map(text).collect())
+    }
+
+    fn url_fits(&self, name: &Spanned<String>, connector: &Connector) -> Result<(), Mistake> {
+        if let Some(url) = &self.url {
+            let fits = url.as_ref().starts_with("https://") || is_this_machine(url.as_ref());
+            if !fits || url.as_ref().contains('@') || url.as_ref().contains(char::is_whitespace) {
+                return Err(Mistake::at(
+                    url,
+                    "this address cannot be used",
+                    "write https://…, without a user or password in it; http only for this machine",
+                ));
+            }
+            return Ok(());
+        }
+        let setting = connector.settings.iter().find(|it| it.name == URL && it.required);
+        match setting {
+            None => Ok(()),
+            Some(setting) => Err(Mistake::at(
+                name,
+                "`url` is missing",
+                format!("add `url = \"https://…\"`: {}", setting.help),
+            )),
+        }
+    }
+
+    fn secrets_fit(&self, name: &Spanned<String>, connector: &Connector) -> Result<(), Mistake> {
+        for env in self.secret_env.iter().chain(&self.webhook_secret_env) {
+            variable(env)?;
+        }
+        let lacks = |key: &str, setting: &Setting| {
+            let what = format!("`{key}` is missing");
+            let remedy = format!("name the variable that holds it: {}", setting.help);
+            Err(Mistake::at(name, what, remedy))
+        };
+        for setting in connector.settings.iter().filter(|it| it.secret && it.required) {
+            let (key, given) = if is_webhook_secret(setting) {
+                ("webhook_secret_env", !self.webhook_secret_env.is_empty())
+            } else {
+                ("secret_env", self.secret_env.is_some())
+            };
+            if !given {
+                return lacks(key, setting);
+            }
+        }
+        match (&self.secret_env, connector.auth) {
+            (Some(env), Auth::None) => {
+                let what = format!("the connector `{}` needs no secret", connector.name);
+                Err(Mistake::at(env, what, "remove `secret_env`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn since(
+        &self,
+        name: &Spanned<String>,
+        connector: &Connector,
+        time_zone: &str,
+    ) -> Result<Timestamp, Mistake> {
+        let Some(since) = &self.since else {
+            // Files say themselves how far back they reach.
+            return match connector.conversations {
+                None => Ok(Timestamp::UNIX_EPOCH),
+                Some(_) => Err(Mistake::at(
+                    name,
+                    "`since` is missing",
+                    "add the day from which on Trueup answers for the books, such as \
+                     `since = \"2026-01-01\"`; what is older is read only where it is referred to",
+                )),
+            };
+        };
+        let text = since.as_ref().0.as_str();
+        if let Ok(moment) = text.parse::<Timestamp>() {
+            return Ok(moment);
+        }
+        let start = text.parse::<Date>().ok().and_then(|day| day.in_tz(time_zone).ok());
+        start.map(|start| start.timestamp()).ok_or_else(|| {
+            Mistake::at(since, format!("`{text}` is no day"), "write \"2026-01-01\"")
+        })
+    }
+}
+
+/// Plain HTTP is for what does not leave the machine.
+fn is_this_machine(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+pub fn is_webhook_secret(setting: &Setting) -> bool {
+    setting.secret && setting.name.starts_with("webhook")
+}
+
+fn seconds(word: &Spanned<Word>) -> Result<u32, Mistake> {
+    let text = &word.as_ref().0;
+    let read = match text.parse::<i64>() {
+        Ok(seconds) => Some(seconds),
+        Err(_) => text.parse::<SignedDuration>().ok().map(|it| it.as_secs()),
+    };
+    let fits = read.filter(|it| (POLL_EVERY_MIN_S..=POLL_EVERY_MAX_S).contains(it));
+    fits.and_then(|it| u32::try_from(it).ok()).ok_or_else(|| {
+        let what = format!("`{text}` is no interval for polling");
+        Mistake::at(word, what, "write seconds or \"5m\", from 5 seconds to 7 days")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+environment = "production"
+[store]
+url = "sqlite:data/trueup.sqlite"
+[server]
+listen = "127.0.0.1:9000"
+[calendar]
+holidays = ["2026-12-25", 2026-12-26]
+[entity.eu]
+currency = "EUR"
+time_zone = "Europe/Berlin"
+company = 2
+[[entity.eu.tax]]
+key = "de_19"
+name = "VAT 19 %"
+percent = "19"
+included = true
+rate = "0.19"
+[connection.shop-eu]
+connector = "shopify"
+entity = "eu"
+secret_env = "SHOP_EU_TOKEN"
+webhook_secret_env = ["SHOP_EU_SECRET", "SHOP_EU_OLD_SECRET"]
+since = "2026-01-01"
+poll_every = "5m"
+fees = { rate = "0.019", fixed = "0.25" }
+bank_names = ["Shopify International"]
+[connection.shop-eu.settings]
+shop = "example.myshopify.com"
+[connection.bank-eu]
+connector = "bank"
+entity = "eu"
+drop = "inbox/bank-eu"
+[connection.books]
+connector = "odoo"
+entity = "eu"
+url = "https://books.example.com"
+secret_env = "ODOO_KEY"
+since = 2026-01-01
+"#;
+
+    fn parse(text: &str) -> Result<Settings, Mistake> {
+        Settings::parse(text, Path::new("/srv/shop"))
+    }
+
+    #[test]
+    fn a_good_file_is_read_whole() {
+        let settings = parse(GOOD).unwrap();
+        let store = StoreAt::Sqlite(PathBuf::from("/srv/shop/data/trueup.sqlite"));
+        assert_eq!(settings.store, store);
+        assert_eq!(settings.listen.port(), 9000);
+        assert_eq!(settings.holidays.len(), 2);
+        let shop = &settings.connections["shop-eu"];
+        assert_eq!(shop.poll_every_s, Some(300));
+        assert_eq!(shop.since.to_string(), "2025-12-31T23:00:00Z", "the day begins in Berlin");
+        let (rate, fixed) = shop.fees.unwrap();
+        assert_eq!((rate.to_string(), fixed.to_string()), ("0.019".into(), "0.25 EUR".into()));
+        let bank = &settings.connections["bank-eu"];
+        assert_eq!(bank.drop.as_deref(), Some(Path::new("/srv/shop/inbox/bank-eu")));
+        assert_eq!(settings.entities["eu"].company.as_deref(), Some("2"));
+        assert_eq!(settings.entities["eu"].taxes.len(), 1);
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let settings = parse("environment = \"test\"").unwrap();
+        assert_eq!(settings.store, StoreAt::Sqlite(PathBuf::from("/srv/shop/trueup.sqlite")));
+        assert_eq!(settings.listen.to_string(), LISTEN);
+    }
+
+    /// Replaces one line of the good file and says what the reader is told.
+    fn told(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from), "{from}");
+        let text = GOOD.replacen(from, to, 1);
+        match parse(&text) {
+            Ok(_) => panic!("`{to}` passed"),
+            Err(mistake) => {
+                assert!(!mistake.remedy.is_empty());
+                let failure = mistake.failure("trueup.toml", &text);
+                format!("{} | {}", failure.what, failure.remedy)
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(from: &str, to: &str, parts: &[&str]) {
+        let text = told(from, to);
+        for part in parts {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn each_mistake_names_its_line_and_its_remedy() {
+        check(
+            "environment = \"production\"",
+            "environment = \"a/b\"",
+            &["line 2", "a/b", "letters"],
+        );
+        check("environment = \"production\"", "", &["environment"]);
+        check("[store]", "[stroe]", &["line 3", "stroe"]);
+        check("url = \"sqlite:data/trueup.sqlite\"", "url = \"mysql://x\"", &["line 4", "SQLite"]);
+        check(
+            "url = \"sqlite:data/trueup.sqlite\"",
+            "url = \"sqlite:x\"\nurl_env = \"DATABASE\"",
+            &["both"],
+        );
+        check("127.0.0.1:9000", "localhost", &["line 6", "port"]);
+        check("\"2026-12-25\"", "\"2026-13-25\"", &["line 8", "2026-13-25"]);
+        check("currency = \"EUR\"", "currency = \"EURO\"", &["line 10", "ISO 4217"]);
+        check("time_zone = \"Europe/Berlin\"", "time_zone = \"Berlin\"", &["line 11", "IANA"]);
+        check("company = 2", "company = \"My Company\"", &["line 12", "My Company"]);
+        check("rate = \"0.19\"", "rate = 0.19", &["quotes"]);
+        check("percent = \"19\"", "percent = \"a lot\"", &["line 16"]);
+        check("included = true", "included = true\nremitted_by = \"me\"", &["me", "marketplace"]);
+        check(
+            "connector = \"shopify\"",
+            "connector = \"shoppify\"",
+            &["line 20", "shoppify", "odoo"],
+        );
+        check("entity = \"eu\"\nsecret_env", "entity = \"us\"\nsecret_env", &["[entity.us]"]);
+        check(
+            "secret_env = \"SHOP_EU_TOKEN\"",
+            "secret_env = \"shpat_1\"",
+            &["line 22", "capitals"],
+        );
+        check("secret_env = \"SHOP_EU_TOKEN\"", "", &["secret_env", "access token"]);
+        check(
+            "webhook_secret_env = [\"SHOP_EU_SECRET\", \"SHOP_EU_OLD_SECRET\"]",
+            "",
+            &["webhook_secret_env"],
+        );
+        check("since = \"2026-01-01\"", "since = \"January\"", &["line 24", "January"]);
+        check("since = \"2026-01-01\"", "", &["since", "2026-01-01"]);
+        check("poll_every = \"5m\"", "poll_every = 1", &["line 25", "5 seconds"]);
+        check("poll_every = \"5m\"", "poll_often = 1", &["line 25", "poll_often"]);
+        check("rate = \"0.019\"", "rate = 0.019", &["quotes"]);
+        check("fixed = \"0.25\"", "fixed = \"0.255\"", &["line 26", "EUR"]);
+        check("shop = \"example.myshopify.com\"", "", &["`shop`", "permanent domain"]);
+        check(
+            "shop = \"example.myshopify.com\"",
+            "shop = \"a\"\nshoop = \"b\"",
+            &["shoop", "has: shop", "line 30"],
+        );
+        check(
+            "shop = \"example.myshopify.com\"",
+            "shop = \"a\"\naccess_token = \"b\"",
+            &["access_token", "never stands in the file"],
+        );
+        check("drop = \"inbox/bank-eu\"", "drop = 3", &["line 33"]);
+        check("drop = \"inbox/bank-eu\"", "secret_env = \"X\"", &["needs no secret"]);
+        check("url = \"https://books.example.com\"", "", &["`url` is missing"]);
+        check("https://books.example.com", "http://books.example.com", &["line 37", "https"]);
+        check("https://books.example.com", "https://me:pw@books.example.com", &["line 37"]);
+        check(
+            "url = \"https://books.example.com\"",
+            "url = \"http://localhost:8069\"\ndrop = \"x\"",
+            &["takes no files"],
+        );
+        check("[connection.books]", "[connection.\"a b\"]", &["line 34", "a b"]);
+        check("[connection.books]", "[connection.trueup]", &["line 34", "hub itself"]);
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_not_repeated() {
+        let text = told("secret_env = \"SHOP_EU_TOKEN\"", "secret_env = \"shpat_0123456789\"");
+        assert!(!text.contains("shpat_0123456789"), "{text}");
+    }
+}
