@@ -130,10 +130,7 @@ impl Steps {
     }
 }
 
-fn sum(
-    currency: Currency,
-    amounts: impl IntoIterator<Item = Money>,
-) -> Result<Money, StoreError> {
+fn sum(currency: Currency, amounts: impl IntoIterator<Item = Money>) -> Result<Money, StoreError> {
     let own = amounts.into_iter().filter(|amount| amount.currency() == currency);
     Money::sum(currency, own).map_err(StoreError::corrupt)
 }
@@ -168,8 +165,7 @@ fn channel_to_books(
     let Some(stated) = books_total(tx, mapping)? else { return Ok(None) };
     let sold = sum(currency, sales.orders.iter().map(|order| order.total))?;
     let own = |refund: &&Refund| !sales.is_before(&refund.order);
-    let given_back =
-        sum(currency, sales.refunds.iter().filter(own).map(|refund| refund.total))?;
+    let given_back = sum(currency, sales.refunds.iter().filter(own).map(|refund| refund.total))?;
     let channel = minus(sold, given_back)?;
 
     let mut steps = Steps::new(currency);
@@ -400,8 +396,7 @@ fn provider_to_bank(
             for (_, _, item) in scopes::matches_of(tx, &key)? {
                 let line = facts::find_item(tx, &item)?;
                 if let Some(line) = line.filter(|line| line.item.side == Side::Bank) {
-                    on_bank =
-                        on_bank.checked_add(line.item.amount).map_err(StoreError::corrupt)?;
+                    on_bank = on_bank.checked_add(line.item.amount).map_err(StoreError::corrupt)?;
                 }
             }
             if on_bank != payout.amount {
@@ -436,11 +431,7 @@ fn provider_to_bank(
 }
 
 /// Whether a bank line came from this bank connection.
-fn hub_account(
-    tx: &mut Tx<'_>,
-    bank: &Connection,
-    line: &LiveItem,
-) -> Result<bool, StoreError> {
+fn hub_account(tx: &mut Tx<'_>, bank: &Connection, line: &LiveItem) -> Result<bool, StoreError> {
     let root = documents::find_root(tx, &line.root)?;
     Ok(root.is_some_and(|root| root.connection == bank.name))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use trueup_domain::command::Content;
 use trueup_domain::derive::{
-    Derived, DeriveError, Surroundings, Waiting, bank, books, sale, settlement,
+    DeriveError, Derived, Surroundings, Waiting, bank, books, sale, settlement,
 };
 use trueup_domain::document::{Document, RootKind};
 use trueup_domain::fact::{self, FactContent};
@@ -245,9 +245,9 @@ fn record(
         currency: derived.standing.amount.map(|amount| amount.currency().code().to_owned()),
         entity: Some(decision.entity.clone()),
         waiting: derived.waiting.as_ref().map(|waiting| waiting.word().to_owned()),
-        mapping_version: decision.mapping_version.filter(|_| {
-            !matches!(derived.waiting, Some(Waiting::NoMapping | Waiting::Mapping(_)))
-        }),
+        mapping_version: decision
+            .mapping_version
+            .filter(|_| !matches!(derived.waiting, Some(Waiting::NoMapping | Waiting::Mapping(_)))),
     };
     documents::decided(tx, root, &standing, now)
 }

@@ -58,7 +58,10 @@ fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
         return Ok(Decoded::Documents(vec![record.into()]));
     }
     let Some(connection) = hub.connection(&message.connection) else {
-        return Ok(Decoded::Ignored(format!("connection {} is not configured", message.connection)));
+        return Ok(Decoded::Ignored(format!(
+            "connection {} is not configured",
+            message.connection
+        )));
     };
     (connection.connector.decode)(&Message { kind: &message.kind, body: &message.body })
 }

@@ -50,8 +50,7 @@ pub fn webhook(
         return Err(Refusal::TooLarge);
     }
     let webhooks = connection.connector.webhooks.ok_or(Refusal::NotTaken("webhooks"))?;
-    let authentic: Authentic =
-        (webhooks.authenticate)(delivery, &connection.webhook_secrets, now)?;
+    let authentic: Authentic = (webhooks.authenticate)(delivery, &connection.webhook_secrets, now)?;
     if let (Some(own), Some(theirs)) = (&connection.account, &authentic.account) {
         if !own.eq_ignore_ascii_case(theirs) {
             return Err(Refusal::OtherAccount(theirs.chars().take(100).collect()));

@@ -1,6 +1,8 @@
 //! RECONCILE: judges the keys whose items changed, claims bank lines, opens and closes cases. It
 //! writes matches, verdicts and cases only, and never talks to the outside.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use trueup_domain::item::{ItemKind, Side};
@@ -92,18 +94,23 @@ fn claimed_lines(
         return Ok(Vec::new());
     };
     let mut lines = Vec::new();
-    for (_, _, item) in scopes::matches_of(tx, &scope.key)? {
+    let mut matches = BTreeSet::new();
+    for (id, _, item) in scopes::matches_of(tx, &scope.key)? {
         if let Some(found) = facts::find_item(tx, &item)? {
             if found.item.side == Side::Bank {
                 lines.push(seen(&found));
+                matches.insert(id);
             }
         }
     }
-    if !lines.is_empty() {
+    let amounts = lines.iter().map(|line| line.item.amount);
+    let whole = Money::sum(first.item.amount.currency(), amounts) == Ok(first.item.amount);
+    if whole || (transfer && !lines.is_empty()) {
         return Ok(lines);
     }
-    let free: Vec<Seen> =
+    let mut free: Vec<Seen> =
         facts::unclaimed(tx, ItemKind::BankLine, Side::Bank)?.iter().map(seen).collect();
+    free.extend(lines.iter().cloned());
     let found = if payout {
         let provider = scope.key.split('/').nth(1).unwrap_or_default();
         let names = hub.connection(provider).map_or(&[][..], |it| it.bank_names.as_slice());
@@ -112,7 +119,14 @@ fn claimed_lines(
         let channel = items.iter().find(|item| item.item.side == Side::Channel);
         claim::of_transfer(&channel.unwrap_or(first).item, &free)
     };
-    let Some(found) = found else { return Ok(Vec::new()) };
+    // A short claim gives way only to one that is exact: the rest may have come in a line of its
+    // own (E17).
+    let Some(found) = found.filter(|found| lines.is_empty() || found.rule == "reference") else {
+        return Ok(lines);
+    };
+    for id in matches {
+        scopes::dissolve(tx, &id, now)?;
+    }
     let mut claimed = found.lines.clone();
     claimed.push(first.id.clone());
     scopes::record_match(tx, &scope.key, found.rule, &claimed, now)?;
@@ -136,7 +150,7 @@ fn settle(
         return Ok(());
     }
     let rule = live.first().map_or("key".to_owned(), |(_, rule, _)| rule.clone());
-    let ids: std::collections::BTreeSet<String> = live.into_iter().map(|(id, _, _)| id).collect();
+    let ids: BTreeSet<String> = live.into_iter().map(|(id, _, _)| id).collect();
     for id in ids {
         scopes::dissolve(tx, &id, now)?;
     }

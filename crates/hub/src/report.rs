@@ -177,12 +177,7 @@ pub fn status_of(word: &str) -> Status {
 }
 
 /// Builds the report of the days `from..=to`.
-pub fn build(
-    tx: &mut Tx<'_>,
-    from: Date,
-    to: Date,
-    now: Timestamp,
-) -> Result<Report, StoreError> {
+pub fn build(tx: &mut Tx<'_>, from: Date, to: Date, now: Timestamp) -> Result<Report, StoreError> {
     let evidence = Evidence::load(tx)?;
     let sales = documents::sales_between(tx, &from.to_string(), &to.to_string())?;
     let mut days: BTreeMap<(String, String, String), Row> = BTreeMap::new();

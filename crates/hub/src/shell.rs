@@ -126,9 +126,9 @@ pub fn converse(
     let Some(mut talk) = talk::next(hub, connection, busy, clock())? else { return Ok(false) };
     let mut reply = None;
     loop {
-        let asked = reply.as_ref().map(|reply: &Result<Reply, CallError>| {
-            reply.as_ref().map_err(CallError::clone)
-        });
+        let asked = reply
+            .as_ref()
+            .map(|reply: &Result<Reply, CallError>| reply.as_ref().map_err(CallError::clone));
         match talk.advance(hub, connection, asked, clock())? {
             Next::Send(request) => reply = Some(transport.send(connection, &request)),
             Next::WaitUntil(_) | Next::Finished => return Ok(true),
@@ -183,11 +183,7 @@ impl Running {
 }
 
 /// Starts the stages against the real clock; they work while it is the hub's turn.
-pub fn serve(
-    hub: &Hub,
-    transport: &Http,
-    clock: fn() -> Timestamp,
-) -> Result<Running, StoreError> {
+pub fn serve(hub: &Hub, transport: &Http, clock: fn() -> Timestamp) -> Result<Running, StoreError> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
     let mut start = |name: String, work: Box<dyn FnMut() -> Result<bool, StoreError> + Send>| {
@@ -195,9 +191,9 @@ pub fn serve(
         let spawned = std::thread::Builder::new().name(name.clone()).spawn(move || {
             run(&name, work, &stop);
         });
-        spawned.map(|thread| threads.push(thread)).map_err(|error| {
-            StoreError::Unavailable(error.to_string())
-        })
+        spawned
+            .map(|thread| threads.push(thread))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
     };
     type Stage = fn(&Hub, &Worker, Timestamp) -> Result<usize, StoreError>;
     let stages: [(&str, Stage); 3] =

@@ -15,8 +15,8 @@ use trueup_connect::{
 };
 use trueup_domain::key;
 use trueup_store::commands::{self, Back, Conversation, Taken};
-use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::leases::{self, Lease};
+use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::{StoreError, Tx, cases, streams};
 
 use crate::decode::BOOKS_RECORD;
@@ -96,14 +96,12 @@ pub fn next(
     if busy.iter().any(|lane| lane == READING) {
         return Ok(None);
     }
-    let (asked, due) = hub.store.read(|tx| {
-        Ok((streams::asked(tx, &name, now, BATCH)?, streams::due(tx, &name, now)?))
-    })?;
+    let (asked, due) = hub
+        .store
+        .read(|tx| Ok((streams::asked(tx, &name, now, BATCH)?, streams::due(tx, &name, now)?)))?;
     if !asked.is_empty() {
-        let hints: Vec<Hint> = asked
-            .into_iter()
-            .map(|(kind, external_id, _)| Hint { kind, external_id })
-            .collect();
+        let hints: Vec<Hint> =
+            asked.into_iter().map(|(kind, external_id, _)| Hint { kind, external_id }).collect();
         let task = Task::Read { hints: hints.clone() };
         return Ok(Some(start(connection, READING, Purpose::Read { hints }, task, lease, now)));
     }
@@ -252,7 +250,12 @@ impl Talk {
         &self.lane
     }
 
-    fn resume(&mut self, connection: &Connection, reply: Result<&Reply, CallError>, now: Timestamp) {
+    fn resume(
+        &mut self,
+        connection: &Connection,
+        reply: Result<&Reply, CallError>,
+        now: Timestamp,
+    ) {
         let state = match &self.step {
             Step::Send { state, .. } | Step::Wait { state, .. } => state.clone(),
             Step::Done(_) | Step::Failed(_) => return,

@@ -45,8 +45,7 @@ pub fn of_payout(
         return claim("reference", &[exact]);
     }
     if named.len() > 1 {
-        let sum =
-            Money::sum(payout.amount.currency(), named.iter().map(|line| line.item.amount));
+        let sum = Money::sum(payout.amount.currency(), named.iter().map(|line| line.item.amount));
         if sum == Ok(payout.amount) {
             return claim("reference", &named);
         }

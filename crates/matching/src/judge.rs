@@ -147,6 +147,18 @@ pub fn judge(
     let Some(first) = items.first() else { return Ok(None) };
     let word = key.split('/').next().unwrap_or_default();
     let case = Case { items, claimed, today, calendar, first };
+    let currency = first.item.amount.currency();
+    let foreign = items.iter().find(|seen| seen.item.amount.currency() != currency);
+    if let Some(foreign) = foreign {
+        let detail = format!(
+            "{} states {}, {} states {}: two currencies do not compare",
+            first.item.side.word(),
+            first.item.amount,
+            foreign.item.side.word(),
+            foreign.item.amount
+        );
+        return Ok(Some(case.broken(BreakKind::AmountDiffers, first.item.amount, detail)));
+    }
     let verdict = match word {
         "payout" => case.payout()?,
         "bank" => case.bank()?,
@@ -279,8 +291,7 @@ impl Case<'_> {
         if amount.is_zero() {
             return self.plain(Status::NotApplicable);
         }
-        let due =
-            self.calendar.add_business_days(self.first.item.date, CHANNEL_DUE_BUSINESS_DAYS);
+        let due = self.calendar.add_business_days(self.first.item.date, CHANNEL_DUE_BUSINESS_DAYS);
         let sides: Vec<&str> = sums.keys().map(|side| side.word()).collect();
         let detail = format!("stated by {} only", sides.join(" and "));
         self.lacking(BreakKind::MissingAtChannel, amount, due, detail)
@@ -289,8 +300,7 @@ impl Case<'_> {
     fn payout(&self) -> Result<Verdict, MoneyError> {
         let of_kind = |kind: ItemKind| self.items.iter().filter(move |seen| seen.item.kind == kind);
         let currency = self.first.item.amount.currency();
-        let rows =
-            Money::sum(currency, of_kind(ItemKind::PayoutRow).map(|seen| seen.item.amount))?;
+        let rows = Money::sum(currency, of_kind(ItemKind::PayoutRow).map(|seen| seen.item.amount))?;
         let Some(header) = of_kind(ItemKind::Payout).next() else {
             let due =
                 self.calendar.add_business_days(self.first.item.date, CHANNEL_DUE_BUSINESS_DAYS);

@@ -1,0 +1,9 @@
+//! The stages one after the other, on a store in memory, with a till that states documents and
+//! books that carry out commands, both played.
+
+mod books;
+mod end;
+mod reconcile;
+mod road;
+mod talk;
+mod world;

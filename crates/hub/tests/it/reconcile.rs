@@ -1,0 +1,192 @@
+//! What reconciliation does to what comes in.
+
+use trueup_domain::document::{
+    BankLine, BankReferences, Document, LedgerRow, PaymentKind, Payout, PayoutStatus, RowClass,
+    Version,
+};
+use trueup_domain::money::{Currency, Money};
+use trueup_hub::{Hub, timers};
+use trueup_store::{cases, facts, scopes};
+
+use crate::world::{
+    at, hears, line, mapped, money, open_cases, order, payment, read, settle, states, stating,
+};
+
+const DAY: i64 = 86_400;
+
+fn row(id: &str, net: &str, payout: &str) -> LedgerRow {
+    LedgerRow {
+        id: id.to_owned(),
+        class: RowClass::Capture,
+        kind: "charge".to_owned(),
+        gross: money(net),
+        fee: money("0"),
+        net: money(net),
+        fees: Vec::new(),
+        object: Some(format!("ch_{id}")),
+        capture: None,
+        order: None,
+        payout: Some(payout.to_owned()),
+        occurred_at: at(0),
+        available_on: None,
+        description: None,
+    }
+}
+
+fn payout(id: &str, amount: &str) -> Document {
+    Document::from(Payout {
+        id: id.to_owned(),
+        version: Version(1),
+        status: PayoutStatus::Paid,
+        amount: money(amount),
+        created_at: at(0),
+        arrival: jiff::civil::date(2026, 6, 2),
+        itemised: true,
+        trace: Some(format!("TRACE{id}")),
+        descriptor: None,
+        failure: None,
+    })
+}
+
+fn bank_line(id: &str, amount: &str, text: &str) -> Document {
+    Document::from(BankLine {
+        id: id.to_owned(),
+        account: "acc".to_owned(),
+        statement: "s1".to_owned(),
+        amount: money(amount),
+        booked_on: jiff::civil::date(2026, 6, 2),
+        value_on: None,
+        references: BankReferences::default(),
+        counterparty: None,
+        text: text.to_owned(),
+        batch: None,
+        reversal: false,
+        code: None,
+    })
+}
+
+fn tell(hub: &Hub, connection: &str, documents: &[Document], seconds: i64) {
+    hears(hub, connection, &format!("m{seconds}"), stating(documents), seconds);
+    settle(hub, seconds);
+}
+
+fn status(hub: &Hub, key: &str) -> String {
+    let scope = read(hub, |tx| scopes::find(tx, key));
+    scope.map_or_else(
+        || "none".to_owned(),
+        |scope| match scope.verdict.break_kind {
+            Some(kind) => kind,
+            None => scope.verdict.status,
+        },
+    )
+}
+
+#[test]
+fn a_payout_is_proven_by_its_rows_and_its_bank_line() {
+    let hub = mapped();
+    let rows = [row("p1", "6.00", "po1").into(), row("p2", "4.00", "po1").into()];
+    tell(&hub, "stripe", &rows, 1);
+    tell(&hub, "stripe", &[payout("po1", "10.00")], 2);
+    assert_eq!(status(&hub, "payout/stripe/po1"), "proven");
+    assert_eq!(status(&hub, "bank/stripe/po1"), "not_due");
+    tell(&hub, "bank", &[bank_line("l1", "10.00", "payment TRACEpo1")], 3);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "proven");
+    let claimed = read(&hub, |tx| facts::items_of_key(tx, "line/acc/l1"));
+    assert!(claimed[0].claimed_by.is_some());
+}
+
+#[test]
+fn e18_two_payouts_of_one_amount_and_one_line_each_get_their_own() {
+    let hub = mapped();
+    let payouts = [payout("po1", "49.21"), payout("po2", "49.21")];
+    let rows = [row("p1", "49.21", "po1").into(), row("p2", "49.21", "po2").into()];
+    tell(&hub, "stripe", &rows, 1);
+    tell(&hub, "stripe", &payouts, 2);
+    tell(&hub, "bank", &[bank_line("l2", "49.21", "TRACEpo2")], 3);
+    assert_eq!(status(&hub, "bank/stripe/po2"), "proven");
+    assert_eq!(status(&hub, "bank/stripe/po1"), "not_due", "the amount alone claims nothing");
+    tell(&hub, "bank", &[bank_line("l1", "49.21", "TRACEpo1")], 4);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "proven");
+}
+
+#[test]
+fn a_short_payout_is_broken_and_mends_when_the_rest_comes() {
+    let hub = mapped();
+    tell(&hub, "stripe", &[row("p1", "10.00", "po1").into(), payout("po1", "10.00")], 1);
+    tell(&hub, "bank", &[bank_line("l1", "9.75", "TRACEpo1")], 2);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "short_payout");
+    let open = read(&hub, cases::open_cases);
+    let short = open.iter().find(|case| case.kind == "short_payout").expect("a case");
+    assert_eq!(short.amount, -25);
+    // The bank sends what was missing under the same reference.
+    tell(&hub, "bank", &[bank_line("l2", "0.25", "TRACEpo1 rest")], 3);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "proven", "{:?}", open_cases(&hub));
+}
+
+#[test]
+fn what_was_not_due_is_overdue_on_its_day_and_closes_when_it_comes() {
+    let hub = mapped();
+    tell(&hub, "stripe", &[row("p1", "10.00", "po1").into(), payout("po1", "10.00")], 1);
+    let later = |days: i64| {
+        timers::step(&hub, at(days * DAY)).expect("timers");
+        settle(&hub, days * DAY);
+    };
+    // Arrival on Tuesday the 2nd; due two business days later.
+    later(3);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "not_due");
+    later(4);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "missing_at_bank");
+    assert!(open_cases(&hub).contains(&"missing_at_bank".to_owned()));
+    tell(&hub, "bank", &[bank_line("l1", "10.00", "TRACEpo1")], 4 * DAY + 1);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "proven");
+    assert!(!open_cases(&hub).contains(&"missing_at_bank".to_owned()));
+}
+
+#[test]
+fn a_row_that_no_channel_knows_is_named_after_its_days() {
+    let hub = mapped();
+    tell(&hub, "stripe", &[row("stranger", "10.00", "po1").into()], 1);
+    assert_eq!(status(&hub, "capture/stripe/ch_stranger"), "not_due");
+    timers::step(&hub, at(9 * DAY)).expect("timers");
+    settle(&hub, 9 * DAY);
+    assert_eq!(status(&hub, "capture/stripe/ch_stranger"), "missing_at_channel");
+}
+
+/// E3: amounts in different currencies do not compare; the stage goes on with everything else.
+#[test]
+fn e3_sides_in_two_currencies_are_a_break_and_stop_nothing() {
+    let hub = mapped();
+    let usd =
+        |text: &str| Money::parse(text, Currency::parse("USD").expect("known")).expect("known");
+    let foreign = LedgerRow {
+        gross: usd("11.00"),
+        fee: usd("0"),
+        net: usd("11.00"),
+        ..row("p1", "10.00", "po1")
+    };
+    hears(&hub, "stripe", "m", stating(&[foreign.into()]), 1);
+    let sale = [
+        order(1, vec![line("A1", "10.00")]).into(),
+        payment("p1", 1, PaymentKind::Sale, "10.00").into(),
+    ];
+    states(&hub, &sale, 2);
+    assert_eq!(status(&hub, "capture/stripe/ch_p1"), "amount_differs");
+    assert_eq!(status(&hub, "order/shop/o1"), "not_due");
+    let open = read(&hub, cases::open_cases);
+    let case = open.iter().find(|case| case.kind == "amount_differs").expect("a case");
+    assert!(case.detail.contains("USD") && case.detail.contains("EUR"), "{}", case.detail);
+}
+
+#[test]
+fn what_nothing_states_any_more_is_judged_no_more() {
+    let hub = mapped();
+    states(&hub, &[order(1, vec![line("A1", "10.00")]).into()], 1);
+    assert_eq!(status(&hub, "order/shop/o1"), "not_due");
+    let mut cancelled = order(2, vec![line("A1", "10.00")]);
+    cancelled.cancelled_at = Some(at(5));
+    states(&hub, &[cancelled.into()], 6);
+    assert_eq!(status(&hub, "order/shop/o1"), "not_applicable");
+    timers::step(&hub, at(9 * DAY)).expect("timers");
+    settle(&hub, 9 * DAY);
+    assert_eq!(open_cases(&hub), [""; 0]);
+}

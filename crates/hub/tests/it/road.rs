@@ -1,0 +1,336 @@
+//! From messages to documents to facts.
+
+use trueup_domain::document::{
+    Document, Kind, LedgerRow, PaymentKind, PaymentStanding, RowClass, Version,
+};
+use trueup_domain::money::{Currency, Money};
+use trueup_hub::timers;
+use trueup_store::{documents, facts, messages, streams};
+
+use crate::world::{
+    ROOT, absorbed, answers, approve, at, balances, command_state, hears, hinting, hub, line,
+    mapped, mapping, money, open_cases, order, payment, read, settle, states, stating,
+};
+
+fn sale() -> Vec<Document> {
+    vec![
+        order(1, vec![line("A1", "10.00")]).into(),
+        payment("p1", 1, PaymentKind::Sale, "10.00").into(),
+    ]
+}
+
+fn reads(hub: &trueup_hub::Hub) -> Vec<(String, String)> {
+    let asked = read(hub, |tx| streams::asked(tx, "shop", jiff::Timestamp::MAX, 100));
+    asked.into_iter().map(|(kind, id, _)| (kind, id)).collect()
+}
+
+fn waiting(hub: &trueup_hub::Hub) -> Option<String> {
+    read(hub, |tx| documents::find_root(tx, ROOT)).and_then(|root| root.waiting)
+}
+
+fn sold(minor: i64) -> Vec<(String, i64)> {
+    vec![("clearing".to_owned(), minor), ("sales".to_owned(), -minor)]
+}
+
+#[test]
+fn a1_the_same_delivery_twice_is_one() {
+    let hub = mapped();
+    for seconds in [1, 2, 3] {
+        hears(&hub, "shop", "delivery", stating(&sale()), seconds);
+    }
+    settle(&hub, 4);
+    assert_eq!(absorbed(&hub), [("duplicate_message".to_owned(), 2)]);
+    assert_eq!(balances(&hub), sold(1000));
+    assert_eq!(read(&hub, |tx| facts::lines_of_root(tx, ROOT)).len(), 4);
+}
+
+#[test]
+fn a3_the_same_fact_in_other_messages_writes_nothing() {
+    let hub = mapped();
+    states(&hub, &sale(), 1);
+    let before = read(&hub, |tx| facts::written(tx, ROOT));
+    states(&hub, &sale(), 2);
+    let mut touched = order(2, vec![line("A1", "10.00")]);
+    touched.number = "#1001".to_owned();
+    states(&hub, &[touched.into()], 3);
+    assert_eq!(read(&hub, |tx| facts::written(tx, ROOT)), before, "a touched version adds none");
+}
+
+#[test]
+fn a5_an_older_version_changes_nothing() {
+    let hub = mapped();
+    states(&hub, &[order(5, vec![line("A1", "10.00")]).into()], 1);
+    states(&hub, &[order(3, vec![line("A1", "99.00")]).into()], 2);
+    let known = read(&hub, |tx| documents::known(tx, "shop", Kind::Order, "o1")).expect("known");
+    assert_eq!(known.version, Some(5));
+    assert_eq!(absorbed(&hub), [("stale_version".to_owned(), 1)]);
+    assert_eq!(balances(&hub)[1], ("sales".to_owned(), -1000));
+}
+
+#[test]
+fn a5_a_tie_asks_the_source_and_the_later_question_wins() {
+    let hub = mapped();
+    states(&hub, &[order(5, vec![line("A1", "10.00")]).into()], 100);
+    states(&hub, &[order(5, vec![line("A1", "11.00")]).into()], 110);
+    let total = |hub: &trueup_hub::Hub| balances(hub)[1].1;
+    assert_eq!(total(&hub), -1000, "the first stays in force");
+    assert!(reads(&hub).contains(&("order".to_owned(), "o1".to_owned())));
+    // This answer may be older than what came in at 100.
+    let other = stating(&[order(5, vec![line("A1", "12.00")]).into()]);
+    answers(&hub, "order/o1", other, 90, 120);
+    settle(&hub, 120);
+    assert_eq!(total(&hub), -1000);
+    let answer = stating(&[order(5, vec![line("A1", "11.00")]).into()]);
+    answers(&hub, "order/o1", answer, 115, 121);
+    settle(&hub, 121);
+    assert_eq!(total(&hub), -1100);
+}
+
+#[test]
+fn an_unreadable_message_is_a_case_and_holds_up_nobody() {
+    let hub = mapped();
+    hears(&hub, "shop", "bad", b"{\"documents\": [".to_vec(), 1);
+    hears(&hub, "shop", "good", stating(&sale()), 2);
+    settle(&hub, 3);
+    assert_eq!(open_cases(&hub), ["undecodable"]);
+    assert_eq!(balances(&hub), sold(1000));
+    let counts = read(&hub, messages::counts);
+    let states: Vec<(&str, i64)> =
+        counts.iter().map(|(_, state, count, _)| (state.as_str(), *count)).collect();
+    assert_eq!(states, [("decoded", 1), ("failed", 1)]);
+}
+
+#[test]
+fn c4_a_message_that_kills_the_process_is_set_aside() {
+    let hub = mapped();
+    hears(&hub, "shop", "poison", stating(&sale()), 1);
+    for _ in 0..5 {
+        // Each death leaves the attempt that was committed before the work.
+        let taken = hub.store.write(|tx| messages::take(tx, 0, trueup_store::SHARDS, 10));
+        assert_eq!(taken.expect("taken").len(), 1);
+    }
+    settle(&hub, 2);
+    assert_eq!(open_cases(&hub), ["undecodable"]);
+    assert_eq!(balances(&hub), []);
+}
+
+#[test]
+fn c4_a_root_that_kills_the_process_is_set_aside() {
+    let hub = mapped();
+    hears(&hub, "shop", "m", stating(&sale()), 1);
+    trueup_hub::decode::step(&hub, &trueup_hub::Worker::alone(), at(1)).expect("decoded");
+    for _ in 0..5 {
+        hub.store.write(|tx| documents::take_due(tx, 0, trueup_store::SHARDS, 10)).expect("taken");
+    }
+    settle(&hub, 2);
+    assert_eq!(open_cases(&hub), ["stuck"]);
+}
+
+#[test]
+fn a_hint_asks_for_a_read() {
+    let hub = mapped();
+    hears(&hub, "shop", "thin", hinting("order", "o9"), 1);
+    settle(&hub, 2);
+    assert_eq!(reads(&hub), [("order".to_owned(), "o9".to_owned())]);
+}
+
+#[test]
+fn a4_a_payment_before_its_order_waits_for_it() {
+    let hub = mapped();
+    states(&hub, &[payment("p1", 1, PaymentKind::Sale, "10.00").into()], 1);
+    assert_eq!(waiting(&hub).as_deref(), Some("order"));
+    assert_eq!(reads(&hub), [("order".to_owned(), "o1".to_owned())]);
+    assert_eq!(balances(&hub), []);
+    // A day later a person hears of it.
+    timers::step(&hub, at(3600)).expect("timers");
+    assert_eq!(open_cases(&hub), [""; 0]);
+    timers::step(&hub, at(90_000)).expect("timers");
+    assert_eq!(open_cases(&hub), ["waiting"]);
+    states(&hub, &[order(1, vec![line("A1", "10.00")]).into()], 90_001);
+    assert_eq!(waiting(&hub), None);
+    assert_eq!(open_cases(&hub), [""; 0], "it closes by itself");
+    assert_eq!(balances(&hub), sold(1000));
+}
+
+#[test]
+fn payments_that_are_missing_are_asked_for_again_until_they_come() {
+    let hub = mapped();
+    let mut paid = order(1, vec![line("A1", "10.00")]);
+    paid.payment_standing = PaymentStanding::Paid;
+    states(&hub, &[paid.into()], 1);
+    assert_eq!(waiting(&hub).as_deref(), Some("payments"));
+    hub.store.write(|tx| streams::answered(tx, "shop", "order", "o1")).expect("answered");
+    timers::step(&hub, at(600)).expect("timers");
+    assert_eq!(reads(&hub), []);
+    timers::step(&hub, at(3700)).expect("timers");
+    assert_eq!(reads(&hub), [("order".to_owned(), "o1".to_owned())]);
+    states(&hub, &[payment("p1", 1, PaymentKind::Sale, "10.00").into()], 3800);
+    assert_eq!(waiting(&hub), None);
+}
+
+#[test]
+fn a_missing_mapping_waits_for_a_person_and_is_released_by_approval() {
+    let hub = hub();
+    states(&hub, &sale(), 1);
+    assert_eq!(waiting(&hub).as_deref(), Some("mapping"));
+    assert_eq!(open_cases(&hub), ["waiting_mapping"]);
+    assert_eq!(command_state(&hub, "order/1/1"), "none");
+    let mut incomplete = mapping();
+    incomplete.products.clear();
+    approve(&hub, incomplete, 2);
+    settle(&hub, 2);
+    assert_eq!(open_cases(&hub), ["waiting_mapping"]);
+    assert_eq!(balances(&hub), sold(1000), "the journal knows, the books wait");
+    approve(&hub, mapping(), 3);
+    settle(&hub, 3);
+    assert_eq!(waiting(&hub), None);
+    assert_eq!(open_cases(&hub), [""; 0]);
+    assert_eq!(command_state(&hub, "order/1/1"), "ready");
+    assert_eq!(balances(&hub), sold(1000));
+    let root = read(&hub, |tx| documents::find_root(tx, ROOT)).expect("a root");
+    assert_eq!(root.mapping_version, Some(2));
+}
+
+#[test]
+fn a_fact_keeps_the_mapping_it_was_made_with() {
+    let hub = mapped();
+    states(&hub, &sale(), 1);
+    let mut other = mapping();
+    other.products.insert("A".to_owned(), "P-other".to_owned());
+    approve(&hub, other, 2);
+    let mut edited = order(2, vec![line("A1", "10.00")]);
+    edited.lines[0].gross = money("9.00");
+    edited.lines[0].unit_price = money("9.00").decimal();
+    edited.total = money("9.00");
+    states(&hub, &[edited.into()], 3);
+    let order = crate::world::command(&hub, "order/1/2").expect("a second generation");
+    let trueup_domain::command::Content::Order(order) = order.content else { panic!("an order") };
+    assert_eq!(order.lines[0].product.as_deref(), Some("P-A"));
+}
+
+#[test]
+fn d4_edits_add_generations_and_further_documents() {
+    let hub = mapped();
+    states(&hub, &sale(), 1);
+    states(&hub, &[order(2, vec![line("A1", "9.00")]).into()], 2);
+    states(&hub, &[order(3, vec![line("A1", "10.00")]).into()], 3);
+    let generation = |kind: &str| {
+        let written = read(&hub, |tx| facts::written(tx, ROOT));
+        written.iter().find(|one| one.key.kind == kind).map(|one| one.generation)
+    };
+    assert_eq!((generation("sale"), generation("invoice")), (Some(3), Some(3)));
+    assert_eq!(balances(&hub), sold(1000));
+    states(&hub, &[order(4, vec![line("A1", "10.00"), line("B1", "5.00")]).into()], 4);
+    assert_eq!(generation("sale"), Some(3));
+    assert_eq!(command_state(&hub, "order/1/3"), "ready");
+    assert_eq!(command_state(&hub, "order/2/1"), "ready");
+    assert_eq!(command_state(&hub, "order/1/4"), "none");
+    assert!(read(&hub, facts::unbalanced).is_empty());
+}
+
+#[test]
+fn d2_a_document_that_contradicts_itself_is_held_until_a_newer_one() {
+    let hub = mapped();
+    let mut wrong = order(1, vec![line("A1", "10.00")]);
+    wrong.total = money("10.01");
+    states(&hub, &[wrong.into()], 1);
+    assert_eq!(open_cases(&hub), ["order_contradicts_itself"]);
+    assert_eq!(balances(&hub), []);
+    states(&hub, &[order(2, vec![line("A1", "10.00")]).into()], 2);
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+#[test]
+fn e3_amounts_of_two_currencies_hold_the_root_and_nobody_else() {
+    let hub = mapped();
+    let mut foreign = payment("p1", 1, PaymentKind::Sale, "10.00");
+    foreign.amount = Money::from_minor(1000, Currency::parse("USD").expect("a currency"));
+    let mut other = order(1, vec![line("A1", "3.00")]);
+    other.id = "o2".to_owned();
+    let documents = [order(1, vec![line("A1", "10.00")]).into(), foreign.into(), other.into()];
+    states(&hub, &documents, 1);
+    assert_eq!(open_cases(&hub), ["undecidable"]);
+    let other = [("receivable".to_owned(), 300), ("sales".to_owned(), -300)];
+    assert_eq!(balances(&hub), other);
+}
+
+fn row(id: &str, payout: Option<&str>) -> LedgerRow {
+    LedgerRow {
+        id: id.to_owned(),
+        class: RowClass::Capture,
+        kind: "charge".to_owned(),
+        gross: money("10.00"),
+        fee: money("0.50"),
+        net: money("9.50"),
+        fees: Vec::new(),
+        object: Some("ch_p1".to_owned()),
+        capture: None,
+        order: None,
+        payout: payout.map(str::to_owned),
+        occurred_at: at(0),
+        available_on: None,
+        description: None,
+    }
+}
+
+#[test]
+fn a_ledger_row_may_be_completed_and_never_changed() {
+    let hub = mapped();
+    let tell = |name: &str, row: LedgerRow, seconds: i64| {
+        hears(&hub, "stripe", name, stating(&[row.into()]), seconds);
+        settle(&hub, seconds);
+    };
+    tell("1", row("r1", None), 1);
+    tell("2", row("r1", Some("po1")), 2);
+    assert_eq!(open_cases(&hub), [""; 0]);
+    // The row as it was before the payout comes late.
+    tell("3", row("r1", None), 3);
+    let known = read(&hub, |tx| documents::known(tx, "stripe", Kind::LedgerRow, "r1"));
+    assert!(known.expect("known").body.contains("po1"));
+    assert_eq!(open_cases(&hub), [""; 0]);
+    tell("4", LedgerRow { fee: money("0.60"), net: money("9.40"), ..row("r1", Some("po1")) }, 4);
+    assert_eq!(open_cases(&hub), ["identity_reused"]);
+    assert_eq!(balances(&hub), [("clearing".to_owned(), -50), ("processing_fees".to_owned(), 50)]);
+}
+
+#[test]
+fn c6_a_worker_without_its_lease_writes_nothing() {
+    let hub = mapped();
+    hears(&hub, "shop", "m", stating(&sale()), 1);
+    let length = jiff::SignedDuration::from_secs(30);
+    let take = |owner: &'static str, seconds: i64| {
+        hub.store
+            .write(move |tx| trueup_store::leases::acquire(tx, "all", owner, at(seconds), length))
+            .expect("asked")
+    };
+    let worker = |lease| trueup_hub::Worker { lease, from: 0, to: trueup_store::SHARDS };
+    let old = worker(take("a", 0));
+    let new = worker(take("b", 31));
+    let refused = trueup_hub::decode::step(&hub, &old, at(32));
+    assert!(matches!(refused, Err(trueup_store::StoreError::LeaseLost)), "{refused:?}");
+    assert_eq!(read(&hub, |tx| documents::of_root(tx, ROOT)).len(), 0);
+    assert_eq!(trueup_hub::decode::step(&hub, &new, at(33)).expect("decoded"), 1);
+    let refused = trueup_hub::decide::step(&hub, &old, at(34));
+    assert!(matches!(refused, Err(trueup_store::StoreError::LeaseLost)), "{refused:?}");
+    assert_eq!(balances(&hub), []);
+    trueup_hub::decide::step(&hub, &new, at(35)).expect("decided");
+    let refused = trueup_hub::reconcile::step(&hub, &old, at(36));
+    assert!(matches!(refused, Err(trueup_store::StoreError::LeaseLost)), "{refused:?}");
+    assert_eq!(balances(&hub), sold(1000));
+}
+
+#[test]
+fn a_deleted_order_is_no_sale_any_more() {
+    let hub = mapped();
+    states(&hub, &[order(1, vec![line("A1", "10.00")]).into()], 1);
+    let gone = trueup_domain::document::Deletion {
+        id: "order/o1".to_owned(),
+        version: Some(Version(2)),
+        order: None,
+    };
+    states(&hub, &[gone.into()], 2);
+    assert_eq!(balances(&hub), []);
+    assert_eq!(command_state(&hub, "order/1/1"), "withdrawn");
+    let root = read(&hub, |tx| documents::find_root(tx, ROOT)).expect("a root");
+    assert_eq!(root.state, "deleted");
+}

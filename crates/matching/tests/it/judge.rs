@@ -1,0 +1,283 @@
+//! One key, its sides, and the verdict.
+
+use proptest::prelude::*;
+use trueup_domain::Money;
+use trueup_domain::derive::sale::BEFORE_START;
+use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::money::Currency;
+use trueup_matching::links::{Link, Proof, TenderStanding, worst};
+use trueup_matching::{BreakKind, Seen, Status, Verdict, judge};
+
+use crate::world::{bank_line, calendar, item, june, money, payout, seen};
+
+fn verdict(key: &str, items: &[Seen], claimed: &[Seen], day: i8) -> Verdict {
+    judge(key, items, claimed, june(day), &calendar()).expect("one currency").expect("items")
+}
+
+/// Status, break and difference in words.
+fn check(key: &str, items: &[Seen], claimed: &[Seen], day: i8, expected: &str) {
+    let verdict = verdict(key, items, claimed, day);
+    let mut words = verdict.status.word().to_owned();
+    if let Some(kind) = verdict.break_kind {
+        words = format!("{} {}", kind.word(), verdict.difference.amount_text());
+        assert!(!verdict.detail.is_empty(), "{key}: a break says what is wrong");
+        assert_eq!(verdict.status, Status::Broken);
+        assert!(!kind.remedy().is_empty());
+    } else {
+        assert!(verdict.difference.is_zero(), "{key}: no break, no difference");
+    }
+    assert_eq!(words, expected, "{key} on the {day}th");
+    // What is claimed together is what was given, each once, and only when it is certain.
+    let mut ids: Vec<&String> = verdict.matched.iter().collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), verdict.matched.len());
+    if verdict.status == Status::Proven {
+        assert_eq!(verdict.matched.len(), items.len() + claimed.len());
+    }
+}
+
+/// One item for each of the sides; the channel's is of the 1st and due on the 3rd.
+fn sides(kind: ItemKind, key: &str, stated: &[(Side, &str)]) -> Vec<Seen> {
+    let items = stated.iter().enumerate().map(|(index, (side, amount))| {
+        let due = (*side == Side::Channel).then_some(3);
+        seen(&index.to_string(), item(*side, kind, key, amount, 1, due))
+    });
+    items.collect()
+}
+
+#[test]
+fn each_key_needs_its_sides() {
+    use Side::{Books, Channel, Settlement};
+    let table: &[(&str, &[(Side, &str)], &str)] = &[
+        ("order/s/1", &[(Channel, "10.00"), (Books, "10.00")], "proven"),
+        ("order/s/1", &[(Channel, "10.00")], "missing_in_books -10.00"),
+        ("order/s/1", &[(Channel, "10.00"), (Books, "9.99")], "amount_differs -0.01"),
+        ("order/s/1", &[(Channel, "10.00"), (Books, "10.00"), (Books, "10.00")], "duplicate 10.00"),
+        // An invoice of two parts, and one that was reversed and posted again.
+        ("order/s/1", &[(Channel, "10.00"), (Books, "7.00"), (Books, "3.00")], "proven"),
+        (
+            "order/s/1",
+            &[(Channel, "9.00"), (Books, "10.00"), (Books, "-10.00"), (Books, "9.00")],
+            "proven",
+        ),
+        ("order/s/1", &[(Channel, "0.00")], "proven"),
+        ("tax/order/s/1", &[(Channel, "1.90"), (Books, "1.91")], "tax_differs 0.01"),
+        ("refund/s/1", &[(Channel, "5.00"), (Books, "5.00")], "proven"),
+        ("refund/s/1", &[(Books, "5.00")], "missing_at_channel 5.00"),
+        ("refund/s/1", &[(Books, "5.00"), (Books, "-5.00")], "not_applicable"),
+        ("capture/p/1", &[(Channel, "10.00"), (Books, "10.00"), (Settlement, "10.00")], "proven"),
+        ("capture/p/1", &[(Channel, "10.00"), (Books, "10.00")], "missing_in_settlement -10.00"),
+        ("capture/p/1", &[(Channel, "10.00"), (Settlement, "10.00")], "missing_in_books -10.00"),
+        (
+            "capture/p/1",
+            &[(Channel, "10.00"), (Books, "10.00"), (Settlement, "8.00")],
+            "amount_differs -2.00",
+        ),
+        // Only a part was captured: the provider books the whole and gives back the rest.
+        (
+            "capture/p/1",
+            &[(Channel, "8.00"), (Books, "8.00"), (Settlement, "10.00"), (Settlement, "-2.00")],
+            "proven",
+        ),
+        ("capture/p/1", &[(Settlement, "10.00")], "missing_at_channel 10.00"),
+        ("refund_paid/p/1", &[(Channel, "5.00"), (Books, "5.00")], "missing_in_settlement -5.00"),
+        ("capture_tender/s/1", &[(Channel, "10.00"), (Books, "10.00")], "proven"),
+    ];
+    for (key, stated, expected) in table {
+        let kind = if key.starts_with("capture") { ItemKind::Capture } else { ItemKind::Document };
+        check(key, &sides(kind, key, stated), &[], 30, expected);
+    }
+}
+
+#[test]
+fn a_lack_is_not_due_until_its_day_has_passed() {
+    let order = sides(ItemKind::Document, "order/s/1", &[(Side::Channel, "10.00")]);
+    for (day, expected) in [(1, "not_due"), (3, "not_due"), (4, "missing_in_books -10.00")] {
+        check("order/s/1", &order, &[], day, expected);
+    }
+    assert_eq!(verdict("order/s/1", &order, &[], 3).due, Some(june(3)));
+    // A difference is a break at once.
+    let stated = [(Side::Channel, "10.00"), (Side::Books, "9.00")];
+    let order = sides(ItemKind::Document, "order/s/1", &stated);
+    check("order/s/1", &order, &[], 1, "amount_differs -1.00");
+
+    // What only the provider states is unexpected two business days later: Thursday the 4th,
+    // over the weekend and the holiday on Monday the 8th, is Tuesday the 9th plus nothing.
+    let key = "capture/p/1";
+    let row = [seen("r", item(Side::Settlement, ItemKind::Capture, key, "10.00", 4, None))];
+    for (day, expected) in [(4, "not_due"), (9, "not_due"), (10, "missing_at_channel 10.00")] {
+        check(key, &row, &[], day, expected);
+    }
+    // A row in no payout has its own day.
+    let key = "unpaid/p/r1";
+    let row = [seen("r", item(Side::Settlement, ItemKind::PayoutRow, key, "10.00", 1, Some(9)))];
+    for (day, expected) in [(9, "not_due"), (10, "not_paid_out 10.00")] {
+        check(key, &row, &[], day, expected);
+    }
+}
+
+#[test]
+fn a_payout_is_the_sum_of_its_rows() {
+    let key = "payout/p/po1";
+    let row = |id: &str, amount: &str| {
+        seen(id, item(Side::Settlement, ItemKind::PayoutRow, key, amount, 4, None))
+    };
+    let header =
+        |amount: &str| seen("h", item(Side::Settlement, ItemKind::Payout, key, amount, 4, None));
+    check(key, &[row("a", "6.00"), row("b", "4.00"), header("10.00")], &[], 30, "proven");
+    check(key, &[row("a", "6.00"), row("b", "-6.00"), header("0.00")], &[], 30, "proven");
+    check(key, &[header("10.00")], &[], 30, "rows_differ -10.00");
+    check(key, &[row("a", "6.00"), header("10.00")], &[], 30, "rows_differ -4.00");
+    // Rows may still be on their way the next business day: Friday the 5th.
+    check(key, &[row("a", "6.00"), header("10.00")], &[], 5, "not_due");
+    check(key, &[row("a", "6.00"), header("10.00")], &[], 6, "rows_differ -4.00");
+    // Rows before their header: two business days.
+    check(key, &[row("a", "6.00")], &[], 9, "not_due");
+    check(key, &[row("a", "6.00")], &[], 10, "rows_differ 6.00");
+}
+
+#[test]
+fn a_payout_is_its_bank_lines() {
+    let key = "bank/stripe/po1";
+    let payout = [payout("po1", "10.00", 4, &[])];
+    check(key, &payout, &[bank_line("l", "10.00", 5, "")], 30, "proven");
+    let two = [bank_line("l1", "7.00", 5, ""), bank_line("l2", "3.00", 5, "")];
+    check(key, &payout, &two, 30, "proven");
+    check(key, &payout, &[bank_line("l", "9.75", 5, "")], 5, "short_payout -0.25");
+    check(key, &payout, &[bank_line("l", "10.01", 5, "")], 5, "short_payout 0.01");
+    check(key, &payout, &[], 6, "not_due");
+    check(key, &payout, &[], 7, "missing_at_bank -10.00");
+}
+
+#[test]
+fn a_transfer_is_settled_by_the_bank_itself() {
+    let key = "capture_transfer/s/1";
+    let stated = [(Side::Channel, "10.00"), (Side::Books, "10.00")];
+    let transfer = sides(ItemKind::Capture, key, &stated);
+    check(key, &transfer, &[], 3, "not_due");
+    check(key, &transfer, &[], 4, "missing_at_bank -10.00");
+    check(key, &transfer, &[bank_line("l", "10.00", 2, "")], 4, "proven");
+}
+
+#[test]
+fn what_stands_alone_is_not_compared() {
+    for (key, kind) in [
+        ("fee/p/1", ItemKind::Fee),
+        ("dispute/p/1", ItemKind::Dispute),
+        ("reserve/p/1", ItemKind::Reserve),
+        ("unknown/p/1", ItemKind::Unknown),
+        ("line/acc/1", ItemKind::BankLine),
+    ] {
+        let items = [seen("x", item(Side::Settlement, kind, key, "10.00", 1, None))];
+        check(key, &items, &[], 30, "not_applicable");
+    }
+    assert_eq!(judge("order/s/1", &[], &[], june(1), &calendar()), Ok(None));
+}
+
+#[test]
+fn before_the_start_only_the_money_is_compared() {
+    let key = "refund_paid/p/1";
+    let stated = [(Side::Channel, "5.00"), (Side::Settlement, "5.00")];
+    let mut items = sides(ItemKind::RefundPaid, key, &stated);
+    check(key, &items, &[], 30, "missing_in_books -5.00");
+    items[0].item.hints.push(BEFORE_START.to_owned());
+    check(key, &items, &[], 30, "proven");
+    items.truncate(1);
+    check(key, &items, &[], 30, "missing_in_settlement -5.00");
+}
+
+#[test]
+fn e3_two_currencies_are_a_difference_not_an_error() {
+    let key = "capture/p/1";
+    let stated = [(Side::Channel, "10.00"), (Side::Books, "10.00"), (Side::Settlement, "10.00")];
+    let mut items = sides(ItemKind::Capture, key, &stated);
+    let usd = Currency::parse("USD").expect("a currency");
+    items[2].item.amount = Money::from_minor(1000, usd);
+    let verdict = verdict(key, &items, &[], 1);
+    assert_eq!(verdict.break_kind, Some(BreakKind::AmountDiffers));
+    assert!(verdict.detail.contains("USD") && verdict.detail.contains("EUR"));
+}
+
+#[test]
+fn words_read_back() {
+    for status in [Status::Proven, Status::NotDue, Status::Broken, Status::NotApplicable] {
+        assert_eq!(Status::parse(status.word()), Some(status));
+    }
+    assert_eq!(Status::parse("fine"), None);
+}
+
+#[test]
+fn a_link_is_as_good_as_its_worst_part() {
+    use Status::{Broken, NotApplicable, NotDue, Proven};
+    for (parts, expected) in [
+        (&[][..], NotApplicable),
+        (&[NotApplicable, NotApplicable], NotApplicable),
+        (&[NotApplicable, Proven], Proven),
+        (&[Proven, NotDue, Proven], NotDue),
+        (&[NotDue, Broken, Proven, NotApplicable], Broken),
+    ] {
+        assert_eq!(worst(parts), expected, "{parts:?}");
+    }
+    // A card in flight and a gift card: the order is not due, whatever its document says.
+    let card = TenderStanding { tender: Proven, payout: NotDue, bank: NotDue };
+    let gift_card = TenderStanding { tender: Proven, payout: NotApplicable, bank: NotApplicable };
+    let proof = Proof::of(&[Proven, Proven], &[card, gift_card]);
+    let links = Link::ALL.map(|link| proof.link(link));
+    assert_eq!(links, [Proven, Proven, NotDue, NotDue]);
+    assert_eq!(proof.overall(), NotDue);
+    assert_eq!(Proof::of(&[Proven], &[gift_card]).overall(), Proven);
+    assert_eq!(Proof::of(&[], &[]).overall(), NotApplicable);
+    assert_eq!(Proof::of(&[Broken], &[card]).overall(), Broken);
+}
+
+fn any_side() -> impl Strategy<Value = Side> {
+    prop::sample::select(Side::ALL.to_vec())
+}
+
+proptest! {
+    /// Nothing is proven while two sides say different sums, and nothing is lost or claimed twice.
+    #[test]
+    fn no_item_is_lost_or_counted_twice(
+        stated in prop::collection::vec((any_side(), -300_i64..300), 1..8),
+        word in prop::sample::select(vec!["order", "capture", "refund", "capture_transfer"]),
+        day in 1_i8..28,
+    ) {
+        let key = format!("{word}/p/1");
+        let items: Vec<Seen> = stated
+            .iter()
+            .enumerate()
+            .map(|(index, (side, minor))| {
+                let mut item = item(*side, ItemKind::Capture, &key, "0", 1, Some(3));
+                item.amount = Money::from_minor(*minor, money("0").currency());
+                seen(&index.to_string(), item)
+            })
+            .collect();
+        let verdict = verdict(&key, &items, &[], day);
+        let sum = |side: Side| -> i64 {
+            let own = stated.iter().filter(|(own, _)| *own == side);
+            own.map(|(_, minor)| *minor).sum()
+        };
+        match verdict.status {
+            Status::Proven => {
+                let mut matched = verdict.matched.clone();
+                matched.sort();
+                let mut all: Vec<String> = items.iter().map(|seen| seen.id.clone()).collect();
+                all.sort();
+                prop_assert_eq!(matched, all);
+                let expected = sum(Side::Channel);
+                for (side, _) in stated.iter().filter(|(side, _)| {
+                    *side != Side::Bank || word == "capture_transfer"
+                }) {
+                    let counts = *side != Side::Settlement || word == "capture";
+                    if counts {
+                        prop_assert_eq!(sum(*side), expected, "{:?}", side);
+                    }
+                }
+            }
+            Status::Broken => prop_assert!(verdict.break_kind.is_some()),
+            Status::NotDue => prop_assert!(verdict.due.is_some_and(|due| june(day) <= due)),
+            Status::NotApplicable => prop_assert!(stated.iter().all(|(side, _)| *side != Side::Channel)),
+        }
+    }
+}

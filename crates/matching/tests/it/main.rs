@@ -1,0 +1,7 @@
+//! What reconciliation judges, claims, links and bridges: as tables, and as promises about any
+//! items at all.
+
+mod bridge;
+mod claim;
+mod judge;
+mod world;
