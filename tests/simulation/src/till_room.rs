@@ -177,8 +177,8 @@ impl TillRoom {
 
     fn run(&mut self, week: &mut Week) -> Result<()> {
         let end = week.end();
-        while let Some(next) = week.next_at() {
-            let until = next.min(end);
+        // What would happen after the last day is not told.
+        while let Some(until) = week.next_at().filter(|next| *next <= end) {
             let sent = week.play(&mut self.world.borrow_mut(), until);
             self.clock.set(until);
             for (_, one) in sent {
