@@ -372,7 +372,7 @@ fn provider_to_bank(
             statements.push(*statement);
         }
     }
-    statements.sort_by(|left, right| left.date.cmp(&right.date));
+    statements.sort_by_key(|statement| statement.date);
     let opening = statements.first().and_then(|statement| statement.opening);
     let closing = statements.last().and_then(|statement| statement.closing);
     let (Some(opening), Some(closing)) = (opening, closing) else { return Ok(None) };

@@ -51,10 +51,10 @@ pub fn webhook(
     }
     let webhooks = connection.connector.webhooks.ok_or(Refusal::NotTaken("webhooks"))?;
     let authentic: Authentic = (webhooks.authenticate)(delivery, &connection.webhook_secrets, now)?;
-    if let (Some(own), Some(theirs)) = (&connection.account, &authentic.account) {
-        if !own.eq_ignore_ascii_case(theirs) {
-            return Err(Refusal::OtherAccount(theirs.chars().take(100).collect()));
-        }
+    if let (Some(own), Some(theirs)) = (&connection.account, &authentic.account)
+        && !own.eq_ignore_ascii_case(theirs)
+    {
+        return Err(Refusal::OtherAccount(theirs.chars().take(100).collect()));
     }
     // Kept for audit; a credential has no place in the store.
     let secretive = ["authorization", "cookie"];

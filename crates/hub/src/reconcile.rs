@@ -96,11 +96,11 @@ fn claimed_lines(
     let mut lines = Vec::new();
     let mut matches = BTreeSet::new();
     for (id, _, item) in scopes::matches_of(tx, &scope.key)? {
-        if let Some(found) = facts::find_item(tx, &item)? {
-            if found.item.side == Side::Bank {
-                lines.push(seen(&found));
-                matches.insert(id);
-            }
+        if let Some(found) = facts::find_item(tx, &item)?
+            && found.item.side == Side::Bank
+        {
+            lines.push(seen(&found));
+            matches.insert(id);
         }
     }
     let amounts = lines.iter().map(|line| line.item.amount);

@@ -88,10 +88,10 @@ pub fn next(
     if let Some(talk) = left_behind(hub, connection, busy, &lease, now)? {
         return Ok(Some(talk));
     }
-    if conversations.delivers {
-        if let Some(talk) = delivery(hub, connection, busy, &lease, now)? {
-            return Ok(Some(talk));
-        }
+    if conversations.delivers
+        && let Some(talk) = delivery(hub, connection, busy, &lease, now)?
+    {
+        return Ok(Some(talk));
     }
     if busy.iter().any(|lane| lane == READING) {
         return Ok(None);

@@ -200,10 +200,10 @@ fn key_step(tx: &mut Tx<'_>, key: &str) -> Result<Option<KeyStep>, StoreError> {
         items.retain(|item| item.item.kind == trueup_domain::item::ItemKind::Payout);
     }
     for (_, _, item) in scopes::matches_of(tx, key)? {
-        if let Some(line) = facts::find_item(tx, &item)? {
-            if line.item.side == Side::Bank {
-                items.push(line);
-            }
+        if let Some(line) = facts::find_item(tx, &item)?
+            && line.item.side == Side::Bank
+        {
+            items.push(line);
         }
     }
     Ok(Some(KeyStep {
