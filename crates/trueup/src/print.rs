@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use trueup_domain::money::Currency;
 use trueup_hub::report::{Absorbed, OpenCase, Report, Row, Tally};
 use trueup_matching::Status;
@@ -16,10 +15,14 @@ const STATUSES: [Status; 4] =
 /// Longer texts in a table are cut; `--json` and the console have them whole.
 const CELL_MAX: usize = 56;
 
+/// A line under the head is enough.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// A table without frames, whose columns are as wide as what they hold.
 pub fn table<const N: usize>(head: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(STYLE);
     table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(head);
     table

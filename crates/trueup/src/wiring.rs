@@ -1,5 +1,6 @@
 //! From settings to a hub: opens the store, finds the secrets, declares the streams.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +72,7 @@ pub fn connection(
         connector: configured.connector,
         entity: configured.entity.clone(),
         time_zone: entity.map_or_else(|| "UTC".to_owned(), |entity| entity.time_zone.clone()),
-        settings: Own(configured.settings.clone()),
+        settings: Own(own_settings(configured, settings)),
         base_url: configured.url.clone().or_else(|| usual_url(configured)),
         secret: configured.secret_env.as_ref().and_then(secret),
         webhook_secrets: configured.webhook_secret_env.iter().filter_map(secret).collect(),
@@ -81,6 +82,21 @@ pub fn connection(
         bank_names: configured.bank_names.clone(),
         poll_every_s: configured.poll_every_s,
     }
+}
+
+/// The settings of a connector, with what follows from the rest of the configuration.
+fn own_settings(configured: &Configured, settings: &Settings) -> BTreeMap<String, String> {
+    let mut own = configured.settings.clone();
+    if configured.connector.name == trueup_odoo::CONNECTOR.name {
+        let companies: BTreeSet<&str> =
+            settings.entities.values().filter_map(|entity| entity.company.as_deref()).collect();
+        if !companies.is_empty() {
+            let companies: Vec<&str> = companies.into_iter().collect();
+            own.entry(trueup_odoo::settings::COMPANIES.to_owned())
+                .or_insert_with(|| companies.join(","));
+        }
+    }
+    own
 }
 
 /// Where a vendor is reached whose address follows from what is already said.

@@ -241,8 +241,12 @@ impl Findings {
         } else {
             text.push_str("\nNext\n");
         }
+        let mut said = std::collections::BTreeSet::new();
         for one in open {
-            text.push_str(&format!("  {} {}: {}\n", one.subject, one.check, one.remedy));
+            let line = format!("  {} {}: {}\n", one.subject, one.check, one.remedy);
+            if said.insert(line.clone()) {
+                text.push_str(&line);
+            }
         }
         text
     }

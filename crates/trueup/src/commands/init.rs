@@ -63,7 +63,8 @@ pub fn run(_: &Global, args: &InitArgs) -> Result<ExitCode> {
   1. Edit {}: your entities and connections; remove what you do not have.
   2. Set the environment variables that it names.
   3. {begin} check          says what is missing, and how to mend it
-  4. {begin} odoo setup odoo  says what your Odoo lacks, and makes it with --apply
+  4. {begin} odoo setup odoo
+                           says what your Odoo lacks, and makes it with --apply
   5. {begin} serve          takes webhooks, polls, delivers; console at http://{LISTEN}
 ",
         config.display()
@@ -221,6 +222,7 @@ fn section(connector: &Connector) -> String {
 fn example(setting: &str) -> &'static str {
     match setting {
         "shop" => "example.myshopify.com",
+        "companies" => "1",
         "database" => "production",
         "shipping_flag" => "yes",
         "account" => "acct_…",
