@@ -83,11 +83,25 @@ pub fn words(word: &str) -> String {
 
 /// The same at the start of a sentence or a cell.
 pub fn title(word: &str) -> String {
-    let text = words(word);
+    title_of(&words(word))
+}
+
+/// A fragment as a sentence: `ask the bank` is `Ask the bank.`; a leading name or id stays.
+pub fn sentence(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default();
+    let is_word = first.chars().all(|letter| letter.is_ascii_lowercase() || letter == ',');
+    let mut out = if is_word { title_of(text) } else { text.to_owned() };
+    if !out.is_empty() && !out.ends_with(['.', '!', '?']) {
+        out.push('.');
+    }
+    out
+}
+
+fn title_of(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => text,
+        None => String::new(),
     }
 }
 
@@ -143,6 +157,13 @@ mod tests {
         for (minor, code, shown) in cases {
             assert_eq!(money(minor, code), shown);
         }
+    }
+
+    #[test]
+    fn fragments_become_sentences() {
+        assert_eq!(sentence("ask the bank"), "Ask the bank.");
+        assert_eq!(sentence("txn_1 moves 3 USD."), "txn_1 moves 3 USD.");
+        assert_eq!(sentence(""), "");
     }
 
     #[test]

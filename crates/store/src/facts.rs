@@ -310,12 +310,13 @@ pub fn balances(tx: &mut Tx<'_>) -> Result<Vec<Balance>> {
         .collect()
 }
 
-/// What one side states about one kind of thing, in all.
+/// What one side states under the keys that begin with one word, in all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SideTotal {
     pub entity: String,
     pub currency: String,
-    pub kind: String,
+    /// The first word of the keys: `order`, `capture`, `refund_paid_transfer`, ….
+    pub word: String,
     pub side: String,
     pub count: i64,
     pub amount: i64,
@@ -324,12 +325,23 @@ pub struct SideTotal {
 /// What each side states under the keys that the channel dated `from..=to` (ISO dates).
 pub fn side_totals(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<SideTotal>> {
     let rows = tx.query(
-        "SELECT i.entity, i.currency, i.kind, i.side, COUNT(*), CAST(SUM(i.amount) AS BIGINT)
-         FROM items i WHERE i.live = 1 AND i.key IN (
-             SELECT k.key FROM items k
-             WHERE k.live = 1 AND k.side = 'channel' AND k.day >= $1 AND k.day <= $2)
-         GROUP BY i.entity, i.currency, i.kind, i.side
-         ORDER BY i.entity, i.currency, i.kind, i.side",
+        "SELECT entity, currency, word, side, COUNT(*), CAST(SUM(amount) AS BIGINT) FROM (
+             SELECT i.entity, i.currency, i.side, i.amount, CASE
+                 WHEN i.key LIKE 'order/%' THEN 'order'
+                 WHEN i.key LIKE 'tax/%' THEN 'tax'
+                 WHEN i.key LIKE 'refund/%' THEN 'refund'
+                 WHEN i.key LIKE 'capture/%' THEN 'capture'
+                 WHEN i.key LIKE 'capture_transfer/%' THEN 'capture_transfer'
+                 WHEN i.key LIKE 'capture_tender/%' THEN 'capture_tender'
+                 WHEN i.key LIKE 'refund_paid/%' THEN 'refund_paid'
+                 WHEN i.key LIKE 'refund_paid_transfer/%' THEN 'refund_paid_transfer'
+                 WHEN i.key LIKE 'refund_paid_tender/%' THEN 'refund_paid_tender'
+                 ELSE 'other' END AS word
+             FROM items i WHERE i.live = 1 AND i.key IN (
+                 SELECT k.key FROM items k
+                 WHERE k.live = 1 AND k.side = 'channel' AND k.day >= $1 AND k.day <= $2)
+         ) AS stated
+         GROUP BY entity, currency, word, side ORDER BY entity, currency, word, side",
         values![from, to],
     )?;
     rows.iter()
@@ -337,7 +349,7 @@ pub fn side_totals(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<SideTota
             Ok(SideTotal {
                 entity: row.text(0)?,
                 currency: row.text(1)?,
-                kind: row.text(2)?,
+                word: row.text(2)?,
                 side: row.text(3)?,
                 count: row.int(4)?,
                 amount: row.int(5)?,

@@ -35,7 +35,8 @@ impl Shop {
         let odoo = world.odoo.as_ref().context("books in the world")?;
         let mut mappings = BTreeMap::new();
         for entity in ["us", "eu"] {
-            mappings.insert(entity.to_owned(), odoo.demo_mapping(entity)?);
+            let mapping = odoo.demo_mapping(entity).context("a mapping for each entity")?;
+            mappings.insert(entity.to_owned(), mapping);
         }
         let clock = Clock::at(week.start());
         let hub = setup::hub(Store::in_memory()?, None, None, week.start(), "demo")?;

@@ -52,7 +52,7 @@ fn every_page_shows_a_week_in_which_things_went_wrong() -> Result<()> {
             ("broken", "/orders?status=broken".to_owned(), vec!["broken"]),
             ("cases", "/cases".to_owned(), vec!["oldest first"]),
             ("case", case, vec!["What to do next"]),
-            ("bridges", "/bridges".to_owned(), vec!["less unexplained"]),
+            ("bridges", "/bridges".to_owned(), vec!["every cent explained"]),
             ("connections", "/connections".to_owned(), vec!["Complete through"]),
             ("journal", "/journal".to_owned(), vec!["balances"]),
         ];

@@ -38,6 +38,8 @@ pub struct Bridge {
 pub struct Step {
     pub name: String,
     pub amount: String,
+    /// What it does to the total above it, with its sign.
+    pub effect: String,
     pub count: usize,
     pub evidence: Vec<Evidence>,
 }
@@ -68,6 +70,7 @@ pub fn all(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Bridge>, StoreError> {
                 .map(|step| Step {
                     name: format::words(&step.name),
                     amount: amount(step.amount),
+                    effect: effect(step.amount),
                     count: step.count,
                     evidence: step
                         .evidence
@@ -86,6 +89,11 @@ pub fn all(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Bridge>, StoreError> {
 
 fn amount(money: Money) -> String {
     format::amount(money.minor(), money.currency().code())
+}
+
+fn effect(step: Money) -> String {
+    let taken = step.checked_neg().map_or(String::new(), amount);
+    if step.is_negative() { format!("+{taken}") } else { taken }
 }
 
 /// An order's key names the order's root; other evidence is shown as it is.

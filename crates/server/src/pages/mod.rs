@@ -11,7 +11,8 @@
 //! | [`message`]     | `/messages/…`: bytes as received                              |
 //! | [`journal`]     | `/journal`: the trial balance of the sub-ledger               |
 //!
-//! [`act`] is what the buttons do, [`period`] the days a page is about.
+//! [`act`] is what the buttons do, [`period`] the days a page is
+//! about, [`sides`] the table of what each side states.
 
 pub mod act;
 pub mod bridges;
@@ -23,6 +24,7 @@ pub mod order;
 pub mod orders;
 pub mod overview;
 pub mod period;
+pub mod sides;
 
 use askama::Template;
 use axum::Router;

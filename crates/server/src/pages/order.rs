@@ -5,8 +5,9 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use trueup_domain::item::Side;
 use trueup_domain::money::Money;
-use trueup_hub::trace::{self, CommandStep, DocumentStep, JournalStep, KeyStep, Trace};
+use trueup_hub::trace::{self, CommandStep, DocumentStep, JournalStep, KeyStep, SideStep, Trace};
 use trueup_store::{StoreError, Tx, documents};
 
 use super::{Chrome, LINKS, PageProblem, Shared, page, status_label};
@@ -136,7 +137,7 @@ fn order(tx: &mut Tx<'_>, state: &ServerState, wanted: &str) -> Result<Option<Or
         cases: cases(&trace),
         documents: trace.documents.iter().map(document).collect(),
         commands: trace.commands.iter().map(command).collect(),
-        keys: trace.keys.iter().map(key).collect(),
+        keys: keys(&trace.keys),
         journal: journal(&trace.journal),
         number: trace.number,
         root: trace.root,
@@ -236,6 +237,19 @@ fn command(step: &CommandStep) -> CommandLine {
     }
 }
 
+/// The keys along the links, as the money goes.
+fn keys(steps: &[KeyStep]) -> Vec<KeyBox> {
+    const WORDS: [&str; 5] = ["order", "tax", "refund", "capture", "refund_paid"];
+    let place = |key: &KeyBox| {
+        let link = LINKS.iter().position(|(_, name, _)| *name == key.link);
+        let word = key.key.split('/').next().unwrap_or_default();
+        (link, WORDS.iter().position(|own| *own == word))
+    };
+    let mut boxes: Vec<KeyBox> = steps.iter().map(key).collect();
+    boxes.sort_by(|left, right| (place(left), &left.key).cmp(&(place(right), &right.key)));
+    boxes
+}
+
 fn key(step: &KeyStep) -> KeyBox {
     let word = step.key.split('/').next().unwrap_or_default();
     let link = match word {
@@ -247,9 +261,10 @@ fn key(step: &KeyStep) -> KeyBox {
     // The channel knows best what it sold; where it says nothing, the first side does.
     let best = step.sides.iter().find(|side| side.side == "channel").or(step.sides.first());
     let expected = best.map(|side| side.amount.clone());
-    let sides = step
-        .sides
-        .iter()
+    let mut stated: Vec<&SideStep> = step.sides.iter().collect();
+    stated.sort_by_key(|side| Side::parse(&side.side));
+    let sides = stated
+        .into_iter()
         .map(|side| SideLine {
             side: side_name(&side.side),
             differs: step.status == "broken" && Some(&side.amount) != expected.as_ref(),

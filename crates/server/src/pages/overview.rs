@@ -14,7 +14,7 @@ use trueup_store::{StoreError, Tx, commands, messages};
 
 use super::period::Period;
 use super::{
-    Chrome, LINKS, PageProblem, STATUSES, Shared, bridges, connections, page, status_label,
+    Chrome, LINKS, PageProblem, STATUSES, Shared, bridges, connections, page, sides, status_label,
 };
 use crate::format;
 use crate::state::ServerState;
@@ -50,18 +50,8 @@ struct Card {
     /// The share of orders that are proven, such as `97.4 %`.
     proven: String,
     sentence: String,
-    sides: Vec<SideRow>,
+    sides: Vec<sides::Row>,
     links: Vec<LinkRow>,
-}
-
-/// What the four sides say about one kind of thing.
-struct SideRow {
-    name: &'static str,
-    cells: Vec<String>,
-    difference: String,
-    /// `even`, `open` or `broken`, for the colour; the text says it, too.
-    class: &'static str,
-    note: String,
 }
 
 struct LinkRow {
@@ -148,9 +138,7 @@ fn overview(
     let connections = connections::cards(tx, state, now)?;
     let totals = facts::side_totals(tx, &report.from, &report.to)?;
     let scopes = scopes::all(tx)?;
-    let open_amount = open_tenders(&scopes);
-    let cards =
-        report.totals.iter().map(|row| card(row, report, &totals, &scopes, &open_amount)).collect();
+    let cards = report.totals.iter().map(|row| card(row, report, &totals, &scopes)).collect();
     Ok(Overview {
         chrome: Chrome::new(tx, state, "overview")?,
         pulse: pulse(tx, &connections, now)?,
@@ -198,32 +186,13 @@ fn pulse(
     })
 }
 
-/// Which keys of a link are not due yet, by entity, currency and first word: what explains a
-/// difference that nobody needs to look at.
-fn open_tenders(scopes: &[Scope]) -> BTreeMap<(String, String, String, &'static str), (i64, i64)> {
-    let mut open = BTreeMap::new();
-    for scope in scopes {
-        let word = scope.key.split('/').next().unwrap_or_default().to_owned();
-        let class = match scope.verdict.status.as_str() {
-            "not_due" | "open" => "open",
-            "broken" => "broken",
-            _ => continue,
-        };
-        let key = (scope.verdict.entity.clone(), scope.verdict.currency.clone(), word, class);
-        let (count, difference): &mut (i64, i64) = open.entry(key).or_default();
-        *count += 1;
-        *difference = difference.saturating_add(scope.verdict.difference);
-    }
-    open
-}
-
-fn card(
-    row: &Row,
-    report: &Report,
-    totals: &[SideTotal],
-    scopes: &[Scope],
-    open: &BTreeMap<(String, String, String, &'static str), (i64, i64)>,
-) -> Card {
+fn card(row: &Row, report: &Report, totals: &[SideTotal], scopes: &[Scope]) -> Card {
+    let place = sides::Place {
+        entity: &row.entity,
+        currency: &row.currency,
+        from: &report.from,
+        to: &report.to,
+    };
     let tally = |status: &str| row.overall.get(status).copied().unwrap_or_default();
     let proven = tally("proven").orders + tally("not_applicable").orders;
     let (not_due, broken) = (tally("not_due").orders, tally("broken").orders);
@@ -248,134 +217,13 @@ fn card(
         total: format::amount(row.minor, &row.currency),
         proven: share(proven, row.orders),
         sentence,
-        sides: side_rows(row, report, totals, scopes, open),
+        sides: sides::rows(&place, totals, scopes),
         links,
     }
 }
 
 fn orders(count: i64) -> String {
     format!("{} order{}", format::count(count), if count == 1 { "" } else { "s" })
-}
-
-/// The kinds of things that sides are compared by: name, word of the kind, first word of the keys.
-const COMPARED: [(&str, &str, &[&str]); 5] = [
-    ("Sold", "document", &["order"]),
-    ("Tax", "document_tax", &["tax"]),
-    ("Refunds agreed", "refund_document", &["refund"]),
-    ("Money taken", "capture", &["capture", "capture_transfer", "capture_tender"]),
-    (
-        "Money given back",
-        "refund_paid",
-        &["refund_paid", "refund_paid_transfer", "refund_paid_tender"],
-    ),
-];
-const SIDES: [&str; 4] = ["channel", "books", "settlement", "bank"];
-
-fn side_rows(
-    row: &Row,
-    report: &Report,
-    totals: &[SideTotal],
-    scopes: &[Scope],
-    open: &BTreeMap<(String, String, String, &'static str), (i64, i64)>,
-) -> Vec<SideRow> {
-    let mut rows = Vec::new();
-    for (name, kind, words) in COMPARED {
-        let of_side = |side: &str| {
-            let own = |total: &&SideTotal| {
-                total.entity == row.entity
-                    && total.currency == row.currency
-                    && total.kind == kind
-                    && total.side == side
-            };
-            totals.iter().find(own).map(|total| total.amount)
-        };
-        let amounts = SIDES.map(of_side);
-        let [Some(channel), books, ..] = amounts else { continue };
-        let counts = |class: &'static str| -> (i64, i64) {
-            let mut sum = (0, 0);
-            for word in words {
-                let key = (row.entity.clone(), row.currency.clone(), (*word).to_owned(), class);
-                let (count, difference) = open.get(&key).copied().unwrap_or_default();
-                sum = (sum.0 + count, sum.1 + difference);
-            }
-            sum
-        };
-        rows.push(side_row(
-            name,
-            amounts,
-            books.unwrap_or(0).saturating_sub(channel),
-            &row.currency,
-            counts("open").0,
-            counts("broken").0,
-        ));
-    }
-    if let Some(payouts) = payouts_row(row, report, scopes) {
-        rows.push(payouts);
-    }
-    rows
-}
-
-fn side_row(
-    name: &'static str,
-    amounts: [Option<i64>; 4],
-    difference: i64,
-    currency: &str,
-    not_due: i64,
-    broken: i64,
-) -> SideRow {
-    let mut note = Vec::new();
-    if not_due > 0 {
-        note.push(format!("{not_due} not due"));
-    }
-    if broken > 0 {
-        note.push(format!("{broken} broken"));
-    }
-    let class = match (not_due, broken) {
-        (_, 1..) => "broken",
-        (1.., _) => "not_due",
-        _ => "proven",
-    };
-    SideRow {
-        name,
-        cells: amounts
-            .iter()
-            .map(|amount| amount.map_or("–".to_owned(), |it| format::amount(it, currency)))
-            .collect(),
-        difference: format::amount(difference, currency),
-        class,
-        note: if note.is_empty() { "agrees".to_owned() } else { note.join(", ") },
-    }
-}
-
-/// Payouts of the period against the bank.
-fn payouts_row(row: &Row, report: &Report, scopes: &[Scope]) -> Option<SideRow> {
-    let own = scopes.iter().filter(|scope| {
-        let verdict = &scope.verdict;
-        scope.key.starts_with("bank/")
-            && verdict.entity == row.entity
-            && verdict.currency == row.currency
-            && verdict.day >= report.from
-            && verdict.day <= report.to
-    });
-    let (mut stated, mut received, mut not_due, mut broken, mut any) = (0_i64, 0_i64, 0, 0, false);
-    for scope in own {
-        any = true;
-        stated = stated.saturating_add(scope.verdict.amount);
-        match scope.verdict.status.as_str() {
-            "proven" => received = received.saturating_add(scope.verdict.amount),
-            "broken" => {
-                broken += 1;
-                let seen = scope.verdict.amount.saturating_add(scope.verdict.difference);
-                received = received.saturating_add(seen);
-            }
-            _ => not_due += 1,
-        }
-    }
-    let amounts = [None, None, Some(stated), Some(received)];
-    any.then(|| {
-        let difference = received.saturating_sub(stated);
-        side_row("Paid out", amounts, difference, &row.currency, not_due, broken)
-    })
 }
 
 fn link_row(
