@@ -381,6 +381,13 @@ impl Talk {
     ) -> Result<(), StoreError> {
         let id = self.id.clone();
         let plan = self.plan.clone();
+        tracing::warn!(
+            connection = connection.name,
+            lane = self.lane,
+            code = error.code(),
+            %error,
+            "a conversation failed"
+        );
         let wrote = self.wrote;
         let connection = connection.clone();
         let lease = self.lease.clone();

@@ -14,6 +14,8 @@ const STATUSES: [Status; 4] =
     [Status::Proven, Status::NotDue, Status::Broken, Status::NotApplicable];
 /// Longer texts in a table are cut; `--json` and the console have them whole.
 const CELL_MAX: usize = 56;
+/// The last column pushes nothing away.
+const LAST_CELL_MAX: usize = 90;
 
 /// A line under the head is enough.
 const STYLE: TableStyle =
@@ -91,13 +93,25 @@ pub fn plain(text: &str) -> String {
 
 /// A text cut to what a table's cell takes.
 pub fn short(text: &str) -> String {
+    cut(text, CELL_MAX)
+}
+
+pub fn cut(text: &str, max: usize) -> String {
     let text = plain(text);
-    if text.chars().count() <= CELL_MAX {
+    if text.chars().count() <= max {
         return text;
     }
-    let mut cut: String = text.chars().take(CELL_MAX - 1).collect();
+    let mut cut: String = text.chars().take(max.saturating_sub(1)).collect();
     cut.push('…');
     cut
+}
+
+/// `2026-05-29T10:00:00Z`, without fractions of a second.
+pub fn moment(text: &str) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(moment) => moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        Err(_) => plain(text),
+    }
 }
 
 /// `not due` for `not_due`.
@@ -186,7 +200,7 @@ pub fn open(cases: &[OpenCase]) -> String {
             short(&case.entity),
             sum.unwrap_or_default(),
             age(case.age_days),
-            short(&case.title),
+            cut(&case.title, LAST_CELL_MAX),
         ]);
     }
     format!(
@@ -204,7 +218,7 @@ pub fn absorbed(absorbed: &[Absorbed]) -> String {
     let mut table = table(["What happened", "Times", "Evidence"]);
     right(&mut table, [1]);
     for one in absorbed {
-        table.add_row([word(&one.kind), one.times.to_string(), short(&one.detail)]);
+        table.add_row([word(&one.kind), one.times.to_string(), cut(&one.detail, LAST_CELL_MAX)]);
     }
     format!("\nAbsorbed without a difference: {}.\n{}", absorbed.len(), lines(&table))
 }

@@ -231,7 +231,7 @@ impl Findings {
                 one.subject.clone(),
                 one.check.to_owned(),
                 one.verdict.word().to_owned(),
-                print::plain(&one.detail),
+                print::cut(&one.detail, DETAIL_MAX),
             ]);
         }
         let mut text = print::lines(&table);
@@ -251,6 +251,9 @@ impl Findings {
         text
     }
 }
+
+/// Longer findings are cut; `--json` has them whole.
+const DETAIL_MAX: usize = 110;
 
 /// Channels state orders; only their sales need a mapping.
 fn sells(connection: &Connection) -> bool {

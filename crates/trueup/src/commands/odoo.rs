@@ -401,7 +401,9 @@ fn shown(
     }
     let (head, tail) = match mapping {
         Some(_) => ("Made, or found as it was made before", ""),
-        None => ("Would be made, once, with --apply", "Nothing was written.\n"),
+        None => {
+            ("Would be made with --apply, where it does not exist yet", "Nothing was written.\n")
+        }
     };
     text.push_str(&format!("\n{head}: {} records\n", plan.len()));
     for line in setup::plan::summary(plan) {

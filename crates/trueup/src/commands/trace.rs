@@ -69,7 +69,7 @@ fn shown(trace: &Trace) -> String {
     for document in &trace.documents {
         text.push_str(&format!(
             "  {}  {} {}  ({}, message {})\n",
-            time(&document.received_at),
+            print::moment(&document.received_at),
             print::word(&document.kind),
             print::plain(&document.external_id),
             document.origin,
@@ -78,7 +78,7 @@ fn shown(trace: &Trace) -> String {
     }
     section(&mut text, "Commands: what was asked of the books, and the record that answered");
     for command in &trace.commands {
-        let done = command.done_at.as_deref().map_or("                    ".to_owned(), time);
+        let done = command.done_at.as_deref().map_or(" ".repeat(20), print::moment);
         let bound = command.binding.as_deref().map(|it| format!(" → {}", print::plain(it)));
         text.push_str(&format!(
             "  {done}  {} {}{}\n",
@@ -160,10 +160,4 @@ fn journal(trace: &Trace) -> String {
         ]);
     }
     print::lines(&table)
-}
-
-/// `2026-05-29T10:00:00Z`, whatever fractions of a second the moment has.
-fn time(text: &str) -> String {
-    let whole = text.split('.').next().unwrap_or(text);
-    if whole.ends_with('Z') { whole.to_owned() } else { format!("{whole}Z") }
 }
