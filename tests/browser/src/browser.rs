@@ -44,8 +44,6 @@ impl Browser {
             format!("--screenshot={}", to.display()),
             format!("--window-size={},{}", look.width, look.height),
             "--hide-scrollbars".to_owned(),
-            // Dates as ISO writes them.
-            "--lang=en-CA".to_owned(),
         ];
         if look.dark {
             flags.push("--blink-settings=preferredColorScheme=0".to_owned());

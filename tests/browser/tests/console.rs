@@ -1,9 +1,11 @@
 //! Journeys through the console, each page loaded by a real browser.
 
+use std::future::IntoFuture;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use trueup_browser_tests::browser::{Browser, Look};
+use trueup_browser_tests::keys::{PARAMETER, with_keys};
 use trueup_browser_tests::shop::Shop;
 
 const WIDE: Look = Look { width: 1400, height: 1300, dark: false };
@@ -28,6 +30,18 @@ fn visit(shop: &Shop, journey: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     let outcome = journey(&url);
     let _ = stop.send(());
     runtime.block_on(server)??;
+    outcome
+}
+
+/// The same, with a script on each page that presses keys.
+fn visit_with_keys(shop: &Shop, journey: impl FnOnce(&str) -> Result<()>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let router = with_keys(trueup_server::router(shop.state()));
+    let server = runtime.spawn(axum::serve(listener, router).into_future());
+    let outcome = journey(&url);
+    server.abort();
     outcome
 }
 
@@ -69,11 +83,39 @@ fn every_page_shows_a_week_in_which_things_went_wrong() -> Result<()> {
         for word in ["What the sides say", "Journal", "What was asked of the books"] {
             assert!(dom.contains(word), "the order lacks `{word}`");
         }
-        browser.draw(&format!("{url}{order}"), WIDE, &folder.join("order.png"))?;
+        let whole = Look { height: 2400, ..WIDE };
+        browser.draw(&format!("{url}{order}"), whole, &folder.join("order.png"))?;
         let message = link(&dom, "/messages/").context("a raw message")?.to_owned();
         browser.draw(&format!("{url}{message}"), WIDE, &folder.join("message.png"))?;
+        let tall = Look { height: 1900, ..WIDE };
+        browser.draw(&format!("{url}/"), tall, &folder.join("overview-tall.png"))?;
+        let narrow = Look { width: 500, ..WIDE };
+        browser.draw(&format!("{url}/"), narrow, &folder.join("overview-narrow.png"))?;
         let dark = Look { dark: true, ..WIDE };
         browser.draw(&format!("{url}/"), dark, &folder.join("overview-dark.png"))?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_keyboard_reaches_everything() -> Result<()> {
+    let Some(browser) = Browser::find()? else { return Ok(()) };
+    let shop = Shop::after_a_week(12)?;
+    visit_with_keys(&shop, |url| {
+        let press = |path: &str, keys: &str| -> Result<String> {
+            browser.dom(&format!("{url}{path}?{PARAMETER}={keys}"))
+        };
+        assert!(press("/", "/")?.contains("data-focused=\"search\""));
+        assert!(press("/", "?")?.contains("data-help=\"true\""));
+        assert!(press("/", "?,?")?.contains("data-help=\"false\""));
+        let second = press("/orders", "j,j,j,k")?;
+        assert!(second.contains("data-rows=\"1\""));
+        assert!(second.contains("data-focused=\"/orders/"), "the row's link has no focus");
+        // What is typed into the search is text, not a shortcut.
+        assert!(press("/orders", "/,j")?.contains("data-rows=\"0\""));
+        assert!(press("/", "g,o")?.contains("<h1>Orders</h1>"));
+        assert!(press("/orders", "g,c")?.contains("<h1>Cases</h1>"));
+        assert!(press("/orders", "g,h")?.contains("Do the four sides agree?"));
         Ok(())
     })
 }

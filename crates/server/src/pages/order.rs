@@ -192,12 +192,16 @@ const TELLING: [(&str, &str); 12] = [
     ("text", "text"),
 ];
 
+const WORDS: [&str; 3] = ["status", "payment_standing", "kind"];
+
 fn document(step: &DocumentStep) -> DocumentLine {
     let says = TELLING
         .iter()
         .filter_map(|&(field, label)| {
             let value = match step.body.get(field)? {
-                serde_json::Value::String(text) => format::words(text),
+                // Stable words are read as words; ids and texts stay as the source wrote them.
+                serde_json::Value::String(text) if WORDS.contains(&field) => format::words(text),
+                serde_json::Value::String(text) => text.clone(),
                 serde_json::Value::Object(fields) => {
                     let amount = fields.get("amount")?.as_str()?;
                     let currency = fields.get("currency")?.as_str()?;

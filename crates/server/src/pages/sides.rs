@@ -11,8 +11,9 @@ pub struct Row {
     /// Channel, books, provider, bank; a dash where the side has no say in it.
     pub cells: Vec<String>,
     pub difference: String,
-    /// A status word: the shape and colour of the note.
+    /// A status word: the shape and colour of the difference.
     pub class: &'static str,
+    /// What the difference is made of; empty when every key is proven.
     pub note: String,
 }
 
@@ -136,11 +137,16 @@ fn row(name: &'static str, amounts: [Option<i64>; 4], currency: &str, judged: &J
         (judged.not_due, "not due"),
         (judged.explained, "not compared"),
     ];
-    let note: Vec<String> = parts
+    let mut note: Vec<String> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
+    // Keys that agree and totals that do not: the books of an older sale are not ours.
+    let older = note.is_empty() && difference != 0;
+    if older {
+        note.push("sold before the start".to_owned());
+    }
     Row {
         name,
         cells: amounts
@@ -152,8 +158,9 @@ fn row(name: &'static str, amounts: [Option<i64>; 4], currency: &str, judged: &J
             (1.., _, _) => "broken",
             (_, 1.., _) => "not_due",
             (_, _, 1..) if difference != 0 => "not_applicable",
+            _ if older => "not_applicable",
             _ => "proven",
         },
-        note: if note.is_empty() { "agrees".to_owned() } else { note.join(", ") },
+        note: note.join(", "),
     }
 }

@@ -54,13 +54,13 @@ fn connection(name: &str) -> Connection {
     }
 }
 
-pub fn hub() -> Hub {
+fn hub(store: Store) -> Hub {
     let setup = HubSetup {
         environment: "test".to_owned(),
         connections: [(SHOP.to_owned(), connection(SHOP))].into(),
         calendar: Calendar::new([]),
     };
-    Hub::new(Store::in_memory().expect("a store"), setup)
+    Hub::new(store, setup)
 }
 
 pub struct Server {
@@ -102,16 +102,25 @@ impl Server {
     }
 
     pub fn with_token(token: Option<&str>) -> Self {
-        let hub = hub();
+        Self::over(Store::in_memory().expect("a store"), token)
+    }
+
+    /// The small shop over a store of any engine.
+    pub fn with_orders_in(store: Store) -> Self {
+        let server = Self::over(store, None);
+        seed(&server.hub);
+        server
+    }
+
+    fn over(store: Store, token: Option<&str>) -> Self {
+        let hub = hub(store);
         let state = ServerState::new(hub.clone(), Arc::new(now));
         let state = state.with_token(token.map(str::to_owned));
         Self { hub, router: trueup_server::router(state) }
     }
 
     pub fn with_orders() -> Self {
-        let server = Self::empty();
-        seed(&server.hub);
-        server
+        Self::with_orders_in(Store::in_memory().expect("a store"))
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -2,6 +2,7 @@
 
 mod api;
 mod console;
+mod engines;
 mod fixture;
 mod intake;
 mod security;
