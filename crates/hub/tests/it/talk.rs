@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use trueup_connect::CallError;
 use trueup_domain::command::CommandKind;
 use trueup_domain::document::{Document, PaymentKind};
 use trueup_hub::shell::{self, Transport};
@@ -281,12 +280,4 @@ fn d4_an_edit_after_delivery_ends_at_the_new_amount() {
     }
     let scope = read(&hub, |tx| trueup_store::scopes::find(tx, "order/shop/o1")).expect("a scope");
     assert_eq!((scope.verdict.status.as_str(), scope.verdict.amount), ("proven", 900));
-}
-
-#[test]
-fn a_transport_error_keeps_its_class() {
-    // The promise on which "certainly not" rests: only `Unreachable` says that nothing left.
-    let unreachable = CallError::Unreachable { why: String::new() };
-    let lost = CallError::ReplyLost { why: String::new() };
-    assert_ne!(unreachable.next_step(), lost.next_step());
 }

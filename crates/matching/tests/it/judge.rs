@@ -54,6 +54,7 @@ fn each_key_needs_its_sides() {
         ("order/s/1", &[(Channel, "10.00")], "missing_in_books -10.00"),
         ("order/s/1", &[(Channel, "10.00"), (Books, "9.99")], "amount_differs -0.01"),
         ("order/s/1", &[(Channel, "10.00"), (Books, "10.00"), (Books, "10.00")], "duplicate 10.00"),
+        ("order/s/1", &[(Channel, "10.00"), (Books, "-10.00")], "amount_differs -20.00"),
         // An invoice of two parts, and one that was reversed and posted again.
         ("order/s/1", &[(Channel, "10.00"), (Books, "7.00"), (Books, "3.00")], "proven"),
         (
