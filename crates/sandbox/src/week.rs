@@ -23,7 +23,7 @@ const BANK_CHARGE: i64 = 1500;
 /// How much too much the provider charges once.
 const FEE_EXCESS: i64 = 37;
 const UNKNOWN_ROW: i64 = 1234;
-/// How much somebody adds to an order in the books.
+/// By how much somebody raises the price of an order's first line in the books.
 const EDIT_IN_BOOKS: i64 = 500;
 
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +75,15 @@ impl Planted {
 /// What leaves the world in a step, for the caller to carry.
 #[derive(Clone, Debug)]
 pub enum Sent {
-    Webhook { connection: &'static str, push: Push },
-    File { connection: &'static str, name: String, body: Vec<u8> },
+    Webhook {
+        connection: &'static str,
+        push: Push,
+    },
+    File {
+        connection: &'static str,
+        name: String,
+        body: Vec<u8>,
+    },
     /// The reply to the next document sent to the books is lost on the way.
     LoseReply,
 }
@@ -290,9 +297,7 @@ impl Week {
             let fits: Vec<usize> = free
                 .iter()
                 .copied()
-                .filter(|index| {
-                    !us_only || orders.get(*index).is_some_and(|it| it.shop == SHOP_US)
-                })
+                .filter(|index| !us_only || orders.get(*index).is_some_and(|it| it.shop == SHOP_US))
                 .collect();
             let chosen = *chance.pick(&fits)?;
             free.retain(|index| *index != chosen);
@@ -327,8 +332,7 @@ impl Week {
             taxes: vec![NewTax::by_rate("VAT", Decimal::new(19, 2))],
             ..NewLine::default()
         };
-        let order =
-            NewOrder { lines: vec![line], buyer: Some(buyer_eu(7)), ..NewOrder::default() };
+        let order = NewOrder { lines: vec![line], buyer: Some(buyer_eu(7)), ..NewOrder::default() };
         self.orders.push(Planned {
             shop: SHOP_EU,
             order,
@@ -459,9 +463,9 @@ impl Week {
             self.happen(world, &happening, key.0, &mut sent);
             let pushes = world.take_pushes();
             sent.extend(
-                pushes.into_iter().map(|(connection, push)| {
-                    (key.0, Sent::Webhook { connection, push })
-                }),
+                pushes
+                    .into_iter()
+                    .map(|(connection, push)| (key.0, Sent::Webhook { connection, push })),
             );
         }
         sent
@@ -489,9 +493,10 @@ impl Week {
             Happening::Payouts => self.payouts(world, now),
             Happening::BankDay(day) => self.bank_day(world, *day, now, sent),
             Happening::Late(index) => {
-                let late = self.orders.get_mut(*index).and_then(|it| {
-                    it.kept_back.take().map(|push| (it.shop, push))
-                });
+                let late = self
+                    .orders
+                    .get_mut(*index)
+                    .and_then(|it| it.kept_back.take().map(|push| (it.shop, push)));
                 if let Some((connection, push)) = late {
                     self.planted.absorbed("stale_version");
                     sent.push((now, Sent::Webhook { connection, push }));
@@ -533,9 +538,9 @@ impl Week {
             Some(Trouble::Lost) => {
                 // Shopify's deliveries of this order are lost; Stripe's are not.
                 let kept = world.take_pushes().into_iter().filter(|(name, _)| *name == STRIPE);
-                sent.extend(kept.map(|(connection, push)| {
-                    (now, Sent::Webhook { connection, push })
-                }));
+                sent.extend(
+                    kept.map(|(connection, push)| (now, Sent::Webhook { connection, push })),
+                );
                 self.planted.absorbed("found_by_polling");
             }
             Some(Trouble::Duplicate) => {
@@ -573,8 +578,7 @@ impl Week {
                 .filter(|(_, line)| !line.gift_card)
                 .map(|(at, line)| (at, line.quantity))
                 .collect();
-            let shipping =
-                planned.order.shipping.as_ref().map_or(0, |it| it.price - it.discount);
+            let shipping = planned.order.shipping.as_ref().map_or(0, |it| it.price - it.discount);
             (lines, order_total(&planned.order, included), shipping)
         } else {
             let Some(line) = planned.order.lines.first() else { return };
@@ -714,14 +718,21 @@ impl Week {
     /// Somebody changes a posted order in the books.
     fn edit_in_books(&mut self, world: &mut World, now: Timestamp) {
         let Some(odoo) = &mut world.odoo else { return };
-        let orders = odoo.read_all(
-            "sale.order",
-            &serde_json::json!([["state", "=", "sale"], ["company_id", "=", 1]]),
-            &["id"],
-        );
-        let first = orders.first().and_then(|order| order.get("id")?.as_i64());
-        if first.is_some_and(|order| odoo.edit_order_total(order, EDIT_IN_BOOKS, now)) {
-            self.planted.open("edited_in_books", EDIT_IN_BOOKS, "USD");
+        let domain = serde_json::json!([["state", "=", "sale"], ["company_id", "=", 1]]);
+        let total = |odoo: &trueup_odoo::OdooSandbox, id: i64| {
+            let orders = odoo.read_all("sale.order", &domain, &["id", "amount_total"]);
+            let order = orders
+                .iter()
+                .find(|order| order.get("id").and_then(serde_json::Value::as_i64) == Some(id));
+            order.and_then(|order| minor_of(order.get("amount_total")?))
+        };
+        let orders = odoo.read_all("sale.order", &domain, &["id"]);
+        let Some(id) = orders.first().and_then(|order| order.get("id")?.as_i64()) else { return };
+        let before = total(odoo, id);
+        if odoo.edit_order_total(id, EDIT_IN_BOOKS, now) {
+            if let (Some(before), Some(after)) = (before, total(odoo, id)) {
+                self.planted.open("edited_in_books", after - before, "USD");
+            }
         }
     }
 
@@ -739,15 +750,19 @@ impl Week {
         );
         let Some(note) = notes.first() else { return };
         let id = note.get("id").and_then(serde_json::Value::as_i64);
-        let total = note.get("amount_total").map(ToString::to_string).unwrap_or_default();
-        let (Some(id), Ok(total)) = (id, total.parse::<Decimal>()) else { return };
-        let minor = i64::try_from((total * Decimal::from(100)).mantissa()).ok();
-        let scale = (total * Decimal::from(100)).scale();
-        let minor = minor.map(|minor| minor / 10_i64.pow(scale));
+        let (Some(id), Some(minor)) = (id, note.get("amount_total").and_then(minor_of)) else {
+            return;
+        };
         if odoo.delete_credit_note(id, now) {
-            self.planted.open("missing_in_books", -minor.unwrap_or(0), "USD");
+            self.planted.open("missing_in_books", -minor, "USD");
         }
     }
+}
+
+/// Cents of an amount as Odoo writes it.
+fn minor_of(amount: &serde_json::Value) -> Option<i64> {
+    let cents = amount.to_string().parse::<Decimal>().ok()? * Decimal::from(100);
+    i64::try_from(cents.normalize().mantissa()).ok().filter(|_| cents.normalize().scale() == 0)
 }
 
 fn taxes(shop: &str, local: &[(&str, i64)], reduced: bool) -> Vec<NewTax> {
@@ -767,8 +782,8 @@ fn tax_of(net: i64, taxes: &[NewTax], included: bool) -> i64 {
     }
     let one = |tax: &NewTax| {
         let exact = Decimal::from(net) * tax.rate;
-        let rounded = exact
-            .round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+        let rounded =
+            exact.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
         i64::try_from(rounded.mantissa()).unwrap_or(0)
     };
     taxes.iter().map(one).sum()

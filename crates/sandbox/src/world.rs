@@ -127,14 +127,7 @@ impl World {
         let total = self.total(shop, &id)?;
         // The buyer pays a moment after the order is there: two versions of it.
         let now = now.checked_add(jiff::SignedDuration::from_secs(2)).ok()?;
-        let mut sold = Sold {
-            shop,
-            id,
-            total,
-            card: None,
-            card_amount: 0,
-            gift_card: None,
-        };
+        let mut sold = Sold { shop, id, total, card: None, card_amount: 0, gift_card: None };
         let by_card = match paid {
             Paid::Card => total,
             Paid::GiftCard => {

@@ -31,10 +31,10 @@ fn money_is_conserved_whatever_the_weather() {
     assert!(
         !enough
             || all.crashes > 0
-            && all.requests_lost > 0
-            && all.replies_lost > 0
-            && all.pushes_lost > 0
-            && all.pushes_doubled > 0,
+                && all.requests_lost > 0
+                && all.replies_lost > 0
+                && all.pushes_lost > 0
+                && all.pushes_doubled > 0,
         "a simulation without faults proves nothing: {all:?}"
     );
 }

@@ -71,8 +71,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("could not start the runtime")?;
-    let settings =
-        WeekSettings { orders: args.orders, seed: args.seed, ..WeekSettings::default() };
+    let settings = WeekSettings { orders: args.orders, seed: args.seed, ..WeekSettings::default() };
     let mut week = Week::new(settings);
     let clock = Clock::at(week.start());
     let real = real_books(args)?;
@@ -96,8 +95,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     let folder = data_folder(args)?;
     let store = Store::open_sqlite(&folder.join("demo.sqlite"))?;
     let environment = environment(args, real.is_some());
-    let hub =
-        setup::hub(store, Some(&sandboxes_url), real.as_ref(), week.start(), &environment)?;
+    let hub = setup::hub(store, Some(&sandboxes_url), real.as_ref(), week.start(), &environment)?;
     setup::approve(&hub, &mappings, week.start())?;
 
     let console = bind(&runtime, &args.listen)?;
@@ -111,8 +109,11 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
 
     let http = Http::new(runtime.handle().clone())?;
     let mut transport = Lossy { inner: http, lose_next: Arc::new(AtomicBool::new(false)) };
-    let mut door = FrontDoor { url: console_url.clone(), runtime: runtime.handle().clone(),
-        client: reqwest_client()? };
+    let mut door = FrontDoor {
+        url: console_url.clone(),
+        runtime: runtime.handle().clone(),
+        client: reqwest_client()?,
+    };
     let bar = progress(args, &week)?;
     let mut act = |f: &mut dyn FnMut(&mut World)| shared.with(|world| f(world));
     play(&hub, &mut week, &clock, &mut act, &mut door, &mut transport, &mut |at| {

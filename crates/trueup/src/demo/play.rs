@@ -41,8 +41,12 @@ impl Clock {
 
 /// Carries what the world sends to the hub's front door.
 pub trait Carrier {
-    fn webhook(&mut self, connection: &str, headers: &[(String, String)], body: &[u8])
-    -> Result<()>;
+    fn webhook(
+        &mut self,
+        connection: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Result<()>;
     fn file(&mut self, connection: &str, name: &str, body: &[u8]) -> Result<()>;
 }
 
@@ -64,12 +68,15 @@ impl<T: Transport> Transport for Lossy<T> {
     }
 }
 
+/// Does something to the world, wherever it is kept.
+pub type Act<'a> = dyn FnMut(&mut dyn FnMut(&mut World)) + 'a;
+
 /// Plays the week to its end. `act` does something to the world; `progress` is told the time.
 pub fn play<T: Transport>(
     hub: &Hub,
     week: &mut Week,
     clock: &Clock,
-    act: &mut dyn FnMut(&mut dyn FnMut(&mut World)),
+    act: &mut Act<'_>,
     carrier: &mut dyn Carrier,
     transport: &mut Lossy<T>,
     progress: &mut dyn FnMut(Timestamp),

@@ -30,9 +30,8 @@ pub fn mappings(
     connection.base_url = Some(books.url.clone());
     connection.secret = Some(Secret::new(key));
     let mut http = Http::new(runtime.clone())?;
-    let mut call = move |request: &Request| -> Result<Reply, CallError> {
-        http.send(&connection, request)
-    };
+    let mut call =
+        move |request: &Request| -> Result<Reply, CallError> { http.send(&connection, request) };
     let mut mappings = BTreeMap::new();
     for mut wanted in setup::demo::wanted() {
         wanted.database.clone_from(&books.database);

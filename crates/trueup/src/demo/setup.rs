@@ -49,8 +49,7 @@ pub fn hub(
     let mut eu = new(SHOP_EU, "shopify", "eu")?;
     eu.account = Some("trueup-eu.myshopify.com".to_owned());
     eu.settings.0.insert("shop".to_owned(), "trueup-eu.myshopify.com".to_owned());
-    eu.fees =
-        Some(FeeSchedule { rate: Decimal::new(19, 3), fixed: Money::from_minor(25, eur) });
+    eu.fees = Some(FeeSchedule { rate: Decimal::new(19, 3), fixed: Money::from_minor(25, eur) });
     eu.bank_names = vec!["Shopify International".to_owned()];
     let mut stripe = new(STRIPE, "stripe", "us")?;
     stripe.fees =
@@ -120,10 +119,9 @@ pub fn declare_streams(hub: &Hub) -> Result<()> {
 
 /// Approves the demo's mappings: one for each shop.
 pub fn approve(hub: &Hub, by_entity: &BTreeMap<String, Mapping>, now: Timestamp) -> Result<()> {
-    for (connection, entity, card, provider) in [
-        (SHOP_US, "us", "stripe", STRIPE),
-        (SHOP_EU, "eu", "shopify_payments", SHOP_EU),
-    ] {
+    for (connection, entity, card, provider) in
+        [(SHOP_US, "us", "stripe", STRIPE), (SHOP_EU, "eu", "shopify_payments", SHOP_EU)]
+    {
         let mut mapping = by_entity.get(entity).context("a mapping for each entity")?.clone();
         if let Some(gateway) = mapping.gateways.get_mut(card) {
             gateway.provider = Some(provider.to_owned());
