@@ -46,10 +46,13 @@ fn sides(kind: ItemKind, key: &str, stated: &[(Side, &str)]) -> Vec<Seen> {
     items.collect()
 }
 
+/// What the sides state, one item each.
+type Stated<'a> = &'a [(Side, &'a str)];
+
 #[test]
 fn each_key_needs_its_sides() {
     use Side::{Books, Channel, Settlement};
-    let table: &[(&str, &[(Side, &str)], &str)] = &[
+    let table: &[(&str, Stated<'_>, &str)] = &[
         ("order/s/1", &[(Channel, "10.00"), (Books, "10.00")], "proven"),
         ("order/s/1", &[(Channel, "10.00")], "missing_in_books -10.00"),
         ("order/s/1", &[(Channel, "10.00"), (Books, "9.99")], "amount_differs -0.01"),
