@@ -145,7 +145,7 @@ fn row(name: &'static str, amounts: [Option<i64>; 4], currency: &str, judged: &J
     // Keys that agree and totals that do not: the books of an older sale are not ours.
     let older = note.is_empty() && difference != 0;
     if older {
-        note.push("sold before the start".to_owned());
+        note.push("sold earlier".to_owned());
     }
     Row {
         name,
