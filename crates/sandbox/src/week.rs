@@ -15,7 +15,7 @@ use trueup_domain::document::{Address, Buyer, PaymentStatus};
 use trueup_shopify::sandbox::{NewLine, NewOrder, NewShipping, NewTax};
 
 use crate::chance::Chance;
-use crate::world::{BANK_EU, BANK_US, Paid, SHOP_EU, SHOP_US, STRIPE, Sold, World};
+use crate::world::{Arriving, BANK_EU, BANK_US, Paid, SHOP_EU, SHOP_US, STRIPE, Sold, World};
 
 pub const DAYS: i64 = 7;
 /// What the bank keeps of the one short payout.
@@ -242,7 +242,7 @@ impl Week {
             let minute = i8::try_from(minute).unwrap_or(0);
             let placed = at(day, hour, minute);
             let shop = if chance.hits(550) { SHOP_US } else { SHOP_EU };
-            let planned = self.order(&mut chance, shop, index);
+            let planned = self.order(&mut chance, shop);
             let transfer = planned.paid == Paid::Transfer;
             self.orders.push(planned);
             self.add(placed, Happening::Order(index));
@@ -354,7 +354,7 @@ impl Week {
         self.add(at(after(start, 5), 14, 5), Happening::DeleteCreditNote);
     }
 
-    fn order(&self, chance: &mut Chance, shop: &'static str, index: usize) -> Planned {
+    fn order(&self, chance: &mut Chance, shop: &'static str) -> Planned {
         let place = chance.pick(STATES).copied().unwrap_or(("NY", "New York", &[]));
         // 1.8 lines an order on average.
         let lines = match chance.below(100) {
@@ -417,7 +417,6 @@ impl Week {
             6..=7 => Paid::Transfer,
             _ => Paid::Card,
         };
-        let _ = index;
         Planned {
             shop,
             order,
@@ -481,11 +480,10 @@ impl Week {
         match happening {
             Happening::Order(index) => self.place(world, *index, now, sent),
             Happening::Fulfil(index) => {
-                if let Some(sold) = self.orders.get(*index).and_then(|it| it.sold.as_ref()) {
-                    if let Some(shop) = world.shops.get_mut(sold.shop) {
+                if let Some(sold) = self.orders.get(*index).and_then(|it| it.sold.as_ref())
+                    && let Some(shop) = world.shops.get_mut(sold.shop) {
                         let _ = shop.fulfil(&sold.id, now);
                     }
-                }
             }
             Happening::Return(index) => self.give_back(world, *index, now),
             Happening::TransferArrives(index) => self.transfer(world, *index, now),
@@ -622,11 +620,10 @@ impl Week {
             let charge = sold.card.as_ref()?.1.clone()?;
             (planned.trouble.is_none()).then_some((charge, sold.card_amount))
         });
-        if let Some((charge, amount)) = disputed {
-            if world.stripe.dispute(&charge, amount, 1500, now).is_some() {
+        if let Some((charge, amount)) = disputed
+            && world.stripe.dispute(&charge, amount, 1500, now).is_some() {
                 self.planted.open("dispute_open", amount, "USD");
             }
-        }
     }
 
     fn payouts(&mut self, world: &mut World, now: Timestamp) {
@@ -645,8 +642,8 @@ impl Week {
                 id,
             });
         }
-        if let Some(shop) = world.shops.get_mut(SHOP_EU) {
-            if let Some(id) = shop.pay_out(now) {
+        if let Some(shop) = world.shops.get_mut(SHOP_EU)
+            && let Some(id) = shop.pay_out(now) {
                 let _ = shop.payout_is(&id, "in_transit", now);
                 let amount = shop.payout_amount(&id).unwrap_or(0);
                 self.on_its_way.push(OnItsWay {
@@ -659,7 +656,6 @@ impl Week {
                     id,
                 });
             }
-        }
     }
 
     /// The bank books what has arrived and writes its statements.
@@ -687,15 +683,14 @@ impl Week {
                 self.short_done = true;
                 self.planted.open("short_payout", -BANK_CHARGE, "USD");
             }
-            world.bank_payout(
-                payout.bank,
-                payout.amount,
+            let arriving = Arriving {
+                amount: payout.amount,
                 kept,
-                day,
-                payout.provider,
-                &payout.text,
-                payout.trace.as_deref(),
-            );
+                provider: payout.provider,
+                text: &payout.text,
+                trace: payout.trace.as_deref(),
+            };
+            world.bank_payout(payout.bank, &arriving, day);
             if payout.bank == BANK_US {
                 world.stripe.mark_paid(&payout.id, now);
             } else if let Some(shop) = world.shops.get_mut(SHOP_EU) {
@@ -729,11 +724,10 @@ impl Week {
         let orders = odoo.read_all("sale.order", &domain, &["id"]);
         let Some(id) = orders.first().and_then(|order| order.get("id")?.as_i64()) else { return };
         let before = total(odoo, id);
-        if odoo.edit_order_total(id, EDIT_IN_BOOKS, now) {
-            if let (Some(before), Some(after)) = (before, total(odoo, id)) {
+        if odoo.edit_order_total(id, EDIT_IN_BOOKS, now)
+            && let (Some(before), Some(after)) = (before, total(odoo, id)) {
                 self.planted.open("edited_in_books", after - before, "USD");
             }
-        }
     }
 
     /// Somebody deletes the credit note of a refund in the books.

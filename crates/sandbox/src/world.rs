@@ -84,11 +84,10 @@ impl World {
         if connection == STRIPE {
             return self.stripe.handle(request, now);
         }
-        if connection == ODOO {
-            if let Some(odoo) = &mut self.odoo {
+        if connection == ODOO
+            && let Some(odoo) = &mut self.odoo {
                 return odoo.handle(request, now);
             }
-        }
         if let Some((_, shop)) = self.shops.iter_mut().find(|(name, _)| **name == connection) {
             return shop.handle(request, now);
         }
@@ -241,23 +240,25 @@ impl World {
         Some(id)
     }
 
-    /// A payout that left on its way becomes a line of the bank, less what the bank keeps.
-    pub fn bank_payout(
-        &mut self,
-        bank: &str,
-        amount: i64,
-        kept: i64,
-        booked_on: Date,
-        provider: &str,
-        text: &str,
-        end_to_end: Option<&str>,
-    ) -> Option<String> {
-        let bank = self.banks.iter_mut().find(|(own, _)| **own == bank).map(|(_, bank)| bank)?;
-        let arriving = amount - kept;
-        Some(if arriving >= 0 {
-            bank.credit(arriving, booked_on, provider, text, end_to_end)
+    /// A payout on its way becomes a line of the bank, less what the bank keeps.
+    pub fn bank_payout(&mut self, bank: &str, payout: &Arriving<'_>, booked_on: Date) {
+        let found = self.banks.iter_mut().find(|(own, _)| **own == bank);
+        let Some((_, bank)) = found else { return };
+        let arriving = payout.amount - payout.kept;
+        let (from, text, trace) = (payout.provider, payout.text, payout.trace);
+        if arriving >= 0 {
+            bank.credit(arriving, booked_on, from, text, trace);
         } else {
-            bank.debit(-arriving, booked_on, provider, text, end_to_end)
-        })
+            bank.debit(-arriving, booked_on, from, text, trace);
+        }
     }
+}
+
+/// A payout as the bank sees it; `kept` is the bank's own charge.
+pub struct Arriving<'a> {
+    pub amount: i64,
+    pub kept: i64,
+    pub provider: &'a str,
+    pub text: &'a str,
+    pub trace: Option<&'a str>,
 }
