@@ -8,7 +8,7 @@ impl Chance {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -18,7 +18,7 @@ impl Chance {
 
     /// A number in `0..below`; 0 when `below` is 0.
     pub fn below(&mut self, below: u64) -> u64 {
-        if below == 0 { 0 } else { self.next() % below }
+        if below == 0 { 0 } else { self.draw() % below }
     }
 
     /// A number in `from..=to`.

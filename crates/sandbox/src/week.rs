@@ -173,8 +173,11 @@ const CATALOGUE: &[Article] = &[
     Article { sku: "POSTER-A2", title: "Poster A2", price: 1795, reduced_rate: true },
 ];
 
-/// States with the taxes a buyer there pays: two jurisdictions each, in ten-thousandths.
-const STATES: &[(&str, &str, &[(&str, i64)])] = &[
+/// A tax of a place by its title, in ten-thousandths.
+type LocalTax = (&'static str, i64);
+
+/// States with a city and the taxes that a buyer there pays.
+const STATES: &[(&str, &str, &[LocalTax])] = &[
     ("NY", "New York", &[("New York State Tax", 400), ("New York City Tax", 450)]),
     ("CA", "Los Angeles", &[("California State Tax", 725), ("Los Angeles County Tax", 225)]),
     ("TX", "Austin", &[("Texas State Tax", 625), ("Austin City Tax", 200)]),
@@ -481,9 +484,10 @@ impl Week {
             Happening::Order(index) => self.place(world, *index, now, sent),
             Happening::Fulfil(index) => {
                 if let Some(sold) = self.orders.get(*index).and_then(|it| it.sold.as_ref())
-                    && let Some(shop) = world.shops.get_mut(sold.shop) {
-                        let _ = shop.fulfil(&sold.id, now);
-                    }
+                    && let Some(shop) = world.shops.get_mut(sold.shop)
+                {
+                    let _ = shop.fulfil(&sold.id, now);
+                }
             }
             Happening::Return(index) => self.give_back(world, *index, now),
             Happening::TransferArrives(index) => self.transfer(world, *index, now),
@@ -621,9 +625,10 @@ impl Week {
             (planned.trouble.is_none()).then_some((charge, sold.card_amount))
         });
         if let Some((charge, amount)) = disputed
-            && world.stripe.dispute(&charge, amount, 1500, now).is_some() {
-                self.planted.open("dispute_open", amount, "USD");
-            }
+            && world.stripe.dispute(&charge, amount, 1500, now).is_some()
+        {
+            self.planted.open("dispute_open", amount, "USD");
+        }
     }
 
     fn payouts(&mut self, world: &mut World, now: Timestamp) {
@@ -643,19 +648,20 @@ impl Week {
             });
         }
         if let Some(shop) = world.shops.get_mut(SHOP_EU)
-            && let Some(id) = shop.pay_out(now) {
-                let _ = shop.payout_is(&id, "in_transit", now);
-                let amount = shop.payout_amount(&id).unwrap_or(0);
-                self.on_its_way.push(OnItsWay {
-                    bank: BANK_EU,
-                    provider: "Shopify International Ltd",
-                    text: "SHOPIFY PAYMENTS PAYOUT".to_owned(),
-                    trace: None,
-                    amount,
-                    books_on,
-                    id,
-                });
-            }
+            && let Some(id) = shop.pay_out(now)
+        {
+            let _ = shop.payout_is(&id, "in_transit", now);
+            let amount = shop.payout_amount(&id).unwrap_or(0);
+            self.on_its_way.push(OnItsWay {
+                bank: BANK_EU,
+                provider: "Shopify International Ltd",
+                text: "SHOPIFY PAYMENTS PAYOUT".to_owned(),
+                trace: None,
+                amount,
+                books_on,
+                id,
+            });
+        }
     }
 
     /// The bank books what has arrived and writes its statements.
@@ -725,9 +731,10 @@ impl Week {
         let Some(id) = orders.first().and_then(|order| order.get("id")?.as_i64()) else { return };
         let before = total(odoo, id);
         if odoo.edit_order_total(id, EDIT_IN_BOOKS, now)
-            && let (Some(before), Some(after)) = (before, total(odoo, id)) {
-                self.planted.open("edited_in_books", after - before, "USD");
-            }
+            && let (Some(before), Some(after)) = (before, total(odoo, id))
+        {
+            self.planted.open("edited_in_books", after - before, "USD");
+        }
     }
 
     /// Somebody deletes the credit note of a refund in the books.
@@ -759,7 +766,7 @@ fn minor_of(amount: &serde_json::Value) -> Option<i64> {
     i64::try_from(cents.normalize().mantissa()).ok().filter(|_| cents.normalize().scale() == 0)
 }
 
-fn taxes(shop: &str, local: &[(&str, i64)], reduced: bool) -> Vec<NewTax> {
+fn taxes(shop: &str, local: &[LocalTax], reduced: bool) -> Vec<NewTax> {
     if shop == SHOP_US {
         return local
             .iter()

@@ -85,9 +85,10 @@ impl World {
             return self.stripe.handle(request, now);
         }
         if connection == ODOO
-            && let Some(odoo) = &mut self.odoo {
-                return odoo.handle(request, now);
-            }
+            && let Some(odoo) = &mut self.odoo
+        {
+            return odoo.handle(request, now);
+        }
         if let Some((_, shop)) = self.shops.iter_mut().find(|(name, _)| **name == connection) {
             return shop.handle(request, now);
         }
