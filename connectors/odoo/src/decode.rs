@@ -91,6 +91,9 @@ struct Gone {
 }
 
 pub fn decode(message: &Message<'_>) -> Result<Decoded, DecodeError> {
+    if let Some(at) = message.kind.strip_prefix(crate::totals::KIND) {
+        return Ok(Decoded::Documents(vec![crate::totals::decode(at, message.body)?.into()]));
+    }
     match message.kind {
         BOOKS_RECORD => Ok(Decoded::Documents(vec![books_record(message.body)?.into()])),
         BANK_LINE => Ok(Decoded::Documents(vec![bank_line(message.body)?.into()])),

@@ -13,6 +13,7 @@
 //! | [`decode`]      | rows to documents                                                       |
 //! | [`deliver`]     | commands to records: create once, read back, compare, then post         |
 //! | [`read`]        | reading records whole, and polling for what changed or went             |
+//! | [`totals`]      | sums that Odoo makes itself, for the variance bridge                    |
 //! | [`setup`]       | what an Odoo looks like, what it lacks, and the mapping that follows    |
 //! | [`sandbox`]     | an Odoo played by pure functions, held to the real one by shared tests  |
 
@@ -27,6 +28,7 @@ pub mod sandbox;
 pub mod settings;
 pub mod setup;
 pub mod tax_data;
+pub mod totals;
 pub mod wire;
 
 use trueup_connect::conversation::{Context, Reply, State, Step, Task};
@@ -66,6 +68,7 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
         Ok(Talk::Deliver(chain)) => deliver::resume(context, *chain, reply),
         Ok(Talk::Reconcile(pairs)) => deliver::resume_pairs(context, *pairs, reply),
         Ok(Talk::Read(reading)) => read::resume(context, *reading, reply),
+        Ok(Talk::Totals(summing)) => totals::resume(context, summing, reply),
         Err(error) => Step::Failed(error),
     }
 }
@@ -76,4 +79,5 @@ enum Talk {
     Deliver(Box<deliver::Chain>),
     Reconcile(Box<deliver::Pairs>),
     Read(Box<read::Reading>),
+    Totals(totals::Summing),
 }

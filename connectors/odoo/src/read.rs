@@ -35,6 +35,11 @@ pub static STREAMS: &[Stream] = &[
         every_s: 60,
     },
     Stream { name: "books_census", help: "Our records that are no longer there", every_s: 3_600 },
+    Stream {
+        name: crate::totals::STREAM,
+        help: "The sums of our invoices and credit notes, as Odoo adds them up itself",
+        every_s: 3_600,
+    },
     Stream { name: "bank_lines", help: "Bank statement lines that Odoo holds", every_s: 300 },
 ];
 
@@ -70,6 +75,9 @@ type Census = BTreeMap<String, String>;
 
 pub fn poll(context: &Context<'_>, stream: &str, cursor: Option<&str>, since: Timestamp) -> Step {
     let moment = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    if stream == crate::totals::STREAM {
+        return crate::totals::poll(context);
+    }
     let (what, models): (What, &[&str]) = match stream {
         "books" | "bank_lines" => {
             let from = cursor.map_or_else(|| moment(since), |cursor| back(cursor, &moment));
@@ -308,7 +316,7 @@ pub fn resume(
     }
 }
 
-fn who(body: &[u8]) -> Result<i64, CallError> {
+pub fn who(body: &[u8]) -> Result<i64, CallError> {
     #[derive(Deserialize)]
     struct Who {
         uid: i64,

@@ -57,6 +57,11 @@ fn run(orders: u32, seed: u64, faults: bool) {
         println!("ABSORBED {} {} ×{}", one.kind, one.detail, one.times);
     }
     println!("planted: {:#?}", week.planted);
+    let bridges = hub.store.read(|tx| trueup_hub::bridges::build(tx, &hub)).expect("the bridges");
+    assert_eq!(bridges.len(), 6, "each side states its totals: {bridges:#?}");
+    for bridge in &bridges {
+        assert!(bridge.unexplained.is_zero(), "{bridge:#?}");
+    }
     let comparison = compare(&week.planted, &report);
     assert!(comparison.is_exact(), "{comparison:#?}");
     let unbalanced = hub.store.read(trueup_store::facts::unbalanced).expect("a check");

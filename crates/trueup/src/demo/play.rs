@@ -91,6 +91,10 @@ pub fn play<T: Transport>(
             // The week is over on the clock: what is left is work, not time.
             until = week.end();
             steps_after += 1;
+            if steps_after == 1 || steps_after == STEPS_AFTER / 2 {
+                // Every side states its totals of the same moment, or a bridge compares two days.
+                poll_all(hub)?;
+            }
         }
         let mut sent = Vec::new();
         act(&mut |world| sent = week.play(world, until));
@@ -114,6 +118,14 @@ pub fn play<T: Transport>(
             clock.set(clock.now().checked_add(SignedDuration::from_secs(60))?);
         }
     }
+    Ok(())
+}
+
+fn poll_all(hub: &Hub) -> Result<()> {
+    let names: Vec<String> = hub.setup.connections.keys().cloned().collect();
+    hub.store.write(move |tx| {
+        names.iter().try_for_each(|name| trueup_store::streams::poll_now(tx, name))
+    })?;
     Ok(())
 }
 

@@ -57,6 +57,7 @@ pub fn hub(
     stripe.bank_names = vec!["Stripe Payments".to_owned()];
     let mut odoo = new(ODOO, "odoo", "us")?;
     odoo.secret = Some(Secret::new(trueup_odoo::sandbox::HUB_KEY));
+    odoo.settings.0.insert("companies".to_owned(), "1,2".to_owned());
     if let Some(books) = books {
         odoo.base_url = Some(books.url.clone());
         odoo.secret = Some(Secret::new(books.api_key.clone()));

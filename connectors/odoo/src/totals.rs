@@ -1,0 +1,138 @@
+//! What the books state themselves: one grouped sum of our posted invoices and credit notes.
+//!
+//! The variance bridge compares it with the channel's own total (`DESIGN.md` §9.9), so it is asked
+//! of Odoo and never added up from what we know.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use trueup_connect::conversation::{Context, Outcome, Record, Reply, State, Step};
+use trueup_connect::json::NumberText;
+use trueup_connect::{CallError, DecodeError};
+use trueup_domain::command::CommandKind;
+use trueup_domain::document::{BooksRecord, Version};
+use trueup_domain::money::{Currency, Money};
+
+use crate::decode::MOVE;
+use crate::wire;
+use crate::{Talk, outcome, request, settings};
+
+pub const STREAM: &str = "totals";
+/// The kind of the record; the moment at which the sum was read follows it.
+pub const KIND: &str = "books_totals?at=";
+const SUM: &str = "amount_total:sum";
+
+/// Asks who we are, then for the sums of what we made.
+#[derive(Serialize, Deserialize)]
+pub struct Summing {
+    companies: Vec<i64>,
+    user: Option<i64>,
+}
+
+pub fn poll(context: &Context<'_>) -> Step {
+    let listed = context.settings.get(settings::COMPANIES).unwrap_or("1");
+    let companies = listed.split(',').filter_map(|id| request::id(id.trim()).ok()).collect();
+    Summing { companies, user: None }.step(context)
+}
+
+impl Summing {
+    fn step(self, context: &Context<'_>) -> Step {
+        let first = self.companies.first().copied().unwrap_or(1);
+        let more = [("allowed_company_ids", json!(self.companies))];
+        let (model, method, arguments) = match self.user {
+            None => ("res.users", "context_get", json!({})),
+            Some(user) => (
+                MOVE,
+                "formatted_read_group",
+                json!({
+                    "domain": [
+                        ["create_uid", "=", user],
+                        ["state", "=", "posted"],
+                        ["move_type", "in", ["out_invoice", "out_refund"]],
+                    ],
+                    "groupby": ["company_id", "currency_id", "move_type"],
+                    "aggregates": [SUM],
+                }),
+            ),
+        };
+        let request = request::call(context.settings, first, model, method, arguments, &more);
+        Step::Send { request, writes: false, state: State::of(&Talk::Totals(self)) }
+    }
+}
+
+pub fn resume(
+    context: &Context<'_>,
+    mut summing: Summing,
+    reply: Result<&Reply, CallError>,
+) -> Step {
+    let taken = outcome::read(reply, false).and_then(|body| {
+        if summing.user.is_none() {
+            summing.user = Some(crate::read::who(body)?);
+            return Ok(None);
+        }
+        records(context, body).map(Some)
+    });
+    match taken {
+        Ok(None) => summing.step(context),
+        Ok(Some(records)) => Step::Done(Outcome { records, cursor: None, receipts: Vec::new() }),
+        // A read changes nothing, so it is simply asked again.
+        Err(CallError::ReplyLost { why }) => Step::Failed(CallError::Unreachable { why }),
+        Err(error) => Step::Failed(error),
+    }
+}
+
+fn records(context: &Context<'_>, body: &[u8]) -> Result<Vec<Record>, CallError> {
+    let unreadable = |error: serde_json::Error| wire::unexpected(&error.to_string());
+    let rows: Vec<&RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
+    let at = context.now.as_microsecond();
+    rows.into_iter()
+        .map(|row| {
+            let group: Group = serde_json::from_str(row.get()).map_err(unreadable)?;
+            let (company, currency) = (group.company_id.0, group.currency_id.1);
+            Ok(Record {
+                kind: format!("{KIND}{at}"),
+                external_id: format!("{company}/{currency}/{}", group.move_type),
+                body: row.get().as_bytes().to_vec(),
+            })
+        })
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct Group {
+    company_id: (i64, String),
+    currency_id: (i64, String),
+    move_type: String,
+    #[serde(rename = "amount_total:sum")]
+    sum: NumberText,
+}
+
+/// A sum as a statement of the books; `at` is the moment in the record's kind.
+pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
+    let group: Group = trueup_connect::json::read(body)?;
+    let at: i64 = at.parse().map_err(|_| DecodeError::field("at"))?;
+    let currency = Currency::parse(&group.currency_id.1)
+        .map_err(|source| DecodeError::amount("currency_id", source))?;
+    let word = match group.move_type.as_str() {
+        "out_invoice" => CommandKind::Invoice.word(),
+        "out_refund" => CommandKind::CreditNote.word(),
+        other => return Err(DecodeError::unknown("move_type", other)),
+    };
+    let company = group.company_id.0;
+    Ok(BooksRecord {
+        id: format!("totals/{company}/{currency}/{word}"),
+        version: Version(at),
+        kind: STREAM.to_owned(),
+        name: None,
+        effect_key: None,
+        state: "stated".to_owned(),
+        date: None,
+        company: company.to_string(),
+        total: group.sum.money("amount_total:sum", currency)?,
+        tax: Money::zero(currency),
+        residual: None,
+        taxes: Vec::new(),
+        changed_by: None,
+        gone: false,
+    })
+}
