@@ -294,6 +294,16 @@ pub fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, String, i64, i64)>> {
     rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?))).collect()
 }
 
+/// Every delivery that was pushed to us, by connection and delivery key.
+pub fn delivered(tx: &mut Tx<'_>) -> Result<Vec<(String, String)>> {
+    let rows = tx.query(
+        "SELECT connection, source_id FROM messages WHERE origin = 'webhook'
+         ORDER BY connection, source_id",
+        values![],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
 pub fn moment(microseconds: i64) -> Result<Timestamp> {
     Timestamp::from_microsecond(microseconds).map_err(StoreError::corrupt)
 }
