@@ -1,4 +1,4 @@
-//! The one entry point besides cargo: `cargo xtask check`, `test` and `services`.
+//! The one entry point besides cargo: `cargo xtask check`, `test`, `bench` and `services`.
 
 mod check;
 mod services;
@@ -38,6 +38,8 @@ enum Command {
         /// Passed on to the test runner: a part of a test's name
         filter: Vec<String>,
     },
+    /// The figures of docs/performance.md, each a ratio measured in one run
+    Bench,
     /// The real programs some tests need
     Services {
         #[command(subcommand)]
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check { names } => check::run(&names),
         Command::Test { long, only, filter } => test::run(&test::Options { only, long, filter }),
+        Command::Bench => bench(),
         Command::Services { action } => run_services(action),
     };
     match result {
@@ -71,6 +74,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn bench() -> Result<()> {
+    let status = std::process::Command::new(env!("CARGO"))
+        .args(["run", "--release", "--quiet", "--package", "trueup-bench"])
+        .status()?;
+    anyhow::ensure!(status.success(), "the bench ended with {status}");
+    Ok(())
 }
 
 fn run_services(action: Action) -> Result<()> {

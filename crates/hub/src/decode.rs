@@ -140,7 +140,8 @@ fn take_in(
                 return streams::ask(tx, connection, kind.word(), id, now);
             }
             Newer::Contradiction => {
-                let subject = format!("{connection}/{}/{id}", kind.word());
+                // Not the name of its root, whose next decision closes what it finds untrue.
+                let subject = format!("document/{connection}/{}/{id}", kind.word());
                 let case = cases::NewCase {
                     kind: "identity_reused",
                     subject: &subject,

@@ -1,0 +1,165 @@
+//! Durable webhook intake: 64 connections, each waiting for its own commit, against raw commits of
+//! rows of the same size into a SQLite file with the same settings.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use trueup::demo::setup;
+use trueup_connect::Secret;
+use trueup_connect::webhook::SignedDelivery;
+use trueup_sandbox::world::SHOP_US;
+use trueup_server::ServerState;
+use trueup_store::Store;
+
+use crate::stages::{Body, per_second};
+
+const CONNECTIONS: usize = 64;
+/// More than a machine of any size takes in one run.
+const DELIVERIES: usize = 120_000;
+const RUN: Duration = Duration::from_secs(6);
+
+/// Headers and body of one delivery.
+type Signed = (Vec<(String, String)>, Vec<u8>);
+
+pub fn measure(bodies: &[Body]) -> Result<()> {
+    let bytes: usize = bodies.iter().map(|body| body.bytes.len()).sum::<usize>() / bodies.len();
+    let raw = raw_commits(bodies)?;
+    println!("raw: {raw} rows/s of {bytes} bytes on average, {CONNECTIONS} to a commit, FULL");
+    let (rate, mut latencies) = over_http(bodies, None)?;
+    latencies.sort();
+    println!(
+        "intake at full speed: {rate}/s, {} % of raw, p50 {} ms, p99 {} ms",
+        rate * 100 / raw.max(1),
+        at(&latencies, 50),
+        at(&latencies, 99)
+    );
+    let (half, mut latencies) = over_http(bodies, Some(rate / 2))?;
+    latencies.sort();
+    println!(
+        "intake at half of it, decoding behind it: {half}/s, p50 {} ms, p99 {} ms",
+        at(&latencies, 50),
+        at(&latencies, 99)
+    );
+    Ok(())
+}
+
+fn at(sorted: &[Duration], percent: usize) -> u128 {
+    let index = sorted.len() * percent / 100;
+    sorted.get(index.min(sorted.len().saturating_sub(1))).map_or(0, Duration::as_millis)
+}
+
+/// As many rows to a commit as there are connections: what a group of waiting senders can be.
+fn raw_commits(bodies: &[Body]) -> Result<u128> {
+    let folder = tempfile::tempdir()?;
+    let mut file = rusqlite::Connection::open(folder.path().join("raw.sqlite"))?;
+    file.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         CREATE TABLE raw (id TEXT PRIMARY KEY, body BLOB NOT NULL, at INTEGER NOT NULL);",
+    )?;
+    let began = Instant::now();
+    let mut rows = 0_usize;
+    while began.elapsed() < RUN {
+        let commit = file.transaction()?;
+        for _ in 0..CONNECTIONS {
+            let body = bodies.get(rows % bodies.len()).context("a body")?;
+            let mut insert = commit.prepare_cached("INSERT INTO raw VALUES (?1, ?2, ?3)")?;
+            let id = format!("{:032x}", rows.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            insert.execute(rusqlite::params![id, body.bytes, i64::try_from(rows)?])?;
+            rows += 1;
+        }
+        commit.commit()?;
+    }
+    Ok(per_second(rows, began.elapsed()))
+}
+
+/// Sends signed deliveries for a while, at full speed or at a rate; with a rate, the stages run
+/// behind it.
+fn over_http(bodies: &[Body], rate: Option<u128>) -> Result<(u128, Vec<Duration>)> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let folder = tempfile::tempdir()?;
+    let store = Store::open_sqlite(&folder.path().join("intake.sqlite"))?;
+    let start = jiff::civil::date(2026, 4, 29).to_zoned(jiff::tz::TimeZone::UTC)?.timestamp();
+    let hub = setup::hub(store, None, None, start, "bench")?;
+    let clock: Arc<dyn Fn() -> jiff::Timestamp + Send + Sync> = Arc::new(trueup::wiring::now);
+    let state = ServerState::new(hub.clone(), clock);
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
+    let url = format!("http://{}/webhooks/{SHOP_US}", listener.local_addr()?);
+    runtime.spawn(trueup_server::listen(state, listener, std::future::pending()));
+    let running = match rate {
+        None => None,
+        Some(_) => {
+            let http = trueup_hub::shell::Http::new(runtime.handle().clone())?;
+            Some(trueup_hub::shell::serve(&hub, &http, trueup::wiring::now)?)
+        }
+    };
+    let known = hub.connection(SHOP_US).context("the shop")?;
+    let webhooks = known.connector.webhooks.context("webhooks")?;
+    let account = known.account.clone().unwrap_or_default();
+    let secret = Secret::new(setup::DEMO_SECRET);
+    // Signing is the sender's work: it is done before the clock runs.
+    let signed: Arc<Vec<Signed>> = Arc::new(
+        (0..DELIVERIES)
+            .map(|number| {
+                let body = &bodies[number % bodies.len()];
+                let headers = (webhooks.sign)(&SignedDelivery {
+                    kind: &body.kind,
+                    source_id: &format!("bench-{number}"),
+                    account: &account,
+                    body: &body.bytes,
+                    secret: &secret,
+                    now: trueup::wiring::now(),
+                });
+                (headers, body.bytes.clone())
+            })
+            .collect(),
+    );
+    let next = Arc::new(AtomicUsize::new(0));
+    let began = Instant::now();
+    let pause = rate.map(|rate| {
+        Duration::from_micros(
+            u64::try_from(CONNECTIONS as u128 * 1_000_000 / rate.max(1)).unwrap_or(0),
+        )
+    });
+    let mut senders = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let (signed, next, url) = (Arc::clone(&signed), Arc::clone(&next), url.clone());
+        senders.push(runtime.spawn(async move {
+            let client = reqwest::Client::builder().pool_max_idle_per_host(1).build()?;
+            let mut latencies = Vec::new();
+            let mut due = Instant::now();
+            while began.elapsed() < RUN {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some((headers, body)) = signed.get(number) else { break };
+                let mut request = client.post(&url).body(body.clone());
+                for (name, value) in headers {
+                    request = request.header(name, value);
+                }
+                let asked = Instant::now();
+                let status = request.send().await?.status();
+                anyhow::ensure!(status.is_success(), "the hub answered {status}");
+                latencies.push(asked.elapsed());
+                if let Some(pause) = pause {
+                    due += pause;
+                    tokio::time::sleep_until(due.into()).await;
+                }
+            }
+            Ok::<_, anyhow::Error>(latencies)
+        }));
+    }
+    let mut latencies = Vec::new();
+    for sender in senders {
+        latencies.extend(runtime.block_on(sender)??);
+    }
+    let elapsed = began.elapsed();
+    if let Some(running) = running {
+        running.stop();
+    }
+    let stored = hub.store.read(trueup_store::messages::counts)?;
+    let stored: i64 = stored.iter().map(|(_, _, count, _)| count).sum();
+    ensure!(i64::try_from(latencies.len())? == stored, "acknowledged and stored differ");
+    runtime.shutdown_background();
+    Ok((per_second(latencies.len(), elapsed), latencies))
+}
