@@ -115,7 +115,17 @@ pub fn record(
     message: &NewMessage,
     now: Timestamp,
 ) -> Result<Recorded, StoreError> {
-    let recorded = messages::record(tx, message, now)?;
+    record_prepared(tx, &messages::prepare(message.clone())?, now)
+}
+
+/// As [`record`], with the body hashed and packed before the writer's turn.
+pub fn record_prepared(
+    tx: &mut Tx<'_>,
+    prepared: &messages::Prepared,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    let message = &prepared.message;
+    let recorded = messages::record_prepared(tx, prepared, now)?;
     if let Recorded::Repeat(id) = &recorded {
         let detail = format!("{} {} came again", message.connection, message.source_id);
         cases::absorb(tx, "duplicate_message", id, &detail, now)?;

@@ -10,7 +10,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use trueup_hub::receive::{self, BODY_BYTES_MAX, Delivery, Refusal};
-use trueup_store::messages::{NewMessage, Recorded};
+use trueup_store::messages::{self, NewMessage, Recorded};
 
 use crate::problem::Problem;
 use crate::state::ServerState;
@@ -93,7 +93,10 @@ async fn file(
 
 async fn record(state: &ServerState, message: NewMessage) -> Result<Recorded, Problem> {
     let now = state.now();
-    state.write(move |tx| receive::record(tx, &message, now)).await
+    // Hashing and packing are the handler's work: the store has one writer for all.
+    let prepared = tokio::task::spawn_blocking(move || messages::prepare(message)).await;
+    let prepared = prepared.map_err(Problem::internal)??;
+    state.write(move |tx| receive::record_prepared(tx, &prepared, now)).await
 }
 
 /// Reads a body for a connection that exists, within the limits of size and time.

@@ -88,7 +88,25 @@ impl Fate {
 /// Stores a pushed message once. The same delivery key with another body is another message; with
 /// the same body it is a repeat, which is counted.
 pub fn record(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<Recorded> {
-    insert(tx, message, 0, now)
+    record_prepared(tx, &prepare(message.clone())?, now)
+}
+
+/// A message with what takes time to make of its body, so that the one writer need not.
+pub struct Prepared {
+    pub message: NewMessage,
+    hash: String,
+    packed: Vec<u8>,
+}
+
+pub fn prepare(message: NewMessage) -> Result<Prepared> {
+    let hash = key::body_hash(&message.body);
+    let packed = pack(&message.body)?;
+    Ok(Prepared { message, hash, packed })
+}
+
+/// As [`record`].
+pub fn record_prepared(tx: &mut Tx<'_>, prepared: &Prepared, now: Timestamp) -> Result<Recorded> {
+    insert(tx, prepared, 0, now)
 }
 
 /// Stores what we read ourselves when it differs from the newest stored body of that object, so
@@ -110,19 +128,18 @@ pub fn record_read(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Res
          DO UPDATE SET body_hash = excluded.body_hash, changes = excluded.changes",
         values![&message.connection, &message.source_id, &hash, changes],
     )?;
-    insert(tx, message, changes, now)?;
+    insert(tx, &prepare(message.clone())?, changes, now)?;
     Ok(true)
 }
 
 fn insert(
     tx: &mut Tx<'_>,
-    message: &NewMessage,
+    Prepared { message, hash, packed }: &Prepared,
     occurrence: i64,
     now: Timestamp,
 ) -> Result<Recorded> {
-    let hash = key::body_hash(&message.body);
     let count = occurrence.to_string();
-    let id = key::id(&[&message.connection, &message.source_id, &hash, &count]);
+    let id = key::id(&[&message.connection, &message.source_id, hash, &count]);
     let bytes = i64::try_from(message.body.len()).unwrap_or(i64::MAX);
     let inserted = tx.execute(
         "INSERT INTO messages (id, connection, source_id, body_hash, occurrence, kind, origin,
@@ -133,12 +150,12 @@ fn insert(
             &id,
             &message.connection,
             &message.source_id,
-            &hash,
+            hash,
             occurrence,
             &message.kind,
             message.origin.word(),
             &message.headers,
-            pack(&message.body)?,
+            packed.clone(),
             bytes,
             now.as_microsecond(),
             message.asked_at.map(Timestamp::as_microsecond),
