@@ -141,11 +141,13 @@ fn insert(
     let count = occurrence.to_string();
     let id = key::id(&[&message.connection, &message.source_id, hash, &count]);
     let bytes = i64::try_from(message.body.len()).unwrap_or(i64::MAX);
+    // No constraint is named: on PostgreSQL two senders at once may meet at either of the two that
+    // say "stored before", the id or the delivery, and each means the same.
     let inserted = tx.execute(
         "INSERT INTO messages (id, connection, source_id, body_hash, occurrence, kind, origin,
              headers, body, body_bytes, received_at, asked_at, state, attempts, repeats, shard)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'received', 0, 0, $13)
-         ON CONFLICT (connection, source_id, body_hash, occurrence) DO NOTHING",
+         ON CONFLICT DO NOTHING",
         values![
             &id,
             &message.connection,
