@@ -31,24 +31,29 @@ struct Plan {
     services: &'static [Service],
     /// The packages that read the variables of those services.
     packages: &'static [&'static str],
+    /// Of a package whose other tests need no service, the targets that read them.
+    targets: &'static [(&'static str, &'static [&'static str])],
 }
 
 const PLANS: [Plan; 4] = [
-    Plan { group: Group::Pure, services: &[], packages: &[] },
+    Plan { group: Group::Pure, services: &[], packages: &[], targets: &[] },
     Plan {
         group: Group::Postgres,
         services: &[Service::Postgres],
-        packages: &["trueup-store", "trueup-hub"],
+        packages: &["trueup-store", "trueup-hub", "trueup-server"],
+        targets: &[("trueup", &["cli", "kill_on_postgres"])],
     },
     Plan {
         group: Group::Odoo,
         services: &[Service::Postgres, Service::Odoo],
         packages: &["trueup-odoo-tests"],
+        targets: &[],
     },
     Plan {
         group: Group::Browser,
         services: &[Service::Chromium],
         packages: &["trueup-browser-tests"],
+        targets: &[],
     },
 ];
 
@@ -110,24 +115,31 @@ fn run_plan(plan: &Plan, options: &Options) -> Result<()> {
 }
 
 fn command_lines(plan: &Plan, has_nextest: bool) -> Vec<Vec<String>> {
-    let mut selection = Vec::new();
+    let mut selections = vec![Vec::new()];
     if plan.packages.is_empty() {
-        selection.push("--workspace".to_owned());
-        selection.extend(ONLY_WITH_SERVICE.map(|package| format!("--exclude={package}")));
+        selections[0].push("--workspace".to_owned());
+        selections[0].extend(ONLY_WITH_SERVICE.map(|package| format!("--exclude={package}")));
     } else {
-        selection.extend(plan.packages.iter().map(|package| format!("--package={package}")));
+        selections[0].extend(plan.packages.iter().map(|package| format!("--package={package}")));
     }
-    let line = |start: &[&str]| {
-        start.iter().map(|word| (*word).to_owned()).chain(selection.clone()).collect::<Vec<_>>()
-    };
-    match (has_nextest, plan.group) {
-        (false, _) => vec![line(&["test"])],
+    selections.extend(plan.targets.iter().map(|(package, targets)| {
+        let mut selection = vec![format!("--package={package}")];
+        selection.extend(targets.iter().map(|target| format!("--test={target}")));
+        selection
+    }));
+    let starts: &[&[&str]] = match (has_nextest, plan.group) {
+        (false, _) => &[&["test"]],
         // Nextest leaves out the examples in the documentation.
-        (true, Group::Pure) => {
-            vec![line(&["nextest", "run", "--no-tests=pass"]), line(&["test", "--doc"])]
-        }
-        (true, _) => vec![line(&["nextest", "run", "--no-tests=pass"])],
-    }
+        (true, Group::Pure) => &[&["nextest", "run", "--no-tests=pass"], &["test", "--doc"]],
+        (true, _) => &[&["nextest", "run", "--no-tests=pass"]],
+    };
+    let of = |selection: &Vec<String>| {
+        let line = |start: &&[&str]| {
+            start.iter().map(|word| (*word).to_owned()).chain(selection.clone()).collect()
+        };
+        starts.iter().map(line).collect::<Vec<_>>()
+    };
+    selections.iter().flat_map(of).collect()
 }
 
 fn set_variables(cargo: &mut Command, variables: &[Variable], long: bool) {
