@@ -77,6 +77,57 @@ fn a_sale_is_paid_and_partly_taken_back() {
     assert_eq!(state[0]["payment_state"], "paid");
 }
 
+/// A price changed after the sale was paid: the note that takes the first invoice back pays the
+/// second, and what is left is the customer's.
+#[test]
+fn a_document_and_its_successor_are_set_off() {
+    let (mut sandbox, map) = world();
+    let order_id = applied(&mut sandbox, &order(&map, "1001"));
+    let first = applied(&mut sandbox, &invoice(&map, "1001", &order_id));
+    let money = applied(&mut sandbox, &payment(&map, "1", "912.24", Direction::Inbound));
+    applied(&mut sandbox, &tie(&map, "1", "912.24", &money, &first));
+    let Content::Invoice(content) = invoice(&map, "1001", &order_id).content else {
+        panic!("an invoice")
+    };
+    let (back, _) = reversal_of(&Content::Invoice(content)).expect("a credit note");
+    let note = dispatch("test/invoice/1001/rev", back, &[("invoice", first.as_str())]);
+    let note = applied(&mut sandbox, &note);
+    let mut cheaper = order(&map, "1001b");
+    if let Content::Order(content) = &mut cheaper.content {
+        content.lines.truncate(1);
+        (content.total, content.tax) = (usd("649.80"), usd("50.91"));
+    }
+    let order_id = applied(&mut sandbox, &cheaper);
+    let mut cheaper = invoice(&map, "1001b", &order_id);
+    if let Content::Invoice(content) = &mut cheaper.content {
+        content.lines.truncate(1);
+        (content.total, content.tax) = (usd("649.80"), usd("50.91"));
+    }
+    let second = applied(&mut sandbox, &cheaper);
+    // The first is paid, so nothing of it is left for the note.
+    let set_off = |key: &str, document: &str| {
+        let mut tie = tie(&map, key, "912.24", &note, document);
+        if let Content::Reconciliation(content) = &mut tie.content {
+            content.payment = CommandKind::CreditNote;
+            content.extent = Extent::WhatIsOpen;
+        }
+        tie
+    };
+    let undone = set_off("undone", &first);
+    assert_eq!(applied(&mut sandbox, &undone), "nothing open");
+    let passed_on = applied(&mut sandbox, &set_off("passed on", &second));
+    assert!(passed_on.starts_with("account.partial.reconcile/"), "{passed_on}");
+    assert_eq!(applied(&mut sandbox, &set_off("passed on", &second)), passed_on);
+    let states = sandbox.read_all("account.move", &json!([]), &["payment_state"]);
+    let of = |id: &str| {
+        let id: i64 = id.parse().expect("an id");
+        states.iter().find(|one| one["id"] == id).map(|one| one["payment_state"].clone())
+    };
+    // Odoo's word for an invoice that a credit note pays.
+    assert_eq!((of(&first), of(&second)), (Some(json!("paid")), Some(json!("reversed"))));
+    assert_eq!(of(&note), Some(json!("partial")), "the rest is the customer's");
+}
+
 #[test]
 fn a_receipt_shows_what_was_stored() {
     let (mut sandbox, map) = world();

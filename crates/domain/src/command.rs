@@ -239,11 +239,27 @@ pub struct PaymentContent {
     pub memo: String,
 }
 
-/// Ties the payment of binding role `payment` to the document of binding role `document`.
+/// Ties the payment of binding role `payment` to the document of binding role `document`. Either
+/// may be a payment or a document: what takes a record back is set off against it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReconciliationContent {
     pub company: TargetRef,
+    /// What the record bound as `payment` is: a payment, or a document that is set off.
+    pub payment: CommandKind,
+    /// What the record bound as `document` is.
+    pub document: CommandKind,
     pub amount: Money,
+    pub extent: Extent,
+}
+
+/// How much of its amount a reconciliation must tie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// All of it; anything else is a difference.
+    Whole,
+    /// What is open on both, which may be nothing: another tie had it first.
+    WhatIsOpen,
 }
 
 /// Cancels the order of binding role `order`.
@@ -324,7 +340,8 @@ pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
             }
             Some((Content::Entry(back), "entry"))
         }
-        // A customer stays; a tie falls with the document it ties; a cancelled order stays so.
+        // A customer stays; a tie stays, and the reversal of what it tied is set off against the
+        // successor; a cancelled order stays so.
         Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => None,
     }
 }

@@ -44,6 +44,9 @@ pub enum ItemKind {
     Capture,
     /// Money given back; positive.
     RefundPaid,
+    /// The part of a capture or refund that is tax which the marketplace remits: in no books, and
+    /// a named line between the channel's amount and theirs.
+    RemittedTax,
     /// A ledger row's net inside a payout, or the payout's own header.
     PayoutRow,
     Payout,
@@ -63,6 +66,7 @@ impl ItemKind {
         Self::RefundDocument,
         Self::Capture,
         Self::RefundPaid,
+        Self::RemittedTax,
         Self::PayoutRow,
         Self::Payout,
         Self::BankLine,
@@ -78,6 +82,7 @@ impl ItemKind {
             Self::RefundDocument => "refund_document",
             Self::Capture => "capture",
             Self::RefundPaid => "refund_paid",
+            Self::RemittedTax => "remitted_tax",
             Self::PayoutRow => "payout_row",
             Self::Payout => "payout",
             Self::BankLine => "bank_line",

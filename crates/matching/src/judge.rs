@@ -247,8 +247,14 @@ impl Case<'_> {
             Side::Books => !theirs,
             Side::Settlement | Side::Bank => true,
         };
+        // A named line explains a part of what a side holds; it is no statement of that side.
+        let stated = |side: Side| {
+            let of_side = |seen: &&Seen| seen.item.side == side;
+            let mut all = self.items.iter().chain(self.claimed).filter(of_side);
+            all.any(|seen| seen.item.kind != ItemKind::RemittedTax)
+        };
         for side in required.iter().copied().filter(needed) {
-            match sums.get(&side).copied() {
+            match sums.get(&side).copied().filter(|_| stated(side)) {
                 None => {
                     let lack = expected.checked_neg()?;
                     let (kind, text) = match side {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use trueup_domain::command::{CommandKind, Content, reversal_of};
+use trueup_domain::command::{CommandKind, Content, Extent, ReconciliationContent, reversal_of};
 use trueup_domain::fact::{Command, FactKey};
 use trueup_domain::item::ItemKind;
 use trueup_domain::key;
@@ -46,41 +46,42 @@ pub fn add(
     for after in &command.after {
         let root = after.root.as_deref().unwrap_or(place.root);
         let newest = newest_generation(tx, root, &after.fact)?;
-        let mut needed = effect_key(place, root, &after.fact, newest);
-        if matches!(command.content, Content::Reconciliation(_))
-            && generation > 1
-            && after.role == "payment"
-        {
-            // The money is tied to the document's older generation already; what is free to be
-            // tied to the new one is the note that took the older one back.
-            if let Some(note) = reversal_beside(tx, place, command)? {
-                needed = note;
-            }
-        }
-        needs.insert(after.role.clone(), needed);
+        needs.insert(after.role.clone(), effect_key(place, root, &after.fact, newest));
     }
-    if generation > 1 {
-        let reversal = format!("{}/rev", effect_key(place, place.root, key, generation - 1));
-        let exists = tx.query_one("SELECT key FROM commands WHERE key = $1", values![&reversal])?;
-        if exists.is_some() {
+    for older in (1..generation).rev() {
+        let reversal = reversal_key(&effect_key(place, place.root, key, older));
+        if is_there(tx, &reversal)? {
             needs.insert("reversed".to_owned(), reversal);
+            break;
         }
     }
-    insert(tx, place, &own, key, generation, command, &needs)
+    let mut command = command.clone();
+    if let Content::Reconciliation(content) = &mut command.content
+        && generation > 1
+        && has_left(tx, &effect_key(place, place.root, key, generation - 1))?
+    {
+        // The tie of the generation before stays, so less may be open now, or nothing.
+        content.extent = Extent::WhatIsOpen;
+    }
+    insert(tx, place, &own, key, generation, &command, &needs)
 }
 
-/// The reversal command of the document that a reconciliation ties, if there is one.
-fn reversal_beside(tx: &mut Tx<'_>, place: Place<'_>, command: &Command) -> Result<Option<String>> {
-    let Some(document) = command.after.iter().find(|after| after.role == "document") else {
-        return Ok(None);
-    };
-    let newest = newest_generation(tx, place.root, &document.fact)?;
-    if newest < 2 {
-        return Ok(None);
-    }
-    let reversal = format!("{}/rev", effect_key(place, place.root, &document.fact, newest - 1));
-    let row = tx.query_one("SELECT key FROM commands WHERE key = $1", values![&reversal])?;
-    row.map(|row| row.text(0)).transpose()
+fn reversal_key(own: &str) -> String {
+    format!("{own}/rev")
+}
+
+fn is_there(tx: &mut Tx<'_>, command: &str) -> Result<bool> {
+    let row = tx.query_one("SELECT key FROM commands WHERE key = $1", values![command])?;
+    Ok(row.is_some())
+}
+
+/// Whether a command may have had an effect.
+fn has_left(tx: &mut Tx<'_>, command: &str) -> Result<bool> {
+    let row = tx.query_one(
+        "SELECT key FROM commands WHERE key = $1 AND state IN ('sent', 'unknown', 'applied')",
+        values![command],
+    )?;
+    Ok(row.is_some())
 }
 
 fn insert(
@@ -172,6 +173,9 @@ pub(crate) fn take_back(
         values![&own, place.now.as_microsecond()],
     )?;
     if withdrawn == 1 {
+        if successor.is_none() {
+            withdraw_ties(tx, &own, place.now)?;
+        }
         return Ok(());
     }
     let Some((content, role)) = reversal_of(&command.content) else {
@@ -185,7 +189,78 @@ pub(crate) fn take_back(
     };
     let mut needs = customer_of(tx, &own)?;
     needs.insert(role.to_owned(), own.clone());
-    insert(tx, place, &format!("{own}/rev"), key, generation, &reversal, &needs)
+    // A tie under way is settled first, or the reversal might take what it is about to tie.
+    for (number, tie) in ties_under_way(tx, &own)?.into_iter().enumerate() {
+        needs.insert(format!("settled/{number}"), tie);
+    }
+    insert(tx, place, &reversal_key(&own), key, generation, &reversal, &needs)?;
+    set_off(tx, place, key, generation, command, successor)
+}
+
+/// Sets the reversal of a document or payment off against what it takes back, as far as that is
+/// open, and then against the successor: so the money that paid the first pays the second.
+fn set_off(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    command: &Command,
+    successor: Option<u32>,
+) -> Result<()> {
+    let (Content::Invoice(_) | Content::CreditNote(_) | Content::Payment(_), Some(amount)) =
+        (&command.content, command.content.total())
+    else {
+        return Ok(());
+    };
+    let Some((back, _)) = reversal_of(&command.content) else { return Ok(()) };
+    // What takes it back is of another kind than the original, except for payments; what comes
+    // after it is of the same.
+    let tie = Command {
+        target: command.target.clone(),
+        content: Content::Reconciliation(ReconciliationContent {
+            company: command.content.company().to_owned(),
+            payment: back.kind(),
+            document: command.content.kind(),
+            amount,
+            extent: Extent::WhatIsOpen,
+        }),
+        after: Vec::new(),
+        states: None,
+    };
+    let own = effect_key(place, place.root, key, generation);
+    let reversal = reversal_key(&own);
+    let with_original = format!("{reversal}/tie");
+    let mut needs =
+        BTreeMap::from([("payment".to_owned(), reversal), ("document".to_owned(), own.clone())]);
+    insert(tx, place, &with_original, key, generation, &tie, &needs)?;
+    if let Some(next) = successor {
+        needs.insert("document".to_owned(), effect_key(place, place.root, key, next));
+        needs.insert("settled".to_owned(), with_original);
+        insert(tx, place, &format!("{own}/tie"), key, generation, &tie, &needs)?;
+    }
+    Ok(())
+}
+
+/// What would have set an older generation off against a record that will never be.
+fn withdraw_ties(tx: &mut Tx<'_>, record: &str, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE commands SET state = 'withdrawn', done_at = $2
+         WHERE state = 'waiting' AND kind = 'reconciliation'
+             AND key IN (SELECT command FROM command_after WHERE needs = $1)",
+        values![record, now.as_microsecond()],
+    )?;
+    Ok(())
+}
+
+/// Ties of a record that have left and whose outcome is open.
+fn ties_under_way(tx: &mut Tx<'_>, record: &str) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT c.key FROM commands c JOIN command_after a ON a.command = c.key
+         WHERE a.needs = $1 AND c.kind = 'reconciliation' AND c.state IN ('sent', 'unknown')
+         ORDER BY c.key",
+        values![record],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
 }
 
 /// Lets the commands that have not left need `next` instead of `old`.

@@ -7,15 +7,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, State, Step};
 use trueup_connect::{CallError, ReceiptOutcome, Request};
-use trueup_domain::command::Content;
+use trueup_domain::command::{CommandKind, Content, Extent};
 use trueup_domain::money::Money;
 
-use super::{BUSY_TRIES, bound, bound_id, pause_ms, receipt};
+use super::{BUSY_TRIES, bound_id, pause_ms, receipt};
 use crate::Talk;
-use crate::decode::{MOVE, PAYMENT};
+use crate::decode::PAYMENT;
 use crate::outcome;
 use crate::request;
 use crate::wire::{self, Row};
+
+/// The binding of a tie for which nothing was left: another tie had it first.
+const NOTHING_OPEN: &str = "nothing open";
 
 #[derive(Serialize, Deserialize)]
 pub struct Pairs {
@@ -30,18 +33,44 @@ pub struct Pairs {
 struct Pair {
     key: String,
     amount: Money,
-    /// None where role `payment` names a move: a credit note set off against an invoice.
-    payment: Option<i64>,
-    payment_move: Option<i64>,
-    document: i64,
-    payment_lines: Vec<Open>,
-    document_lines: Vec<Open>,
+    extent: Extent,
+    payment: Bound,
+    document: Bound,
     tied: bool,
     wrote: bool,
     /// Why tying failed. An earlier attempt of ours may have done it first: the look at the end
     /// has the last word.
     refusal: Option<CallError>,
     outcome: Option<ReceiptOutcome>,
+}
+
+/// One of the two records that are tied.
+#[derive(Serialize, Deserialize)]
+struct Bound {
+    /// None where the record is a document, which is its own move.
+    payment: Option<i64>,
+    /// A payment's entry is known once it was read.
+    entry: Option<i64>,
+    lines: Vec<Open>,
+}
+
+impl Bound {
+    fn of(dispatch: &Dispatch, role: &str, kind: CommandKind) -> Result<Self, CallError> {
+        let id = bound_id(dispatch, role)?;
+        let (payment, entry) = match kind {
+            CommandKind::Payment => (Some(id), None),
+            _ => (None, Some(id)),
+        };
+        Ok(Self { payment, entry, lines: Vec::new() })
+    }
+
+    fn open(&self) -> impl Iterator<Item = i64> {
+        self.lines.iter().filter(|line| !line.reconciled).map(|line| line.id)
+    }
+
+    fn has(&self, line: i64) -> bool {
+        self.lines.iter().any(|one| one.id == line)
+    }
 }
 
 /// A receivable line.
@@ -74,29 +103,34 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
 
 fn pair(dispatch: &Dispatch) -> Option<Pair> {
     let Content::Reconciliation(content) = &dispatch.content else { return None };
-    let found = bound(dispatch, "payment").and_then(|text| {
-        let id = bound_id(dispatch, "payment")?;
-        Ok((text.starts_with(MOVE), id, bound_id(dispatch, "document")?))
-    });
-    let mut pair = Pair {
+    let none = || Bound { payment: None, entry: None, lines: Vec::new() };
+    let found = Bound::of(dispatch, "payment", content.payment)
+        .and_then(|payment| Ok((payment, Bound::of(dispatch, "document", content.document)?)));
+    let (payment, document, outcome) = match found {
+        Ok((payment, document)) => (payment, document, None),
+        Err(error) => (none(), none(), Some(ReceiptOutcome::Refused { error })),
+    };
+    Some(Pair {
         key: dispatch.key.clone(),
         amount: content.amount,
-        payment: None,
-        payment_move: None,
-        document: 0,
-        payment_lines: Vec::new(),
-        document_lines: Vec::new(),
+        extent: content.extent,
+        payment,
+        document,
         tied: false,
         wrote: false,
         refusal: None,
-        outcome: None,
-    };
-    match found {
-        Ok((true, id, document)) => (pair.payment_move, pair.document) = (Some(id), document),
-        Ok((false, id, document)) => (pair.payment, pair.document) = (Some(id), document),
-        Err(error) => pair.outcome = Some(ReceiptOutcome::Refused { error }),
+        outcome,
+    })
+}
+
+impl Pair {
+    fn both(&self) -> [&Bound; 2] {
+        [&self.payment, &self.document]
     }
-    Some(pair)
+
+    fn both_mut(&mut self) -> [&mut Bound; 2] {
+        [&mut self.payment, &mut self.document]
+    }
 }
 
 impl Pairs {
@@ -114,7 +148,8 @@ impl Pairs {
             };
             match self.at {
                 At::Payments => {
-                    let ids: Vec<i64> = self.open().filter_map(|pair| pair.payment).collect();
+                    let ids = self.open().flat_map(Pair::both).filter_map(|one| one.payment);
+                    let ids: Vec<i64> = ids.collect();
                     if ids.is_empty() {
                         self.at = At::Lines;
                         continue;
@@ -124,8 +159,7 @@ impl Pairs {
                     return self.send(request, false);
                 }
                 At::Lines => {
-                    let moves =
-                        self.open().flat_map(|it| it.payment_move.into_iter().chain([it.document]));
+                    let moves = self.open().flat_map(Pair::both).filter_map(|one| one.entry);
                     let moves: Vec<i64> = moves.collect();
                     let domain = json!([
                         ["move_id", "in", moves],
@@ -136,7 +170,7 @@ impl Pairs {
                     return self.send(request, false);
                 }
                 At::Before | At::After => {
-                    let lines = self.open().flat_map(|it| &it.payment_lines).map(|line| line.id);
+                    let lines = self.open().flat_map(|it| &it.payment.lines).map(|line| line.id);
                     let lines: Vec<i64> = lines.collect();
                     let domain = json!([
                         "|",
@@ -172,11 +206,15 @@ impl Pairs {
         if pair.outcome.is_some() || pair.tied {
             return None;
         }
-        let open = |lines: &[Open]| -> Vec<i64> {
-            lines.iter().filter(|line| !line.reconciled).map(|line| line.id).collect()
-        };
-        let (payment, document) = (open(&pair.payment_lines), open(&pair.document_lines));
+        let payment: Vec<i64> = pair.payment.open().collect();
+        let document: Vec<i64> = pair.document.open().collect();
         if payment.is_empty() || document.is_empty() {
+            if pair.extent == Extent::WhatIsOpen {
+                let binding = NOTHING_OPEN.to_owned();
+                let differs = Vec::new();
+                pair.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });
+                return None;
+            }
             let which = if payment.is_empty() { "the payment" } else { "the document" };
             let why = format!("nothing is open on {which}");
             pair.refusal = Some(outcome::refused("nothing_open", &why));
@@ -222,17 +260,20 @@ impl Pairs {
             moves.insert(Row::or_lost(row.id())?, of.map(|(id, _)| id));
         }
         for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
-            let Some(payment) = pair.payment else { continue };
-            pair.payment_move = moves.get(&payment).copied().flatten();
-            if pair.payment_move.is_none() {
-                let why = if moves.contains_key(&payment) {
-                    "the payment has no entry: its method line has no account"
-                } else {
-                    "the payment is not there"
-                };
-                let error = outcome::refused("missing_record", why);
-                pair.outcome = Some(ReceiptOutcome::Refused { error });
+            for one in pair.both_mut() {
+                if let Some(payment) = one.payment {
+                    one.entry = moves.get(&payment).copied().flatten();
+                }
             }
+            let lost = pair.both().into_iter().find(|one| one.entry.is_none());
+            let Some(payment) = lost.map(|one| one.payment.unwrap_or_default()) else { continue };
+            let why = if moves.contains_key(&payment) {
+                "the payment has no entry: its method line has no account"
+            } else {
+                "the payment is not there"
+            };
+            let error = outcome::refused("missing_record", why);
+            pair.outcome = Some(ReceiptOutcome::Refused { error });
         }
         self.at = At::Lines;
         Ok(())
@@ -246,9 +287,10 @@ impl Pairs {
             lines.entry(of).or_default().push(Open { id: Row::or_lost(row.id())?, reconciled });
         }
         for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
-            let of = |id: i64| lines.get(&id).cloned().unwrap_or_default();
-            pair.payment_lines = pair.payment_move.map(of).unwrap_or_default();
-            pair.document_lines = of(pair.document);
+            for one in pair.both_mut() {
+                let entry = one.entry.and_then(|entry| lines.get(&entry));
+                one.lines = entry.cloned().unwrap_or_default();
+            }
         }
         self.at = At::Before;
         Ok(())
@@ -334,7 +376,6 @@ pub(super) fn sure(error: CallError) -> CallError {
 
 /// The binding of a pair that is tied, and how the tie differs from what was asked.
 fn tie(pair: &Pair, partials: &[Row]) -> Result<Option<(String, Vec<String>)>, CallError> {
-    let has = |lines: &[Open], id: i64| lines.iter().any(|line| line.id == id);
     let currency = pair.amount.currency();
     let mut sum = Money::zero(currency);
     let mut first = None;
@@ -342,9 +383,9 @@ fn tie(pair: &Pair, partials: &[Row]) -> Result<Option<(String, Vec<String>)>, C
         let debit = Row::or_lost(row.reference_id("debit_move_id"))?;
         let credit = Row::or_lost(row.reference_id("credit_move_id"))?;
         // The amount of the document's side, in the document's currency.
-        let field = if has(&pair.document_lines, debit) && has(&pair.payment_lines, credit) {
+        let field = if pair.document.has(debit) && pair.payment.has(credit) {
             "debit_amount_currency"
-        } else if has(&pair.document_lines, credit) && has(&pair.payment_lines, debit) {
+        } else if pair.document.has(credit) && pair.payment.has(debit) {
             "credit_amount_currency"
         } else {
             continue;
@@ -353,7 +394,7 @@ fn tie(pair: &Pair, partials: &[Row]) -> Result<Option<(String, Vec<String>)>, C
         sum = sum.checked_add(amount).map_err(|error| wire::unexpected(&error.to_string()))?;
         first = first.or(Some(Row::or_lost(row.id())?));
     }
-    let differs = if sum == pair.amount {
+    let differs = if sum == pair.amount || pair.extent == Extent::WhatIsOpen {
         Vec::new()
     } else {
         vec![format!("{sum} are tied, asked was {}", pair.amount)]

@@ -156,7 +156,13 @@ pub fn payment(map: &Mapping, key: &str, amount: &str, direction: Direction) -> 
 }
 
 pub fn tie(map: &Mapping, key: &str, amount: &str, payment: &str, document: &str) -> Dispatch {
-    let content = ReconciliationContent { company: map.company.clone(), amount: usd(amount) };
+    let content = ReconciliationContent {
+        company: map.company.clone(),
+        amount: usd(amount),
+        payment: CommandKind::Payment,
+        document: CommandKind::Invoice,
+        extent: Extent::Whole,
+    };
     let bindings = [("payment", payment), ("document", document)];
     dispatch(&format!("test/tie/{key}"), Content::Reconciliation(content), &bindings)
 }

@@ -22,12 +22,10 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
     derived.standing.day = Some(date);
     derived.standing.amount = Some(row.net);
 
-    let mut entry = EntryBuilder::new(
-        date,
-        Booker::Trueup,
-        row.net.currency(),
-        format!("{} {}", row.kind, row.id),
-    );
+    // The tax that the marketplace keeps was never ours: its other half is the memo of the capture.
+    let booker = if row.class == RowClass::MarketplaceTax { Booker::Memo } else { Booker::Trueup };
+    let memo = format!("{} {}", row.kind, row.id);
+    let mut entry = EntryBuilder::new(date, booker, row.net.currency(), memo);
     // What the row does to the clearing account, against the role of its class. Captures and
     // refunds are written from the channel's transaction; the row only adds their fee.
     if let Some(role) = role_of(row.class) {

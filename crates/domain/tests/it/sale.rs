@@ -276,24 +276,66 @@ fn e23_several_captures_are_facts_of_their_own() {
 fn tax_that_the_marketplace_remits_is_declared_at_zero() {
     let mut goods = line("A1", 1, "100.00");
     goods.taxes = vec![remitted("0.08", "8.00")];
-    let sale = Given::default().sale(&[order(vec![goods], Vec::new()).into()]);
+    let sold = order(vec![goods], Vec::new());
+    let first = payment("p1", PaymentKind::Sale, "card", "54.00");
+    let second = payment("p2", PaymentKind::Sale, "card", "54.00");
+    let sale = Given::default().sale(&[sold.into(), first.into(), second.into()]);
     check(
         &sale,
-        "placed
-         waits for the order says it is paid; payments of 108.00 USD are missing
-         reads order O1
-         net receivable 108.00
+        "paid
          net sales -100.00
          net marketplace_tax_collected -8.00
+         net clearing 108.00
          order 1 100.00 tax 0.00
-         invoice 1 100.00 tax 0.00",
+         invoice 1 100.00 tax 0.00
+         payment p1 in J1 50.00
+         tie p1 to invoice 1 50.00
+         payment p2 in J1 50.00
+         tie p2 to invoice 1 50.00",
     );
-    let memo = sale.facts.iter().find(|fact| fact.key.kind == "marketplace_tax").expect("a memo");
-    let FactContent::Entry(memo) = &memo.content else { panic!("an entry") };
-    assert_eq!(memo.booker.word(), "memo");
-    // The named line of the first link: the channel's total less what it remits itself.
-    let items: Vec<String> = items(&sale);
-    assert_eq!(items, ["document order/shop/O1 100.00", "document_tax tax/order/shop/O1 0.00"]);
+    let memos = sale.facts.iter().filter(|fact| fact.key.kind == "marketplace_tax");
+    for memo in memos {
+        let FactContent::Entry(memo) = &memo.content else { panic!("an entry") };
+        assert_eq!(memo.booker.word(), "memo");
+    }
+    // The named line of the first link: the channel's total less what it remits itself; and of the
+    // second: what the channel took and the books do not hold.
+    assert_eq!(
+        items(&sale),
+        [
+            "document order/shop/O1 100.00",
+            "document_tax tax/order/shop/O1 0.00",
+            "capture capture/stripe/ch_p1 54.00",
+            "capture capture/stripe/ch_p2 54.00",
+            "remitted_tax capture/stripe/ch_p1 4.00",
+            "remitted_tax capture/stripe/ch_p2 4.00",
+        ]
+    );
+}
+
+/// E.g. authorised, a line added, then captured at once: both invoices are paid by it.
+#[test]
+fn one_capture_pays_all_invoices_it_is_large_enough_for() {
+    let before = Given::default().sale(&[two_units().into()]);
+    let mut edited = two_units();
+    edited.version = Version(2);
+    edited.lines.push(line("B1", 1, "20.00"));
+    total_up(&mut edited);
+    let after = Given::after(&before).sale(&[edited.into(), paid("card", "128.00")]);
+    check(
+        &after,
+        "paid
+         net sales -120.00
+         net tax_payable -8.00
+         net clearing 128.00
+         order 1 108.00 tax 8.00
+         invoice 1 108.00 tax 8.00
+         order 2 20.00 tax 0.00
+         invoice 2 20.00 tax 0.00
+         payment p1 in J1 128.00
+         tie p1 to invoice 1 108.00
+         tie p1/2 to invoice 2 20.00",
+    );
 }
 
 /// Items in words.
@@ -581,7 +623,10 @@ fn d4_a_changed_price_is_another_generation() {
         })
         .collect();
     replaced.sort();
-    let expected = ["invoice 1", "item document/O1", "item document_tax/O1", "order 1", "sale A1"];
+    // The payment is larger than the invoice now: it is tied as far as that is open.
+    let tie = "reconciliation p1";
+    let expected =
+        ["invoice 1", "item document/O1", "item document_tax/O1", "order 1", tie, "sale A1"];
     assert_eq!(replaced, expected.map(|name| (name.to_owned(), 2)));
 }
 

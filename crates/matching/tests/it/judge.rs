@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use trueup_domain::Money;
 use trueup_domain::derive::sale::BEFORE_START;
-use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::Currency;
 use trueup_matching::links::{Link, Proof, TenderStanding, worst};
 use trueup_matching::{BreakKind, Seen, Status, Verdict, judge};
@@ -92,6 +92,25 @@ fn each_key_needs_its_sides() {
         let kind = if key.starts_with("capture") { ItemKind::Capture } else { ItemKind::Document };
         check(key, &sides(kind, key, stated), &[], 30, expected);
     }
+}
+
+/// What the marketplace remits is taken at the channel and the provider, and not in the books.
+#[test]
+fn a_named_line_explains_what_the_books_do_not_hold() {
+    let key = "capture/stripe/ch_1";
+    let channel = item(Side::Channel, ItemKind::Capture, key, "108.50", 1, Some(3));
+    let row = item(Side::Settlement, ItemKind::Capture, key, "108.50", 1, None);
+    let named = item(Side::Books, ItemKind::RemittedTax, key, "8.50", 1, None);
+    let books = item(Side::Books, ItemKind::Capture, key, "100.00", 1, None);
+    let mut all = vec![seen("c", channel), seen("s", row), seen("n", named)];
+    check(key, &all, &[], 2, "not_due");
+    check(key, &all, &[], 5, "missing_in_books -108.50");
+    all.push(seen("b", books.clone()));
+    check(key, &all, &[], 5, "proven");
+    let short = Item { amount: money("99.00"), ..books };
+    all.pop();
+    all.push(seen("b", short));
+    check(key, &all, &[], 5, "amount_differs -1.00");
 }
 
 #[test]

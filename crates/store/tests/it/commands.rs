@@ -231,6 +231,75 @@ on_every_engine! {
         assert_eq!(taken[0].bindings.get("document").map(String::as_str), Some("account.move/5"));
     }
 
+    /// The money that paid the first invoice pays the second, through the note between them.
+    fn d4_a_paid_document_and_its_successor_are_set_off(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        deliver(store, &key("order", "1", 1), "order", "sale.order/1");
+        deliver(store, &key("invoice", "1", 1), "invoice", "account.move/2");
+        deliver(store, &key("payment", "p1", 1), "payment", "account.payment/3");
+        deliver(store, &key("reconciliation", "p1", 1), "reconciliation", "partial/1");
+        decide(store, ROOT, chain("10.00", "9.00"), 2);
+        let (first, note) = (key("invoice", "1", 1), format!("{}/rev", key("invoice", "1", 1)));
+        let (undone, passed_on) = (format!("{note}/tie"), format!("{first}/tie"));
+        deliver(store, &note, "credit_note", "account.move/4");
+        let taken = take(store, "reconciliation", "c", 5);
+        assert_eq!(taken.len(), 1, "the note against what it takes back comes first");
+        assert_eq!(taken[0].key, undone);
+        let bound = |one: &Taken, role: &str| one.bindings.get(role).cloned().unwrap_or_default();
+        assert_eq!(bound(&taken[0], "payment"), "account.move/4");
+        assert_eq!(bound(&taken[0], "document"), "account.move/2");
+        apply(store, &undone, "nothing open");
+        assert_eq!(state(store, &passed_on), "waiting", "for the second invoice");
+        deliver(store, &key("invoice", "1", 2), "invoice", "account.move/5");
+        let taken = take(store, "reconciliation", "c", 5);
+        assert_eq!(taken[0].key, passed_on);
+        assert_eq!(bound(&taken[0], "payment"), "account.move/4");
+        assert_eq!(bound(&taken[0], "document"), "account.move/5");
+        // The second is taken back before it left, and the third comes after the note, too.
+        let third = key("invoice", "1", 3);
+        apply(store, &passed_on, "partial/2");
+        decide(store, ROOT, chain("10.00", "8.00"), 3);
+        assert_eq!(state(store, &third), "waiting");
+        assert_eq!(state(store, &format!("{}/tie", key("invoice", "1", 2))), "waiting");
+    }
+
+    /// A tie that is under way may still take the first invoice: the note waits for its end.
+    fn b2_a_document_is_taken_back_after_the_tie_under_way(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        deliver(store, &key("order", "1", 1), "order", "sale.order/1");
+        deliver(store, &key("invoice", "1", 1), "invoice", "account.move/2");
+        deliver(store, &key("payment", "p1", 1), "payment", "account.payment/3");
+        assert_eq!(take(store, "reconciliation", "c", 5).len(), 1);
+        decide(store, ROOT, chain("10.00", "9.00"), 2);
+        let note = format!("{}/rev", key("invoice", "1", 1));
+        assert_eq!(state(store, &note), "waiting");
+        apply(store, &key("reconciliation", "p1", 1), "partial/1");
+        assert_eq!(state(store, &note), "ready");
+    }
+
+    fn a_successor_that_never_left_leaves_no_tie_behind(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        deliver(store, &key("order", "1", 1), "order", "sale.order/1");
+        deliver(store, &key("invoice", "1", 1), "invoice", "account.move/2");
+        decide(store, ROOT, chain("10.00", "9.00"), 2);
+        let (note, tie) =
+            (format!("{}/rev", key("invoice", "1", 1)), format!("{}/tie", key("invoice", "1", 1)));
+        // Back to the first amount before the second left: the third follows the same note.
+        decide(store, ROOT, chain("10.00", "10.00"), 3);
+        assert_eq!(state(store, &key("invoice", "1", 2)), "withdrawn");
+        deliver(store, &note, "credit_note", "account.move/4");
+        deliver(store, &key("invoice", "1", 3), "invoice", "account.move/5");
+        deliver(store, &format!("{note}/tie"), "reconciliation", "nothing open");
+        let taken = take(store, "reconciliation", "c", 5);
+        assert_eq!(taken[0].key, tie);
+        assert_eq!(taken[0].bindings.get("document").map(String::as_str), Some("account.move/5"));
+        apply(store, &tie, "partial/1");
+        decide(store, ROOT, chain("10.00", "7.00"), 4);
+        decide(store, ROOT, Vec::new(), 5);
+        assert_eq!(state(store, &key("invoice", "1", 4)), "withdrawn");
+        assert_eq!(state(store, &format!("{}/tie", key("invoice", "1", 3))), "withdrawn");
+    }
+
     fn what_is_under_way_is_reversed_not_withdrawn(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         take(store, "order", "c1", 2);
@@ -278,7 +347,8 @@ on_every_engine! {
         let shown = read(store, |tx| commands::find(tx, &back)).expect("a reversal");
         assert_eq!(shown.states.map(|(_, key)| key).as_deref(), Some("order/shop/o1#back"));
         assert_eq!(shown.content, credit_note_of(&shown.content));
-        assert_eq!(read(store, |tx| commands::of_root(tx, ROOT)).len(), 6);
+        // Four, two that take back, and the tie of the note to what it takes back.
+        assert_eq!(read(store, |tx| commands::of_root(tx, ROOT)).len(), 7);
     }
 
     fn roots_share_a_customer(store) {

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use trueup_domain::Money;
 use trueup_domain::command::{
-    Content, CreditNoteContent, CustomerRef, Direction, InvoiceContent, OrderContent,
-    PaymentContent, ReconciliationContent,
+    CommandKind, Content, CreditNoteContent, CustomerRef, Direction, Extent, InvoiceContent,
+    OrderContent, PaymentContent, ReconciliationContent,
 };
 use trueup_domain::document::{
     Document, LedgerRow, Payment, PaymentKind, PaymentStatus, RowClass, Tender, Version,
@@ -179,6 +179,9 @@ pub fn tie(amount: &str) -> Content {
     Content::Reconciliation(ReconciliationContent {
         company: "1".to_owned(),
         amount: money(amount),
+        payment: CommandKind::Payment,
+        document: CommandKind::Invoice,
+        extent: Extent::Whole,
     })
 }
 

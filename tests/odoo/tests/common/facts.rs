@@ -211,8 +211,13 @@ pub fn payment(
 }
 
 pub fn tie(map: &Mapping, key: &str, amount: &str, payment: &str, document: &str) -> Dispatch {
-    let content =
-        ReconciliationContent { company: map.company.clone(), amount: money(map, amount) };
+    let content = ReconciliationContent {
+        company: map.company.clone(),
+        amount: money(map, amount),
+        payment: CommandKind::Payment,
+        document: CommandKind::Invoice,
+        extent: Extent::Whole,
+    };
     let bindings = [("payment", payment), ("document", document)];
     dispatch(&format!("test/{}/tie/{key}", map.entity), Content::Reconciliation(content), &bindings)
 }

@@ -2,25 +2,32 @@
 //!
 //! The sub-ledger is written from the channel: sale, capture and refund, each booked by the ERP
 //! when the document of our command is posted, so each entry here is an expectation.
+//!
+//! | module      | what it derives                                                           |
+//! |-------------|---------------------------------------------------------------------------|
+//! | this one    | the channel's side, what contradicts itself, orders and invoices          |
+//! | [`tenders`] | money taken and given back: payments, and the documents that they are for |
+//! | [`refunds`] | what was agreed to be given back: credit notes                            |
+
+mod refunds;
+mod tenders;
 
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use self::refunds::remitted_back;
+use self::tenders::tender_key;
 use super::billing::{self, Billed};
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
-use crate::command::{
-    Content, CreditNoteContent, CustomerRef, Direction, DocumentLine, DocumentTax, InvoiceContent,
-    OrderContent, Partner, PaymentContent, ReconciliationContent,
-};
+use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
-    ChargeKind, Document, Funder, LineKind, Order, Payment, PaymentKind, PaymentStanding,
-    PaymentStatus, Refund, RefundAdjustment, RefundLine, Remitter, Restock, TaxLine, Tender,
+    Document, Funder, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Refund, Remitter,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
 use crate::journal::{Booker, EntryBuilder, Role};
-use crate::mapping::{CustomerPolicy, Gateway, Mapping, Missing};
+use crate::mapping::{CustomerPolicy, Mapping, Missing};
 use crate::money::{Money, MoneyError};
 
 /// Business days in which the books and the provider should state what the channel states.
@@ -34,6 +41,7 @@ pub const BEFORE_START: &str = "before start";
 #[derive(Debug, Default)]
 struct Documents<'a> {
     order: Option<&'a Order>,
+    /// By the time at which they were processed.
     payments: Vec<&'a Payment>,
     refunds: Vec<&'a Refund>,
     fulfilled: bool,
@@ -52,6 +60,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
             _ => {}
         }
     }
+    sorted.payments.sort_by_key(|payment| (payment.processed_at, &payment.id));
     let mut sale = Sale { around, derived: Derived::default(), invoiced: BTreeMap::new() };
     let Some(order) = sorted.order else {
         return Ok(sale.without_order(&sorted));
@@ -163,13 +172,7 @@ impl Sale<'_> {
             }
         }
         for payment in &sorted.payments {
-            let kind = match (payment.kind, payment.status) {
-                (PaymentKind::Sale | PaymentKind::Capture, PaymentStatus::Succeeded) => {
-                    ItemKind::Capture
-                }
-                (PaymentKind::Refund, PaymentStatus::Succeeded) => ItemKind::RefundPaid,
-                _ => continue,
-            };
+            let Some(kind) = moved(payment) else { continue };
             let gateway = self.around.mapping.and_then(|it| it.gateway(&payment.gateway).ok());
             let key = tender_key(connection, payment, gateway);
             let day = self.around.day(payment.processed_at);
@@ -201,24 +204,22 @@ impl Sale<'_> {
         self.derived.facts.push(Fact::new("item", part, FactContent::Item(item)));
     }
 
-    /// A sale that somebody else booked before we began. Its refunds since then move money at the
-    /// provider, which the channel explains; whoever booked the sale must book them.
+    /// A sale that somebody else booked before we began. What was taken or given back since then
+    /// moved money at the provider, which the channel explains; whoever booked the sale must book
+    /// it.
     fn before_start(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
         self.derived.standing.state = "before_start".to_owned();
         let connection = self.around.connection;
         let mut total = Money::zero(order.currency);
-        for payment in &sorted.payments {
-            let refunded = payment.kind == PaymentKind::Refund
-                && payment.status == PaymentStatus::Succeeded
-                && payment.processed_at >= self.around.since;
-            if !refunded {
-                continue;
+        for payment in sorted.payments.iter().filter(|one| one.processed_at >= self.around.since) {
+            let Some(kind) = moved(payment) else { continue };
+            if kind == ItemKind::RefundPaid {
+                total = total.checked_add(payment.amount)?;
             }
-            total = total.checked_add(payment.amount)?;
             let gateway = self.around.mapping.and_then(|it| it.gateway(&payment.gateway).ok());
             let key = tender_key(connection, payment, gateway);
             let day = self.around.day(payment.processed_at);
-            self.item(ItemKind::RefundPaid, &payment.id, &key, payment.amount, day, true);
+            self.item(kind, &payment.id, &key, payment.amount, day, true);
         }
         for fact in &mut self.derived.facts {
             if let FactContent::Item(item) = &mut fact.content {
@@ -357,18 +358,6 @@ impl Sale<'_> {
             if let Some(entry) = entry.build()? {
                 self.fact("sale", &part.part, FactContent::Entry(entry));
             }
-            if !part.remitted.is_zero() {
-                let memo = format!("marketplace tax {} {}", order.number, part.name);
-                let mut entry = EntryBuilder::new(day, Booker::Memo, order.currency, memo);
-                entry.debit(Role::Receivable, None, part.remitted).credit(
-                    Role::MarketplaceTaxCollected,
-                    None,
-                    part.remitted,
-                )?;
-                if let Some(entry) = entry.build()? {
-                    self.fact("marketplace_tax", &part.part, FactContent::Entry(entry));
-                }
-            }
         }
         Ok(())
     }
@@ -472,213 +461,6 @@ impl Sale<'_> {
         }
         Customer { reference: CustomerRef::Bound, root: Some(root) }
     }
-
-    /// A succeeded capture or refund payment: the money leg, and its tie to the document it pays.
-    fn payment(
-        &mut self,
-        order: &Order,
-        payment: &Payment,
-        sorted: &Documents<'_>,
-        mapping: &Mapping,
-    ) -> Result<Result<(), Missing>, DeriveError> {
-        if payment.status != PaymentStatus::Succeeded {
-            return Ok(Ok(()));
-        }
-        let inbound = match payment.kind {
-            PaymentKind::Sale | PaymentKind::Capture => true,
-            PaymentKind::Refund => false,
-            PaymentKind::Authorization | PaymentKind::Void => return Ok(Ok(())),
-        };
-        let gateway = match mapping.gateway(&payment.gateway) {
-            Ok(gateway) => gateway,
-            Err(missing) => return Ok(Err(missing)),
-        };
-        let tender = gateway.tender.unwrap_or(payment.tender);
-        let role = match tender {
-            Tender::GiftCard => Role::GiftCardLiability,
-            Tender::StoreCredit => Role::StoreCreditLiability,
-            Tender::Card | Tender::BankTransfer | Tender::Cash | Tender::Other => Role::Clearing,
-        };
-        let own = gateway.provider.as_deref().unwrap_or(&payment.gateway);
-        let qualifier = (role == Role::Clearing).then_some(own);
-        let day = self.around.day(payment.processed_at);
-        let kind = if inbound { "capture" } else { "refund_paid" };
-        let memo = format!("{kind} {} {}", order.number, payment.gateway);
-        let mut entry = EntryBuilder::new(day, Booker::Odoo, order.currency, memo);
-        if inbound {
-            entry.debit(role, qualifier, payment.amount);
-            entry.credit(Role::Receivable, None, payment.amount)?;
-        } else {
-            entry.debit(Role::Receivable, None, payment.amount);
-            entry.credit(role, qualifier, payment.amount)?;
-        }
-        if let Some(entry) = entry.build()? {
-            self.fact(kind, &payment.id, FactContent::Entry(entry));
-        }
-
-        let customer = self.customer(order, mapping);
-        let reference = payment.provider_id.as_deref().unwrap_or(&payment.id);
-        let content = Content::Payment(PaymentContent {
-            company: mapping.company.clone(),
-            customer: customer.reference.clone(),
-            direction: if inbound { Direction::Inbound } else { Direction::Outbound },
-            journal: gateway.journal.clone(),
-            method_line: if inbound {
-                gateway.inbound_line.clone()
-            } else {
-                gateway.outbound_line.clone()
-            },
-            date: day,
-            amount: payment.amount,
-            memo: format!("{} {reference}", order.number),
-        });
-        let states_kind = if inbound { ItemKind::Capture } else { ItemKind::RefundPaid };
-        let key = tender_key(self.around.connection, payment, Some(gateway));
-        let states = Some((states_kind, key));
-        self.command("payment", &payment.id, mapping, content, customer.after(), states);
-        self.reconciliation(order, payment, sorted, inbound, mapping)?;
-        Ok(Ok(()))
-    }
-
-    fn reconciliation(
-        &mut self,
-        order: &Order,
-        payment: &Payment,
-        sorted: &Documents<'_>,
-        inbound: bool,
-        mapping: &Mapping,
-    ) -> Result<(), DeriveError> {
-        let document = if inbound {
-            let invoice = self.invoice_of(payment, sorted)?;
-            is_billed(order, sorted)?.then(|| needs("document", "invoice", &invoice.to_string()))
-        } else {
-            refund_of(payment, &sorted.refunds).map(|it| needs("document", "credit_note", &it.id))
-        };
-        let Some(document) = document else { return Ok(()) };
-        let content = Content::Reconciliation(ReconciliationContent {
-            company: mapping.company.clone(),
-            amount: payment.amount,
-        });
-        let after = vec![needs("payment", "payment", &payment.id), document];
-        self.command("reconciliation", &payment.id, mapping, content, after, None);
-        Ok(())
-    }
-
-    /// The invoice that a capture pays: captures fill the invoices in the order of both.
-    fn invoice_of(&self, payment: &Payment, sorted: &Documents<'_>) -> Result<u32, MoneyError> {
-        let mut captures: Vec<&Payment> =
-            sorted.payments.iter().copied().filter(|one| is_capture(one)).collect();
-        captures.sort_by_key(|one| (one.processed_at, &one.id));
-        let mut open = self.invoiced.clone();
-        for refund in sorted.refunds.iter().filter(|refund| refund.transactions.is_empty()) {
-            let line = refund.lines.first();
-            let number = line.and_then(|line| self.around.billed.get(&line.line)).unwrap_or(&1);
-            if let Some(left) = open.get_mut(number) {
-                *left = left.checked_sub(refund.total)?;
-            }
-        }
-        for capture in captures {
-            let next = open.iter_mut().find(|(_, left)| !left.is_zero() && !left.is_negative());
-            let Some((number, left)) = next else { break };
-            if capture.id == payment.id {
-                return Ok(*number);
-            }
-            *left = left.checked_sub(capture.amount)?;
-        }
-        Ok(1)
-    }
-
-    /// An agreed refund: the document. Its money moves in payments of their own (P11).
-    fn refund(
-        &mut self,
-        order: &Order,
-        refund: &Refund,
-        parts: &[Billed],
-        sorted: &Documents<'_>,
-        mapping: &Mapping,
-    ) -> Result<Result<(), Missing>, DeriveError> {
-        if !is_billed(order, sorted)? {
-            return Ok(Ok(()));
-        }
-        let day = self.around.day(refund.created_at);
-        let memo = format!("refund {} {}", order.number, refund.id);
-        let mut entry = EntryBuilder::new(day, Booker::Odoo, order.currency, memo);
-        let mut lines = Vec::new();
-        let mut credited = Vec::new();
-        let mut lacks = None;
-        for line in &refund.lines {
-            let part = parts.iter().find(|part| part.part == line.line);
-            credited.push(Credited::of_line(order, line, part)?);
-        }
-        for adjustment in &refund.adjustments {
-            credited.push(Credited::of_adjustment(order, adjustment, parts)?);
-        }
-        for one in &credited {
-            let net = one.net(order)?;
-            entry.debit(one.role, None, net);
-            entry.debit(Role::TaxPayable, None, one.tax);
-            entry.credit(Role::Receivable, None, net.checked_add(one.tax)?)?;
-            match one.line(order, mapping)? {
-                Ok(line) => lines.push(line),
-                Err(missing) => lacks = Some(missing),
-            }
-        }
-        if let Some(entry) = entry.build()? {
-            self.fact("refund", &refund.id, FactContent::Entry(entry));
-        }
-        let remitted = remitted_back(order, refund)?;
-        let memo = format!("marketplace tax back {} {}", order.number, refund.id);
-        let mut entry = EntryBuilder::new(day, Booker::Memo, order.currency, memo);
-        entry.debit(Role::MarketplaceTaxCollected, None, remitted).credit(
-            Role::Receivable,
-            None,
-            remitted,
-        )?;
-        if let Some(entry) = entry.build()? {
-            self.fact("marketplace_tax_back", &refund.id, FactContent::Entry(entry));
-        }
-        if let Some(missing) = lacks {
-            return Ok(Err(missing));
-        }
-        let Some((total, tax)) = billing::totals(&lines)? else { return Ok(Ok(())) };
-        if total != refund.total.checked_sub(remitted)? {
-            self.derived.breaks.push(Break {
-                kind: "refund_contradicts_itself",
-                title: format!("A refund of {} does not add up", order.number),
-                detail: format!("its lines make {total}, it states {}", refund.total),
-                remedy: "look at the refund at the channel",
-                amount: Some(refund.total),
-                owner: "operator",
-            });
-        }
-        let customer = self.customer(order, mapping);
-        let tranche = refund.lines.first().and_then(|line| self.around.billed.get(&line.line));
-        let tranche = tranche.copied().unwrap_or(1).to_string();
-        let mut after = customer.after();
-        after.push(needs("invoice", "invoice", &tranche));
-        // The capture is tied first, or Odoo ties the credit note to the unpaid invoice (V8).
-        for payment in &sorted.payments {
-            if is_capture(payment) && mapping.gateway(&payment.gateway).is_ok() {
-                let role = format!("settled/{}", payment.id);
-                after.push(needs(&role, "reconciliation", &payment.id));
-            }
-        }
-        let content = Content::CreditNote(CreditNoteContent {
-            company: mapping.company.clone(),
-            customer: customer.reference,
-            journal: mapping.sales_journal.clone(),
-            reference: format!("{} refund {}", order.number, refund.id),
-            reason: refund.reason.clone().unwrap_or_else(|| "refund".to_owned()),
-            date: day,
-            lines,
-            total,
-            tax,
-        });
-        let key = format!("refund/{}/{}", self.around.connection, refund.id);
-        let states = Some((ItemKind::RefundDocument, key));
-        self.command("credit_note", &refund.id, mapping, content, after, states);
-        Ok(Ok(()))
-    }
 }
 
 /// The customer of the books that a document names.
@@ -700,16 +482,6 @@ impl Customer {
 
 fn needs(role: &str, kind: &str, part: &str) -> After {
     After { role: role.to_owned(), fact: FactKey::new(kind, part), root: None }
-}
-
-/// The refund document that a refund payment pays: the named one, else the only one.
-fn refund_of<'a>(payment: &Payment, refunds: &[&'a Refund]) -> Option<&'a Refund> {
-    let named = |refund: &&&Refund| {
-        payment.refund.as_deref() == Some(refund.id.as_str())
-            || refund.transactions.contains(&payment.id)
-    };
-    let found = refunds.iter().find(named).copied();
-    found.or(if let [only] = refunds { Some(*only) } else { None })
 }
 
 /// Lines grouped by the order of the books that bills them. A discount line bears no id of its
@@ -736,8 +508,18 @@ fn is_billed(order: &Order, sorted: &Documents<'_>) -> Result<bool, DeriveError>
 }
 
 fn is_capture(payment: &Payment) -> bool {
-    payment.status == PaymentStatus::Succeeded
-        && matches!(payment.kind, PaymentKind::Sale | PaymentKind::Capture)
+    moved(payment) == Some(ItemKind::Capture)
+}
+
+/// Which way a payment moved money, if it did.
+fn moved(payment: &Payment) -> Option<ItemKind> {
+    match (payment.kind, payment.status) {
+        (PaymentKind::Sale | PaymentKind::Capture, PaymentStatus::Succeeded) => {
+            Some(ItemKind::Capture)
+        }
+        (PaymentKind::Refund, PaymentStatus::Succeeded) => Some(ItemKind::RefundPaid),
+        _ => None,
+    }
 }
 
 fn captured(order: &Order, payments: &[&Payment]) -> Result<Money, MoneyError> {
@@ -746,9 +528,7 @@ fn captured(order: &Order, payments: &[&Payment]) -> Result<Money, MoneyError> {
 }
 
 fn refunded(order: &Order, payments: &[&Payment]) -> Result<Money, MoneyError> {
-    let back = payments.iter().filter(|payment| {
-        payment.status == PaymentStatus::Succeeded && payment.kind == PaymentKind::Refund
-    });
+    let back = payments.iter().filter(|payment| moved(payment) == Some(ItemKind::RefundPaid));
     Money::sum(order.currency, back.map(|payment| payment.amount))
 }
 
@@ -759,200 +539,6 @@ fn unpaid_removals(order: &Order, refunds: &[&Refund]) -> Result<Money, MoneyErr
 }
 
 fn remitted(order: &Order) -> Result<Money, MoneyError> {
-    let theirs =
-        order.taxes().filter(|tax| tax.remitted_by == crate::document::Remitter::Marketplace);
+    let theirs = order.taxes().filter(|tax| tax.remitted_by == Remitter::Marketplace);
     Money::sum(order.currency, theirs.map(|tax| tax.amount))
-}
-
-/// The words that channel, books and provider can all form for one tender.
-fn tender_key(connection: &str, payment: &Payment, gateway: Option<&Gateway>) -> String {
-    let word = if payment.kind == PaymentKind::Refund { "refund_paid" } else { "capture" };
-    let provider = gateway.and_then(|gateway| gateway.provider.as_deref());
-    let tender = gateway.and_then(|gateway| gateway.tender).unwrap_or(payment.tender);
-    match (provider, &payment.provider_id) {
-        (Some(provider), Some(id)) => format!("{word}/{provider}/{id}"),
-        (Some(provider), None) => {
-            format!("{word}/{provider}/unnamed/{connection}/{}", payment.id)
-        }
-        (None, _) if tender == Tender::BankTransfer => {
-            format!("{word}_transfer/{connection}/{}", payment.id)
-        }
-        (None, _) => format!("{word}_tender/{connection}/{}", payment.id),
-    }
-}
-
-/// What the marketplace gives back of the tax that it remits.
-fn remitted_back(order: &Order, refund: &Refund) -> Result<Money, MoneyError> {
-    let mut parts = Vec::new();
-    for line in &refund.lines {
-        parts.push(remitted_of_line(order, line)?);
-    }
-    for adjustment in &refund.adjustments {
-        parts.push(remitted_of_adjustment(order, adjustment)?);
-    }
-    Money::sum(order.currency, parts)
-}
-
-fn remitted_of_line(order: &Order, line: &RefundLine) -> Result<Money, MoneyError> {
-    let sold = order.lines.iter().find(|sold| sold.id == line.line);
-    remitted_share(line.tax, sold.map_or(&[], |sold| &sold.taxes))
-}
-
-fn remitted_of_adjustment(
-    order: &Order,
-    adjustment: &RefundAdjustment,
-) -> Result<Money, MoneyError> {
-    if !adjustment.taxes.is_empty() {
-        return remitted_share(adjustment.tax, &adjustment.taxes);
-    }
-    let charge = order.charges.iter().find(|charge| Some(charge.kind) == adjustment.charge);
-    remitted_share(adjustment.tax, charge.map_or(&[], |charge| &charge.taxes))
-}
-
-/// The part of `tax` that falls to the marketplace, as the taxes it gives back were shared.
-fn remitted_share(tax: Money, taxes: &[TaxLine]) -> Result<Money, MoneyError> {
-    let of = |who: Remitter| {
-        let theirs = taxes.iter().filter(|tax| tax.remitted_by == who);
-        Money::sum(tax.currency(), theirs.map(|tax| tax.amount))
-    };
-    let weights = [of(Remitter::Merchant)?.minor(), of(Remitter::Marketplace)?.minor()];
-    let theirs = tax.split(&weights).get(1).copied();
-    Ok(theirs.unwrap_or_else(|| Money::zero(tax.currency())))
-}
-
-/// `amount` without a tax that it contains.
-fn without(order: &Order, amount: Money, tax: Money) -> Result<Money, MoneyError> {
-    if order.taxes_included { amount.checked_sub(tax) } else { Ok(amount) }
-}
-
-/// One credited amount of a refund.
-struct Credited<'a> {
-    part: String,
-    name: String,
-    role: Role,
-    /// Without what the marketplace remits.
-    amount: Money,
-    /// Ours to give back.
-    tax: Money,
-    /// The billed part whose taxes and product it takes back.
-    of: Option<&'a Billed>,
-    /// Goods are back or had not left: a product line; otherwise an account line, so that no cost
-    /// is reversed for goods that stay away (`POSTING.md` P4).
-    product_line: bool,
-    quantity: i64,
-}
-
-impl<'a> Credited<'a> {
-    fn of_line(
-        order: &Order,
-        line: &RefundLine,
-        of: Option<&'a Billed>,
-    ) -> Result<Self, MoneyError> {
-        let sold = order.lines.iter().find(|one| one.id == line.line);
-        let gift_card = sold.is_some_and(|line| line.kind == LineKind::GiftCard);
-        let remitted = remitted_of_line(order, line)?;
-        Ok(Self {
-            part: line.id.clone(),
-            name: sold.map_or_else(|| "refunded line".to_owned(), |sold| sold.title.clone()),
-            role: if gift_card { Role::GiftCardLiability } else { Role::Returns },
-            amount: without(order, line.amount, remitted)?,
-            tax: line.tax.checked_sub(remitted)?,
-            of,
-            product_line: gift_card || line.restock != Restock::None,
-            quantity: line.quantity,
-        })
-    }
-
-    fn of_adjustment(
-        order: &Order,
-        adjustment: &RefundAdjustment,
-        parts: &'a [Billed],
-    ) -> Result<Self, MoneyError> {
-        let remitted = remitted_of_adjustment(order, adjustment)?;
-        let role = match adjustment.charge {
-            Some(ChargeKind::Shipping) => Role::ShippingIncome,
-            Some(ChargeKind::Tip) => Role::TipIncome,
-            Some(ChargeKind::Duty) => Role::DutyIncome,
-            Some(ChargeKind::GiftWrap) => Role::GiftWrapIncome,
-            Some(ChargeKind::CashRounding) => Role::Rounding,
-            None => Role::Returns,
-        };
-        let of = parts.iter().find(|part| part.role == role);
-        let of = of.or_else(|| {
-            if adjustment.tax.is_zero() {
-                None
-            } else {
-                parts.iter().find(|part| !part.own_tax.is_zero())
-            }
-        });
-        Ok(Self {
-            part: format!("adjustment/{}", adjustment.id),
-            name: adjustment.reason.clone(),
-            role,
-            amount: without(order, adjustment.amount, remitted)?,
-            tax: adjustment.tax.checked_sub(remitted)?,
-            of,
-            product_line: adjustment.charge.is_some() && of.is_some(),
-            quantity: 1,
-        })
-    }
-
-    /// The amount without our tax.
-    fn net(&self, order: &Order) -> Result<Money, MoneyError> {
-        without(order, self.amount, self.tax)
-    }
-
-    fn line(
-        &self,
-        order: &Order,
-        mapping: &Mapping,
-    ) -> Result<Result<DocumentLine, Missing>, MoneyError> {
-        let product = match self.of {
-            Some(of) if self.product_line => match &of.product {
-                Ok(product) => Some(product.clone()),
-                Err(missing) => return Ok(Err(missing.clone())),
-            },
-            _ => None,
-        };
-        let account = if product.is_some() {
-            None
-        } else {
-            match mapping.account(self.role, None) {
-                Ok(account) => Some(account),
-                Err(missing) => return Ok(Err(missing)),
-            }
-        };
-        let quantity = if product.is_some() { self.quantity.max(1) } else { 1 };
-        let (quantity, unit_price) = billing::even_price(quantity.into(), self.amount);
-        let taxes = match self.taxes(order)? {
-            Ok(taxes) => taxes,
-            Err(missing) => return Ok(Err(missing)),
-        };
-        Ok(Ok(DocumentLine {
-            part: self.part.clone(),
-            product,
-            account,
-            name: self.name.clone(),
-            quantity,
-            unit_price,
-            amount: self.amount,
-            taxes_included: order.taxes_included,
-            taxes,
-            shipping: false,
-        }))
-    }
-
-    /// The tax given back, spread over the taxes of what it takes back, at the original rates.
-    fn taxes(&self, order: &Order) -> Result<Result<Vec<DocumentTax>, Missing>, MoneyError> {
-        let Some(of) = self.of else { return Ok(Ok(Vec::new())) };
-        let targets = match &of.taxes {
-            Ok(targets) => targets,
-            Err(missing) => return Ok(Err(missing.clone())),
-        };
-        let weights: Vec<i64> = targets.values().map(|tax| tax.minor()).collect();
-        let shares = self.tax.split(&weights);
-        let base = self.net(order)?;
-        let pairs = targets.keys().zip(shares);
-        Ok(Ok(pairs.map(|(tax, amount)| DocumentTax { tax: tax.clone(), base, amount }).collect()))
-    }
 }

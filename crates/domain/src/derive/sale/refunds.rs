@@ -1,0 +1,274 @@
+//! What was agreed to be given back: the credit note of each refund. Its money moves in payments of
+//! their own (P11).
+
+use super::{Documents, Sale, is_billed, is_capture, needs};
+use crate::command::{Content, CreditNoteContent, DocumentLine, DocumentTax};
+use crate::derive::billing::{self, Billed};
+use crate::derive::{Break, DeriveError};
+use crate::document::{
+    ChargeKind, LineKind, Order, Refund, RefundAdjustment, RefundLine, Remitter, Restock, TaxLine,
+};
+use crate::fact::FactContent;
+use crate::item::ItemKind;
+use crate::journal::{Booker, EntryBuilder, Role};
+use crate::mapping::{Mapping, Missing};
+use crate::money::{Money, MoneyError};
+
+impl Sale<'_> {
+    /// An agreed refund: the document.
+    pub(super) fn refund(
+        &mut self,
+        order: &Order,
+        refund: &Refund,
+        parts: &[Billed],
+        sorted: &Documents<'_>,
+        mapping: &Mapping,
+    ) -> Result<Result<(), Missing>, DeriveError> {
+        if !is_billed(order, sorted)? {
+            return Ok(Ok(()));
+        }
+        let day = self.around.day(refund.created_at);
+        let memo = format!("refund {} {}", order.number, refund.id);
+        let mut entry = EntryBuilder::new(day, Booker::Odoo, order.currency, memo);
+        let mut lines = Vec::new();
+        let mut credited = Vec::new();
+        let mut lacks = None;
+        for line in &refund.lines {
+            let part = parts.iter().find(|part| part.part == line.line);
+            credited.push(Credited::of_line(order, line, part)?);
+        }
+        for adjustment in &refund.adjustments {
+            credited.push(Credited::of_adjustment(order, adjustment, parts)?);
+        }
+        for one in &credited {
+            let net = one.net(order)?;
+            entry.debit(one.role, None, net);
+            entry.debit(Role::TaxPayable, None, one.tax);
+            entry.credit(Role::Receivable, None, net.checked_add(one.tax)?)?;
+            match one.line(order, mapping)? {
+                Ok(line) => lines.push(line),
+                Err(missing) => lacks = Some(missing),
+            }
+        }
+        if let Some(entry) = entry.build()? {
+            self.fact("refund", &refund.id, FactContent::Entry(entry));
+        }
+        let remitted = remitted_back(order, refund)?;
+        if let Some(missing) = lacks {
+            return Ok(Err(missing));
+        }
+        let Some((total, tax)) = billing::totals(&lines)? else { return Ok(Ok(())) };
+        if total != refund.total.checked_sub(remitted)? {
+            self.derived.breaks.push(Break {
+                kind: "refund_contradicts_itself",
+                title: format!("A refund of {} does not add up", order.number),
+                detail: format!("its lines make {total}, it states {}", refund.total),
+                remedy: "look at the refund at the channel",
+                amount: Some(refund.total),
+                owner: "operator",
+            });
+        }
+        let customer = self.customer(order, mapping);
+        let tranche = refund.lines.first().and_then(|line| self.around.billed.get(&line.line));
+        let tranche = tranche.copied().unwrap_or(1).to_string();
+        let mut after = customer.after();
+        after.push(needs("invoice", "invoice", &tranche));
+        // The capture is tied first, or Odoo ties the credit note to the unpaid invoice (V8).
+        for payment in &sorted.payments {
+            if is_capture(payment) && mapping.gateway(&payment.gateway).is_ok() {
+                after.extend(self.settled_by(order, payment, sorted)?);
+            }
+        }
+        let content = Content::CreditNote(CreditNoteContent {
+            company: mapping.company.clone(),
+            customer: customer.reference,
+            journal: mapping.sales_journal.clone(),
+            reference: format!("{} refund {}", order.number, refund.id),
+            reason: refund.reason.clone().unwrap_or_else(|| "refund".to_owned()),
+            date: day,
+            lines,
+            total,
+            tax,
+        });
+        let key = format!("refund/{}/{}", self.around.connection, refund.id);
+        let states = Some((ItemKind::RefundDocument, key));
+        self.command("credit_note", &refund.id, mapping, content, after, states);
+        Ok(Ok(()))
+    }
+}
+
+/// What the marketplace gives back of the tax that it remits.
+pub(super) fn remitted_back(order: &Order, refund: &Refund) -> Result<Money, MoneyError> {
+    let mut parts = Vec::new();
+    for line in &refund.lines {
+        parts.push(remitted_of_line(order, line)?);
+    }
+    for adjustment in &refund.adjustments {
+        parts.push(remitted_of_adjustment(order, adjustment)?);
+    }
+    Money::sum(order.currency, parts)
+}
+
+fn remitted_of_line(order: &Order, line: &RefundLine) -> Result<Money, MoneyError> {
+    let sold = order.lines.iter().find(|sold| sold.id == line.line);
+    remitted_share(line.tax, sold.map_or(&[], |sold| &sold.taxes))
+}
+
+fn remitted_of_adjustment(
+    order: &Order,
+    adjustment: &RefundAdjustment,
+) -> Result<Money, MoneyError> {
+    if !adjustment.taxes.is_empty() {
+        return remitted_share(adjustment.tax, &adjustment.taxes);
+    }
+    let charge = order.charges.iter().find(|charge| Some(charge.kind) == adjustment.charge);
+    remitted_share(adjustment.tax, charge.map_or(&[], |charge| &charge.taxes))
+}
+
+/// The part of `tax` that falls to the marketplace, as the taxes it gives back were shared.
+fn remitted_share(tax: Money, taxes: &[TaxLine]) -> Result<Money, MoneyError> {
+    let of = |who: Remitter| {
+        let theirs = taxes.iter().filter(|tax| tax.remitted_by == who);
+        Money::sum(tax.currency(), theirs.map(|tax| tax.amount))
+    };
+    let weights = [of(Remitter::Merchant)?.minor(), of(Remitter::Marketplace)?.minor()];
+    let theirs = tax.split(&weights).get(1).copied();
+    Ok(theirs.unwrap_or_else(|| Money::zero(tax.currency())))
+}
+
+/// `amount` without a tax that it contains.
+fn without(order: &Order, amount: Money, tax: Money) -> Result<Money, MoneyError> {
+    if order.taxes_included { amount.checked_sub(tax) } else { Ok(amount) }
+}
+
+/// One credited amount of a refund.
+struct Credited<'a> {
+    part: String,
+    name: String,
+    role: Role,
+    /// Without what the marketplace remits.
+    amount: Money,
+    /// Ours to give back.
+    tax: Money,
+    /// The billed part whose taxes and product it takes back.
+    of: Option<&'a Billed>,
+    /// Goods are back or had not left: a product line; otherwise an account line, so that no cost
+    /// is reversed for goods that stay away (`POSTING.md` P4).
+    product_line: bool,
+    quantity: i64,
+}
+
+impl<'a> Credited<'a> {
+    fn of_line(
+        order: &Order,
+        line: &RefundLine,
+        of: Option<&'a Billed>,
+    ) -> Result<Self, MoneyError> {
+        let sold = order.lines.iter().find(|one| one.id == line.line);
+        let gift_card = sold.is_some_and(|line| line.kind == LineKind::GiftCard);
+        let remitted = remitted_of_line(order, line)?;
+        Ok(Self {
+            part: line.id.clone(),
+            name: sold.map_or_else(|| "refunded line".to_owned(), |sold| sold.title.clone()),
+            role: if gift_card { Role::GiftCardLiability } else { Role::Returns },
+            amount: without(order, line.amount, remitted)?,
+            tax: line.tax.checked_sub(remitted)?,
+            of,
+            product_line: gift_card || line.restock != Restock::None,
+            quantity: line.quantity,
+        })
+    }
+
+    fn of_adjustment(
+        order: &Order,
+        adjustment: &RefundAdjustment,
+        parts: &'a [Billed],
+    ) -> Result<Self, MoneyError> {
+        let remitted = remitted_of_adjustment(order, adjustment)?;
+        let role = match adjustment.charge {
+            Some(ChargeKind::Shipping) => Role::ShippingIncome,
+            Some(ChargeKind::Tip) => Role::TipIncome,
+            Some(ChargeKind::Duty) => Role::DutyIncome,
+            Some(ChargeKind::GiftWrap) => Role::GiftWrapIncome,
+            Some(ChargeKind::CashRounding) => Role::Rounding,
+            None => Role::Returns,
+        };
+        let of = parts.iter().find(|part| part.role == role);
+        let of = of.or_else(|| {
+            if adjustment.tax.is_zero() {
+                None
+            } else {
+                parts.iter().find(|part| !part.own_tax.is_zero())
+            }
+        });
+        Ok(Self {
+            part: format!("adjustment/{}", adjustment.id),
+            name: adjustment.reason.clone(),
+            role,
+            amount: without(order, adjustment.amount, remitted)?,
+            tax: adjustment.tax.checked_sub(remitted)?,
+            of,
+            product_line: adjustment.charge.is_some() && of.is_some(),
+            quantity: 1,
+        })
+    }
+
+    /// The amount without our tax.
+    fn net(&self, order: &Order) -> Result<Money, MoneyError> {
+        without(order, self.amount, self.tax)
+    }
+
+    fn line(
+        &self,
+        order: &Order,
+        mapping: &Mapping,
+    ) -> Result<Result<DocumentLine, Missing>, MoneyError> {
+        let product = match self.of {
+            Some(of) if self.product_line => match &of.product {
+                Ok(product) => Some(product.clone()),
+                Err(missing) => return Ok(Err(missing.clone())),
+            },
+            _ => None,
+        };
+        let account = if product.is_some() {
+            None
+        } else {
+            match mapping.account(self.role, None) {
+                Ok(account) => Some(account),
+                Err(missing) => return Ok(Err(missing)),
+            }
+        };
+        let quantity = if product.is_some() { self.quantity.max(1) } else { 1 };
+        let (quantity, unit_price) = billing::even_price(quantity.into(), self.amount);
+        let taxes = match self.taxes(order)? {
+            Ok(taxes) => taxes,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        Ok(Ok(DocumentLine {
+            part: self.part.clone(),
+            product,
+            account,
+            name: self.name.clone(),
+            quantity,
+            unit_price,
+            amount: self.amount,
+            taxes_included: order.taxes_included,
+            taxes,
+            shipping: false,
+        }))
+    }
+
+    /// The tax given back, spread over the taxes of what it takes back, at the original rates.
+    fn taxes(&self, order: &Order) -> Result<Result<Vec<DocumentTax>, Missing>, MoneyError> {
+        let Some(of) = self.of else { return Ok(Ok(Vec::new())) };
+        let targets = match &of.taxes {
+            Ok(targets) => targets,
+            Err(missing) => return Ok(Err(missing.clone())),
+        };
+        let weights: Vec<i64> = targets.values().map(|tax| tax.minor()).collect();
+        let shares = self.tax.split(&weights);
+        let base = self.net(order)?;
+        let pairs = targets.keys().zip(shares);
+        Ok(Ok(pairs.map(|(tax, amount)| DocumentTax { tax: tax.clone(), base, amount }).collect()))
+    }
+}
