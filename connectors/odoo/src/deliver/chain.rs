@@ -208,8 +208,12 @@ impl Chain {
                 self.refuse(index, error);
             }
         }
-        let all: Vec<usize> = self.open().collect();
-        self.batches = if all.is_empty() { Vec::new() } else { vec![all] };
+        let on_account = |index: &usize| {
+            let item = self.items.get(*index);
+            item.is_some_and(|item| tables::on_account(&item.dispatch.content))
+        };
+        let (accounts, products): (Vec<usize>, Vec<usize>) = self.open().partition(on_account);
+        self.batches = [accounts, products].into_iter().filter(|it| !it.is_empty()).collect();
         self.at = At::Load;
     }
 

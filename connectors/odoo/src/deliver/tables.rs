@@ -111,10 +111,12 @@ const MOVE_LINES: &[&str] = &[
     "invoice_line_ids/extra_tax_data",
 ];
 /// An empty account cell means "no account", and Odoo refuses the line; so lines on an account
-/// come through the other field for lines, which Odoo merges with the first.
+/// come through the other field for lines, which Odoo merges with the first. Such a line may name
+/// a product as well: its cost follows the product, its amount the account.
 const MOVE_ACCOUNT_LINES: &[&str] = &[
     "line_ids/sequence",
     "line_ids/account_id/.id",
+    "line_ids/product_id/.id",
     "line_ids/name",
     "line_ids/quantity",
     "line_ids/price_unit",
@@ -186,13 +188,18 @@ fn empty(kind: CommandKind, items: &[&Item], shipping_flag: bool) -> Table {
     }
 }
 
-fn move_table(head: &[&'static str], lines: &[&'static str], items: &[&Item]) -> Table {
-    let on_account = items.iter().any(|it| match &it.dispatch.content {
+/// Whether a move has lines on an account. Odoo cannot read a record that leaves the field for
+/// those empty, so what goes in one call has such lines throughout or not at all.
+pub(super) fn on_account(content: &Content) -> bool {
+    match content {
         Content::Invoice(it) => it.lines.iter().any(|line| line.account.is_some()),
         Content::CreditNote(it) => it.lines.iter().any(|line| line.account.is_some()),
         _ => false,
-    });
-    if on_account {
+    }
+}
+
+fn move_table(head: &[&'static str], lines: &[&'static str], items: &[&Item]) -> Table {
+    if items.iter().any(|it| on_account(&it.dispatch.content)) {
         Table::new(head, &[lines, MOVE_ACCOUNT_LINES])
     } else {
         Table::new(head, &[lines])
@@ -364,20 +371,21 @@ fn credit_note(
 }
 
 fn move_line(index: usize, line: &DocumentLine, currency: i64) -> Line {
-    let (group, what) = match (&line.account, &line.product) {
-        (Some(account), None) => (1, account.clone()),
-        (_, product) => (0, product.clone().unwrap_or_default()),
+    let product = line.product.clone().unwrap_or_default();
+    let (group, what) = match &line.account {
+        Some(account) => (1, vec![account.clone(), product]),
+        None => (0, vec![product]),
     };
-    let cells = vec![
-        (index + 1).to_string(),
-        what,
+    let mut cells = vec![(index + 1).to_string()];
+    cells.extend(what);
+    cells.extend([
         name(line),
         line.quantity.normalize().to_string(),
         line.unit_price.normalize().to_string(),
         "0".to_owned(),
         tax_data::ids(line),
         tax_data::cell(line, currency),
-    ];
+    ]);
     Line { group, cells }
 }
 

@@ -3,9 +3,13 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::books::MOVE;
 use super::schema::{self, Field, Kind, Model};
 use super::store::{Cell, Fault, Record};
 use super::world::{Call, World};
+
+/// A move's field for journal items, beside the one for invoice lines.
+const ITEMS: &str = "line_ids";
 
 /// A record as it was sent.
 struct Sent {
@@ -13,6 +17,8 @@ struct Sent {
     id: Option<i64>,
     values: Record,
     lines: Vec<(&'static str, Record)>,
+    /// The head names `line_ids`, and this record fills none of it: Odoo stumbles over that.
+    no_items: bool,
     rows: (usize, usize),
 }
 
@@ -117,6 +123,12 @@ impl World {
             }
             None => {
                 self.may(may, model)?;
+                if sent.no_items {
+                    return Err(Fault::user(
+                        "Unknown error during import: <class 'TypeError'>: 'bool' object is not \
+                         iterable",
+                    ));
+                }
                 let id = self.create(call, model, sent.values.clone(), sent.lines.clone())?;
                 if let Some(key) = &sent.key {
                     self.store.key(key, model.name, id);
@@ -160,8 +172,14 @@ impl World {
             };
             let span = 1 + rows.iter().skip(index + 1).take_while(|row| only_lines(row)).count();
             let place = (index, index + span - 1);
-            let mut record =
-                Sent { key: None, id: None, values: Record::new(), lines: Vec::new(), rows: place };
+            let mut record = Sent {
+                key: None,
+                id: None,
+                values: Record::new(),
+                lines: Vec::new(),
+                no_items: false,
+                rows: place,
+            };
             let before = remarks.len();
             let mut complain = |field, message| {
                 remarks.push(Remark { record: number, rows: place, field: Some(field), message })
@@ -208,6 +226,11 @@ impl World {
                 let filled = lines.into_iter().filter(|(_, _, filled)| *filled);
                 record.lines.extend(filled.map(|(name, line, _)| (name, line)));
             }
+            let of_items =
+                |path: &Path| matches!(path, Path::Line(field, _) if field.name == ITEMS);
+            record.no_items = model.name == MOVE
+                && paths.iter().any(of_items)
+                && !record.lines.iter().any(|(field, _)| *field == ITEMS);
             if remarks.len() == before {
                 sent.push((number, record));
             }

@@ -60,6 +60,8 @@ const ACCOUNTS: &[(Role, &str, &str, &str, bool)] = &[
 pub(super) const SERVICES: &[(&str, &str, Role)] = &[
     ("shipping", "Shipping", Role::ShippingIncome),
     ("discount", "Discount", Role::Discounts),
+    ("discount_supplier", "Discount paid by a supplier", Role::Discounts),
+    ("discount_marketplace", "Discount paid by a marketplace", Role::MarketplaceReceivable),
     ("tip", "Tip", Role::TipIncome),
     ("gift_card", "Gift card sold", Role::GiftCardLiability),
     ("duty", "Duties", Role::DutyIncome),

@@ -31,7 +31,7 @@ pub fn guests(map: &Mapping) -> CustomerRef {
 /// One line: what, gross amount, and its taxes as (tax, amount).
 pub struct Spec<'a> {
     pub part: &'a str,
-    /// A SKU, `service:<word>`, or `account:<role>`.
+    /// A SKU, `<SKU>@<role>` on the account of a role, `service:<word>`, or `account:<role>`.
     pub what: &'a str,
     pub quantity: &'a str,
     pub price: &'a str,
@@ -67,7 +67,12 @@ fn line(map: &Mapping, included: bool, spec: &Spec<'_>) -> DocumentLine {
     let (product, account) = match spec.what.split_once(':') {
         Some(("service", word)) => (Some(map.service_products[word].clone()), None),
         Some((_, role)) => (None, Some(map.accounts[role].clone())),
-        None => (Some(map.products[spec.what].clone()), None),
+        None => match spec.what.split_once('@') {
+            Some((sku, role)) => {
+                (Some(map.products[sku].clone()), Some(map.accounts[role].clone()))
+            }
+            None => (Some(map.products[spec.what].clone()), None),
+        },
     };
     DocumentLine {
         part: spec.part.to_owned(),

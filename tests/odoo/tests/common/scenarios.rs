@@ -53,6 +53,7 @@ pub fn all(books: &mut dyn Books, us: &Mapping, eu: &Mapping) {
     european(books, eu);
     two_taxes_and_free(books, us);
     money_before_papers(books, us);
+    notes_together(books, us);
     provider_rows(books, us);
     refused_and_cancelled(books, us);
     foreign(books, us, eu);
@@ -161,6 +162,36 @@ fn money_before_papers(books: &mut dyn Books, us: &Mapping) {
     let other = applied(books, &facts::invoice(us, "1006", guests(us), None, &sold));
     let refused = deliver(books, &[facts::tie(us, "1006", "20.00", &paid, &other)]).remove(0);
     assert!(matches!(refused, ReceiptOutcome::Refused { .. }), "{refused:?}");
+}
+
+/// Credit notes of every shape in one batch: on products, on accounts, on both, and a product on
+/// an account that is not its own.
+fn notes_together(books: &mut dyn Books, us: &Mapping) {
+    let sold = lines(us, false, &[spec("1", "MUG-01", "1", "10.00", &[("US-NY", "0.89")])]);
+    let goodwill = spec("goodwill", "account:returns", "1", "2.00", &[]);
+    let returned = spec("1", "MUG-01@returns", "1", "10.00", &[("US-NY", "0.89")]);
+    let goods = spec("1", "MUG-01", "1", "10.00", &[("US-NY", "0.89")]);
+    let shapes: [&[Spec<'_>]; 4] = [
+        &[goods],
+        &[goodwill],
+        &[returned],
+        &[
+            spec("1", "MUG-01", "1", "10.00", &[("US-NY", "0.89")]),
+            spec("goodwill", "account:returns", "1", "2.00", &[]),
+        ],
+    ];
+    let mut notes = Vec::new();
+    for (number, shape) in shapes.into_iter().enumerate() {
+        let key = format!("15{number:02}");
+        let invoice = applied(books, &facts::invoice(us, &key, guests(us), None, &sold));
+        let back = lines(us, false, shape);
+        notes.push(facts::note(us, &key, guests(us), Some(&invoice), &back));
+    }
+    for (note, receipt) in notes.iter().zip(deliver(books, &notes)) {
+        let made =
+            matches!(&receipt, ReceiptOutcome::Applied { differs, .. } if differs.is_empty());
+        assert!(made, "{}: {} became {receipt:?}", books.name(), note.key);
+    }
 }
 
 /// Fees and a payout, as entries of our own.
