@@ -4,7 +4,9 @@
 #![allow(dead_code)]
 
 pub mod facts;
+pub mod road;
 pub mod scenarios;
+pub mod till;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

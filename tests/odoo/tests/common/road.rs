@@ -1,0 +1,153 @@
+//! The hub's own road into some books: documents in at the front, Odoo's moves out at the back.
+//!
+//! The till states documents as they are, so that a case can be written as documents and nothing of
+//! a vendor's wire format stands between.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_connect::{Auth, CallError, Connector, DecodeError, Decoded, Message, Reply, Request};
+use trueup_connect::{Secret, Settings};
+use trueup_domain::calendar::Calendar;
+use trueup_domain::document::{Document, Kind};
+use trueup_domain::mapping::Mapping;
+use trueup_hub::setup::HubSetup;
+use trueup_hub::shell::{self, Transport};
+use trueup_hub::{Connection, Hub, receive};
+use trueup_store::commands::Shown;
+use trueup_store::facts::ShownLine;
+use trueup_store::messages::{NewMessage, Origin};
+use trueup_store::{Store, commands, facts, mappings};
+
+use super::Books;
+
+pub const SHOP_US: &str = "shop-us";
+pub const SHOP_EU: &str = "shop-eu";
+pub const ENVIRONMENT: &str = "effects";
+
+/// Rounds of a minute each that a busy Odoo is given.
+const ROUNDS_MAX: usize = 20;
+
+static TILL: Connector = Connector {
+    name: "till",
+    api_version: "1",
+    settings: &[],
+    auth: Auth::None,
+    kinds: &[],
+    decode: read_till,
+    webhooks: None,
+    conversations: None,
+    files: false,
+};
+
+/// A message of the till is a list of kinds and bodies.
+fn read_till(message: &Message<'_>) -> Result<Decoded, DecodeError> {
+    let unreadable = |error: serde_json::Error| DecodeError::Unreadable(error.to_string());
+    let stated: Vec<(String, String)> = serde_json::from_slice(message.body).map_err(unreadable)?;
+    let document = |(kind, body): &(String, String)| {
+        let kind: Kind = kind.parse().map_err(|_| DecodeError::UnknownKind)?;
+        Document::from_json(kind, body).map_err(unreadable)
+    };
+    stated.iter().map(document).collect::<Result<_, _>>().map(Decoded::Documents)
+}
+
+/// Carries requests to the books as the hub's own user.
+struct Carrier<'a>(&'a mut dyn Books);
+
+impl Transport for Carrier<'_> {
+    fn send(&mut self, _: &Connection, request: &Request) -> Result<Reply, CallError> {
+        self.0.send(request, false)
+    }
+}
+
+pub struct Road {
+    pub hub: Hub,
+    now: Timestamp,
+    told: u32,
+}
+
+impl Road {
+    /// A hub with one shop for each entity, and its books.
+    pub fn new(us: &Mapping, eu: &Mapping) -> Self {
+        let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
+            name: name.to_owned(),
+            connector,
+            entity: entity.to_owned(),
+            time_zone: "UTC".to_owned(),
+            settings: Settings::default(),
+            base_url: None,
+            secret: Some(Secret::new("carried by the test")),
+            webhook_secrets: Vec::new(),
+            account: None,
+            since: Timestamp::MIN,
+            fees: None,
+            bank_names: Vec::new(),
+            poll_every_s: None,
+        };
+        let connections = [
+            connection(SHOP_US, &TILL, "us"),
+            connection(SHOP_EU, &TILL, "eu"),
+            connection("odoo", &trueup_odoo::CONNECTOR, "us"),
+        ];
+        let setup = HubSetup {
+            environment: ENVIRONMENT.to_owned(),
+            connections: BTreeMap::from(connections.map(|it| (it.name.clone(), it))),
+            calendar: Calendar::default(),
+        };
+        let hub = Hub::new(Store::in_memory().expect("a store"), setup);
+        let now = Timestamp::now();
+        for (shop, mapping) in [(SHOP_US, us.clone()), (SHOP_EU, eu.clone())] {
+            hub.store
+                .write(move |tx| mappings::approve(tx, shop, &mapping, "ada", "first", now))
+                .expect("approved");
+        }
+        Self { hub, now, told: 0 }
+    }
+
+    /// The till of a shop states some documents whole.
+    pub fn tell(&mut self, shop: &str, documents: &[Document]) {
+        let stated: Vec<(&str, String)> =
+            documents.iter().map(|one| (one.kind().word(), one.to_json())).collect();
+        self.told += 1;
+        let message = NewMessage {
+            connection: shop.to_owned(),
+            source_id: format!("m{}", self.told),
+            kind: "till/said".to_owned(),
+            origin: Origin::Webhook,
+            headers: "{}".to_owned(),
+            body: serde_json::to_vec(&stated).expect("JSON"),
+            asked_at: None,
+        };
+        let now = self.now;
+        self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("recorded");
+    }
+
+    /// Runs every stage until nothing is left that Odoo could still carry out.
+    pub fn deliver(&mut self, books: &mut dyn Books) {
+        for _ in 0..ROUNDS_MAX {
+            let now = self.now;
+            shell::drain(&self.hub, &mut Carrier(books), &|| now).expect("the stages rest");
+            self.now += SignedDuration::from_mins(1);
+            let counts = self.hub.store.read(commands::counts).expect("readable");
+            let under_way = |state: &str| matches!(state, "ready" | "sent" | "unknown");
+            if !counts.iter().any(|(_, _, state, _)| under_way(state)) {
+                return;
+            }
+        }
+        panic!("{} does not take everything: {:?}", books.name(), self.unsettled());
+    }
+
+    pub fn commands(&self, root: &str) -> Vec<Shown> {
+        self.hub.store.read(|tx| commands::of_root(tx, root)).expect("readable")
+    }
+
+    pub fn lines(&self, root: &str) -> Vec<ShownLine> {
+        self.hub.store.read(|tx| facts::lines_of_root(tx, root)).expect("readable")
+    }
+
+    fn unsettled(&self) -> Vec<(String, String, String, i64)> {
+        let mut counts = self.hub.store.read(commands::counts).expect("readable");
+        counts.retain(|(_, _, state, _)| state != "applied" && state != "withdrawn");
+        counts
+    }
+}
