@@ -50,6 +50,7 @@ pub struct RestDispute {
     pub reason: String,
     pub status: String,
     pub evidence_due_by: Option<String>,
+    pub finalized_on: Option<String>,
     pub initiated_at: Timestamp,
 }
 
@@ -96,6 +97,7 @@ pub struct GraphDispute {
     pub amount: Amount,
     pub reason_details: Reason,
     pub evidence_due_by: Option<String>,
+    pub finalized_on: Option<String>,
     pub initiated_at: Timestamp,
     pub order: Option<Ref>,
 }

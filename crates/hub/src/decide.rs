@@ -13,7 +13,9 @@ use trueup_domain::fact::{self, FactContent};
 use trueup_domain::mapping::Mapping;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
-use trueup_store::{StoreError, Tx, cases, commands, documents, facts, leases, mappings, streams};
+use trueup_store::{
+    StoreError, Tx, cases, commands, documents, facts, leases, mappings, messages, streams,
+};
 
 use crate::setup::{Hub, Worker};
 
@@ -57,8 +59,12 @@ struct Decision {
 }
 
 fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
-    let (stated, mapping, written, billed, states) = hub.store.read(|tx| {
+    let (stated, stated_at, mapping, written, billed, states) = hub.store.read(|tx| {
         let stated = documents::of_root(tx, &root.id)?;
+        let stated_at = match stated.first() {
+            Some((Document::Dispute(_), message)) => messages::received_at(tx, message)?,
+            _ => None,
+        };
         let mapping = mappings::get(tx, &root.connection, root.mapping_version)?;
         // A pinned version that lacks something does not hold the root for ever.
         let mapping = match root.mapping_version {
@@ -73,7 +79,7 @@ fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
             Some((Document::BooksRecord(record), _)) => states_of(tx, &root, record)?,
             _ => None,
         };
-        Ok((stated, mapping, written, billed, states))
+        Ok((stated, stated_at, mapping, written, billed, states))
     })?;
     let connection = hub.connection(&root.connection);
     let entity = entity_of(hub, &root, mapping.as_ref(), states.as_ref());
@@ -93,7 +99,8 @@ fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
     let outcome = if root.attempts >= ATTEMPTS_MAX {
         Ok(stuck(&root))
     } else {
-        derive(&root, &stated, states.as_ref().map(|(states, _)| states), &around)
+        let states = states.as_ref().map(|(states, _)| states);
+        derive(&root, &stated, states, stated_at, &around)
     };
     Ok(Decision {
         entity,
@@ -108,14 +115,19 @@ fn derive(
     root: &DueRoot,
     stated: &[Document],
     states: Option<&books::States>,
+    stated_at: Option<Timestamp>,
     around: &Surroundings<'_>,
 ) -> Result<Derived, DeriveError> {
     match (root.root.kind, stated.first()) {
         (RootKind::Sale, Some(_)) => sale::derive(stated, around),
         (_, Some(Document::LedgerRow(row))) => settlement::derive_row(row, around),
         (_, Some(Document::Payout(payout))) => settlement::derive_payout(payout, around),
-        (_, Some(Document::Dispute(dispute))) => settlement::derive_dispute(dispute, around),
+        (_, Some(Document::Dispute(dispute))) => {
+            let stated_at = stated_at.unwrap_or(dispute.created_at);
+            settlement::derive_dispute(dispute, stated_at, around)
+        }
         (_, Some(Document::BankLine(line))) => bank::derive_line(line, around),
+        (_, Some(Document::Match(stated))) => bank::derive_match(stated),
         (_, Some(Document::BooksRecord(record))) => books::derive(record, states, around),
         (_, Some(Document::Charge(charge))) => {
             let mut derived = Derived::default();

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message};
-use trueup_domain::document::{BooksRecord, Document, Kind, LedgerRow, Version};
+use trueup_domain::document::{BooksRecord, Document, Kind, LedgerRow, SettlementMatch, Version};
 use trueup_store::messages::{self, Fate, Received};
 use trueup_store::{StoreError, Tx, cases, documents, leases, streams};
 
@@ -15,8 +15,10 @@ const ATTEMPTS_MAX: i64 = 5;
 /// A change that no webhook brought within this time was missed by the vendor or by us.
 const WEBHOOK_GRACE: SignedDuration = SignedDuration::from_mins(10);
 
-/// The kind of messages in which the hub itself states a record of the books.
+/// The kinds of messages in which the hub itself states something: a record of the books, and which
+/// bank lines a payout or transfer is.
 pub const BOOKS_RECORD: &str = "trueup/books_record";
+pub const MATCH: &str = "trueup/match";
 
 /// Decodes what is due; returns how many messages were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
@@ -56,6 +58,11 @@ fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
     if message.kind == BOOKS_RECORD {
         let record: BooksRecord = trueup_connect::json::read(&message.body)?;
         return Ok(Decoded::Documents(vec![record.into()]));
+    }
+    if message.kind == MATCH {
+        let mut stated: SettlementMatch = trueup_connect::json::read(&message.body)?;
+        stated.version = Version(message.occurrence);
+        return Ok(Decoded::Documents(vec![stated.into()]));
     }
     let Some(connection) = hub.connection(&message.connection) else {
         return Ok(Decoded::Ignored(format!(

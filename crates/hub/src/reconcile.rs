@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use trueup_domain::document::{MatchedLine, SettlementMatch, Version};
 use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::journal::Role;
 use trueup_domain::money::{Money, MoneyError};
 use trueup_matching::{Seen, Status, Verdict, claim, judge};
 use trueup_store::facts::LiveItem;
+use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::scopes::DueScope;
 use trueup_store::{StoreError, Tx, cases, facts, leases, scopes};
 
+use crate::decode::MATCH;
 use crate::setup::{Hub, Worker};
 
 const BATCH: i64 = 200;
@@ -64,8 +68,80 @@ fn one(
     if verdict.status == Status::Proven && !verdict.matched.is_empty() {
         settle(tx, scope, &items, &verdict, now)?;
     }
+    state_match(tx, scope, &items, &claimed, now)?;
     save(tx, scope, entity, &verdict)?;
     case(tx, scope, entity, &items, &verdict, now)
+}
+
+/// Hands in which bank lines a payout or transfer is, so that DECIDE books it. The same lines again
+/// are no news.
+fn state_match(
+    tx: &mut Tx<'_>,
+    scope: &DueScope,
+    items: &[LiveItem],
+    claimed: &[Seen],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let source_id = format!("match/{}", scope.key);
+    let Some(connection) = scope.key.split('/').nth(1) else { return Ok(()) };
+    if claimed.is_empty() && !messages::is_recorded(tx, connection, &source_id)? {
+        return Ok(());
+    }
+    let Some((role, qualifier)) = settles(tx, scope, items)? else { return Ok(()) };
+    let mut lines = Vec::new();
+    for line in claimed {
+        let account = line.item.key.split('/').nth(1).unwrap_or_default();
+        lines.push(MatchedLine {
+            key: line.item.key.clone(),
+            account: account.to_owned(),
+            booked_on: line.item.date,
+            amount: line.item.amount,
+        });
+    }
+    lines.sort_by(|one, other| one.key.cmp(&other.key));
+    let rule = scopes::matches_of(tx, &scope.key)?.into_iter().next();
+    let stated = SettlementMatch {
+        id: scope.key.clone(),
+        version: Version(0),
+        rule: rule.map(|(_, rule, _)| rule).unwrap_or_default(),
+        role,
+        qualifier,
+        lines,
+    };
+    let message = NewMessage {
+        connection: connection.to_owned(),
+        source_id,
+        kind: MATCH.to_owned(),
+        origin: Origin::Internal,
+        headers: String::new(),
+        body: serde_json::to_vec(&stated).map_err(StoreError::corrupt)?,
+        asked_at: Some(now),
+    };
+    messages::record_read(tx, &message, now)?;
+    Ok(())
+}
+
+/// The account that bank lines under this key clear: a provider's money in transit, or the clearing
+/// account that the sale's own entry names.
+fn settles(
+    tx: &mut Tx<'_>,
+    scope: &DueScope,
+    items: &[LiveItem],
+) -> Result<Option<(Role, String)>, StoreError> {
+    let mut words = scope.key.split('/');
+    let (word, connection) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if word == "bank" {
+        return Ok(Some((Role::InTransit, connection.to_owned())));
+    }
+    let Some(channel) = items.iter().find(|item| item.item.side == Side::Channel) else {
+        return Ok(None);
+    };
+    let payment = words.collect::<Vec<_>>().join("/");
+    let lines = facts::lines_of_root(tx, &channel.root)?;
+    let own = lines.into_iter().find(|line| {
+        line.part == payment && line.role == Role::Clearing.word() && !line.qualifier.is_empty()
+    });
+    Ok(own.map(|line| (Role::Clearing, line.qualifier)))
 }
 
 fn seen(item: &LiveItem) -> Seen {

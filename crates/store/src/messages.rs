@@ -63,6 +63,8 @@ pub struct Received {
     pub received_at: Timestamp,
     pub asked_at: Option<Timestamp>,
     pub attempts: i64,
+    /// How often the object had another content before, for what is read or stated by us; else 0.
+    pub occurrence: i64,
 }
 
 /// What became of a message; `received` is the state before.
@@ -175,8 +177,8 @@ fn insert(
 /// before the work, so that a message that kills the process is noticed.
 pub fn take(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<Received>> {
     let rows = tx.query(
-        "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts FROM messages
-         WHERE state = 'received' AND shard >= $1 AND shard < $2
+        "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts, occurrence
+         FROM messages WHERE state = 'received' AND shard >= $1 AND shard < $2
          ORDER BY received_at, id LIMIT $3",
         values![from, to, limit],
     )?;
@@ -200,7 +202,23 @@ fn received(row: &Row) -> Result<Received> {
         received_at: moment(row.int(5)?)?,
         asked_at: row.opt_int(6)?.map(moment).transpose()?,
         attempts: row.int(7)?,
+        occurrence: row.int(8)?,
     })
+}
+
+/// When a message came in.
+pub fn received_at(tx: &mut Tx<'_>, id: &str) -> Result<Option<Timestamp>> {
+    let row = tx.query_one("SELECT received_at FROM messages WHERE id = $1", values![id])?;
+    row.map(|row| moment(row.int(0)?)).transpose()
+}
+
+/// Whether anything was stored of an object that we read or state ourselves.
+pub fn is_recorded(tx: &mut Tx<'_>, connection: &str, source_id: &str) -> Result<bool> {
+    let row = tx.query_one(
+        "SELECT body_hash FROM records WHERE connection = $1 AND source_id = $2",
+        values![connection, source_id],
+    )?;
+    Ok(row.is_some())
 }
 
 /// Whether any message waits to be decoded.

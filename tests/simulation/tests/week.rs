@@ -7,10 +7,11 @@ use std::rc::Rc;
 use trueup::demo::compare::compare;
 use trueup::demo::play::{Clock, play};
 use trueup::demo::setup;
+use trueup_domain::item::ItemKind;
 use trueup_hub::report;
 use trueup_sandbox::{Week, WeekSettings, World};
 use trueup_simulation::rig::{Direct, FrontDoor, lossy};
-use trueup_store::Store;
+use trueup_store::{Store, facts, scopes};
 
 fn run(orders: u32, seed: u64, faults: bool) {
     let settings = WeekSettings { orders, seed, faults, ..WeekSettings::default() };
@@ -64,8 +65,48 @@ fn run(orders: u32, seed: u64, faults: bool) {
     }
     let comparison = compare(&week.planted, &report);
     assert!(comparison.is_exact(), "{comparison:#?}");
+    in_transit_is_itemised(&hub.store);
     let unbalanced = hub.store.read(trueup_store::facts::unbalanced).expect("a check");
     assert!(unbalanced.is_empty(), "{unbalanced:?}");
+}
+
+/// What the sub-ledger holds in transit are the payouts, or parts of them, that no bank line shows;
+/// what the bank holds unallocated are the lines that nothing claims.
+fn in_transit_is_itemised(store: &Store) {
+    let (balances, payouts, lines) = store
+        .read(|tx| {
+            let lines = facts::items_of_kind(tx, ItemKind::BankLine)?;
+            Ok((facts::balances(tx)?, scopes::all(tx)?, lines))
+        })
+        .expect("the sub-ledger");
+    let mut held: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for balance in &balances {
+        let sign = match balance.role.as_str() {
+            "in_transit" => 1,
+            "bank_unallocated" => -1,
+            _ => continue,
+        };
+        let key = (balance.role.clone(), balance.currency.clone());
+        *held.entry(key).or_default() += sign * balance.amount;
+    }
+    let mut listed: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for scope in payouts.iter().filter(|scope| scope.key.starts_with("bank/")) {
+        let open = match scope.verdict.status.as_str() {
+            "not_due" => scope.verdict.amount,
+            _ => -scope.verdict.difference,
+        };
+        let key = ("in_transit".to_owned(), scope.verdict.currency.clone());
+        *listed.entry(key).or_default() += open;
+    }
+    for line in lines.iter().filter(|line| line.claimed_by.is_none()) {
+        let amount = line.item.amount;
+        let key = ("bank_unallocated".to_owned(), amount.currency().code().to_owned());
+        *listed.entry(key).or_default() += amount.minor();
+    }
+    held.retain(|_, amount| *amount != 0);
+    listed.retain(|_, amount| *amount != 0);
+    assert_eq!(held, listed);
+    assert!(!lines.is_empty(), "the bank showed something");
 }
 
 #[test]

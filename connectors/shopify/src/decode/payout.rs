@@ -202,6 +202,7 @@ pub fn dispute_rest(wire: RestDispute) -> Result<Dispute, DecodeError> {
         reason: wire.reason,
         status: wire.status,
         due: wire.evidence_due_by,
+        closed: wire.finalized_on,
         initiated_at: wire.initiated_at,
     })
 }
@@ -215,6 +216,7 @@ pub fn dispute_graphql(wire: GraphDispute) -> Result<Dispute, DecodeError> {
         reason: wire.reason_details.reason,
         status: wire.status,
         due: wire.evidence_due_by,
+        closed: wire.finalized_on,
         initiated_at: wire.initiated_at,
     })
 }
@@ -227,6 +229,7 @@ struct SaidDispute {
     reason: String,
     status: String,
     due: Option<String>,
+    closed: Option<String>,
     initiated_at: Timestamp,
 }
 
@@ -258,6 +261,7 @@ fn dispute(said: SaidDispute) -> Result<Dispute, DecodeError> {
         reason: said.reason.to_ascii_lowercase(),
         // GraphQL names only the day, so the day begins the deadline in both shapes.
         evidence_due: due.map(midnight).transpose()?,
+        closed_on: said.closed.as_deref().map(|day| date("finalized_on", day)).transpose()?,
         ledger_rows: Vec::new(),
         created_at: said.initiated_at,
     })

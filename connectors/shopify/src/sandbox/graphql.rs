@@ -258,6 +258,7 @@ impl GraphQl<'_> {
             "amount": self.money(dispute.amount),
             "reasonDetails": { "reason": dispute.reason.to_ascii_uppercase() },
             "evidenceDueBy": null,
+            "finalizedOn": null,
             "initiatedAt": time(dispute.at),
             "order": { "id": gid("Order", dispute.order) },
         })

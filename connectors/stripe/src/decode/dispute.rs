@@ -29,6 +29,7 @@ pub fn decode(dispute: wire::Dispute) -> Result<Dispute, DecodeError> {
         order: None,
         reason: dispute.reason,
         evidence_due: due.map(|due| time("evidence_details.due_by", due)).transpose()?,
+        closed_on: None,
         ledger_rows,
         created_at: time("created", dispute.created)?,
     })

@@ -1,10 +1,12 @@
-//! Bank lines: an observation each, booked by whoever feeds the bank journal (`POSTING.md` P2).
+//! Bank lines, and which payout or transfer they are: observations, booked by whoever feeds the bank
+//! journal (`POSTING.md` P2).
 
 use super::{DeriveError, Derived, Surroundings};
-use crate::document::BankLine;
+use crate::document::{BankLine, SettlementMatch};
 use crate::fact::{Fact, FactContent};
 use crate::item::{Item, ItemKind, Side};
 use crate::journal::{Booker, EntryBuilder, Role};
+use crate::money::Money;
 
 pub fn derive_line(line: &BankLine, _: &Surroundings<'_>) -> Result<Derived, DeriveError> {
     let mut derived = Derived::default();
@@ -46,5 +48,32 @@ pub fn derive_line(line: &BankLine, _: &Surroundings<'_>) -> Result<Derived, Der
         hints: hints.into_iter().flatten().map(|hint| hint.replace('\n', " ")).collect(),
     };
     derived.facts.push(Fact::new("item", "line", FactContent::Item(item)));
+    Ok(derived)
+}
+
+/// One entry for each line, as the line has one: what was unallocated is what was in transit. A
+/// line that is short leaves the rest in transit.
+pub fn derive_match(stated: &SettlementMatch) -> Result<Derived, DeriveError> {
+    let mut derived = Derived::default();
+    derived.standing.number.clone_from(&stated.id);
+    derived.standing.state =
+        if stated.lines.is_empty() { "dissolved" } else { "matched" }.to_owned();
+    let Some(first) = stated.lines.first() else { return Ok(derived) };
+    derived.standing.day = Some(first.booked_on);
+    let amounts = stated.lines.iter().map(|line| line.amount);
+    derived.standing.amount = Some(Money::sum(first.amount.currency(), amounts)?);
+    for line in &stated.lines {
+        let memo = format!("{} is {}", stated.id, line.key);
+        let mut entry =
+            EntryBuilder::new(line.booked_on, Booker::Other, line.amount.currency(), memo);
+        entry.debit(Role::BankUnallocated, Some(&line.account), line.amount).credit(
+            stated.role,
+            Some(&stated.qualifier),
+            line.amount,
+        )?;
+        if let Some(entry) = entry.build()? {
+            derived.facts.push(Fact::new("match", &line.key, FactContent::Entry(entry)));
+        }
+    }
     Ok(derived)
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 use crate::command::{DocumentLine, DocumentTax, TargetRef};
 use crate::document::{
@@ -296,14 +297,13 @@ pub fn document_lines(
             Money::sum(part.gross.currency(), split.values().map(|(gross, _)| *gross))?;
         let amount = part.gross.checked_sub(part.remitted_split()?.0)?;
         let base = base_of(amount, tax_of_gross, part.taxes_included)?;
-        let (quantity, unit_price) = exact_price(part, amount);
-        lines.push(DocumentLine {
+        lines.extend(in_even_prices(DocumentLine {
             part: part.part.clone(),
             product,
             account: None,
             name: part.name.clone(),
-            quantity,
-            unit_price,
+            quantity: part.quantity,
+            unit_price: part.unit_price,
             amount,
             taxes_included: part.taxes_included,
             taxes: split
@@ -311,7 +311,7 @@ pub fn document_lines(
                 .map(|(tax, (gross, _))| DocumentTax { tax: tax.clone(), base, amount: *gross })
                 .collect(),
             shipping: part.shipping,
-        });
+        })?);
         add_discounts(part, &mut discounts)?;
     }
     for ((funder, _), discount) in discounts {
@@ -330,24 +330,57 @@ pub fn document_lines(
     Ok(if missing.is_empty() { Ok(lines) } else { Err(missing) })
 }
 
-/// Quantity × price must be the amount exactly; where the stated price does not give it, an even
-/// share does, or the line is billed as one unit at the amount.
-fn exact_price(part: &Billed, amount: Money) -> (Decimal, Decimal) {
-    if part.unit_price.checked_mul(part.quantity) == Some(amount.decimal()) {
-        return (part.quantity, part.unit_price);
+/// A line as books can hold it: quantity × price is the amount exactly, and the price has no more
+/// decimals than the currency. Where the stated price does not do, an even share does; where the
+/// amount does not divide, some units cost a minor unit more and stand on a line of their own, so
+/// that no unit is lost (`POSTING.md` P4). Only a quantity that is not whole is billed as one unit.
+pub fn in_even_prices(mut line: DocumentLine) -> Result<Vec<DocumentLine>, MoneyError> {
+    let currency = line.amount.currency();
+    let total = line.amount.decimal();
+    let makes_it = |price: &Decimal| {
+        price.normalize().scale() <= currency.exponent()
+            && price.checked_mul(line.quantity) == Some(total)
+    };
+    let share = || total.checked_div(line.quantity);
+    if let Some(price) = Some(line.unit_price).filter(makes_it).or_else(|| share().filter(makes_it))
+    {
+        line.unit_price = price;
+        return Ok(vec![line]);
     }
-    even_price(part.quantity, amount)
-}
-
-/// A quantity and a price that books can hold, which make the amount exactly: one unit where the
-/// amount does not divide evenly.
-pub fn even_price(quantity: Decimal, amount: Money) -> (Decimal, Decimal) {
-    let total = amount.decimal();
-    let share = total.checked_div(quantity).filter(|price| {
-        price.normalize().scale() <= amount.currency().exponent()
-            && price.checked_mul(quantity) == Some(total)
-    });
-    share.map_or((Decimal::ONE, total), |price| (quantity, price))
+    let units = line.quantity.normalize();
+    let units = units.to_i64().filter(|whole| *whole > 1 && Decimal::from(*whole) == units);
+    let Some(units) = units else {
+        (line.quantity, line.unit_price) = (Decimal::ONE, total);
+        return Ok(vec![line]);
+    };
+    let each = Money::from_minor(line.amount.minor() / units, currency);
+    let rest = line.amount.minor() % units;
+    let dearer = Money::from_minor(each.minor() + rest.signum(), currency);
+    let of_dearer = dearer.checked_mul(rest.abs())?;
+    let mut lines = Vec::new();
+    let parts = [
+        (line.part.clone(), units - rest.abs(), each, line.amount.checked_sub(of_dearer)?),
+        (format!("{}/dearer", line.part), rest.abs(), dearer, of_dearer),
+    ];
+    let weights = parts.each_ref().map(|(_, _, _, amount)| amount.minor().abs());
+    let shares: Vec<(TargetRef, Vec<Money>)> =
+        line.taxes.iter().map(|one| (one.tax.clone(), one.amount.split(&weights))).collect();
+    for (index, (part, quantity, price, amount)) in parts.into_iter().enumerate() {
+        let own = shares.iter().filter_map(|(tax, split)| Some((tax, *split.get(index)?)));
+        let tax = Money::sum(currency, own.clone().map(|(_, share)| share))?;
+        let base = base_of(amount, tax, line.taxes_included)?;
+        lines.push(DocumentLine {
+            part,
+            quantity: Decimal::from(quantity),
+            unit_price: price.decimal(),
+            amount,
+            taxes: own
+                .map(|(tax, amount)| DocumentTax { tax: tax.clone(), base, amount })
+                .collect(),
+            ..line.clone()
+        });
+    }
+    Ok(lines)
 }
 
 fn base_of(amount: Money, tax: Money, included: bool) -> Result<Money, MoneyError> {

@@ -9,7 +9,7 @@
 //! | [`sale`]       | an order with its payments, refunds and fulfilments                      |
 //! | [`billing`]    | what a sale bills: document lines with their taxes to the cent           |
 //! | [`settlement`] | ledger rows, payouts and disputes of a provider                          |
-//! | [`bank`]       | bank lines                                                               |
+//! | [`bank`]       | bank lines, and what they were found to be                               |
 //! | [`books`]      | records read back from the books                                         |
 
 pub mod bank;

@@ -2,6 +2,8 @@
 //!
 //! Each class of row has one pair of roles; the amount's sign decides debit and credit (P22).
 
+use jiff::Timestamp;
+
 use super::{Break, DeriveError, Derived, Surroundings};
 use crate::document::{Dispute, DisputeStatus, FeeKind, LedgerRow, Payout, PayoutStatus, RowClass};
 use crate::fact::{Fact, FactContent};
@@ -277,8 +279,11 @@ pub fn derive_payout(payout: &Payout, around: &Surroundings<'_>) -> Result<Deriv
     Ok(derived)
 }
 
+/// `stated_at` is when its newest statement came in: the day of an end that the provider does not
+/// date.
 pub fn derive_dispute(
     dispute: &Dispute,
+    stated_at: Timestamp,
     around: &Surroundings<'_>,
 ) -> Result<Derived, DeriveError> {
     let mut derived = Derived::default();
@@ -314,8 +319,9 @@ pub fn derive_dispute(
     }
     if matches!(dispute.status, DisputeStatus::Lost | DisputeStatus::Accepted) && !dispute.inquiry {
         // The money left when the dispute was opened; losing turns the receivable into cost.
+        let lost_on = dispute.closed_on.unwrap_or_else(|| around.day(stated_at));
         let mut entry = EntryBuilder::new(
-            around.day(dispute.created_at),
+            lost_on,
             Booker::Trueup,
             dispute.amount.currency(),
             format!("dispute {} lost", dispute.id),

@@ -11,6 +11,7 @@ mod order;
 mod payment;
 mod payout;
 mod refund;
+mod settlement_match;
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,6 +32,7 @@ pub use refund::{
     Fulfilment, FulfilmentLine, FulfilmentStatus, Refund, RefundAdjustment, RefundLine, Restock,
     Return, ReturnLine, ReturnStatus,
 };
+pub use settlement_match::{MatchedLine, SettlementMatch};
 
 /// How new a statement is: the source's sequence or its update time in microseconds since 1970.
 /// Higher wins. Bank lines and ledger rows have none.
@@ -115,6 +117,7 @@ documents! {
     BankStatement = "bank_statement", BankStatement;
     BankLine = "bank_line", BankLine;
     BooksRecord = "books_record", BooksRecord;
+    Match = "match", SettlementMatch;
     Deletion = "deletion", Deletion;
 }
 
@@ -155,6 +158,7 @@ pub enum RootKind {
     BankStatement,
     BankLine,
     Books,
+    Match,
 }
 
 impl RootKind {
@@ -168,6 +172,7 @@ impl RootKind {
             Self::BankStatement => "bank_statement",
             Self::BankLine => "bank_line",
             Self::Books => "books",
+            Self::Match => "match",
         }
     }
     pub fn parse(word: &str) -> Option<Self> {
@@ -180,6 +185,7 @@ impl RootKind {
             Self::BankStatement,
             Self::BankLine,
             Self::Books,
+            Self::Match,
         ]
         .into_iter()
         .find(|kind| kind.word() == word)
@@ -199,6 +205,7 @@ impl Document {
             Self::Dispute(doc) => Some(doc.version),
             Self::Payout(doc) => Some(doc.version),
             Self::BooksRecord(doc) => Some(doc.version),
+            Self::Match(doc) => Some(doc.version),
             Self::Deletion(doc) => doc.version,
             Self::LedgerRow(_) | Self::BankStatement(_) | Self::BankLine(_) => None,
         }
@@ -219,6 +226,7 @@ impl Document {
             Self::BankStatement(doc) => (RootKind::BankStatement, &doc.id),
             Self::BankLine(doc) => (RootKind::BankLine, &doc.id),
             Self::BooksRecord(doc) => (RootKind::Books, &doc.id),
+            Self::Match(doc) => (RootKind::Match, &doc.id),
             Self::Deletion(doc) => match &doc.order {
                 Some(order) => (RootKind::Sale, order),
                 None => (RootKind::Sale, &doc.id),

@@ -120,6 +120,8 @@ pub struct Dispute {
     pub order: Option<String>,
     pub reason: String,
     pub evidence_due: Option<Timestamp>,
+    /// When it was decided, where the provider says so.
+    pub closed_on: Option<Date>,
     pub ledger_rows: Vec<String>,
     pub created_at: Timestamp,
 }

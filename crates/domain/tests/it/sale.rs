@@ -522,8 +522,15 @@ fn a_refund_in_thirds_is_still_exact() {
     let order = order(vec![goods], Vec::new());
     let back = refund(vec![refund_line("A1", 3, "100.00", "8.00", Restock::Returned)], Vec::new());
     let sale = Given::default().sale(&[order.into(), paid("card", "108.00"), back.into()]);
-    assert_eq!(lines_of(&sale, "invoice"), ["A1 P-A 1x 100.00 tax 8.00"]);
-    assert_eq!(lines_of(&sale, "credit_note"), ["r-A1 P-A 1x 100.00 tax 8.00"]);
+    // Two units at 33.33 and one at 33.34: the books count three.
+    assert_eq!(
+        lines_of(&sale, "invoice"),
+        ["A1 P-A 2x 66.66 tax 5.33", "A1/dearer P-A 1x 33.34 tax 2.67"]
+    );
+    assert_eq!(
+        lines_of(&sale, "credit_note"),
+        ["r-A1 P-A 2x 66.66 tax 5.33", "r-A1/dearer P-A 1x 33.34 tax 2.67"]
+    );
 }
 
 #[test]
@@ -832,6 +839,12 @@ fn before_the_start_the_books_are_somebody_elses() {
     let sale = given.sale(&documents);
     check(&sale, "before_start\nbreak refund_before_start 54.00");
     assert_eq!(items(&sale), ["refund_paid refund_paid/stripe/ch_b1 54.00"]);
+    // Sold before, and paid after: the provider's row is explained, too.
+    let mut late = payment("p1", PaymentKind::Capture, "card", "108.00");
+    late.processed_at = at("2026-07-02T00:00:00Z");
+    let sale = given.sale(&[two_units().into(), late.into()]);
+    check(&sale, "before_start\nbreak capture_before_start 108.00");
+    assert_eq!(items(&sale), ["capture capture/stripe/ch_p1 108.00"]);
 }
 
 #[test]

@@ -4,17 +4,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::date;
 use trueup_domain::command::Content;
 use trueup_domain::derive::Derived;
 use trueup_domain::document::{
-    ChargeKind, DisputeStatus, Document, Funder, LineKind, Order, PaymentKind, PayoutStatus,
-    Restock, RowClass,
+    ChargeKind, Dispute, DisputeStatus, Document, Funder, LineKind, Order, PaymentKind,
+    PayoutStatus, Restock, RowClass,
 };
 use trueup_domain::journal::Role;
 
 use crate::world::{
-    Given, charge, commands, discount, dispute, line, money, net, order, paid, paid_back, payment,
-    payout, refund, refund_line, remitted, row, tax, total_up,
+    Given, charge, commands, discount, dispute, entries, line, money, net, order, paid, paid_back,
+    payment, payout, refund, refund_line, remitted, row, tax, total_up,
 };
 
 /// Where the blocks' account numbers stand among the roles.
@@ -316,6 +317,12 @@ fn d7_chargeback() {
         let derived = given.dispute(&dispute(quiet, "11.50"));
         assert_eq!(net([&derived]), BTreeMap::new(), "{quiet:?} moves no money of its own");
     }
+    // Lost when the provider says so, else when it told us; not when the buyer complained.
+    let day_of = |derived: &Derived| entries(&derived.facts).next().map(|entry| entry.date);
+    assert_eq!(day_of(&lost), Some(date(2026, 11, 20)));
+    let closed =
+        Dispute { closed_on: Some(date(2026, 7, 14)), ..dispute(DisputeStatus::Lost, "11.50") };
+    assert_eq!(day_of(&given.dispute(&closed)), Some(date(2026, 7, 14)));
     let mut inquiry = dispute(DisputeStatus::Lost, "11.50");
     inquiry.inquiry = true;
     assert_eq!(net([&given.dispute(&inquiry)]), BTreeMap::new());

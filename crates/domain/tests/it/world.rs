@@ -314,6 +314,7 @@ pub fn dispute(status: DisputeStatus, amount: &str) -> Dispute {
         order: None,
         reason: "fraudulent".to_owned(),
         evidence_due: None,
+        closed_on: None,
         ledger_rows: Vec::new(),
         created_at: at("2026-06-20T10:00:00Z"),
     }
@@ -372,7 +373,10 @@ impl Given {
     }
 
     pub fn dispute(&self, dispute: &Dispute) -> Derived {
-        self.with(|around| settlement::derive_dispute(dispute, around).expect("amounts that fit"))
+        self.with(|around| {
+            let stated_at = "2026-11-20T12:00:00Z".parse().expect("a moment");
+            settlement::derive_dispute(dispute, stated_at, around).expect("amounts that fit")
+        })
     }
 
     /// Lets the lines of the orders of the books that `derived` asks for stay where they are, as

@@ -210,12 +210,12 @@ impl Sale<'_> {
     fn before_start(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
         self.derived.standing.state = "before_start".to_owned();
         let connection = self.around.connection;
-        let mut total = Money::zero(order.currency);
+        let zero = Money::zero(order.currency);
+        let (mut taken, mut given_back) = (zero, zero);
         for payment in sorted.payments.iter().filter(|one| one.processed_at >= self.around.since) {
             let Some(kind) = moved(payment) else { continue };
-            if kind == ItemKind::RefundPaid {
-                total = total.checked_add(payment.amount)?;
-            }
+            let sum = if kind == ItemKind::Capture { &mut taken } else { &mut given_back };
+            *sum = sum.checked_add(payment.amount)?;
             let gateway = self.around.mapping.and_then(|it| it.gateway(&payment.gateway).ok());
             let key = tender_key(connection, payment, gateway);
             let day = self.around.day(payment.processed_at);
@@ -226,16 +226,29 @@ impl Sale<'_> {
                 item.hints.push(BEFORE_START.to_owned());
             }
         }
-        if !total.is_zero() {
+        let sold_on = self.around.day(order.placed_at);
+        let number = &order.number;
+        if !given_back.is_zero() {
             self.derived.breaks.push(Break {
                 kind: "refund_before_start",
-                title: format!("{} was refunded; it was sold before the start", order.number),
+                title: format!("{number} was refunded; it was sold before the start"),
                 detail: format!(
-                    "sold on {}, before we began to book; {total} went back since",
-                    self.around.day(order.placed_at)
+                    "sold on {sold_on}, before we began to book; {given_back} went back since"
                 ),
                 remedy: "book the credit note where the sale was booked, then close this case",
-                amount: Some(total),
+                amount: Some(given_back),
+                owner: "finance",
+            });
+        }
+        if !taken.is_zero() {
+            self.derived.breaks.push(Break {
+                kind: "capture_before_start",
+                title: format!("{number} was paid; it was sold before the start"),
+                detail: format!(
+                    "sold on {sold_on}, before we began to book; {taken} was taken since"
+                ),
+                remedy: "book the payment where the sale was booked, then close this case",
+                amount: Some(taken),
                 owner: "finance",
             });
         }

@@ -46,7 +46,7 @@ impl Sale<'_> {
             entry.debit(Role::TaxPayable, None, one.tax);
             entry.credit(Role::Receivable, None, net.checked_add(one.tax)?)?;
             match one.line(order, mapping)? {
-                Ok(line) => lines.push(line),
+                Ok(line) => lines.extend(billing::in_even_prices(line)?),
                 Err(missing) => lacks = Some(missing),
             }
         }
@@ -238,8 +238,8 @@ impl<'a> Credited<'a> {
                 Err(missing) => return Ok(Err(missing)),
             }
         };
+        // Units matter where there is a product: its cost is taken back with them (V2).
         let quantity = if product.is_some() { self.quantity.max(1) } else { 1 };
-        let (quantity, unit_price) = billing::even_price(quantity.into(), self.amount);
         let taxes = match self.taxes(order)? {
             Ok(taxes) => taxes,
             Err(missing) => return Ok(Err(missing)),
@@ -249,8 +249,8 @@ impl<'a> Credited<'a> {
             product,
             account,
             name: self.name.clone(),
-            quantity,
-            unit_price,
+            quantity: quantity.into(),
+            unit_price: self.amount.decimal(),
             amount: self.amount,
             taxes_included: order.taxes_included,
             taxes,
