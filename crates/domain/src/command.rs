@@ -169,7 +169,8 @@ pub struct DocumentLine {
     /// Unique in its document and stable: the source's line id, or `discount/…`.
     pub part: String,
     pub product: Option<TargetRef>,
-    /// Used instead of a product, so that no cost is booked (`POSTING.md` P4).
+    /// Instead of a product, so that no cost is booked (`POSTING.md` P4); beside one, instead of
+    /// the product's own account.
     pub account: Option<TargetRef>,
     pub name: String,
     pub quantity: Decimal,

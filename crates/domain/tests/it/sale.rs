@@ -416,6 +416,10 @@ fn refund_of_one_unit_that_came_back() {
          credit note R1 54.00 tax 4.00",
     );
     assert_eq!(lines_of(&sale, "credit_note"), ["r-A1 P-A 1x 50.00 tax 4.00"]);
+    // The cost follows the product, the amount goes where the sub-ledger says.
+    let note = commands(&sale.facts).find(|(_, content)| content.kind().word() == "credit_note");
+    let lines = note.map(|(_, content)| document_lines(content)).unwrap_or_default();
+    assert_eq!(lines[0].account.as_deref(), Some("4095"));
 }
 
 /// P4: a product line would reverse the cost of goods that stay away.

@@ -230,7 +230,8 @@ impl<'a> Credited<'a> {
             },
             _ => None,
         };
-        let account = if product.is_some() {
+        // The product's own account is the one it was sold on: goods that come back stand apart.
+        let account = if product.is_some() && self.role != Role::Returns {
             None
         } else {
             match mapping.account(self.role, None) {
