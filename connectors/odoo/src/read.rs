@@ -40,13 +40,19 @@ pub static STREAMS: &[Stream] = &[
         help: "The sums of our invoices and credit notes, as Odoo adds them up itself",
         every_s: 3_600,
     },
-    Stream { name: "bank_lines", help: "Bank statement lines that Odoo holds", every_s: 300 },
+    Stream {
+        name: "bank_lines",
+        help: "Bank statement lines of the journals that are declared as their source",
+        every_s: 300,
+    },
 ];
 
 /// A read or poll under way.
 #[derive(Serialize, Deserialize)]
 pub struct Reading {
     companies: Vec<i64>,
+    /// The journals whose statement lines are read (`POSTING.md` P2).
+    bank_journals: Vec<i64>,
     what: What,
     /// Who we are: the user that made our records.
     user: Option<i64>,
@@ -78,6 +84,10 @@ pub fn poll(context: &Context<'_>, stream: &str, cursor: Option<&str>, since: Ti
     if stream == crate::totals::STREAM {
         return crate::totals::poll(context);
     }
+    if stream == "bank_lines" && ids_of(context, settings::BANK_JOURNALS).is_empty() {
+        // Another source feeds the bank side: lines read here, too, would be there twice.
+        return Step::Done(Outcome { cursor: cursor.map(str::to_owned), ..Outcome::default() });
+    }
     let (what, models): (What, &[&str]) = match stream {
         "books" | "bank_lines" => {
             let from = cursor.map_or_else(|| moment(since), |cursor| back(cursor, &moment));
@@ -98,6 +108,12 @@ pub fn poll(context: &Context<'_>, stream: &str, cursor: Option<&str>, since: Ti
     let newest = cursor.filter(|_| stream != "books_census").map(str::to_owned);
     let models = models.iter().map(|model| (*model).to_owned()).collect();
     Reading::new(context, what, models, newest).step(context)
+}
+
+/// The ids that a setting lists, such as `7,12`.
+fn ids_of(context: &Context<'_>, setting: &str) -> Vec<i64> {
+    let listed = context.settings.get(setting).unwrap_or_default();
+    listed.split(',').filter_map(|id| request::id(id.trim()).ok()).collect()
 }
 
 /// The overlap before a cursor; a cursor that is no moment is read from the beginning of it.
@@ -128,10 +144,13 @@ pub fn objects(context: &Context<'_>, hints: &[Hint]) -> Step {
 
 impl Reading {
     fn new(context: &Context<'_>, what: What, models: Vec<String>, newest: Option<String>) -> Self {
-        let listed = context.settings.get(settings::COMPANIES).unwrap_or("1");
-        let companies = listed.split(',').filter_map(|id| request::id(id.trim()).ok()).collect();
+        let companies = match ids_of(context, settings::COMPANIES) {
+            none if none.is_empty() => vec![1],
+            some => some,
+        };
         Self {
             companies,
+            bank_journals: ids_of(context, settings::BANK_JOURNALS),
             what,
             user: None,
             models,
@@ -181,8 +200,10 @@ impl Reading {
             }
             What::Census { .. } => (Vec::new(), &["currency_id", "company_id"][..], CENSUS_PAGE),
         };
-        if !self.by_id() && model != BANK_LINE_MODEL {
-            domain.extend(ours);
+        match (self.by_id(), model == BANK_LINE_MODEL) {
+            (true, _) => {}
+            (false, true) => domain.push(json!(["journal_id", "in", self.bank_journals])),
+            (false, false) => domain.extend(ours),
         }
         domain.push(json!(["id", ">", self.after]));
         let arguments =

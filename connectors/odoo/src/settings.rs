@@ -5,6 +5,7 @@ use trueup_connect::Setting;
 pub const DATABASE: &str = "database";
 pub const COMPANIES: &str = "companies";
 pub const SHIPPING_FLAG: &str = "shipping_flag";
+pub const BANK_JOURNALS: &str = "bank_journals";
 
 pub static ALL: &[Setting] = &[
     Setting {
@@ -28,6 +29,13 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: SHIPPING_FLAG,
         help: "`yes` if the module `delivery` is installed: shipping lines are marked as such",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: BANK_JOURNALS,
+        help: "Ids of the journals whose statement lines are the bank side, such as `7,12`. Each \
+               bank account has one source: leave out those whose files are handed in",
         required: false,
         secret: false,
     },

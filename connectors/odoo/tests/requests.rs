@@ -109,7 +109,7 @@ fn the_sandbox_refuses_what_it_does_not_know() {
 #[test]
 fn b20_hostile_answers_never_panic() {
     let (_, map) = world();
-    let settings = Settings::default();
+    let settings = Settings(BTreeMap::from([("bank_journals".to_owned(), "7".to_owned())]));
     let context = Context { settings: &settings, now: now() };
     let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
     let bodies: [&[u8]; 14] = [

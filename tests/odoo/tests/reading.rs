@@ -2,12 +2,14 @@
 
 mod common;
 
-use common::{Books, Played, Real, applied, drive, facts, scenarios, set_up};
+use common::{Books, Played, Real, applied, drive, drive_with, facts, scenarios, set_up};
 use jiff::Timestamp;
+use trueup_connect::Settings;
 use trueup_connect::conversation::{Outcome, Record, Task};
 use trueup_connect::message::{Decoded, Hint, Message};
 use trueup_domain::document::{BooksRecord, Document};
 use trueup_odoo::sandbox::OdooSandbox;
+use trueup_odoo::settings;
 
 fn poll(books: &mut dyn Books, stream: &str, cursor: Option<String>) -> Outcome {
     let task = Task::Poll { stream: stream.to_owned(), cursor, since: Timestamp::UNIX_EPOCH };
@@ -109,8 +111,13 @@ fn story(books: &mut dyn Books) -> Vec<String> {
         serde_json::json!([["code", "=", "BNK1"], ["company_id", "=", 1]]),
         &["name"],
     );
-    books.enter_bank_line(bank[0]["id"].as_i64().expect("an id"), "537.61");
-    let lines = poll(books, "bank_lines", None);
+    let journal = bank[0]["id"].as_i64().expect("an id");
+    books.enter_bank_line(journal, "537.61");
+    assert!(poll(books, "bank_lines", None).records.is_empty(), "no journal is declared");
+    let declared = (settings::BANK_JOURNALS.to_owned(), format!("{journal},999"));
+    let task =
+        Task::Poll { stream: "bank_lines".to_owned(), cursor: None, since: Timestamp::UNIX_EPOCH };
+    let lines = drive_with(books, &task, &Settings([declared].into())).expect("bank lines");
     record_fixtures(books, &lines.records);
     for record in &lines.records {
         let Document::BankLine(line) = decode(record) else { panic!("{record:?}") };

@@ -211,8 +211,15 @@ pub fn set_up(books: &mut dyn Books) -> (Mapping, Mapping) {
 
 /// Drives a task to its end as the hub's plain user.
 pub fn drive(books: &mut dyn Books, task: &Task) -> Result<Outcome, CallError> {
-    let settings = Settings::default();
-    let context = Context { settings: &settings, now: Timestamp::now() };
+    drive_with(books, task, &Settings::default())
+}
+
+pub fn drive_with(
+    books: &mut dyn Books,
+    task: &Task,
+    settings: &Settings,
+) -> Result<Outcome, CallError> {
+    let context = Context { settings, now: Timestamp::now() };
     let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
     let mut step = (talk.start)(&context, task);
     for _ in 0..500 {
