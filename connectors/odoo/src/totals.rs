@@ -11,7 +11,7 @@ use trueup_connect::json::NumberText;
 use trueup_connect::{CallError, DecodeError};
 use trueup_domain::command::CommandKind;
 use trueup_domain::document::{BooksRecord, Version};
-use trueup_domain::money::{Currency, Money};
+use trueup_domain::money::Currency;
 
 use crate::decode::MOVE;
 use crate::wire;
@@ -119,20 +119,8 @@ pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
         other => return Err(DecodeError::unknown("move_type", other)),
     };
     let company = group.company_id.0;
-    Ok(BooksRecord {
-        id: format!("totals/{company}/{currency}/{word}"),
-        version: Version(at),
-        kind: STREAM.to_owned(),
-        name: None,
-        effect_key: None,
-        state: "stated".to_owned(),
-        date: None,
-        company: company.to_string(),
-        total: group.sum.money("amount_total:sum", currency)?,
-        tax: Money::zero(currency),
-        residual: None,
-        taxes: Vec::new(),
-        changed_by: None,
-        gone: false,
-    })
+    let total = group.sum.money("amount_total:sum", currency)?;
+    let id = format!("totals/{company}/{currency}/{word}");
+    let stated = BooksRecord::stated(STREAM, id, total, Version(at));
+    Ok(BooksRecord { company: company.to_string(), ..stated })
 }

@@ -14,7 +14,6 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("crates/sandbox", &["crates/domain", "crates/connect", "connectors/*"]),
     ("crates/hub", &["crates/domain", "crates/matching", "crates/connect", "crates/store"]),
     ("crates/server", &["crates/domain", "crates/store", "crates/hub"]),
-    ("crates/testkit", &["crates/domain", "crates/connect", "crates/store", "crates/hub"]),
     (
         "crates/trueup",
         &[

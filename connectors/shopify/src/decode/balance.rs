@@ -7,11 +7,10 @@
 use jiff::Timestamp;
 use trueup_connect::DecodeError;
 use trueup_domain::document::{BooksRecord, Version};
-use trueup_domain::money::Money;
 
 use crate::wire_payments::Balance;
 
-pub const BALANCE: &str = "balance";
+pub const BALANCE: &str = BooksRecord::BALANCE;
 
 /// The balance does not say when it was read. So the moment is in its kind, in microseconds, and
 /// its bytes stay as they were sent.
@@ -34,7 +33,7 @@ pub fn balance(wire: Balance, version: Version) -> Result<Vec<BooksRecord>, Deco
     let mut records: Vec<BooksRecord> = Vec::new();
     for part in wire.balance {
         let currency = part.currency(BALANCE)?;
-        let record = record(part.money(BALANCE, currency)?, version);
+        let record = BooksRecord::balance(part.money(BALANCE, currency)?, version);
         if records.iter().any(|other| other.id == record.id) {
             let why = format!("it states {currency} twice");
             return Err(DecodeError::Contradiction { what: BALANCE, why });
@@ -43,23 +42,4 @@ pub fn balance(wire: Balance, version: Version) -> Result<Vec<BooksRecord>, Deco
     }
     records.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(records)
-}
-
-fn record(total: Money, version: Version) -> BooksRecord {
-    BooksRecord {
-        id: format!("{BALANCE}/{}", total.currency().code()),
-        version,
-        kind: BALANCE.to_owned(),
-        name: None,
-        effect_key: None,
-        state: "stated".to_owned(),
-        date: None,
-        company: String::new(),
-        total,
-        tax: Money::zero(total.currency()),
-        residual: None,
-        taxes: Vec::new(),
-        changed_by: None,
-        gone: false,
-    }
 }

@@ -12,7 +12,6 @@ use trueup_connect::DecodeError;
 use trueup_domain::document::{BooksRecord, Version};
 use trueup_domain::money::{Currency, Money};
 
-use super::BALANCE;
 use crate::{money, wire};
 
 /// The balance has neither an id nor a time. `at` is when it was read, in microseconds.
@@ -27,24 +26,5 @@ pub fn decode(balance: wire::Balance, at: i64) -> Result<Vec<BooksRecord>, Decod
             *total = sum.map_err(|source| DecodeError::amount(field, source))?;
         }
     }
-    Ok(totals.into_values().map(|total| record(total, Version(at))).collect())
-}
-
-fn record(total: Money, version: Version) -> BooksRecord {
-    BooksRecord {
-        id: format!("{BALANCE}/{}", total.currency().code()),
-        version,
-        kind: BALANCE.to_owned(),
-        name: None,
-        effect_key: None,
-        state: "stated".to_owned(),
-        date: None,
-        company: String::new(),
-        total,
-        tax: Money::zero(total.currency()),
-        residual: None,
-        taxes: Vec::new(),
-        changed_by: None,
-        gone: false,
-    }
+    Ok(totals.into_values().map(|total| BooksRecord::balance(total, Version(at))).collect())
 }

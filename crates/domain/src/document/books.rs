@@ -38,3 +38,34 @@ pub struct BooksTax {
     pub base: Money,
     pub amount: Money,
 }
+
+impl BooksRecord {
+    /// The kind of record in which a provider states its balance.
+    pub const BALANCE: &str = "balance";
+
+    /// A total that a side states itself: a balance, or a sum that was asked of it.
+    pub fn stated(kind: &str, id: String, total: Money, version: Version) -> Self {
+        Self {
+            id,
+            version,
+            kind: kind.to_owned(),
+            name: None,
+            effect_key: None,
+            state: "stated".to_owned(),
+            date: None,
+            company: String::new(),
+            total,
+            tax: Money::zero(total.currency()),
+            residual: None,
+            taxes: Vec::new(),
+            changed_by: None,
+            gone: false,
+        }
+    }
+
+    /// What a provider holds of one currency, by its own word.
+    pub fn balance(total: Money, version: Version) -> Self {
+        let id = format!("{}/{}", Self::BALANCE, total.currency().code());
+        Self::stated(Self::BALANCE, id, total, version)
+    }
+}
