@@ -338,8 +338,13 @@ pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Shown>> {
 }
 
 pub fn of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Shown>> {
-    let rows =
-        tx.query(&format!("{COMMANDS} WHERE root = $1 ORDER BY created_at, key"), values![root])?;
+    let rows = tx.query(
+        &format!(
+            "{COMMANDS} WHERE root = $1
+             ORDER BY created_at, COALESCE(done_at, 9223372036854775807), key"
+        ),
+        values![root],
+    )?;
     rows.iter().map(shown).collect()
 }
 

@@ -279,7 +279,7 @@ impl Sale<'_> {
         if captured > order.total {
             self.derived.breaks.push(Break {
                 kind: "overpaid",
-                title: format!("{number} was paid more than once"),
+                title: format!("More was captured on {number} than was sold"),
                 detail: format!("sold for {}, captured {captured}", order.total),
                 remedy: "refund the excess at the channel, or link it to the order it belongs to",
                 amount: Some(captured.checked_sub(order.total)?),
