@@ -305,10 +305,12 @@ fn channel_to_provider(
             steps.add("fees", row.fee, evidence)?;
         }
         let name = match row.class {
-            RowClass::Capture | RowClass::Refund | RowClass::PartialCaptureReversal => {
-                continue;
-            }
-            RowClass::Payout => continue,
+            // Compared with the channel under its key, below.
+            RowClass::Capture
+            | RowClass::Refund
+            | RowClass::RefundFailure
+            | RowClass::PartialCaptureReversal
+            | RowClass::Payout => continue,
             RowClass::Unknown => format!("unknown row `{}`", row.kind),
             other => format!("{other:?}").to_lowercase(),
         };

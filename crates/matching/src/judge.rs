@@ -58,6 +58,8 @@ pub enum BreakKind {
     /// The rows of a payout do not sum to it.
     RowsDiffer,
     NotPaidOut,
+    /// The provider gave the money of a refund back: the buyer has none.
+    RefundFailed,
 }
 
 impl BreakKind {
@@ -73,6 +75,7 @@ impl BreakKind {
             Self::ShortPayout => "short_payout",
             Self::RowsDiffer => "rows_differ",
             Self::NotPaidOut => "not_paid_out",
+            Self::RefundFailed => "refund_failed",
         }
     }
 
@@ -96,6 +99,10 @@ impl BreakKind {
             Self::ShortPayout => "book the bank's charge against its invoice, or claim it back",
             Self::RowsDiffer => "read the payout again; report it to the provider if it stays",
             Self::NotPaidOut => "ask the provider why the row is in no payout",
+            Self::RefundFailed => {
+                "pay the customer another way, and take the payment back in the books: the credit \
+                 note stays"
+            }
         }
     }
 }
@@ -273,10 +280,12 @@ impl Case<'_> {
                 Some((amount, count)) => {
                     let difference = amount.checked_sub(expected)?;
                     let twice = count > 1 && amount == expected.checked_mul(2)?;
-                    let kind = match (twice, word) {
-                        (true, _) => BreakKind::Duplicate,
-                        (false, "tax") => BreakKind::TaxDiffers,
-                        (false, _) => BreakKind::AmountDiffers,
+                    let given_back = side == Side::Settlement && count > 1 && amount.is_zero();
+                    let kind = match word {
+                        _ if twice => BreakKind::Duplicate,
+                        "refund_paid" if given_back => BreakKind::RefundFailed,
+                        "tax" => BreakKind::TaxDiffers,
+                        _ => BreakKind::AmountDiffers,
                     };
                     let detail = format!("channel {expected}, {} {amount}", side.word());
                     return Ok(based.broken(kind, difference, detail));

@@ -62,19 +62,6 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
             amount: Some(row.net),
             owner: "finance",
         }),
-        RowClass::RefundFailure => derived.breaks.push(Break {
-            kind: "refund_failed",
-            title: "A refund failed and its money is back".to_owned(),
-            detail: format!(
-                "{} returns {} for {}; the credit note stays, the customer has no money",
-                row.id,
-                row.gross,
-                row.object.as_deref().unwrap_or("an unnamed refund")
-            ),
-            remedy: "pay the customer another way, then close this case",
-            amount: Some(row.gross),
-            owner: "finance",
-        }),
         RowClass::Capture => {
             let agreed = around.fees.and_then(|schedule| schedule.fee(row.gross));
             if let Some(agreed) = agreed.filter(|agreed| *agreed != row.fee) {
@@ -141,16 +128,13 @@ fn add_items(
             let capture = row.capture.as_deref().unwrap_or(object);
             Some((ItemKind::Capture, format!("capture/{connection}/{capture}"), row.gross))
         }
-        RowClass::Refund => Some((
+        // A failed one takes back what the refund stated, under the same key.
+        RowClass::Refund | RowClass::RefundFailure => Some((
             ItemKind::RefundPaid,
             format!("refund_paid/{connection}/{object}"),
             row.gross.checked_neg()?,
         )),
-        RowClass::RefundFailure
-        | RowClass::Payout
-        | RowClass::PayoutReturn
-        | RowClass::Transfer
-        | RowClass::TopUp => None,
+        RowClass::Payout | RowClass::PayoutReturn | RowClass::Transfer | RowClass::TopUp => None,
         RowClass::Dispute | RowClass::DisputeReversal => {
             Some((ItemKind::Dispute, format!("dispute/{connection}/{object}"), row.gross))
         }

@@ -11,6 +11,8 @@ use trueup_domain::document::{
     ChargeKind, Dispute, DisputeStatus, Document, Funder, LineKind, Order, PaymentKind,
     PayoutStatus, Restock, RowClass,
 };
+use trueup_domain::fact::FactContent;
+use trueup_domain::item::ItemKind;
 use trueup_domain::journal::Role;
 
 use crate::world::{
@@ -390,6 +392,13 @@ fn d11_control_table() {
     // E5: a refund that failed reopens the receivable.
     let failed = provider.row(&row("b1", RowClass::RefundFailure, "97.20", "0"));
     assert_eq!(net([&failed]), BTreeMap::from([(Role::Clearing, 9720), (Role::Receivable, -9720)]));
+    let states_back = failed.facts.iter().any(|fact| match &fact.content {
+        FactContent::Item(item) => {
+            item.kind == ItemKind::RefundPaid && item.amount == money("-97.20")
+        }
+        _ => false,
+    });
+    assert!(states_back, "the key of the refund is not proven any more: {failed:?}");
 }
 
 /// Whatever way a channel rounds, what we bill carries its tax to the cent.

@@ -113,6 +113,18 @@ fn a_named_line_explains_what_the_books_do_not_hold() {
     check(key, &all, &[], 5, "amount_differs -1.00");
 }
 
+/// The provider's second row takes the first back: the refund is not proven any more.
+#[test]
+fn e5_a_refund_that_failed_is_no_refund() {
+    let key = "refund_paid/stripe/re_1";
+    let stated = [(Side::Channel, "50.00"), (Side::Books, "50.00"), (Side::Settlement, "50.00")];
+    let mut all = sides(ItemKind::RefundPaid, key, &stated);
+    check(key, &all, &[], 2, "proven");
+    let back = item(Side::Settlement, ItemKind::RefundPaid, key, "-50.00", 2, None);
+    all.push(seen("back", back));
+    check(key, &all, &[], 2, "refund_failed -50.00");
+}
+
 #[test]
 fn a_lack_is_not_due_until_its_day_has_passed() {
     let order = sides(ItemKind::Document, "order/s/1", &[(Side::Channel, "10.00")]);
