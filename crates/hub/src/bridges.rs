@@ -21,7 +21,7 @@ use trueup_domain::mapping::Mapping;
 use trueup_domain::money::{Currency, Money};
 use trueup_matching::bridge::{Bridge, Step, bridge};
 use trueup_store::facts::LiveItem;
-use trueup_store::{StoreError, Tx, documents, facts, mappings, scopes};
+use trueup_store::{StoreError, Tx, cases, documents, facts, mappings, scopes};
 
 use crate::setup::{Connection, Hub};
 
@@ -143,16 +143,18 @@ fn negative(amount: Money) -> Result<Money, StoreError> {
     amount.checked_neg().map_err(StoreError::corrupt)
 }
 
-/// How a key stands, in words for a step.
+/// How a key stands, in words for a step. What a person accepted is a step of its own.
 fn standing(tx: &mut Tx<'_>, key: &str) -> Result<String, StoreError> {
     let scope = scopes::find(tx, key)?;
-    Ok(scope.map_or_else(
+    let words = scope.map_or_else(
         || "not judged yet".to_owned(),
         |scope| match scope.verdict.break_kind {
             Some(kind) => kind.replace('_', " "),
             None => scope.verdict.status.replace('_', " "),
         },
-    ))
+    );
+    let accepted = cases::accepted_of(tx, key)?.and_then(|case| case.ending());
+    Ok(accepted.map_or_else(|| words.clone(), |how| format!("{words}, {how}")))
 }
 
 fn channel_to_books(

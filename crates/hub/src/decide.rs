@@ -14,10 +14,10 @@ use trueup_domain::mapping::Mapping;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::{
-    StoreError, Tx, cases, commands, documents, facts, leases, mappings, messages, streams,
+    StoreError, Tx, cases, commands, documents, facts, mappings, messages, streams,
 };
 
-use crate::setup::{Hub, Worker};
+use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
 /// After so many deaths of the process over one root it is set aside.
@@ -29,7 +29,11 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         return Ok(0);
     }
     let Worker { from, to, .. } = *worker;
-    let due = hub.store.write(move |tx| documents::take_due(tx, from, to, BATCH))?;
+    let lease = worker.lease.clone();
+    let due = hub.store.write(move |tx| {
+        check(tx, &lease)?;
+        documents::take_due(tx, from, to, BATCH)
+    })?;
     let count = due.len();
     let mut decisions = Vec::with_capacity(count);
     for root in due {
@@ -38,9 +42,7 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     let hub_for_write = hub.clone();
     let lease = worker.lease.clone();
     hub.store.write(move |tx| {
-        if let Some(lease) = &lease {
-            leases::check(tx, lease)?;
-        }
+        check(tx, &lease)?;
         for decision in &decisions {
             tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
         }
@@ -231,7 +233,7 @@ fn record(
             entity: &decision.entity,
             title: &format!("{} cannot be decided", root.id),
             detail: "the process died over it again and again; it is set aside",
-            remedy: "report it with the messages of this root; it is decided again on request",
+            remedy: "report it with the messages of this root, then retry it",
             amount: None,
             owner: "integrator",
         };
@@ -325,7 +327,7 @@ fn hold(
         entity: &decision.entity,
         title: &format!("{} cannot be booked", root.id),
         detail: &error.to_string(),
-        remedy: "look at the amounts of its documents; nothing of them is booked",
+        remedy: "look at the amounts of its documents; a newer statement is decided by itself",
         amount: None,
         owner: "integrator",
     };

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message};
 use trueup_domain::document::{BooksRecord, Document, Kind, LedgerRow, SettlementMatch, Version};
 use trueup_store::messages::{self, Fate, Received};
-use trueup_store::{StoreError, Tx, cases, documents, leases, streams};
+use trueup_store::{StoreError, Tx, cases, documents, streams};
 
-use crate::setup::{Hub, Worker};
+use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
 /// After so many deaths of the process over one message it is set aside.
@@ -27,7 +27,11 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     if !waiting {
         return Ok(0);
     }
-    let taken = hub.store.write(move |tx| messages::take(tx, from, to, BATCH))?;
+    let lease = worker.lease.clone();
+    let taken = hub.store.write(move |tx| {
+        check(tx, &lease)?;
+        messages::take(tx, from, to, BATCH)
+    })?;
     let count = taken.len();
     let outcomes: Vec<(Received, Result<Decoded, DecodeError>)> = taken
         .into_iter()
@@ -39,9 +43,7 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     let hub_for_write = hub.clone();
     let lease = worker.lease.clone();
     hub.store.write(move |tx| {
-        if let Some(lease) = &lease {
-            leases::check(tx, lease)?;
-        }
+        check(tx, &lease)?;
         for (message, outcome) in &outcomes {
             tx.savepoint(|tx| record(tx, &hub_for_write, message, outcome, now))?;
         }
@@ -80,6 +82,10 @@ fn record(
     outcome: &Result<Decoded, DecodeError>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    if message.failed_before && outcome.is_ok() {
+        let by = "the message can be read now";
+        cases::resolve(tx, Some("undecodable"), &message.id, by, now)?;
+    }
     match outcome {
         Ok(Decoded::Documents(found)) => {
             for document in found {
@@ -110,7 +116,7 @@ fn record(
                 entity,
                 title: &format!("A message of {} cannot be read", message.connection),
                 detail: &format!("{} ({}): {detail}", message.kind, error.code()),
-                remedy: "look at the raw message; nothing of it is booked",
+                remedy: "look at the raw message; retry it with a version that can read it",
                 amount: None,
                 owner: "integrator",
             };
@@ -155,7 +161,7 @@ fn take_in(
                     entity: hub.connection(connection).map_or("", |it| &it.entity),
                     title: "A source states another content under the same identity",
                     detail: &format!("{subject}; the first statement stays in force"),
-                    remedy: "compare the two messages with the provider or the bank",
+                    remedy: "compare the two messages with the provider or the bank, then close this case",
                     amount: None,
                     owner: "finance",
                 };

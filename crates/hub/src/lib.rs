@@ -13,13 +13,15 @@
 //! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
 //! replies and time, and decides nothing; the simulation replaces it.
 //!
-//! [`report`], [`bridges`] and [`trace`] read; they write nothing.
+//! [`decisions`] is the front door of people. [`report`], [`bridges`] and [`trace`] read; they write
+//! nothing.
 //!
 //! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
 //! vendor (`connectors/`).
 
 pub mod bridges;
 pub mod decide;
+pub mod decisions;
 pub mod decode;
 pub mod receive;
 pub mod reconcile;

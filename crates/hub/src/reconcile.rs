@@ -13,34 +13,88 @@ use trueup_matching::{Seen, Status, Verdict, claim, judge};
 use trueup_store::facts::LiveItem;
 use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::scopes::DueScope;
-use trueup_store::{StoreError, Tx, cases, facts, leases, scopes};
+use trueup_store::{StoreError, Tx, cases, facts, scopes};
 
 use crate::decode::MATCH;
-use crate::setup::{Hub, Worker};
+use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 200;
+/// After so many judgements that were begun and not finished a key is set aside.
+const ATTEMPTS_MAX: i64 = 5;
+/// The break of a key that cannot be judged, and the type of its case.
+const UNJUDGEABLE: &str = "unjudgeable";
 
 /// Judges what is due; returns how many keys were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
-    let Worker { from, to, .. } = *worker;
-    let due = hub.store.read(|tx| scopes::take_due(tx, from, to, BATCH))?;
-    let count = due.len();
-    if count == 0 {
+    if !hub.store.read(scopes::any_due)? {
         return Ok(0);
     }
+    let Worker { from, to, .. } = *worker;
+    let lease = worker.lease.clone();
+    let due = hub.store.write(move |tx| {
+        check(tx, &lease)?;
+        scopes::take_due(tx, from, to, BATCH)
+    })?;
+    let count = due.len();
     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
     let hub_for_write = hub.clone();
     let lease = worker.lease.clone();
     hub.store.write(move |tx| {
-        if let Some(lease) = &lease {
-            leases::check(tx, lease)?;
-        }
+        check(tx, &lease)?;
         for scope in &due {
-            tx.savepoint(|tx| one(tx, &hub_for_write, scope, today, now))?;
+            unit(tx, &hub_for_write, scope, today, now)?;
         }
         Ok(())
     })?;
     Ok(count)
+}
+
+/// Judges one key; what cannot be judged is set aside with a case, and the others go on.
+fn unit(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    scope: &DueScope,
+    today: Date,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if scope.attempts >= ATTEMPTS_MAX {
+        let why = format!("it was begun {ATTEMPTS_MAX} times and never finished");
+        return set_aside(tx, hub, scope, &why, now);
+    }
+    match tx.savepoint(|tx| one(tx, hub, scope, today, now)) {
+        // The same rows would give the same error for ever.
+        Err(StoreError::Corrupt(why)) => set_aside(tx, hub, scope, &why, now),
+        // Somebody else was faster; the key is still due.
+        Err(StoreError::Conflict(_)) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn set_aside(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    scope: &DueScope,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let detail = format!("cannot be judged: {why}");
+    if !scopes::set_aside(tx, scope, UNJUDGEABLE, &detail)? {
+        return Ok(());
+    }
+    cases::keep_only(tx, &scope.key, &[UNJUDGEABLE.to_owned()], "it cannot be judged", now)?;
+    // The rows themselves may be what cannot be read; a key names its connection.
+    let connection = scope.key.split('/').nth(1).and_then(|name| hub.connection(name));
+    let case = cases::NewCase {
+        kind: UNJUDGEABLE,
+        subject: &scope.key,
+        entity: connection.map_or("", |connection| &connection.entity),
+        title: &format!("{} cannot be judged", scope.key),
+        detail: &format!("{}: {why}", scope.key),
+        remedy: "look at the amounts of its sides, and report it; retry it when they are mended",
+        amount: None,
+        owner: "integrator",
+    };
+    cases::open(tx, &case, now)
 }
 
 fn one(
@@ -58,7 +112,7 @@ fn one(
     let seen: Vec<Seen> = items.iter().map(seen).collect();
     let calendar = &hub.setup.calendar;
     let verdict = judge(&scope.key, &seen, &claimed, today, calendar)
-        .map_err(|error: MoneyError| StoreError::corrupt(format!("{}: {error}", scope.key)))?;
+        .map_err(|error: MoneyError| StoreError::corrupt(error))?;
     let Some(verdict) = verdict else {
         // Its last item was taken back: nothing is left to compare.
         cases::resolve(tx, None, &scope.key, "nothing is left to compare", now)?;

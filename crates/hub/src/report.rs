@@ -45,7 +45,23 @@ pub struct OpenCase {
     pub detail: String,
     pub remedy: String,
     pub amount: Option<Money>,
+    /// The person who works on it; empty while nobody does.
+    pub assignee: String,
     pub age_days: i64,
+}
+
+/// A case whose cause stands and that a person took as it is. What it is about stays unproven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Accepted {
+    pub id: String,
+    pub kind: String,
+    pub entity: String,
+    pub subject: String,
+    pub title: String,
+    pub amount: Option<Money>,
+    pub person: String,
+    pub reason: String,
+    pub at: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,6 +80,7 @@ pub struct Report {
     pub days: Vec<Row>,
     pub totals: Vec<Row>,
     pub open: Vec<OpenCase>,
+    pub accepted: Vec<Accepted>,
     pub absorbed: Vec<Absorbed>,
 }
 
@@ -203,6 +220,7 @@ pub fn build(tx: &mut Tx<'_>, from: Date, to: Date, now: Timestamp) -> Result<Re
         days: days.into_values().collect(),
         totals: totals.into_values().collect(),
         open: open(tx, now)?,
+        accepted: accepted(tx)?,
         absorbed: cases::absorbed(tx)?
             .into_iter()
             .map(|one| Absorbed {
@@ -251,8 +269,30 @@ pub fn open(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<OpenCase>, StoreError
                 title: case.title,
                 detail: case.detail,
                 remedy: case.remedy,
+                assignee: case.assignee,
                 age_days: age,
             }
+        })
+        .collect())
+}
+
+/// What people took as it is, newest first.
+pub fn accepted(tx: &mut Tx<'_>) -> Result<Vec<Accepted>, StoreError> {
+    let cases = cases::accepted(tx)?;
+    Ok(cases
+        .into_iter()
+        .map(|case| Accepted {
+            amount: Currency::parse(&case.currency)
+                .ok()
+                .map(|currency| Money::from_minor(case.amount, currency)),
+            id: case.id,
+            kind: case.kind,
+            entity: case.entity,
+            subject: case.subject,
+            title: case.title,
+            person: case.closed_by.unwrap_or_default(),
+            reason: case.closed_why.unwrap_or_default(),
+            at: case.closed_at.map(|at| at.to_string()).unwrap_or_default(),
         })
         .collect())
 }

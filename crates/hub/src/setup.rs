@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use trueup_connect::{Connector, Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::derive::FeeSchedule;
-use trueup_store::leases::Lease;
-use trueup_store::{SHARDS, Store};
+use trueup_store::leases::{self, Lease};
+use trueup_store::{SHARDS, Store, StoreError, Tx};
 
 /// One configured account of a connector.
 #[derive(Clone)]
@@ -79,6 +79,11 @@ impl Worker {
     pub const fn alone() -> Self {
         Self { lease: None, from: 0, to: SHARDS }
     }
+}
+
+/// Refuses what a process writes whose turn has passed: another one resumes from the last commit.
+pub(crate) fn check(tx: &mut Tx<'_>, lease: &Option<Lease>) -> Result<(), StoreError> {
+    lease.as_ref().map_or(Ok(()), |lease| leases::check(tx, lease))
 }
 
 /// Whether this process may work at the moment, and as which worker. The stages look at it before

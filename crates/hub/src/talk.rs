@@ -15,12 +15,12 @@ use trueup_connect::{
 };
 use trueup_domain::key;
 use trueup_store::commands::{self, Back, Conversation, Taken};
-use trueup_store::leases::{self, Lease};
+use trueup_store::leases::Lease;
 use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::{StoreError, Tx, cases, streams};
 
 use crate::decode::BOOKS_RECORD;
-use crate::setup::{Connection, Hub};
+use crate::setup::{Connection, Hub, check};
 
 const BATCH: i64 = 100;
 const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(2);
@@ -437,11 +437,6 @@ impl Talk {
     }
 }
 
-/// Refuses what a process writes whose turn has passed: another one resumes from the last commit.
-fn check(tx: &mut Tx<'_>, lease: &Option<Lease>) -> Result<(), StoreError> {
-    lease.as_ref().map_or(Ok(()), |lease| leases::check(tx, lease))
-}
-
 fn poll_interval(connection: &Connection, purpose: &Purpose) -> SignedDuration {
     const DEFAULT_S: u32 = 300;
     let Purpose::Poll { stream } = purpose else { return SignedDuration::ZERO };
@@ -488,7 +483,7 @@ fn suspend(
         entity: &connection.entity,
         title: &format!("The connection {} is suspended", connection.name),
         detail: &format!("{error} ({})", error.code()),
-        remedy: "mend the credentials or rights, then resume the connection; nothing is lost",
+        remedy: "mend the credentials or rights, then resume the connection (retry); nothing is lost",
         amount: None,
         owner: "integrator",
     };
@@ -521,7 +516,7 @@ fn read_failed(
         entity: &connection.entity,
         title: &format!("{name} does not give us {} {}", hint.kind, hint.external_id),
         detail: &format!("{error} ({})", error.code()),
-        remedy: "check that it exists at the source and that our credentials may read it",
+        remedy: "check that it exists and that our credentials may read it, then retry it",
         amount: None,
         owner: "integrator",
     };
@@ -610,7 +605,7 @@ fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> Com
     } else {
         (
             format!("The books hold the {word} of {} otherwise than asked", command.root),
-            "compare the two; correct the mapping or the record in the books",
+            "compare the two, correct the mapping or the record, then close this case",
         )
     };
     CommandCase { kind, title, detail, remedy }

@@ -36,7 +36,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
                 entity: root.entity.as_deref().unwrap_or_default(),
                 title: &format!("{} has waited a day for its {what}", root.number),
                 detail: "the source has not stated what this sale needs, although it was asked",
-                remedy: "look at the order at the channel; import what is missing",
+                remedy: "look at the order at the channel; ingest what is missing, or retry it",
                 amount,
                 owner: "operator",
             };

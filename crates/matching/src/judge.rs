@@ -97,7 +97,9 @@ impl BreakKind {
             }
             Self::Duplicate => "reverse the second one after checking which is ours",
             Self::ShortPayout => "book the bank's charge against its invoice, or claim it back",
-            Self::RowsDiffer => "read the payout again; report it to the provider if it stays",
+            Self::RowsDiffer => {
+                "retry it, which reads the payout again; ask the provider if it stays"
+            }
             Self::NotPaidOut => "ask the provider why the row is in no payout",
             Self::RefundFailed => {
                 "pay the customer another way, and take the payment back in the books: the credit \

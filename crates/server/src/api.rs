@@ -1,5 +1,6 @@
 //! The REST API, in JSON. `openapi.json` describes it; a test holds the two together.
 
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -10,12 +11,13 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use trueup_domain::money::{Currency, Money};
 use trueup_hub::bridges;
+use trueup_hub::decisions::{Decision, What};
 use trueup_hub::report::{self, Evidence, Report};
 use trueup_hub::trace::{self, Trace};
 use trueup_store::documents::{SaleFilter, ShownRoot};
-use trueup_store::{StoreError, Tx, cases, documents, messages, streams};
+use trueup_store::{StoreError, Tx, cases, decisions, documents, messages, streams};
 
-use crate::pages::act;
+use crate::pages::act::{self, Given};
 use crate::pages::period::Period;
 use crate::problem::Problem;
 use crate::state::ServerState;
@@ -32,7 +34,8 @@ pub const PATHS: &[&str] = &[
     "/orders/{root}",
     "/cases",
     "/cases/{id}",
-    "/cases/{id}/retry",
+    "/cases/{id}/{decision}",
+    "/retry",
     "/connections",
     "/connections/{name}/resume",
     "/messages/{id}",
@@ -48,7 +51,8 @@ pub fn routes() -> Router<ServerState> {
         .route("/orders/{*root}", get(order))
         .route("/cases", get(all_cases))
         .route("/cases/{id}", get(one_case))
-        .route("/cases/{id}/retry", post(retry))
+        .route("/cases/{id}/{decision}", post(decide_case))
+        .route("/retry", post(retry))
         .route("/connections", get(connections))
         .route("/connections/{name}/resume", post(resume))
         .route("/messages/{id}", get(message))
@@ -199,9 +203,40 @@ struct Case {
     remedy: String,
     amount: Option<Money>,
     owner: String,
+    assignee: String,
     opened_at: Timestamp,
     closed_at: Option<Timestamp>,
+    /// `gone`, `closed` or `accepted`.
+    closed_as: Option<String>,
     closed_by: Option<String>,
+    closed_why: Option<String>,
+    /// What people decided about it; only where one case is asked for.
+    decisions: Vec<Decided>,
+}
+
+#[derive(Serialize)]
+struct Decided {
+    decision: String,
+    person: String,
+    reason: String,
+    assignee: String,
+    at: Timestamp,
+    message: String,
+}
+
+fn decided(tx: &mut Tx<'_>, about: &str) -> Result<Vec<Decided>, StoreError> {
+    let decisions = decisions::about(tx, about)?;
+    Ok(decisions
+        .into_iter()
+        .map(|one| Decided {
+            decision: one.kind,
+            person: one.person,
+            reason: one.reason,
+            assignee: one.assignee,
+            at: one.made_at,
+            message: one.message,
+        })
+        .collect())
 }
 
 fn case_of(case: cases::Case) -> Case {
@@ -215,9 +250,13 @@ fn case_of(case: cases::Case) -> Case {
         detail: case.detail,
         remedy: case.remedy,
         owner: case.owner,
+        assignee: case.assignee,
         opened_at: case.opened_at,
         closed_at: case.closed_at,
+        closed_as: case.closed_as,
         closed_by: case.closed_by,
+        closed_why: case.closed_why,
+        decisions: Vec::new(),
     }
 }
 
@@ -230,29 +269,68 @@ async fn one_case(
     State(state): State<ServerState>,
     Path(id): Path<String>,
 ) -> Result<Json<Case>, Problem> {
-    let found = state.read(move |tx| cases::find(tx, &id)).await?;
-    found.map(|case| Json(case_of(case))).ok_or_else(|| Problem::not_found("this case"))
+    let found = state
+        .read(move |tx| {
+            let Some(case) = cases::find(tx, &id)? else { return Ok(None) };
+            let decisions = decided(tx, &id)?;
+            Ok(Some(Case { decisions, ..case_of(case) }))
+        })
+        .await?;
+    found.map(Json).ok_or_else(|| Problem::not_found("this case"))
 }
 
 #[derive(Serialize)]
 struct Done {
     done: bool,
+    /// What happens now.
+    next: &'static str,
 }
 
-async fn retry(
+/// What a decision's body says beside its address.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(flatten)]
+    given: Given,
+    /// What is to be tried again.
+    #[serde(default)]
+    about: String,
+}
+
+fn said(body: &Bytes) -> Result<Said, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::unreadable(format!("the body is no JSON with `person` and `reason`: {error}"))
+    })
+}
+
+async fn decide_case(
     State(state): State<ServerState>,
-    Path(id): Path<String>,
+    Path((id, word)): Path<(String, String)>,
+    body: Bytes,
 ) -> Result<Json<Done>, Problem> {
-    act::retry(&state, id).await?;
-    Ok(Json(Done { done: true }))
+    let given = said(&body)?.given;
+    let what = given.about_case(&word, id).ok_or_else(|| Problem::not_found("this decision"))?;
+    done(&state, given.decision(what)).await
+}
+
+async fn retry(State(state): State<ServerState>, body: Bytes) -> Result<Json<Done>, Problem> {
+    let said = said(&body)?;
+    done(&state, said.given.decision(What::Retry { about: said.about })).await
 }
 
 async fn resume(
     State(state): State<ServerState>,
     Path(name): Path<String>,
+    body: Bytes,
 ) -> Result<Json<Done>, Problem> {
-    act::resume(&state, name).await?;
-    Ok(Json(Done { done: true }))
+    if state.hub.connection(&name).is_none() {
+        return Err(Problem::not_found("this connection"));
+    }
+    done(&state, said(&body)?.given.decision(What::Retry { about: name })).await
+}
+
+async fn done(state: &ServerState, decision: Decision) -> Result<Json<Done>, Problem> {
+    let next = act::decide(state, decision).await?;
+    Ok(Json(Done { done: true, next }))
 }
 
 #[derive(Serialize)]

@@ -123,6 +123,27 @@ pub fn in_query(text: &str) -> String {
     encode(text, b"-._~")
 }
 
+/// What [`in_query`] wrote; what it did not write is kept as it is.
+pub fn from_query(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = if first == b'%' { after.get(..2) } else { None };
+        let hex = hex.and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 fn encode(text: &str, kept: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -188,5 +209,7 @@ mod tests {
     fn urls_carry_any_id() {
         assert_eq!(root_page("shop/sale/a b#1?%"), "/orders/shop/sale/a%20b%231%3F%25");
         assert_eq!(in_query("a/b&c=d"), "a%2Fb%26c%3Dd");
+        assert_eq!(from_query(&in_query("Ann Ö; x=1%")), "Ann Ö; x=1%");
+        assert_eq!(from_query("%zz%"), "%zz%");
     }
 }

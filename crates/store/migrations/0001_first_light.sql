@@ -144,7 +144,9 @@ CREATE TABLE scopes (
     currency TEXT NOT NULL,
     day TEXT NOT NULL,
     due TEXT,
-    detail TEXT NOT NULL
+    detail TEXT NOT NULL,
+    -- Judgements that were begun and not finished.
+    attempts BIGINT NOT NULL
 );
 CREATE INDEX scopes_due ON scopes (shard, key) WHERE judged < arrived;
 CREATE INDEX scopes_status ON scopes (status, due);
@@ -272,12 +274,33 @@ CREATE TABLE cases (
     amount BIGINT NOT NULL,
     currency TEXT NOT NULL,
     owner TEXT NOT NULL,
+    -- The person who works on it; empty while nobody does.
+    assignee TEXT NOT NULL,
     opened_at BIGINT NOT NULL,
     closed_at BIGINT,
-    closed_by TEXT
+    -- gone (its cause is), closed (by a person, who says that it is), accepted (as it is)
+    closed_as TEXT,
+    -- What ended it, or the person.
+    closed_by TEXT,
+    closed_why TEXT
 );
 CREATE INDEX cases_open ON cases (opened_at) WHERE closed_at IS NULL;
+CREATE INDEX cases_accepted ON cases (closed_at) WHERE closed_as = 'accepted';
 CREATE INDEX cases_subject ON cases (subject);
+
+-- What people decided; each is a message of the connection `trueup`, and this is its index.
+CREATE TABLE decisions (
+    message TEXT PRIMARY KEY,
+    -- The case, root, message, command or connection that it is about.
+    about TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    person TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    -- Whom a case was given to.
+    assignee TEXT NOT NULL,
+    made_at BIGINT NOT NULL
+);
+CREATE INDEX decisions_about ON decisions (about, made_at);
 
 -- What was healed without a difference, with its evidence.
 CREATE TABLE absorbed (

@@ -24,20 +24,27 @@ pub struct NewCase<'a> {
 }
 
 /// Opens a case, or freshens the open one of the same kind and subject. A closed one is opened
-/// again with a new age.
+/// again with a new age, but for one that a person accepted and that says the same as then.
 pub fn open(tx: &mut Tx<'_>, case: &NewCase<'_>, now: Timestamp) -> Result<()> {
+    const STAYS: &str = "cases.closed_as = 'accepted' AND cases.amount = excluded.amount
+         AND cases.currency = excluded.currency AND cases.detail = excluded.detail";
     let id = key::id(&[case.kind, case.subject]);
     let amount = case.amount.map_or(0, Money::minor);
     let currency = case.amount.map_or("", |amount| amount.currency().code());
     tx.execute(
-        "INSERT INTO cases (id, kind, subject, entity, title, detail, remedy, amount, currency,
-             owner, opened_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         ON CONFLICT (id) DO UPDATE SET title = excluded.title, detail = excluded.detail,
-             remedy = excluded.remedy, amount = excluded.amount, currency = excluded.currency,
-             opened_at = CASE WHEN cases.closed_at IS NULL THEN cases.opened_at
-                 ELSE excluded.opened_at END,
-             closed_at = NULL, closed_by = NULL",
+        &format!(
+            "INSERT INTO cases (id, kind, subject, entity, title, detail, remedy, amount, currency,
+                 owner, assignee, opened_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11)
+             ON CONFLICT (id) DO UPDATE SET title = excluded.title, detail = excluded.detail,
+                 remedy = excluded.remedy, amount = excluded.amount, currency = excluded.currency,
+                 opened_at = CASE WHEN cases.closed_at IS NULL OR ({STAYS}) THEN cases.opened_at
+                     ELSE excluded.opened_at END,
+                 closed_at = CASE WHEN {STAYS} THEN cases.closed_at END,
+                 closed_by = CASE WHEN {STAYS} THEN cases.closed_by END,
+                 closed_why = CASE WHEN {STAYS} THEN cases.closed_why END,
+                 closed_as = CASE WHEN {STAYS} THEN cases.closed_as END"
+        ),
         values![
             &id,
             case.kind,
@@ -55,7 +62,8 @@ pub fn open(tx: &mut Tx<'_>, case: &NewCase<'_>, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Closes the open cases of a subject, all or those of one kind, because their cause is gone.
+/// Closes the cases of a subject, all or those of one kind, because their cause is gone: the open
+/// ones, and those that a person had accepted.
 pub fn resolve(
     tx: &mut Tx<'_>,
     kind: Option<&str>,
@@ -64,10 +72,52 @@ pub fn resolve(
     now: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE cases SET closed_at = $3, closed_by = $4
-         WHERE subject = $1 AND closed_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR kind = $2)",
+        "UPDATE cases SET closed_at = $3, closed_as = 'gone', closed_by = $4, closed_why = NULL
+         WHERE subject = $1 AND (closed_at IS NULL OR closed_as = 'accepted')
+             AND (CAST($2 AS TEXT) IS NULL OR kind = $2)",
         values![subject, kind, now.as_microsecond(), by],
     )?;
+    Ok(())
+}
+
+/// How a person ends a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its cause does not stand any more.
+    Closed,
+    /// Its cause stands, and is taken as it is.
+    Accepted,
+}
+
+impl End {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Accepted => "accepted",
+        }
+    }
+}
+
+/// A person ends an open case; `false` if it is not open.
+pub fn end(
+    tx: &mut Tx<'_>,
+    id: &str,
+    end: End,
+    person: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE cases SET closed_at = $2, closed_as = $3, closed_by = $4, closed_why = $5
+         WHERE id = $1 AND closed_at IS NULL",
+        values![id, now.as_microsecond(), end.word(), person, reason],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Names the person who works on a case.
+pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<()> {
+    tx.execute("UPDATE cases SET assignee = $2 WHERE id = $1", values![id, assignee])?;
     Ok(())
 }
 
@@ -80,7 +130,7 @@ pub fn keep_only(
     now: Timestamp,
 ) -> Result<()> {
     for case in of_subject(tx, subject)? {
-        if case.closed_at.is_none() && !kinds.contains(&case.kind) {
+        if (case.is_open() || case.is_accepted()) && !kinds.contains(&case.kind) {
             resolve(tx, Some(&case.kind), subject, by, now)?;
         }
     }
@@ -98,14 +148,43 @@ pub struct Case {
     pub remedy: String,
     pub amount: i64,
     pub currency: String,
+    /// Who answers for cases of this type: finance, operator, integrator.
     pub owner: String,
+    /// The person who works on it; empty while nobody does.
+    pub assignee: String,
     pub opened_at: Timestamp,
     pub closed_at: Option<Timestamp>,
+    /// `gone`, `closed` or `accepted`.
+    pub closed_as: Option<String>,
+    /// What ended it, or the person who did.
     pub closed_by: Option<String>,
+    /// The person's reason.
+    pub closed_why: Option<String>,
+}
+
+impl Case {
+    pub const fn is_open(&self) -> bool {
+        self.closed_at.is_none()
+    }
+
+    /// Its cause stands, and a person took it as it is.
+    pub fn is_accepted(&self) -> bool {
+        self.closed_as.as_deref() == Some(End::Accepted.word())
+    }
+
+    /// How it ended, in a sentence: `accepted by ann: the customer paid in cash`.
+    pub fn ending(&self) -> Option<String> {
+        let by = self.closed_by.as_deref().unwrap_or_default();
+        match (self.closed_as.as_deref()?, &self.closed_why) {
+            ("gone", _) => Some(by.to_owned()),
+            (word, Some(why)) => Some(format!("{word} by {by}: {why}")),
+            (word, None) => Some(format!("{word} by {by}")),
+        }
+    }
 }
 
 const CASES: &str = "SELECT id, kind, subject, entity, title, detail, remedy, amount, currency,
-     owner, opened_at, closed_at, closed_by FROM cases";
+     owner, assignee, opened_at, closed_at, closed_as, closed_by, closed_why FROM cases";
 
 fn case(row: &Row) -> Result<Case> {
     Ok(Case {
@@ -119,9 +198,12 @@ fn case(row: &Row) -> Result<Case> {
         amount: row.int(7)?,
         currency: row.text(8)?,
         owner: row.text(9)?,
-        opened_at: moment(row.int(10)?)?,
-        closed_at: row.opt_int(11)?.map(moment).transpose()?,
-        closed_by: row.opt_text(12)?,
+        assignee: row.text(10)?,
+        opened_at: moment(row.int(11)?)?,
+        closed_at: row.opt_int(12)?.map(moment).transpose()?,
+        closed_as: row.opt_text(13)?,
+        closed_by: row.opt_text(14)?,
+        closed_why: row.opt_text(15)?,
     })
 }
 
@@ -129,6 +211,12 @@ pub fn open_cases(tx: &mut Tx<'_>) -> Result<Vec<Case>> {
     let rows =
         tx.query(&format!("{CASES} WHERE closed_at IS NULL ORDER BY opened_at, id"), values![])?;
     rows.iter().map(case).collect()
+}
+
+/// Cases whose cause stands and that a person took as they are, newest first.
+pub fn accepted(tx: &mut Tx<'_>) -> Result<Vec<Case>> {
+    let sql = format!("{CASES} WHERE closed_as = 'accepted' ORDER BY closed_at DESC, id");
+    tx.query(&sql, values![])?.iter().map(case).collect()
 }
 
 /// The open and the closed ones.
@@ -146,6 +234,19 @@ pub fn of_subject(tx: &mut Tx<'_>, subject: &str) -> Result<Vec<Case>> {
     let rows =
         tx.query(&format!("{CASES} WHERE subject = $1 ORDER BY opened_at, id"), values![subject])?;
     rows.iter().map(case).collect()
+}
+
+/// The accepted case of a subject, if there is one.
+pub fn accepted_of(tx: &mut Tx<'_>, subject: &str) -> Result<Option<Case>> {
+    let sql = format!("{CASES} WHERE subject = $1 AND closed_as = 'accepted' ORDER BY id LIMIT 1");
+    tx.query_one(&sql, values![subject])?.as_ref().map(case).transpose()
+}
+
+/// Cases whose id begins so, the first few.
+pub fn beginning(tx: &mut Tx<'_>, start: &str, limit: i64) -> Result<Vec<Case>> {
+    let pattern = format!("{}%", start.replace(['%', '_'], ""));
+    let sql = format!("{CASES} WHERE id LIKE $1 ORDER BY id LIMIT $2");
+    tx.query(&sql, values![pattern, limit])?.iter().map(case).collect()
 }
 
 pub fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Case>> {

@@ -475,10 +475,13 @@ pub fn back(
     Ok(())
 }
 
-/// A person lets a refused command be sent again.
+/// A person lets a refused command be sent again, with all its attempts, or one of unknown outcome
+/// be looked up at once.
 pub fn retry(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
     let changed = tx.execute(
-        "UPDATE commands SET state = 'ready', next_at = 0 WHERE key = $1 AND state = 'refused'",
+        "UPDATE commands SET state = CASE WHEN state = 'refused' THEN 'ready' ELSE state END,
+             next_at = 0, attempts = 0
+         WHERE key = $1 AND (state = 'refused' OR (state = 'unknown' AND conversation IS NULL))",
         values![key],
     )?;
     Ok(changed == 1)

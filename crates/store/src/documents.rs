@@ -116,14 +116,25 @@ pub struct DueRoot {
     pub mapping_version: Option<i64>,
 }
 
-/// Takes up to `limit` roots of the shards `from..to`; attempts are counted before the work.
+/// Decides a root again at a person's word, with all its attempts.
+pub fn retry(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE roots SET arrived = arrived + 1, attempts = 0 WHERE id = $1",
+        values![id],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Takes up to `limit` roots of the shards `from..to`; attempts are counted before the work, and
+/// one that was taken before is taken alone.
 pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<DueRoot>> {
     let rows = tx.query(
         "SELECT id, connection, kind, external_id, arrived, attempts, mapping_version FROM roots
          WHERE decided < arrived AND shard >= $1 AND shard < $2 ORDER BY shard, id LIMIT $3",
         values![from, to, limit],
     )?;
-    let due: Vec<DueRoot> = rows.iter().map(due_root).collect::<Result<_>>()?;
+    let mut due: Vec<DueRoot> = rows.iter().map(due_root).collect::<Result<_>>()?;
+    crate::take_alone(&mut due, |root| root.attempts);
     for root in &due {
         tx.execute("UPDATE roots SET attempts = attempts + 1 WHERE id = $1", values![&root.id])?;
     }

@@ -11,6 +11,7 @@
 //! | [`scopes`]     | what reconciliation judged, and its matches                       |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
+//! | [`decisions`]  | what people decided about them                                    |
 //! | [`mappings`]   | immutable versions of what a source's words mean                  |
 //! | [`leases`]     | who may work on which shard                                       |
 //!
@@ -20,6 +21,7 @@
 pub mod cases;
 pub mod commands;
 pub mod database;
+pub mod decisions;
 pub mod documents;
 pub mod facts;
 pub mod leases;
@@ -41,4 +43,14 @@ pub fn shard_of(name: &str) -> i64 {
     let hash = trueup_domain::key::id(&[name]);
     let head = hash.get(..4).unwrap_or("0");
     i64::from_str_radix(head, 16).unwrap_or(0) % SHARDS
+}
+
+/// Of what a stage could take, leaves what it takes together: nothing that an attempt before did
+/// not finish, or one such thing alone. Whatever ends the process, or the batch, is found so.
+pub(crate) fn take_alone<T>(due: &mut Vec<T>, attempts: impl Fn(&T) -> i64) {
+    if due.first().is_some_and(|first| attempts(first) > 0) {
+        due.truncate(1);
+    } else {
+        due.retain(|one| attempts(one) == 0);
+    }
 }

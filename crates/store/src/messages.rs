@@ -65,6 +65,8 @@ pub struct Received {
     pub attempts: i64,
     /// How often the object had another content before, for what is read or stated by us; else 0.
     pub occurrence: i64,
+    /// It could not be read before, and a person let it be tried again.
+    pub failed_before: bool,
 }
 
 /// What became of a message; `received` is the state before.
@@ -174,15 +176,18 @@ fn insert(
 }
 
 /// Takes up to `limit` messages of the shards `from..to`, oldest first. Attempts are counted here,
-/// before the work, so that a message that kills the process is noticed.
+/// before the work, so that a message that kills the process is noticed; one that was taken before
+/// is taken alone, so that its companions are not blamed for it.
 pub fn take(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<Received>> {
     let rows = tx.query(
-        "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts, occurrence
-         FROM messages WHERE state = 'received' AND shard >= $1 AND shard < $2
+        "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts, occurrence,
+             error_code FROM messages
+         WHERE state = 'received' AND shard >= $1 AND shard < $2
          ORDER BY received_at, id LIMIT $3",
         values![from, to, limit],
     )?;
-    let taken: Vec<Received> = rows.iter().map(received).collect::<Result<_>>()?;
+    let mut taken: Vec<Received> = rows.iter().map(received).collect::<Result<_>>()?;
+    crate::take_alone(&mut taken, |message| message.attempts);
     for message in &taken {
         tx.execute(
             "UPDATE messages SET attempts = attempts + 1 WHERE id = $1",
@@ -203,6 +208,7 @@ fn received(row: &Row) -> Result<Received> {
         asked_at: row.opt_int(6)?.map(moment).transpose()?,
         attempts: row.int(7)?,
         occurrence: row.int(8)?,
+        failed_before: row.opt_text(9)?.is_some(),
     })
 }
 
@@ -235,6 +241,16 @@ pub fn finish(tx: &mut Tx<'_>, id: &str, fate: Fate, error: Option<(&str, String
         values![id, fate.word(), code, text],
     )?;
     Ok(())
+}
+
+/// A person lets a message that could not be read, or was not used, be decoded again.
+pub fn retry(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE messages SET state = 'received', attempts = 0
+         WHERE id = $1 AND state IN ('failed', 'ignored')",
+        values![id],
+    )?;
+    Ok(changed == 1)
 }
 
 /// One message as a person sees it.

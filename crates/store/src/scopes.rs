@@ -10,8 +10,8 @@ use crate::{Result, shard_of, values};
 pub fn raise(tx: &mut Tx<'_>, scope: &str, entity: &str, currency: &str) -> Result<()> {
     tx.execute(
         "INSERT INTO scopes (key, shard, arrived, judged, entity, status, amount, difference,
-             currency, day, detail)
-         VALUES ($1, $2, 1, 0, $3, 'open', 0, 0, $4, '', '')
+             currency, day, detail, attempts)
+         VALUES ($1, $2, 1, 0, $3, 'open', 0, 0, $4, '', '', 0)
          ON CONFLICT (key) DO UPDATE SET arrived = scopes.arrived + 1",
         values![scope, shard_of(scope), entity, currency],
     )?;
@@ -22,15 +22,55 @@ pub fn raise(tx: &mut Tx<'_>, scope: &str, entity: &str, currency: &str) -> Resu
 pub struct DueScope {
     pub key: String,
     pub arrived: i64,
+    /// Judgements that were begun before this one and not finished.
+    pub attempts: i64,
 }
 
+/// Takes up to `limit` keys of the shards `from..to`; attempts are counted before the work, and one
+/// that was taken before is taken alone.
 pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<DueScope>> {
     let rows = tx.query(
-        "SELECT key, arrived FROM scopes WHERE judged < arrived AND shard >= $1 AND shard < $2
-         ORDER BY shard, key LIMIT $3",
+        "SELECT key, arrived, attempts FROM scopes
+         WHERE judged < arrived AND shard >= $1 AND shard < $2 ORDER BY shard, key LIMIT $3",
         values![from, to, limit],
     )?;
-    rows.iter().map(|row| Ok(DueScope { key: row.text(0)?, arrived: row.int(1)? })).collect()
+    let mut due = rows
+        .iter()
+        .map(|row| Ok(DueScope { key: row.text(0)?, arrived: row.int(1)?, attempts: row.int(2)? }))
+        .collect::<Result<Vec<_>>>()?;
+    crate::take_alone(&mut due, |scope| scope.attempts);
+    for scope in &due {
+        tx.execute(
+            "UPDATE scopes SET attempts = attempts + 1 WHERE key = $1",
+            values![&scope.key],
+        )?;
+    }
+    Ok(due)
+}
+
+/// Whether any key is due to be judged.
+pub fn any_due(tx: &mut Tx<'_>) -> Result<bool> {
+    let found = tx.query_one("SELECT key FROM scopes WHERE judged < arrived LIMIT 1", values![])?;
+    Ok(found.is_some())
+}
+
+/// Sets aside a key that cannot be judged: it counts as broken until it is raised again.
+pub fn set_aside(tx: &mut Tx<'_>, scope: &DueScope, word: &str, detail: &str) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE scopes SET judged = $2, attempts = 0, status = 'broken', break = $3, detail = $4
+         WHERE key = $1 AND judged < $2",
+        values![&scope.key, scope.arrived, word, detail],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Judges a key again at a person's word.
+pub fn retry(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE scopes SET arrived = arrived + 1, attempts = 0 WHERE key = $1",
+        values![key],
+    )?;
+    Ok(changed == 1)
 }
 
 /// Makes scopes due again whose time has come: what was *not due* may be overdue today.
@@ -72,7 +112,7 @@ pub struct Verdict {
 pub fn judge(tx: &mut Tx<'_>, scope: &DueScope, verdict: &Verdict) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE scopes SET judged = $2, status = $3, break = $4, amount = $5, difference = $6,
-             currency = $7, entity = $8, day = $9, due = $10, detail = $11
+             currency = $7, entity = $8, day = $9, due = $10, detail = $11, attempts = 0
          WHERE key = $1 AND judged < $2",
         values![
             &scope.key,

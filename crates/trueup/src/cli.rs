@@ -7,7 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    cases, check, decode, explain, ingest, init, mapping, odoo, poll, reconcile, serve, trace,
+    cases, check, decode, explain, ingest, init, mapping, odoo, poll, reconcile, retry, serve,
+    trace,
 };
 use crate::demo;
 
@@ -62,6 +63,7 @@ pub enum Command {
     Reconcile(reconcile::ReconcileArgs),
     Trace(trace::TraceArgs),
     Cases(cases::CasesArgs),
+    Retry(retry::RetryArgs),
     Mapping(mapping::MappingArgs),
     Odoo(odoo::OdooArgs),
     Explain(explain::ExplainArgs),
@@ -81,6 +83,7 @@ impl Cli {
             Command::Reconcile(args) => reconcile::run(global, &args),
             Command::Trace(args) => trace::run(global, &args),
             Command::Cases(args) => cases::run(global, args),
+            Command::Retry(args) => retry::run(global, args),
             Command::Mapping(args) => mapping::run(global, args),
             Command::Odoo(args) => odoo::run(global, args),
             Command::Explain(args) => explain::run(&args),

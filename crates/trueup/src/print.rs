@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use trueup_domain::money::Currency;
-use trueup_hub::report::{Absorbed, OpenCase, Report, Row, Tally};
+use trueup_hub::report::{Absorbed, Accepted, OpenCase, Report, Row, Tally};
 use trueup_matching::Status;
 use trueup_matching::links::Link;
 
@@ -140,6 +140,7 @@ pub fn report(report: &Report) -> String {
         text.push_str(&days_table(days, total));
     }
     text.push_str(&open(&report.open));
+    text.push_str(&accepted(&report.accepted));
     text.push_str(&absorbed(&report.absorbed));
     text
 }
@@ -208,6 +209,27 @@ pub fn open(cases: &[OpenCase]) -> String {
         cases.len(),
         lines(&table)
     )
+}
+
+/// What people took as it is; it is not proven.
+pub fn accepted(cases: &[Accepted]) -> String {
+    if cases.is_empty() {
+        return String::new();
+    }
+    let mut table = table(["Case", "Type", "Entity", "Amount", "By", "Why"]);
+    right(&mut table, [3]);
+    for case in cases {
+        let sum = case.amount.map(|it| money(it.minor(), it.currency().code()));
+        table.add_row([
+            id(&case.id),
+            word(&case.kind),
+            short(&case.entity),
+            sum.unwrap_or_default(),
+            short(&case.person),
+            cut(&case.reason, LAST_CELL_MAX),
+        ]);
+    }
+    format!("\nAccepted as they are, and not proven: {}.\n{}", cases.len(), lines(&table))
 }
 
 /// What was healed without a difference.
@@ -284,7 +306,19 @@ mod tests {
                     -250,
                     Currency::parse("EUR").unwrap(),
                 )),
+                assignee: String::new(),
                 age_days: 2,
+            }],
+            accepted: vec![Accepted {
+                id: "0123456789abcdef".to_owned(),
+                kind: "refund_failed".to_owned(),
+                entity: "eu".to_owned(),
+                subject: "stripe/row/1".to_owned(),
+                title: String::new(),
+                amount: None,
+                person: "ann".to_owned(),
+                reason: "paid by\u{7} transfer".to_owned(),
+                at: String::new(),
             }],
             absorbed: Vec::new(),
         };
@@ -297,6 +331,8 @@ mod tests {
         assert!(text.contains("-2.50 EUR"), "{text}");
         assert!(text.contains("abcdef0123"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(text.contains("not proven: 1") && text.contains("ann"), "{text}");
+        assert!(!text.contains('\u{7}'), "{text:?}");
         assert!(text.contains("Absorbed: nothing"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 130), "{text}");
     }

@@ -390,9 +390,34 @@ fn files_go_in_once_and_are_reported() {
     let id = case["id"].as_str().unwrap();
     place.run(&["cases"]).ended(1).said(&id[..10]).said("undecodable");
     place.run(&["cases", "show", &id[..12]]).ended(0).said("TU205").said("next");
-    place.run(&["cases", "retry", id]).ended(1).complained("TU508");
     place.run(&["cases", "show", "zzz"]).ended(1).complained("TU505");
-    place.run(&["reconcile"]).ended(1).said("Open: ").said("Absorbed");
+    people_decide(&place, id);
+    place.run(&["reconcile"]).ended(0).said("not proven: 1").said("Open: nothing").said("Absorbed");
+}
+
+/// Who and why are asked for, kept and shown; what still stands can be tried again or accepted.
+fn people_decide(place: &Place, case: &str) {
+    let ann = ["--by", "ann", "--reason", "asked the bank"];
+    let with = |words: &[&str]| place.run(&[words, &ann].concat());
+    place.run(&["cases", "close", case, "--by", "ann"]).ended(2).complained("TU509");
+    with(&["cases", "close", case]).ended(1).complained("TU508").complained("still stands");
+    with(&["cases", "assign", &case[..10], "ben"]).ended(0).said("assigned");
+    with(&["cases", "note", case]).ended(0);
+    with(&["retry", case]).ended(0).said("decoded again");
+    with(&["retry", case]).ended(1).complained("TU508");
+    with(&["retry", "nothing"]).ended(1).complained("TU505");
+    place.run(&["reconcile"]).ended(1);
+    place
+        .run(&["cases", "show", case])
+        .ended(0)
+        .said("integrator, ben")
+        .said("retry by")
+        .said("TU205");
+    with(&["cases", "close", case, "--accept"]).ended(0).said("accepted");
+    let shown = place.run(&["cases", "show", case, "--json"]).ended(0).json();
+    assert_eq!((&shown["closed_as"], &shown["closed_by"]), (&"accepted".into(), &"ann".into()));
+    assert_eq!(shown["decisions"].as_array().unwrap().len(), 4, "{shown:#}");
+    place.run(&["cases", "--all"]).said("accepted");
 }
 
 #[test]
@@ -822,7 +847,7 @@ fn a_retailer_is_set_up_polled_posted_and_proven() {
     let cases = run(&["cases", "--json"]).json();
     let paused = cases.as_array().unwrap().iter().find(|it| it["kind"] == "connection_suspended");
     let id = paused.expect("a case")["id"].as_str().unwrap().to_owned();
-    run(&["cases", "retry", &id]).ended(0).said("Released");
+    run(&["retry", &id, "--by", "ann"]).ended(0).said("calls again");
     run(&["poll", "books"]).ended(0).said("books books: read");
     run(&["cases", "show", &id]).ended(0).said("resumed");
 }

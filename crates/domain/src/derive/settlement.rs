@@ -58,7 +58,7 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
                 row.net,
                 row.description.as_deref().unwrap_or("no description")
             ),
-            remedy: "ask the provider what it is and map the type to an account role",
+            remedy: "ask the provider what it is, and report its type so that it can be booked",
             amount: Some(row.net),
             owner: "finance",
         }),
@@ -74,7 +74,7 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
                         row.gross,
                         row.fee
                     ),
-                    remedy: "compare the contract; claim the difference or update the schedule",
+                    remedy: "compare the contract; claim the difference, or correct the fees and retry it",
                     amount: Some(row.fee.checked_sub(agreed)?),
                     owner: "finance",
                 });

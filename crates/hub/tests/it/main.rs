@@ -2,6 +2,7 @@
 //! books that carry out commands, both played.
 
 mod books;
+mod decisions;
 mod end;
 mod reconcile;
 mod road;

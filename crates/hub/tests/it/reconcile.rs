@@ -14,7 +14,7 @@ use crate::world::{
 
 const DAY: i64 = 86_400;
 
-fn row(id: &str, net: &str, payout: &str) -> LedgerRow {
+pub fn row(id: &str, net: &str, payout: &str) -> LedgerRow {
     LedgerRow {
         id: id.to_owned(),
         class: RowClass::Capture,
@@ -33,7 +33,7 @@ fn row(id: &str, net: &str, payout: &str) -> LedgerRow {
     }
 }
 
-fn payout(id: &str, amount: &str) -> Document {
+pub fn payout(id: &str, amount: &str) -> Document {
     Document::from(Payout {
         id: id.to_owned(),
         version: Version(1),
@@ -48,7 +48,7 @@ fn payout(id: &str, amount: &str) -> Document {
     })
 }
 
-fn bank_line(id: &str, amount: &str, text: &str) -> Document {
+pub fn bank_line(id: &str, amount: &str, text: &str) -> Document {
     Document::from(BankLine {
         id: id.to_owned(),
         account: "acc".to_owned(),
@@ -65,12 +65,12 @@ fn bank_line(id: &str, amount: &str, text: &str) -> Document {
     })
 }
 
-fn tell(hub: &Hub, connection: &str, documents: &[Document], seconds: i64) {
+pub fn tell(hub: &Hub, connection: &str, documents: &[Document], seconds: i64) {
     hears(hub, connection, &format!("m{seconds}"), stating(documents), seconds);
     settle(hub, seconds);
 }
 
-fn status(hub: &Hub, key: &str) -> String {
+pub fn status(hub: &Hub, key: &str) -> String {
     let scope = read(hub, |tx| scopes::find(tx, key));
     scope.map_or_else(
         || "none".to_owned(),

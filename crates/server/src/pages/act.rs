@@ -1,62 +1,124 @@
-//! What a person may set in motion: sending a refused command again, resuming a connection. Both
-//! are one conditional update; a stage does the rest.
+//! What the buttons do: each sends a decision of a person in at the front door
+//! ([`trueup_hub::decisions`]), with who decides and why.
 
-use trueup_store::{Tx, cases, commands, streams};
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use trueup_hub::decisions::{self, Decision, Refusal, What};
 
+use super::{PageProblem, Shared};
+use crate::format;
 use crate::problem::Problem;
 use crate::state::ServerState;
 
-/// The command a case is about, if sending it again is an answer to it.
-pub fn command_of(case: &cases::Case) -> Option<&str> {
-    let open = case.closed_at.is_none();
-    case.subject.strip_prefix("command/").filter(|_| open)
+/// Keeps the name that was typed last, so that it need not be typed for each case. It proves
+/// nothing: there are no accounts yet.
+const PERSON: &str = "trueup_person";
+
+/// What a person fills in beside the button.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Given {
+    #[serde(default)]
+    pub person: String,
+    #[serde(default)]
+    pub reason: String,
+    #[serde(default)]
+    pub assignee: String,
 }
 
-enum Retried {
-    Yes,
-    NoCase,
-    NotApplicable(&'static str),
-}
+impl Given {
+    pub fn decision(self, what: What) -> Decision {
+        Decision { what, person: self.person, reason: self.reason }
+    }
 
-/// Sends the refused command of a case again.
-pub async fn retry(state: &ServerState, id: String) -> Result<(), Problem> {
-    let outcome = state
-        .write(move |tx| {
-            let Some(case) = cases::find(tx, &id)? else { return Ok(Retried::NoCase) };
-            let Some(command) = command_of(&case) else {
-                return Ok(Retried::NotApplicable("there is no command to send again"));
-            };
-            if commands::retry(tx, command)? {
-                Ok(Retried::Yes)
-            } else {
-                Ok(Retried::NotApplicable("the command is not refused: it is under way or done"))
-            }
+    /// What a case's button asks for, by its word.
+    pub fn about_case(&self, word: &str, case: String) -> Option<What> {
+        Some(match word {
+            "close" => What::Close { case },
+            "accept" => What::Accept { case },
+            "assign" => What::Assign { case, assignee: self.assignee.clone() },
+            "note" => What::Note { case },
+            "retry" => What::Retry { about: case },
+            _ => return None,
         })
-        .await?;
-    match outcome {
-        Retried::Yes => Ok(()),
-        Retried::NoCase => Err(Problem::not_found("this case")),
-        Retried::NotApplicable(why) => Err(Problem::does_not_apply(why)),
     }
 }
 
-/// Lets a suspended connection call again, and polls it at once.
-pub async fn resume(state: &ServerState, name: String) -> Result<(), Problem> {
+/// Takes a decision, or says why not.
+pub async fn decide(state: &ServerState, decision: Decision) -> Result<&'static str, Problem> {
+    let (hub, now) = (state.hub.clone(), state.now());
+    let outcome = state.write(move |tx| decisions::take(tx, &hub, &decision, now)).await?;
+    outcome.map_err(|refusal| match refusal {
+        Refusal::Unknown(_) => Problem::new(StatusCode::NOT_FOUND, "TU403", refusal.to_string()),
+        Refusal::Incomplete(why) => Problem::unreadable(why),
+        Refusal::NotApplicable(why) => Problem::does_not_apply(why),
+    })
+}
+
+pub fn given(form: Result<Form<Given>, FormRejection>) -> Result<Given, Problem> {
+    form.map(|Form(given)| given).map_err(|error| Problem::unreadable(error.body_text()))
+}
+
+/// Takes a decision of a form and shows the page again.
+pub async fn and_back(
+    state: &ServerState,
+    given: Given,
+    what: What,
+    back: &str,
+) -> Result<Response, PageProblem> {
+    let person = given.person.trim().to_owned();
+    decide(state, given.decision(what)).await?;
+    let mut response = Redirect::to(back).into_response();
+    let cookie = format!("{PERSON}={}; Path=/; SameSite=Strict", format::in_query(&person));
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    Ok(response)
+}
+
+/// The name that was typed last.
+pub fn person(headers: &HeaderMap) -> String {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == PERSON)
+        .map(|(_, value)| format::from_query(value))
+        .unwrap_or_default()
+}
+
+pub async fn on_case(
+    State(state): Shared,
+    Path((id, word)): Path<(String, String)>,
+    form: Result<Form<Given>, FormRejection>,
+) -> Result<Response, PageProblem> {
+    let given = given(form)?;
+    let back = format!("/cases/{}", format::in_path(&id));
+    let what = given.about_case(&word, id);
+    let what = what.ok_or_else(|| Problem::not_found("this decision"))?;
+    and_back(&state, given, what, &back).await
+}
+
+pub async fn on_message(
+    State(state): Shared,
+    Path(id): Path<String>,
+    form: Result<Form<Given>, FormRejection>,
+) -> Result<Response, PageProblem> {
+    let back = format!("/messages/{}", format::in_path(&id));
+    and_back(&state, given(form)?, What::Retry { about: id }, &back).await
+}
+
+pub async fn on_connection(
+    State(state): Shared,
+    Path(name): Path<String>,
+    form: Result<Form<Given>, FormRejection>,
+) -> Result<Response, PageProblem> {
+    let given = given(form)?;
     if state.hub.connection(&name).is_none() {
-        return Err(Problem::not_found("this connection"));
+        return Err(Problem::not_found("this connection").into());
     }
-    let now = state.now();
-    let resumed = state
-        .write(move |tx: &mut Tx<'_>| {
-            if streams::suspended(tx, &name)?.is_none() {
-                return Ok(false);
-            }
-            streams::resume(tx, &name)?;
-            streams::poll_now(tx, &name)?;
-            let by = "the connection was resumed";
-            cases::resolve(tx, Some("connection_suspended"), &name, by, now)?;
-            Ok(true)
-        })
-        .await?;
-    if resumed { Ok(()) } else { Err(Problem::does_not_apply("the connection is not suspended")) }
+    and_back(&state, given, What::Retry { about: name }, "/connections").await
 }

@@ -2,11 +2,14 @@
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
-use trueup_store::{StoreError, Tx, cases, commands, documents, facts, messages, scopes};
+use trueup_hub::decisions::cause;
+use trueup_store::{
+    StoreError, Tx, cases, commands, decisions, documents, facts, messages, scopes,
+};
 
 use super::connections::Moment;
 use super::order::side_name;
@@ -22,6 +25,8 @@ const SHOWN_MAX: usize = 500;
 pub struct Wanted {
     kind: Option<String>,
     owner: Option<String>,
+    /// `accepted` for those that people took as they are, instead of the open ones.
+    state: Option<String>,
 }
 
 #[derive(Template)]
@@ -34,6 +39,8 @@ struct List {
     shown: usize,
     kind: String,
     owner: String,
+    accepted: bool,
+    accepted_count: usize,
 }
 
 struct KindChoice {
@@ -52,6 +59,7 @@ struct CaseRow {
     age: String,
     opened: String,
     owner: String,
+    assignee: String,
     entity: String,
 }
 
@@ -90,8 +98,11 @@ fn build_list(
     let fits = |case: &&cases::Case| {
         (kind.is_empty() || case.kind == kind) && (owner.is_empty() || case.owner == owner)
     };
+    let accepted = wanted.state.as_deref() == Some("accepted");
+    let taken = cases::accepted(tx)?;
+    let listed = if accepted { &taken } else { &open };
     let rows: Vec<CaseRow> =
-        open.iter().filter(fits).take(SHOWN_MAX).map(|case| row(case, now)).collect();
+        listed.iter().filter(fits).take(SHOWN_MAX).map(|case| row(case, now)).collect();
     Ok(List {
         chrome: Chrome::new(tx, state, "cases")?,
         kinds,
@@ -100,6 +111,8 @@ fn build_list(
         rows,
         kind: kind.to_owned(),
         owner: owner.to_owned(),
+        accepted,
+        accepted_count: taken.len(),
     })
 }
 
@@ -108,11 +121,12 @@ fn row(case: &cases::Case, now: Timestamp) -> CaseRow {
         href: format!("/cases/{}", case.id),
         title: case.title.clone(),
         kind: format::words(&case.kind),
-        detail: case.detail.clone(),
+        detail: case.ending().unwrap_or_else(|| case.detail.clone()),
         amount: amount(case),
         age: format::age(case.opened_at, now),
         opened: format::time(case.opened_at),
         owner: case.owner.clone(),
+        assignee: case.assignee.clone(),
         entity: case.entity.clone(),
     }
 }
@@ -140,11 +154,59 @@ struct One {
     subject: String,
     opened: Moment,
     closed: Option<Moment>,
-    closed_by: String,
-    can_retry: bool,
+    /// How it ended, in a sentence.
+    ending: String,
+    accepted: bool,
+    assignee: String,
+    /// Why it cannot be closed but only accepted; empty where its cause may be gone.
+    cause: String,
+    /// What trying again means here; empty where it means nothing.
+    again: &'static str,
+    person: String,
+    decisions: Vec<Decided>,
     command: Option<CommandBox>,
     evidence: Vec<Evidence>,
     sides: Vec<Side>,
+}
+
+/// One decision of a person.
+pub struct Decided {
+    pub at: Moment,
+    pub person: String,
+    /// What was done, such as `accepted it as it is`.
+    pub did: String,
+    pub reason: String,
+    pub message: String,
+}
+
+/// What was decided about any of these, oldest first.
+pub fn decided(
+    tx: &mut Tx<'_>,
+    about: &[&str],
+    now: Timestamp,
+) -> Result<Vec<Decided>, StoreError> {
+    let mut all = Vec::new();
+    for one in about {
+        all.extend(decisions::about(tx, one)?);
+    }
+    all.sort_by_key(|one| one.made_at);
+    Ok(all
+        .into_iter()
+        .map(|one| Decided {
+            at: Moment::new(one.made_at, now),
+            did: match one.kind.as_str() {
+                "close" => "closed it".to_owned(),
+                "accept" => "accepted it as it is".to_owned(),
+                "assign" if one.assignee.is_empty() => "gave it back".to_owned(),
+                "assign" => format!("gave it to {}", one.assignee),
+                "retry" => "tried it again".to_owned(),
+                _ => "noted".to_owned(),
+            },
+            person: one.person,
+            reason: one.reason,
+            message: one.message,
+        })
+        .collect())
 }
 
 struct CommandBox {
@@ -172,10 +234,15 @@ struct Side {
     href: String,
 }
 
-pub async fn show(State(state): Shared, Path(id): Path<String>) -> Result<Response, PageProblem> {
+pub async fn show(
+    State(state): Shared,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, PageProblem> {
     let now = state.now();
     let shared = state.clone();
-    let shown = state.read(move |tx| build_one(tx, &shared, &id, now)).await?;
+    let person = act::person(&headers);
+    let shown = state.read(move |tx| build_one(tx, &shared, &id, person, now)).await?;
     let shown = shown.ok_or_else(|| Problem::not_found("this case"))?;
     Ok(page(StatusCode::OK, &shown)?)
 }
@@ -184,6 +251,7 @@ fn build_one(
     tx: &mut Tx<'_>,
     state: &ServerState,
     id: &str,
+    person: String,
     now: Timestamp,
 ) -> Result<Option<One>, StoreError> {
     let Some(case) = cases::find(tx, id)? else { return Ok(None) };
@@ -191,14 +259,18 @@ fn build_one(
         Some(key) => commands::find(tx, key)?,
         None => None,
     };
-    let can_retry = act::command_of(&case).is_some()
-        && command.as_ref().is_some_and(|command| command.state == "refused");
+    let again = if case.is_open() { again(&case, command.as_ref()) } else { "" };
     let sides = sides(tx, &case.subject)?;
+    let mut about = vec![case.id.as_str(), case.subject.as_str()];
+    about.extend(case.subject.strip_prefix("command/"));
     Ok(Some(One {
         chrome: Chrome::new(tx, state, "cases")?,
+        decisions: decided(tx, &about, now)?,
+        cause: cause(tx, &case)?.unwrap_or_default(),
+        again,
+        person,
         evidence: evidence(tx, &case, command.as_ref())?,
         sides,
-        can_retry,
         command: command.map(|command| CommandBox {
             key: command.key,
             kind: format::title(command.kind.word()),
@@ -212,7 +284,9 @@ fn build_one(
         amount: amount(&case),
         opened: Moment::new(case.opened_at, now),
         closed: case.closed_at.map(|at| Moment::new(at, now)),
-        closed_by: case.closed_by.unwrap_or_default(),
+        ending: case.ending().unwrap_or_default(),
+        accepted: case.is_accepted(),
+        assignee: case.assignee,
         id: case.id,
         title: case.title,
         kind: format::words(&case.kind),
@@ -222,6 +296,22 @@ fn build_one(
         entity: case.entity,
         subject: case.subject,
     }))
+}
+
+/// What the button of a case that something may be tried again for says.
+fn again(case: &cases::Case, command: Option<&commands::Shown>) -> &'static str {
+    match (case.kind.as_str(), command.map(|command| command.state.as_str())) {
+        (_, Some("refused")) => "Send the command again",
+        (_, Some("unknown")) => "Look it up now",
+        (_, Some(_)) => "",
+        ("undecodable", _) => "Decode it again",
+        ("unreadable_object", _) => "Read it again",
+        ("connection_suspended", _) => "Resume the connection",
+        ("stuck" | "undecidable" | "waiting", _) => "Decide it again",
+        ("unjudgeable", _) => "Compare it again",
+        ("rows_differ", _) => "Read the payout again",
+        _ => "",
+    }
 }
 
 /// What a case is about, wherever it has a page.
@@ -301,10 +391,4 @@ fn sides(tx: &mut Tx<'_>, key: &str) -> Result<Vec<Side>, StoreError> {
             root: item.root,
         })
         .collect())
-}
-
-pub async fn retry(State(state): Shared, Path(id): Path<String>) -> Result<Response, PageProblem> {
-    let back = format!("/cases/{}", format::in_path(&id));
-    act::retry(&state, id).await?;
-    Ok(Redirect::to(&back).into_response())
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use jiff::Timestamp;
 use trueup_store::{StoreError, Tx, commands, messages, streams};
 
@@ -74,6 +74,8 @@ pub struct Newest {
 struct Connections {
     chrome: Chrome,
     cards: Vec<Card>,
+    /// Who decided last in this browser.
+    person: String,
 }
 
 pub fn cards(
@@ -152,8 +154,9 @@ fn stream_row(stream: &streams::Stream, now: Timestamp) -> StreamRow {
     }
 }
 
-pub async fn show(State(state): Shared) -> Result<Response, PageProblem> {
+pub async fn show(State(state): Shared, headers: HeaderMap) -> Result<Response, PageProblem> {
     let now = state.now();
+    let person = act::person(&headers);
     let shared = state.clone();
     let shown = state
         .read(move |tx| {
@@ -172,16 +175,8 @@ pub async fn show(State(state): Shared) -> Result<Response, PageProblem> {
                     })
                     .collect();
             }
-            Ok(Connections { chrome: Chrome::new(tx, &shared, "connections")?, cards })
+            Ok(Connections { chrome: Chrome::new(tx, &shared, "connections")?, cards, person })
         })
         .await?;
     Ok(page(StatusCode::OK, &shown)?)
-}
-
-pub async fn resume(
-    State(state): Shared,
-    Path(name): Path<String>,
-) -> Result<Response, PageProblem> {
-    act::resume(&state, name).await?;
-    Ok(Redirect::to("/connections").into_response())
 }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use trueup_store::messages;
 
+use super::cases::{Decided, decided};
 use super::connections::Moment;
-use super::{Chrome, PageProblem, Shared, page};
+use super::{Chrome, PageProblem, Shared, act, page};
 use crate::format;
 use crate::problem::Problem;
 
@@ -39,15 +40,26 @@ struct Message {
     /// How the body is shown: `JSON, indented`, `text`, `bytes that are no text`.
     shown_as: &'static str,
     cut: bool,
+    /// Whether decoding it again could change anything.
+    can_retry: bool,
+    person: String,
+    decisions: Vec<Decided>,
 }
 
-pub async fn show(State(state): Shared, Path(id): Path<String>) -> Result<Response, PageProblem> {
+pub async fn show(
+    State(state): Shared,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, PageProblem> {
     let now = state.now();
+    let person = act::person(&headers);
     let shared = state.clone();
     let shown = state
         .read(move |tx| {
             let Some(message) = messages::find(tx, &id)? else { return Ok(None) };
-            Ok(Some(build(Chrome::new(tx, &shared, "connections")?, message, now)))
+            let decisions = decided(tx, &[&id], now)?;
+            let chrome = Chrome::new(tx, &shared, "connections")?;
+            Ok(Some(Message { person, decisions, ..build(chrome, message, now) }))
         })
         .await?;
     let shown = shown.ok_or_else(|| Problem::not_found("this message"))?;
@@ -73,6 +85,9 @@ fn build(chrome: Chrome, message: messages::Shown, now: Timestamp) -> Message {
         body,
         shown_as,
         cut,
+        can_retry: matches!(message.state.as_str(), "failed" | "ignored"),
+        person: String::new(),
+        decisions: Vec::new(),
         headers: headers.into_iter().collect(),
         id: message.id,
         connection: message.connection,

@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
-use trueup_hub::report::{self, Absorbed, OpenCase, Report, Row, Tally};
+use trueup_hub::report::{self, Absorbed, Accepted, OpenCase, Report, Row, Tally};
 use trueup_store::facts::{self, SideTotal};
 use trueup_store::scopes::{self, Scope};
 use trueup_store::{StoreError, Tx, commands, messages};
@@ -30,6 +30,8 @@ struct Overview {
     bridges: Vec<bridges::Bridge>,
     days: Vec<Day>,
     open: Vec<OpenKind>,
+    /// What people took as it is: how many cases, and their money.
+    accepted: Option<(usize, String)>,
     absorbed: Vec<AbsorbedKind>,
     connections: Vec<connections::Card>,
 }
@@ -146,6 +148,7 @@ fn overview(
         cards,
         days: report.days.iter().rev().map(day).collect(),
         open: open_kinds(&report.open),
+        accepted: accepted(&report.accepted),
         absorbed: absorbed_kinds(&report.absorbed),
         connections,
         from: report.from.clone(),
@@ -356,6 +359,22 @@ fn day(row: &Row) -> Day {
     }
 }
 
+fn accepted(accepted: &[Accepted]) -> Option<(usize, String)> {
+    let mut money: BTreeMap<String, i64> = BTreeMap::new();
+    for amount in accepted.iter().filter_map(|one| one.amount).filter(|it| !it.is_zero()) {
+        let sum = money.entry(amount.currency().code().to_owned()).or_default();
+        *sum = sum.saturating_add(amount.minor().saturating_abs());
+    }
+    (!accepted.is_empty()).then(|| (accepted.len(), sums(&money)))
+}
+
+/// Amounts of several currencies, which do not add.
+fn sums(money: &BTreeMap<String, i64>) -> String {
+    let shown: Vec<String> =
+        money.iter().map(|(code, minor)| format::money(*minor, code)).collect();
+    shown.join(" + ")
+}
+
 fn open_kinds(open: &[OpenCase]) -> Vec<OpenKind> {
     let mut kinds: BTreeMap<&str, (usize, BTreeMap<String, i64>, i64)> = BTreeMap::new();
     for case in open {
@@ -373,11 +392,7 @@ fn open_kinds(open: &[OpenCase]) -> Vec<OpenKind> {
             title: format::title(kind),
             kind: kind.to_owned(),
             count,
-            money: money
-                .iter()
-                .map(|(code, minor)| format::money(*minor, code))
-                .collect::<Vec<_>>()
-                .join(" + "),
+            money: sums(&money),
             oldest,
         })
         .collect()

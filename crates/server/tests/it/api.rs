@@ -101,16 +101,25 @@ async fn a_refused_command_is_sent_again_once() {
     let refused = open.as_array().expect("cases").iter().find(|case| case["kind"] == "refused");
     let id = refused.expect("the refused command")["id"].as_str().expect("an id").to_owned();
     let path = format!("/api/v1/cases/{id}/retry");
-    assert_eq!(server.post(&path, &[], b"").await.json(), serde_json::json!({ "done": true }));
+    assert_eq!(server.post(&path, &[], b"{}").await.code(), "TU404", "somebody must say so");
+    let by = br#"{"person":"ann","reason":"the journal is open"}"#;
+    assert_eq!(server.post(&path, &[], by).await.json()["done"], true);
     let key = command_key("3");
     let command = server.read(|tx| trueup_store::commands::find(tx, &key)).expect("a command");
     assert_eq!(command.state, "ready");
-    let again = server.post(&path, &[], b"").await;
+    let again = server.post(&path, &[], by).await;
     assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "TU407"));
     let other = server.cases().into_iter().find(|other| *other != id).expect("another case");
-    let answer = server.post(&format!("/api/v1/cases/{other}/retry"), &[], b"").await;
-    assert_eq!(answer.code(), "TU407");
-    assert_eq!(server.post("/api/v1/cases/none/retry", &[], b"").await.code(), "TU403");
+    let answer = server.post(&format!("/api/v1/cases/{other}/assign"), &[], b"x").await;
+    assert_eq!(answer.code(), "TU404");
+    assert_eq!(server.post("/api/v1/cases/none/retry", &[], by).await.code(), "TU403");
+    let shown = server.get(&format!("/api/v1/cases/{id}")).await.json();
+    assert_eq!(shown["decisions"][0]["person"], "ann");
+    let message = shown["decisions"][0]["message"].as_str().expect("its message").to_owned();
+    let body = server.get(&format!("/api/v1/messages/{message}/raw")).await.json();
+    assert_eq!(body["reason"], "the journal is open");
+    let command = format!(r#"{{"person":"ann","about":"{key}"}}"#);
+    assert_eq!(server.post("/api/v1/retry", &[], command.as_bytes()).await.code(), "TU407");
 }
 
 #[tokio::test]
@@ -120,12 +129,13 @@ async fn a_suspended_connection_is_resumed() {
         trueup_store::streams::suspend(tx, "acme", "the key was revoked", crate::fixture::now())
     };
     let path = "/api/v1/connections/acme/resume";
-    assert_eq!(server.post(path, &[], b"").await.code(), "TU407");
+    let by = br#"{"person":"ann"}"#;
+    assert_eq!(server.post(path, &[], by).await.code(), "TU407");
     server.hub.store.write(suspend).expect("suspended");
     let shown = server.get("/api/v1/connections").await.json();
     assert_eq!(shown[0]["suspended"], "the key was revoked");
     assert_eq!(shown[0]["streams"][0]["complete_to"], "2026-03-20T10:00:00Z");
-    assert_eq!(server.post(path, &[], b"").await.status, StatusCode::OK);
+    assert_eq!(server.post(path, &[], by).await.status, StatusCode::OK);
     let shown = server.get("/api/v1/connections").await.json();
     assert_eq!(shown[0]["suspended"], serde_json::Value::Null);
 }

@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 
 use crate::fixture::{SHOP, Server};
 
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
 async fn text(server: &Server, path: &str) -> String {
     let page = server.get(path).await;
     assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text());
@@ -82,10 +84,15 @@ async fn a_case_says_what_happened_and_what_to_do() {
     let path = format!("/cases/{}", refused.id);
     let page = text(&server, &path).await;
     has(&page, &["Send the command again", "/errors/TU104", "/orders/acme/sale/3"]);
-    let pressed = server.post(&format!("{path}/retry"), &[], b"").await;
+    let nobody = server.post(&format!("{path}/retry"), &[FORM], b"person=").await;
+    has(&nobody.text(), &["TU404", "say who decides"]);
+    let ann = b"person=Ann+%C3%96&reason=it+is+open&assignee=";
+    let pressed = server.post(&format!("{path}/retry"), &[FORM], ann).await;
     assert_eq!((pressed.status, pressed.header("location")), (StatusCode::SEE_OTHER, &*path));
+    assert_eq!(pressed.header("set-cookie").split(';').next(), Some("trueup_person=Ann%20%C3%96"));
     let after = text(&server, &path).await;
     assert!(!after.contains("Send the command again"));
+    has(&after, &["<b>Ann Ö</b> tried it again: it is open", "/messages/"]);
 }
 
 #[tokio::test]
@@ -99,7 +106,7 @@ async fn a_stopped_connection_has_a_button() {
     server.hub.store.write(work).expect("suspended");
     has(&text(&server, "/connections").await, &["the key was revoked", "Resume"]);
     has(&text(&server, "/").await, &["stopped"]);
-    let pressed = server.post("/connections/acme/resume", &[], b"").await;
+    let pressed = server.post("/connections/acme/resume", &[FORM], b"person=ann").await;
     assert_eq!(pressed.header("location"), "/connections");
     assert!(!text(&server, "/connections").await.contains("the key was revoked"));
 }

@@ -2,7 +2,8 @@
 
 use trueup_domain::Money;
 use trueup_store::Store;
-use trueup_store::cases::{self, NewCase};
+use trueup_store::cases::{self, End, NewCase};
+use trueup_store::decisions::{self, Decision};
 
 use crate::engines::on_every_engine;
 use crate::world::{at, money, read, write};
@@ -65,6 +66,53 @@ on_every_engine! {
         assert!(closed.iter().all(|case| case.closed_at != Some(at(3))), "closed once");
         write(store, |tx| cases::resolve(tx, None, "shop/sale/o1", "all", at(4)));
         assert!(open_kinds(store).is_empty());
+    }
+
+    fn what_a_person_accepted_stays_accepted_while_it_says_the_same(store) {
+        open(store, "overpaid", Some(money("10.00")), 1);
+        let id = read(store, cases::open_cases).remove(0).id;
+        let accept = |seconds: i64| {
+            let id = id.clone();
+            write(store, move |tx| cases::end(tx, &id, End::Accepted, "ann", "known", at(seconds)))
+        };
+        assert!(accept(2));
+        assert!(!accept(3), "it is not open");
+        open(store, "overpaid", Some(money("10.00")), 4);
+        let found = read(store, cases::accepted).remove(0);
+        assert_eq!(found.ending().as_deref(), Some("accepted by ann: known"));
+        assert_eq!((found.opened_at, found.closed_at), (at(1), Some(at(2))));
+        assert!(read(store, |tx| cases::accepted_of(tx, "shop/sale/o1")).is_some());
+        open(store, "overpaid", Some(money("11.00")), 5);
+        let again = read(store, cases::open_cases).remove(0);
+        assert_eq!((again.opened_at, again.ending()), (at(5), None));
+        assert!(read(store, cases::accepted).is_empty());
+
+        assert!(accept(6));
+        write(store, |tx| cases::resolve(tx, None, "shop/sale/o1", "it agrees", at(7)));
+        assert!(read(store, cases::accepted).is_empty(), "its cause is gone");
+        open(store, "overpaid", Some(money("11.00")), 8);
+        assert_eq!(open_kinds(store), ["overpaid"], "what comes back after that is new");
+        let found = read(store, |tx| cases::beginning(tx, &id[..8], 5));
+        assert_eq!(found.len(), 1);
+    }
+
+    fn what_people_decide_is_kept_in_order(store) {
+        for seconds in [2, 1] {
+            let made = Decision {
+                message: format!("m{seconds}"),
+                about: "c".to_owned(),
+                kind: "note".to_owned(),
+                person: "ann".to_owned(),
+                reason: "why".to_owned(),
+                assignee: String::new(),
+                made_at: at(seconds),
+            };
+            write(store, move |tx| decisions::record(tx, &made));
+        }
+        let kept = read(store, |tx| decisions::about(tx, "c"));
+        let messages: Vec<&str> = kept.iter().map(|one| one.message.as_str()).collect();
+        assert_eq!(messages, ["m1", "m2"]);
+        assert!(read(store, |tx| decisions::about(tx, "d")).is_empty());
     }
 
     fn what_is_absorbed_is_counted(store) {

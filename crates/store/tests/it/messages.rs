@@ -66,7 +66,30 @@ on_every_engine! {
         assert!(first.iter().all(|one| one.attempts == 0));
         let again = write(store, |tx| messages::take(tx, 0, SHARDS, 10));
         let attempts: Vec<i64> = again.iter().map(|one| one.attempts).collect();
-        assert_eq!(attempts, [1, 1, 0], "a crash leaves its trace");
+        assert_eq!(attempts, [1], "a crash leaves its trace, and what it left is taken alone");
+        write(store, |tx| {
+            for name in ["d1", "d2"] {
+                let stored = messages::record(tx, &message(name, name), at(20))?;
+                let Recorded::Repeat(id) = stored else { panic!("it is there") };
+                messages::finish(tx, &id, Fate::Decoded, None)?;
+            }
+            Ok(())
+        });
+        let rest = write(store, |tx| messages::take(tx, 0, SHARDS, 10));
+        assert_eq!(rest.iter().map(|one| one.attempts).collect::<Vec<_>>(), [0]);
+        let id = rest[0].id.clone();
+        let failed = id.clone();
+        write(store, move |tx| {
+            messages::finish(tx, &failed, Fate::Failed, Some(("TU201", "no".to_owned())))
+        });
+        let retry = || {
+            let id = id.clone();
+            write(store, move |tx| messages::retry(tx, &id))
+        };
+        assert!(retry(), "a person lets it be tried again");
+        assert!(!retry(), "it is due already");
+        let again = write(store, |tx| messages::take(tx, 0, SHARDS, 10)).remove(0);
+        assert!(again.failed_before && again.attempts == 0, "with all its attempts");
     }
 
     fn a_message_is_in_exactly_one_state(store) {

@@ -24,7 +24,8 @@ fn messages_that_are_due() {
     let source = include_str!("../../src/messages.rs");
     check(
         source,
-        "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts FROM messages
+        "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts, occurrence,
+             error_code FROM messages
          WHERE state = 'received' AND shard >= $1 AND shard < $2
          ORDER BY received_at, id LIMIT $3",
         "messages_due",
@@ -54,10 +55,11 @@ fn scopes_that_are_due() {
     let source = include_str!("../../src/scopes.rs");
     check(
         source,
-        "SELECT key, arrived FROM scopes WHERE judged < arrived AND shard >= $1 AND shard < $2
-         ORDER BY shard, key LIMIT $3",
+        "SELECT key, arrived, attempts FROM scopes
+         WHERE judged < arrived AND shard >= $1 AND shard < $2 ORDER BY shard, key LIMIT $3",
         "scopes_due",
     );
+    check(source, "SELECT key FROM scopes WHERE judged < arrived LIMIT 1", "scopes_due");
     check(
         source,
         "SELECT m.id, m.key FROM matches m JOIN match_items i ON i.match = m.id

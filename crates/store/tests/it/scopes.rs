@@ -11,7 +11,7 @@ use crate::world::{at, decide, fact, item, read, write};
 const KEY: &str = "bank/stripe/po1";
 
 fn due(store: &Store) -> Vec<DueScope> {
-    read(store, |tx| scopes::take_due(tx, 0, SHARDS, 100))
+    write(store, |tx| scopes::take_due(tx, 0, SHARDS, 100))
 }
 
 fn verdict(status: &str, due: Option<&str>) -> Verdict {
@@ -50,7 +50,7 @@ on_every_engine! {
     fn an_item_makes_its_key_due(store) {
         decide(store, "stripe/payout/po1", payout(1000), 1);
         let scope = due(store).pop().expect("due");
-        assert_eq!(scope, DueScope { key: KEY.to_owned(), arrived: 1 });
+        assert_eq!(scope, DueScope { key: KEY.to_owned(), arrived: 1, attempts: 0 });
         decide(store, "stripe/payout/po1", payout(900), 2);
         assert!(judge(store, scope.clone(), verdict("proven", None)));
         let again = due(store).pop().expect("due: a generation came meanwhile");

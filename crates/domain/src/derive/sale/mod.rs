@@ -235,7 +235,7 @@ impl Sale<'_> {
                 detail: format!(
                     "sold on {sold_on}, before we began to book; {given_back} went back since"
                 ),
-                remedy: "book the credit note where the sale was booked, then close this case",
+                remedy: "book the credit note where the sale was booked, then accept this case as done",
                 amount: Some(given_back),
                 owner: "finance",
             });
@@ -247,7 +247,7 @@ impl Sale<'_> {
                 detail: format!(
                     "sold on {sold_on}, before we began to book; {taken} was taken since"
                 ),
-                remedy: "book the payment where the sale was booked, then close this case",
+                remedy: "book the payment where the sale was booked, then accept this case as done",
                 amount: Some(taken),
                 owner: "finance",
             });
@@ -271,7 +271,7 @@ impl Sale<'_> {
                 kind: "over_refund",
                 title: format!("More was refunded on {number} than was captured"),
                 detail: format!("captured {captured}, refunded {refunded}"),
-                remedy: "ask who refunded it; claim the difference back or approve it",
+                remedy: "ask who refunded it; claim the difference back or accept it",
                 amount: Some(refunded.checked_sub(captured)?),
                 owner: "finance",
             });
@@ -281,7 +281,7 @@ impl Sale<'_> {
                 kind: "overpaid",
                 title: format!("More was captured on {number} than was sold"),
                 detail: format!("sold for {}, captured {captured}", order.total),
-                remedy: "refund the excess at the channel, or link it to the order it belongs to",
+                remedy: "refund the excess at the channel, or accept it",
                 amount: Some(captured.checked_sub(order.total)?),
                 owner: "operator",
             });

@@ -1,0 +1,353 @@
+//! What people decide: about a case, or that something is to be tried again.
+//!
+//! A decision is a message of the internal connection `trueup`: it goes in at the front door with
+//! who and why, and is kept like every other message. It is recorded and carried out in one
+//! transaction, so that what a person was told is in force; a decision that does not apply any more
+//! is refused and leaves nothing.
+//!
+//! No decision changes a fact, an entry or a verdict. A case whose cause stands can only be
+//! *accepted*: its keys stay broken, its difference stays a step of the bridge, and it opens again
+//! when its cause changes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use trueup_store::cases::{Case, End};
+use trueup_store::messages::{self, Fate, NewMessage, Origin, Recorded};
+use trueup_store::{StoreError, Tx, cases, commands, decisions, documents, scopes, streams};
+
+use crate::setup::Hub;
+
+/// The internal connection; none of this name can be configured.
+pub const CONNECTION: &str = "trueup";
+/// The kind of the messages that are decisions.
+pub const DECISION: &str = "trueup/decision";
+/// Longer texts than this belong into a document.
+const TEXT_MAX: usize = 2_000;
+
+/// What is decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum What {
+    /// The cause of a case does not stand any more.
+    Close { case: String },
+    /// The cause of a case stands and is taken as it is.
+    Accept { case: String },
+    /// A case is this person's work; an empty name takes it back.
+    Assign { case: String, assignee: String },
+    /// Something to know about a case.
+    Note { case: String },
+    /// A case, command, message, root, key or connection is taken up again.
+    Retry { about: String },
+}
+
+impl What {
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Close { .. } => "close",
+            Self::Accept { .. } => "accept",
+            Self::Assign { .. } => "assign",
+            Self::Note { .. } => "note",
+            Self::Retry { .. } => "retry",
+        }
+    }
+
+    fn about(&self) -> &str {
+        match self {
+            Self::Close { case }
+            | Self::Accept { case }
+            | Self::Assign { case, .. }
+            | Self::Note { case } => case,
+            Self::Retry { about } => about,
+        }
+    }
+
+    /// Whether it says nothing without a reason.
+    const fn wants_reason(&self) -> bool {
+        matches!(self, Self::Close { .. } | Self::Accept { .. } | Self::Note { .. })
+    }
+}
+
+/// A decision with who made it and why: the body of its message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    #[serde(flatten)]
+    pub what: What,
+    /// As the person says; there are no accounts yet.
+    pub person: String,
+    pub reason: String,
+}
+
+/// Why a decision was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// Who or why is missing.
+    #[error("{0}")]
+    Incomplete(&'static str),
+    /// It does not fit how the thing stands.
+    #[error("{0}")]
+    NotApplicable(String),
+}
+
+fn not_applicable<T>(why: impl Into<String>) -> Outcome<T> {
+    Ok(Err(Refusal::NotApplicable(why.into())))
+}
+
+/// The store's failures outside, the refusals of a decision inside.
+pub type Outcome<T> = Result<Result<T, Refusal>, StoreError>;
+
+/// Takes a decision: checks it, records it and carries it out. Returns what happens now, as a
+/// sentence.
+pub fn take(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    decision: &Decision,
+    now: Timestamp,
+) -> Outcome<&'static str> {
+    let decision = &Decision {
+        person: decision.person.trim().to_owned(),
+        reason: decision.reason.trim().to_owned(),
+        what: decision.what.clone(),
+    };
+    if decision.person.is_empty() {
+        return Ok(Err(Refusal::Incomplete("say who decides")));
+    }
+    if decision.reason.is_empty() && decision.what.wants_reason() {
+        return Ok(Err(Refusal::Incomplete("say why")));
+    }
+    if decision.person.len() > TEXT_MAX || decision.reason.len() > TEXT_MAX {
+        return Ok(Err(Refusal::Incomplete("say it in fewer words")));
+    }
+    let done = match &decision.what {
+        What::Close { case } => close(tx, case, End::Closed, decision, now)?,
+        What::Accept { case } => close(tx, case, End::Accepted, decision, now)?,
+        What::Assign { case, assignee } => assign(tx, case, assignee.trim())?,
+        What::Note { case } => match cases::find(tx, case)? {
+            Some(_) => Ok("The note is kept with the case."),
+            None => Err(no_case(case)),
+        },
+        What::Retry { about } => retry(tx, hub, about, now)?,
+    };
+    if done.is_ok() {
+        record(tx, decision, now)?;
+    }
+    Ok(done)
+}
+
+/// Stores the decision as the message that it is.
+fn record(tx: &mut Tx<'_>, decision: &Decision, now: Timestamp) -> Result<(), StoreError> {
+    let message = NewMessage {
+        connection: CONNECTION.to_owned(),
+        source_id: format!("decision/{}", now.as_microsecond()),
+        kind: DECISION.to_owned(),
+        origin: Origin::Internal,
+        headers: String::new(),
+        body: serde_json::to_vec(decision).map_err(StoreError::corrupt)?,
+        asked_at: None,
+    };
+    let (Recorded::Stored(id) | Recorded::Repeat(id)) = messages::record(tx, &message, now)?;
+    messages::finish(tx, &id, Fate::Decoded, None)?;
+    let assignee = match &decision.what {
+        What::Assign { assignee, .. } => assignee.trim().to_owned(),
+        _ => String::new(),
+    };
+    decisions::record(
+        tx,
+        &decisions::Decision {
+            message: id,
+            about: decision.what.about().to_owned(),
+            kind: decision.what.word().to_owned(),
+            person: decision.person.clone(),
+            reason: decision.reason.clone(),
+            assignee,
+            made_at: now,
+        },
+    )
+}
+
+fn no_case(id: &str) -> Refusal {
+    Refusal::Unknown(format!("case `{id}`"))
+}
+
+fn close(
+    tx: &mut Tx<'_>,
+    id: &str,
+    end: End,
+    decision: &Decision,
+    now: Timestamp,
+) -> Outcome<&'static str> {
+    let Some(case) = cases::find(tx, id)? else { return Ok(Err(no_case(id))) };
+    if !case.is_open() {
+        return not_applicable("the case is not open");
+    }
+    match (end, cause(tx, &case)?) {
+        (End::Closed, Some(why)) => {
+            return not_applicable(format!(
+                "its cause still stands: {why}; mend it and the case closes by itself, or accept \
+                 it as it is"
+            ));
+        }
+        (End::Accepted, _) if case.kind == "connection_suspended" => {
+            return not_applicable("a connection that is suspended is resumed, not accepted");
+        }
+        (End::Accepted, None) => {
+            return not_applicable("its cause does not stand any more: close it");
+        }
+        _ => {}
+    }
+    if !cases::end(tx, id, end, &decision.person, &decision.reason, now)? {
+        return not_applicable("the case is not open");
+    }
+    Ok(Ok(match end {
+        End::Closed => "The case is closed; it opens again if its cause comes back.",
+        End::Accepted => {
+            "The case is accepted as it is. It stays unproven and in the bridges, and opens again \
+             if it changes."
+        }
+    }))
+}
+
+/// Why the hub would open the case again by itself, if it would. What it cannot know any more, such
+/// as a record that a person compared, is a person's word.
+pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError> {
+    let subject = &case.subject;
+    match case.kind.as_str() {
+        "undecodable" => {
+            let failed = messages::find(tx, subject)?.is_some_and(|it| it.state == "failed");
+            Ok(failed.then(|| "the message cannot be read".to_owned()))
+        }
+        "connection_suspended" => {
+            let reason = streams::suspended(tx, subject)?;
+            Ok(reason.map(|_| "the connection is suspended".to_owned()))
+        }
+        "unreadable_object" | "identity_reused" | "posted_differs" => Ok(None),
+        _ => {
+            if let Some(key) = subject.strip_prefix("command/") {
+                let command = commands::find(tx, key)?;
+                let refused = command.is_some_and(|command| command.state == "refused");
+                return Ok(refused.then(|| "the command is refused".to_owned()));
+            }
+            if let Some(scope) = scopes::find(tx, subject)? {
+                let stands = scope.verdict.break_kind.as_deref() == Some(&*case.kind);
+                return Ok(stands.then_some(scope.verdict.detail));
+            }
+            // DECIDE closes what it does not derive any more, so that what is open is derived.
+            let root = documents::find_root(tx, subject)?;
+            Ok(root.map(|_| "it follows from what the source states".to_owned()))
+        }
+    }
+}
+
+fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Outcome<&'static str> {
+    let Some(case) = cases::find(tx, id)? else { return Ok(Err(no_case(id))) };
+    if !case.is_open() {
+        return not_applicable("the case is not open");
+    }
+    if assignee.len() > TEXT_MAX {
+        return Ok(Err(Refusal::Incomplete("say it in fewer words")));
+    }
+    cases::assign(tx, id, assignee)?;
+    Ok(Ok(if assignee.is_empty() { "The case is nobody's now." } else { "The case is assigned." }))
+}
+
+/// What an id names that can be taken up again.
+enum Again {
+    Command(String),
+    Message(String),
+    Root(String),
+    Key(String),
+    Connection(String),
+    /// Connection, kind, external id.
+    Object(String, String, String),
+}
+
+fn retry(tx: &mut Tx<'_>, hub: &Hub, about: &str, now: Timestamp) -> Outcome<&'static str> {
+    let again = match cases::find(tx, about)? {
+        Some(case) if !case.is_open() => return not_applicable("the case is not open"),
+        Some(case) => again_of(tx, hub, &case)?,
+        None => again_named(tx, hub, about)?,
+    };
+    let Some(again) = again else {
+        return Ok(Err(Refusal::Unknown(format!("`{about}` that could be tried again"))));
+    };
+    match again {
+        Again::Command(key) if commands::retry(tx, &key)? => {
+            Ok(Ok("The command is sent again next, or looked up if its outcome is unknown."))
+        }
+        Again::Command(_) => {
+            not_applicable("the command is not refused: it waits, is under way, or is done")
+        }
+        Again::Message(id) if messages::retry(tx, &id)? => {
+            Ok(Ok("The message is decoded again next."))
+        }
+        Again::Message(_) => not_applicable("the message was decoded, or is about to be"),
+        Again::Root(id) => {
+            if let Some(root) = documents::find_root(tx, &id)?
+                && root.kind == "sale"
+                && matches!(root.waiting.as_deref(), Some("order" | "payments"))
+            {
+                streams::ask(tx, &root.connection, "order", &root.external_id, now)?;
+            }
+            documents::retry(tx, &id)?;
+            Ok(Ok("It is decided again next."))
+        }
+        Again::Key(key) => {
+            let mut parts = key.splitn(3, '/');
+            if let (Some("payout"), Some(provider), Some(id)) =
+                (parts.next(), parts.next(), parts.next())
+                && hub.connection(provider).is_some()
+            {
+                streams::ask(tx, provider, "payout", id, now)?;
+            }
+            scopes::retry(tx, &key)?;
+            Ok(Ok("Its sides are compared again next; a payout is read again first."))
+        }
+        Again::Object(connection, kind, id) => {
+            streams::ask(tx, &connection, &kind, &id, now)?;
+            Ok(Ok("It is read again next."))
+        }
+        Again::Connection(name) => {
+            if streams::suspended(tx, &name)?.is_none() {
+                return not_applicable("the connection is not suspended");
+            }
+            streams::resume(tx, &name)?;
+            streams::poll_now(tx, &name)?;
+            let by = "the connection was resumed";
+            cases::resolve(tx, Some("connection_suspended"), &name, by, now)?;
+            Ok(Ok("The connection calls again, and is polled next."))
+        }
+    }
+}
+
+/// What a case waits for.
+fn again_of(tx: &mut Tx<'_>, hub: &Hub, case: &Case) -> Result<Option<Again>, StoreError> {
+    let subject = case.subject.as_str();
+    if case.kind == "unreadable_object" {
+        let mut parts = subject.splitn(3, '/').map(str::to_owned);
+        let object = (parts.next(), parts.next(), parts.next());
+        let (Some(connection), Some(kind), Some(id)) = object else { return Ok(None) };
+        return Ok(Some(Again::Object(connection, kind, id)));
+    }
+    if let Some(key) = subject.strip_prefix("command/") {
+        return Ok(Some(Again::Command(key.to_owned())));
+    }
+    again_named(tx, hub, subject)
+}
+
+fn again_named(tx: &mut Tx<'_>, hub: &Hub, name: &str) -> Result<Option<Again>, StoreError> {
+    let again = if hub.connection(name).is_some() {
+        Again::Connection(name.to_owned())
+    } else if messages::find(tx, name)?.is_some() {
+        Again::Message(name.to_owned())
+    } else if documents::find_root(tx, name)?.is_some() {
+        Again::Root(name.to_owned())
+    } else if commands::find(tx, name)?.is_some() {
+        Again::Command(name.to_owned())
+    } else if scopes::find(tx, name)?.is_some() {
+        Again::Key(name.to_owned())
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(again))
+}
