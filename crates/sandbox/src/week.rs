@@ -15,7 +15,7 @@ use trueup_domain::document::{Address, Buyer, PaymentStatus};
 use trueup_shopify::sandbox::{NewLine, NewOrder, NewShipping, NewTax};
 
 use crate::chance::Chance;
-use crate::world::{Arriving, BANK_EU, BANK_US, Paid, SHOP_EU, SHOP_US, STRIPE, Sold, World};
+use crate::world::{Arriving, BANK_EU, BANK_US, Edit, Paid, SHOP_EU, SHOP_US, STRIPE, Sold, World};
 
 pub const DAYS: i64 = 7;
 /// What the bank keeps of the one short payout.
@@ -34,11 +34,22 @@ pub struct WeekSettings {
     pub start: Date,
     /// Plant what goes wrong.
     pub faults: bool,
+    /// Of a thousand orders paid by card, how many get a further line later.
+    pub extended_per_mille: u64,
+    /// How many of the others become dearer later.
+    pub repriced_per_mille: u64,
 }
 
 impl Default for WeekSettings {
     fn default() -> Self {
-        Self { orders: 300, seed: 1, start: jiff::civil::date(2026, 4, 29), faults: true }
+        Self {
+            orders: 300,
+            seed: 1,
+            start: jiff::civil::date(2026, 4, 29),
+            faults: true,
+            extended_per_mille: 15,
+            repriced_per_mille: 0,
+        }
     }
 }
 
@@ -105,6 +116,9 @@ enum Happening {
     LoseReply,
     EditInBooks,
     DeleteCreditNote,
+    /// The merchant adds a line to an order, or makes one dearer.
+    Extend(usize),
+    Reprice(usize),
     Nothing,
 }
 
@@ -262,6 +276,7 @@ impl Week {
         while returns.len() < orders * 9 / 100 {
             returns.insert(usize::try_from(chance.below(orders as u64)).unwrap_or(0));
         }
+        let kept: Vec<usize> = (0..orders).filter(|index| !returns.contains(index)).collect();
         let placed: BTreeMap<usize, Timestamp> = self
             .happenings
             .iter()
@@ -275,6 +290,7 @@ impl Week {
             let hours = chance.between(31, 80);
             self.add(*placed + SignedDuration::from_hours(hours), Happening::Return(index));
         }
+        self.plan_edits(&kept, &placed);
         for day in 0..DAYS {
             let day = after(self.settings.start, day);
             self.add(at(day, 22, 30), Happening::Payouts);
@@ -285,6 +301,22 @@ impl Week {
         }
         // The hub's last polls find what happened in the last hours.
         self.add(self.end() - SignedDuration::from_mins(1), Happening::Nothing);
+    }
+
+    /// Some orders are edited minutes to two days after they were paid.
+    fn plan_edits(&mut self, kept: &[usize], placed: &BTreeMap<usize, Timestamp>) {
+        // A source of its own: a week without edits is otherwise the same.
+        let mut chance = Chance::new(self.settings.seed ^ 0x45_44_49_54);
+        for index in kept {
+            let by_card = self.orders.get(*index).is_some_and(|it| it.paid == Paid::Card);
+            let Some(placed) = placed.get(index).filter(|_| by_card) else { continue };
+            let at = *placed + SignedDuration::from_mins(chance.between(5, 3_000));
+            if chance.hits(self.settings.extended_per_mille) {
+                self.add(at, Happening::Extend(*index));
+            } else if chance.hits(self.settings.repriced_per_mille) {
+                self.add(at, Happening::Reprice(*index));
+            }
+        }
     }
 
     /// Chooses where things go wrong.
@@ -515,7 +547,35 @@ impl Week {
             }
             Happening::EditInBooks => self.edit_in_books(world, now),
             Happening::DeleteCreditNote => self.delete_credit_note(world, now),
+            Happening::Extend(index) => {
+                let mug = |shop| NewLine {
+                    sku: Some("MUG-01".to_owned()),
+                    title: "Mug".to_owned(),
+                    unit: 1250,
+                    quantity: 1,
+                    taxes: taxes(shop, &[("State Tax", 400)], false),
+                    ..NewLine::default()
+                };
+                self.edit(world, *index, |shop| Edit::AddLine(mug(shop)), now);
+            }
+            Happening::Reprice(index) => {
+                self.edit(world, *index, |_| Edit::RaisePrice(100), now);
+            }
             Happening::Nothing => {}
+        }
+    }
+
+    /// Orders that were picked for trouble keep their amounts.
+    fn edit(
+        &mut self,
+        world: &mut World,
+        index: usize,
+        edit: impl FnOnce(&'static str) -> Edit,
+        now: Timestamp,
+    ) {
+        let Some(planned) = self.orders.get_mut(index) else { return };
+        if let (Some(sold), None) = (&mut planned.sold, planned.trouble) {
+            let _ = world.edit(sold, edit(planned.shop), now);
         }
     }
 

@@ -11,7 +11,7 @@ use trueup_domain::Currency;
 use trueup_domain::document::{PaymentKind, PaymentStatus, Restock};
 use trueup_domain::money::MoneyError;
 use trueup_odoo::OdooSandbox;
-use trueup_shopify::sandbox::{NewOrder, NewRefund, NewTransaction, ShopifySandbox};
+use trueup_shopify::sandbox::{NewLine, NewOrder, NewRefund, NewTransaction, ShopifySandbox};
 use trueup_stripe::StripeSandbox;
 
 /// The names of the demo's connections.
@@ -53,6 +53,13 @@ pub struct Sold {
     pub card: Option<(String, Option<String>)>,
     pub card_amount: i64,
     pub gift_card: Option<(String, i64)>,
+}
+
+/// What a merchant does to an order that was placed before.
+pub enum Edit {
+    AddLine(NewLine),
+    /// Each unit of the first line costs so much more, and has no discount any more.
+    RaisePrice(i64),
 }
 
 pub struct World {
@@ -153,6 +160,21 @@ impl World {
             self.pay_by_card(&mut sold, by_card, fee, now)?;
         }
         Some(sold)
+    }
+
+    /// The merchant changes an order that was paid by card; the buyer pays what it costs more.
+    pub fn edit(&mut self, sold: &mut Sold, edit: Edit, now: Timestamp) -> Option<()> {
+        let id = sold.id.clone();
+        let shop = self.shop(sold.shop)?;
+        match edit {
+            Edit::AddLine(line) => shop.add_line(&id, line, now).ok()?,
+            Edit::RaisePrice(by) => shop.raise_price(&id, 0, by, now).ok()?,
+        }
+        let total = self.total(sold.shop, &id)?;
+        let dearer = total - sold.total;
+        sold.total = total;
+        let now = now.checked_add(jiff::SignedDuration::from_secs(90)).ok()?;
+        if dearer > 0 { self.pay_by_card(sold, dearer, None, now) } else { Some(()) }
     }
 
     fn pay_by_gift_card(&mut self, sold: &mut Sold, amount: i64, now: Timestamp) -> Option<()> {

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use jiff::SignedDuration;
-use serde_json::json;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::{Value, json};
 use trueup::demo::play::{Carrier, Clock};
 use trueup::demo::setup;
 use trueup_connect::sandbox::Push;
@@ -63,15 +65,17 @@ pub struct Hits {
     pub replies_lost: u64,
     pub pushes_lost: u64,
     pub pushes_doubled: u64,
+    /// No fault, but what edits lead to.
+    pub taken_back: u64,
 }
 
-/// What must not depend on the weather: balances, states, verdicts, records of the books.
+/// What must not depend on the weather: balances, states, verdicts, what the books hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndState {
     pub balances: BTreeMap<String, i64>,
     pub sales: BTreeMap<String, String>,
     pub scopes: BTreeMap<String, String>,
-    pub records: BTreeMap<String, usize>,
+    pub books: BTreeMap<String, i64>,
 }
 
 pub struct Told {
@@ -106,7 +110,14 @@ fn below(chance: &Mutex<Chance>, count: usize) -> usize {
 
 /// Tells the story of one seed. An error is a violation; the transcript says how it came to it.
 pub fn tell(seed: u64, orders: u32, weather: Weather) -> Result<Told> {
-    let settings = WeekSettings { orders, seed, faults: false, ..WeekSettings::default() };
+    let settings = WeekSettings {
+        orders,
+        seed,
+        faults: false,
+        extended_per_mille: 250,
+        repriced_per_mille: 500,
+        ..WeekSettings::default()
+    };
     let mut week = Week::new(settings);
     let mut world = World::new(true)?;
     week.prepare(&mut world);
@@ -188,7 +199,7 @@ impl TillRoom {
                     Sent::LoseReply => {}
                 }
             }
-            let steps = 6 + below(&self.chance, 18);
+            let steps = 12 + below(&self.chance, 36);
             for _ in 0..steps {
                 self.step()?;
             }
@@ -405,7 +416,12 @@ impl TillRoom {
                 *applied.entry(kind.clone()).or_default() += usize::try_from(*count)?;
             }
         }
-        let records = self.records(&applied)?;
+        self.one_record_each(&applied)?;
+        let books = self.books()?;
+        for (what, amount) in books.iter().filter(|(what, _)| what.starts_with("open credit")) {
+            ensure!(*amount == 0, "money that pays nothing: {what} is {amount}");
+        }
+        self.hits.taken_back += self.taken_back()?;
         let sales = self.hub.store.read(|tx| documents::search_sales(tx, "", i64::MAX))?;
         let open = self.hub.store.read(trueup_store::cases::open_cases)?;
         ensure!(open.is_empty(), "cases without a cause: {open:?}");
@@ -427,7 +443,7 @@ impl TillRoom {
                 .map(|scope| (scope.key, scope.verdict.status))
                 .filter(|(_, status)| status != "not_applicable")
                 .collect(),
-            records,
+            books,
         })
     }
 
@@ -449,8 +465,50 @@ impl TillRoom {
         Ok(text)
     }
 
+    /// Records that were made and taken back, because an order was edited after it was posted.
+    fn taken_back(&self) -> Result<u64> {
+        let mut count = 0;
+        for root in self.hub.store.read(|tx| documents::search_sales(tx, "", i64::MAX))? {
+            let commands = self.hub.store.read(|tx| commands::of_root(tx, &root.id))?;
+            count += commands.iter().filter(|it| it.key.ends_with("/rev")).count();
+        }
+        Ok(u64::try_from(count)?)
+    }
+
+    /// What the books hold in the end, in cents: net totals, and what is open on either side of the
+    /// receivables. How many documents it took depends on when the news came (`DESIGN.md` §9.3).
+    fn books(&self) -> Result<BTreeMap<String, i64>> {
+        let world = self.world.borrow();
+        let odoo = world.odoo.as_ref().context("an Odoo")?;
+        let mut totals: BTreeMap<String, i64> = BTreeMap::new();
+        let mut add = |what: &str, company: &Value, amount: i64| {
+            *totals.entry(format!("{what} of {company}")).or_default() += amount;
+        };
+        let confirmed = json!([["state", "=", "sale"]]);
+        for order in odoo.read_all("sale.order", &confirmed, &["amount_total", "company_id"]) {
+            add("confirmed", &order["company_id"][0], cents(&order["amount_total"])?);
+        }
+        let fields = ["amount_total", "move_type", "company_id"];
+        for document in odoo.read_all("account.move", &json!([["state", "=", "posted"]]), &fields) {
+            let sign = match document["move_type"].as_str() {
+                Some("out_invoice") => 1,
+                Some("out_refund") => -1,
+                _ => continue,
+            };
+            add("billed", &document["company_id"][0], sign * cents(&document["amount_total"])?);
+        }
+        let receivable = json!([["account_type", "=", "asset_receivable"]]);
+        let fields = ["amount_residual", "company_id"];
+        for line in odoo.read_all("account.move.line", &receivable, &fields) {
+            let open = cents(&line["amount_residual"])?;
+            let what = if open < 0 { "open credit" } else { "open debit" };
+            add(what, &line["company_id"][0], open);
+        }
+        Ok(totals)
+    }
+
     /// Exactly one record of the books for each applied command (invariant I2).
-    fn records(&self, applied: &BTreeMap<String, usize>) -> Result<BTreeMap<String, usize>> {
+    fn one_record_each(&self, applied: &BTreeMap<String, usize>) -> Result<()> {
         let world = self.world.borrow();
         let odoo = world.odoo.as_ref().context("an Odoo")?;
         let count = |model: &str, domain: serde_json::Value| -> usize {
@@ -469,10 +527,16 @@ impl TillRoom {
                 "I2: {wanted} commands of kind {kind} were applied, the books hold {records}"
             );
         }
-        Ok(found.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect())
+        Ok(())
     }
 }
 
 fn is_crash(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Crashed))
+}
+
+/// Cents of an amount as Odoo writes it.
+fn cents(amount: &Value) -> Result<i64> {
+    let amount: Decimal = amount.to_string().parse()?;
+    (amount * Decimal::ONE_HUNDRED).to_i64().context("cents")
 }

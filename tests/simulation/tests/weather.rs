@@ -25,6 +25,7 @@ fn money_is_conserved_whatever_the_weather() {
         all.replies_lost += storm.hits.replies_lost;
         all.pushes_lost += storm.hits.pushes_lost;
         all.pushes_doubled += storm.hits.pushes_doubled;
+        all.taken_back += storm.hits.taken_back;
     }
     println!("{all:?}");
     let enough = seeds().count() >= 20;
@@ -34,7 +35,8 @@ fn money_is_conserved_whatever_the_weather() {
                 && all.requests_lost > 0
                 && all.replies_lost > 0
                 && all.pushes_lost > 0
-                && all.pushes_doubled > 0,
+                && all.pushes_doubled > 0
+                && all.taken_back > 0,
         "a simulation without faults proves nothing: {all:?}"
     );
 }

@@ -428,6 +428,34 @@ impl ShopifySandbox {
         Ok(())
     }
 
+    /// Makes each unit of a line dearer and takes its discount off; its taxes follow.
+    pub fn raise_price(
+        &mut self,
+        order: &str,
+        line: usize,
+        by: i64,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let id = self.known(order)?;
+        let included = self.taxes_included;
+        let order = self.orders.get_mut(&id).ok_or(Refusal::UnknownOrder)?;
+        let line = order.lines.get_mut(line).ok_or(Refusal::UnknownLine)?;
+        let unit = line.unit.checked_add(by).filter(|_| (0..=AMOUNT_MAX).contains(&by));
+        let unit = unit.ok_or(Refusal::Amount)?;
+        let net = unit.checked_mul(line.quantity).ok_or(Refusal::Amount)?;
+        (line.unit, line.discount) = (unit, 0);
+        let rates = line.taxes.iter().map(|tax| NewTax {
+            channel_liable: tax.channel_liable,
+            ..NewTax::by_rate(tax.title.clone(), tax.rate)
+        });
+        let rates: Vec<NewTax> = rates.collect();
+        line.taxes = taxes(&rates, net, included);
+        self.touch(id, now);
+        self.push_edit(id, None, None);
+        self.push_order("orders/updated", id);
+        Ok(())
+    }
+
     /// Takes units off a line by an edit: Shopify keeps them as sold and writes a refund that moves
     /// no money.
     pub fn reduce_quantity(
