@@ -18,6 +18,7 @@ use trueup::demo::setup;
 use trueup_connect::sandbox::Push;
 use trueup_connect::webhook::SignedDelivery;
 use trueup_connect::{CallError, Reply, Secret};
+use trueup_domain::command::CommandKind;
 use trueup_hub::talk::{self, Next, Talk};
 use trueup_hub::{Hub, Worker, decide, decode, reconcile, timers};
 use trueup_sandbox::chance::Chance;
@@ -199,7 +200,9 @@ impl TillRoom {
                     Sent::LoseReply => {}
                 }
             }
-            let steps = 12 + below(&self.chance, 36);
+            // Now and then the hub has the time to finish what it began.
+            let long = roll(&self.chance, 150);
+            let steps = if long { 500 } else { 6 + below(&self.chance, 18) };
             for _ in 0..steps {
                 self.step()?;
             }
@@ -465,12 +468,13 @@ impl TillRoom {
         Ok(text)
     }
 
-    /// Records that were made and taken back, because an order was edited after it was posted.
+    /// Invoices that were posted and taken back, because their order was edited after it.
     fn taken_back(&self) -> Result<u64> {
         let mut count = 0;
         for root in self.hub.store.read(|tx| documents::search_sales(tx, "", i64::MAX))? {
             let commands = self.hub.store.read(|tx| commands::of_root(tx, &root.id))?;
-            count += commands.iter().filter(|it| it.key.ends_with("/rev")).count();
+            let notes = commands.iter().filter(|it| it.kind == CommandKind::CreditNote);
+            count += notes.filter(|it| it.state == "applied" && it.key.ends_with("/rev")).count();
         }
         Ok(u64::try_from(count)?)
     }
