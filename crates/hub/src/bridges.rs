@@ -6,22 +6,25 @@
 //! | channel to provider | what the channel says was taken       | the provider's payouts and balance     |
 //! | provider to bank    | the provider's payouts                | closing less opening of the statements |
 //!
-//! Neither total comes from our items; the steps do, each with its evidence (`DESIGN.md` §9.9).
+//! Neither total comes from our items; the steps do, each with some of its evidence (`DESIGN.md` §9.9).
 //! What the steps do not explain is *unexplained*, and shown.
+
+//!
+//! Totals are grouped sums of what the sides state. Steps are read from what is not alike: keys that
+//! are not proven, and documents of which something else is expected. So a bridge costs what is open,
+//! not what has been.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use trueup_domain::command::CommandKind;
-use trueup_domain::document::{
-    BankStatement, BooksRecord, Document, Kind, LedgerRow, Order, Payment, PaymentKind,
-    PaymentStatus, Payout, PayoutStatus, Refund, RowClass,
-};
-use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::document::{BooksRecord, Document, Kind};
+use trueup_domain::item::Side;
 use trueup_domain::mapping::Mapping;
 use trueup_domain::money::{Currency, Money};
 use trueup_matching::bridge::{Bridge, Step, bridge};
-use trueup_store::facts::LiveItem;
-use trueup_store::{StoreError, Tx, cases, documents, facts, mappings, scopes};
+use trueup_store::documents::{self, LEFT, PAYOUT, TENDER};
+use trueup_store::{StoreError, Tx, cases, facts, mappings, scopes};
 
 use crate::setup::{Connection, Hub};
 
@@ -30,15 +33,16 @@ pub type Shown = Bridge;
 /// The kind of record in which the books state a grouped sum, and a provider its balance.
 const TOTALS: &str = "totals";
 const BALANCE: &str = "balance";
+/// So much evidence of a step is named; its count says how much there is.
+const EVIDENCE_MAX: i64 = 50;
 
 /// Builds every bridge whose two totals have been stated.
 pub fn build(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Shown>, StoreError> {
     let mut bridges = Vec::new();
     for connection in hub.setup.connections.values() {
         let Some(mapping) = mappings::get(tx, &connection.name, None)? else { continue };
-        let sales = Sales::load(tx, connection)?;
-        bridges.extend(channel_to_books(tx, connection, &mapping, &sales)?);
-        bridges.extend(channel_to_provider(tx, hub, connection, &mapping, &sales)?);
+        bridges.extend(channel_to_books(tx, connection, &mapping)?);
+        bridges.extend(channel_to_provider(tx, hub, connection, &mapping)?);
     }
     for connection in hub.setup.connections.values() {
         bridges.extend(provider_to_bank(tx, hub, connection)?);
@@ -46,54 +50,10 @@ pub fn build(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Shown>, StoreError> {
     Ok(bridges)
 }
 
-/// What a channel states, by sale.
-struct Sales {
-    orders: Vec<Order>,
-    refunds: Vec<Refund>,
-    payments: Vec<Payment>,
-    /// Sales whose order was placed before the start.
-    before: Vec<String>,
-}
-
-impl Sales {
-    fn load(tx: &mut Tx<'_>, connection: &Connection) -> Result<Self, StoreError> {
-        let name = &connection.name;
-        let mut sales = Self {
-            orders: Vec::new(),
-            refunds: Vec::new(),
-            payments: Vec::new(),
-            before: Vec::new(),
-        };
-        for document in documents::of_kind(tx, name, Kind::Order)? {
-            let Document::Order(order) = document else { continue };
-            if order.placed_at < connection.since {
-                sales.before.push(order.id.clone());
-            } else if !order.test {
-                sales.orders.push(*order);
-            }
-        }
-        for document in documents::of_kind(tx, name, Kind::Refund)? {
-            if let Document::Refund(refund) = document {
-                sales.refunds.push(*refund);
-            }
-        }
-        for document in documents::of_kind(tx, name, Kind::Payment)? {
-            if let Document::Payment(payment) = document {
-                sales.payments.push(*payment);
-            }
-        }
-        Ok(sales)
-    }
-
-    fn is_before(&self, order: &str) -> bool {
-        self.before.iter().any(|before| before == order)
-    }
-}
-
 /// Collects steps by name, with their evidence.
 struct Steps {
     currency: Currency,
-    by_name: BTreeMap<String, (Money, Vec<String>)>,
+    by_name: BTreeMap<String, Step>,
 }
 
 impl Steps {
@@ -104,43 +64,48 @@ impl Steps {
     fn add(
         &mut self,
         name: impl Into<String>,
-        amount: Money,
+        minor: i64,
         evidence: &str,
     ) -> Result<(), StoreError> {
-        if amount.is_zero() || amount.currency() != self.currency {
+        self.add_many(name, minor, 1, vec![evidence.to_owned()])
+    }
+
+    fn add_many(
+        &mut self,
+        name: impl Into<String>,
+        minor: i64,
+        count: i64,
+        evidence: Vec<String>,
+    ) -> Result<(), StoreError> {
+        if minor == 0 {
             return Ok(());
         }
-        let zero = Money::zero(self.currency);
-        let (sum, list) = self.by_name.entry(name.into()).or_insert_with(|| (zero, Vec::new()));
-        *sum = sum.checked_add(amount).map_err(StoreError::corrupt)?;
-        list.push(evidence.to_owned());
+        let name = name.into();
+        let step = self.by_name.entry(name.clone()).or_insert_with(|| Step {
+            name,
+            amount: Money::zero(self.currency),
+            count: 0,
+            evidence: Vec::new(),
+        });
+        let amount = Money::from_minor(minor, self.currency);
+        step.amount = step.amount.checked_add(amount).map_err(StoreError::corrupt)?;
+        step.count += usize::try_from(count).unwrap_or(0);
+        let room = usize::try_from(EVIDENCE_MAX).unwrap_or(0).saturating_sub(step.evidence.len());
+        step.evidence.extend(evidence.into_iter().take(room));
         Ok(())
     }
 
     fn list(self) -> Vec<Step> {
-        self.by_name
-            .into_iter()
-            .map(|(name, (amount, evidence))| Step {
-                name,
-                amount,
-                count: evidence.len(),
-                evidence,
-            })
-            .collect()
+        self.by_name.into_values().collect()
     }
 }
 
-fn sum(currency: Currency, amounts: impl IntoIterator<Item = Money>) -> Result<Money, StoreError> {
-    let own = amounts.into_iter().filter(|amount| amount.currency() == currency);
-    Money::sum(currency, own).map_err(StoreError::corrupt)
+fn sub(left: i64, right: i64) -> Result<i64, StoreError> {
+    left.checked_sub(right).ok_or_else(|| StoreError::corrupt("a sum that no money can hold"))
 }
 
-fn minus(left: Money, right: Money) -> Result<Money, StoreError> {
-    left.checked_sub(right).map_err(StoreError::corrupt)
-}
-
-fn negative(amount: Money) -> Result<Money, StoreError> {
-    amount.checked_neg().map_err(StoreError::corrupt)
+fn add(left: i64, right: i64) -> Result<i64, StoreError> {
+    left.checked_add(right).ok_or_else(|| StoreError::corrupt("a sum that no money can hold"))
 }
 
 /// How a key stands, in words for a step. What a person accepted is a step of its own.
@@ -157,53 +122,75 @@ fn standing(tx: &mut Tx<'_>, key: &str) -> Result<String, StoreError> {
     Ok(accepted.map_or_else(|| words.clone(), |how| format!("{words}, {how}")))
 }
 
+/// What the sides state under one key, in one currency.
+fn stated(
+    tx: &mut Tx<'_>,
+    key: &str,
+    currency: Currency,
+) -> Result<BTreeMap<Side, i64>, StoreError> {
+    let mut sides = BTreeMap::new();
+    for found in facts::items_of_key(tx, key)? {
+        if found.item.amount.currency() == currency {
+            let sum = sides.entry(found.item.side).or_insert(0);
+            *sum = add(*sum, found.item.amount.minor())?;
+        }
+    }
+    Ok(sides)
+}
+
+/// What a connection states of a kind that counts as one word, since a moment.
+fn total(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    (kind, word): (Kind, &str),
+    currency: Currency,
+    since: Timestamp,
+) -> Result<i64, StoreError> {
+    let sums = documents::sums(tx, connection, kind, currency, since)?;
+    Ok(sums.into_iter().find(|sum| sum.word == word).map_or(0, |sum| sum.amount))
+}
+
 fn channel_to_books(
     tx: &mut Tx<'_>,
     connection: &Connection,
     mapping: &Mapping,
-    sales: &Sales,
 ) -> Result<Option<Shown>, StoreError> {
-    let currency = mapping.currency;
-    let Some(stated) = books_total(tx, mapping)? else { return Ok(None) };
-    let sold = sum(currency, sales.orders.iter().map(|order| order.total))?;
-    let own = |refund: &&Refund| !sales.is_before(&refund.order);
-    let given_back = sum(currency, sales.refunds.iter().filter(own).map(|refund| refund.total))?;
-    let channel = minus(sold, given_back)?;
+    let (name, currency, since) = (&connection.name, mapping.currency, connection.since);
+    let Some(books) = books_total(tx, mapping)? else { return Ok(None) };
+    let sold = total(tx, name, (Kind::Order, "order"), currency, since)?;
+    let refund = (Kind::Refund, "refund");
+    let given_back = total(tx, name, refund, currency, Timestamp::MIN)?;
+    let before = documents::sum_before(tx, name, refund, currency, since)?;
+    let channel = sub(sold, sub(given_back, before)?)?;
 
     let mut steps = Steps::new(currency);
-    let mut known: BTreeMap<String, Money> = BTreeMap::new();
-    for order in &sales.orders {
-        let key = format!("order/{}/{}", connection.name, order.id);
-        known.insert(key, order.total);
+    for unlike in documents::unlike(tx, name, currency, since, EVIDENCE_MAX)? {
+        let sign = if unlike.kind == Kind::Refund.word() { -1 } else { 1 };
+        let step = if unlike.nothing { "not a sale" } else { "remitted by the channel" };
+        let evidence =
+            unlike.some.iter().map(|id| format!("{}/{name}/{id}", unlike.kind)).collect();
+        steps.add_many(step, sign * unlike.amount, unlike.count, evidence)?;
     }
-    for refund in sales.refunds.iter().filter(own) {
-        let key = format!("refund/{}/{}", connection.name, refund.id);
-        known.insert(key, negative(refund.total)?);
-    }
-    for (key, stated_by_channel) in &known {
-        let sign = if key.starts_with("refund/") { -1 } else { 1 };
-        let items = facts::items_of_key(tx, key)?;
-        let zero = Money::zero(currency);
-        let of_side = |side: Side| -> Result<Money, StoreError> {
-            let amounts = items.iter().filter(|item| item.item.side == side);
-            let total = sum(currency, amounts.map(|item| item.item.amount))?;
-            total.checked_mul(sign).map_err(StoreError::corrupt)
-        };
-        let expected = of_side(Side::Channel)?;
-        let booked = of_side(Side::Books)?;
-        if expected != *stated_by_channel {
-            let name = if expected == zero { "not a sale" } else { "remitted by the channel" };
-            steps.add(name, minus(*stated_by_channel, expected)?, key)?;
-        }
-        if expected != booked {
-            let name = standing(tx, key)?;
-            steps.add(name, minus(expected, booked)?, key)?;
+    for (kind, sign) in [(Kind::Order, 1), (Kind::Refund, -1)] {
+        let start = format!("{}/{name}/", kind.word());
+        for key in scopes::unproven(tx, &start)? {
+            let id = key.strip_prefix(&start).unwrap_or_default();
+            if !documents::counts(tx, name, (kind, id), since)? {
+                continue;
+            }
+            let sides = stated(tx, &key, currency)?;
+            let of = |side: Side| sides.get(&side).copied().unwrap_or(0);
+            let difference = sub(of(Side::Channel), of(Side::Books))?;
+            if difference != 0 {
+                let step = standing(tx, &key)?;
+                steps.add(step, sign * difference, &key)?;
+            }
         }
     }
     let shown = bridge(
-        format!("{} → books of {}", connection.name, mapping.entity),
-        (format!("{} orders less refunds", connection.name), channel),
-        ("invoices less credit notes, asked of the books", stated),
+        format!("{name} → books of {}", mapping.entity),
+        (format!("{name} orders less refunds"), Money::from_minor(channel, currency)),
+        ("invoices less credit notes, asked of the books", books),
         steps.list(),
     );
     shown.map(Some).map_err(StoreError::corrupt)
@@ -212,49 +199,26 @@ fn channel_to_books(
 /// Invoices less credit notes of a company, as the books sum them up themselves.
 fn books_total(tx: &mut Tx<'_>, mapping: &Mapping) -> Result<Option<Money>, StoreError> {
     let mut total = None;
-    for record in books_records(tx, &mapping.target)? {
-        let own = record.kind == TOTALS
-            && record.company == mapping.company
-            && record.total.currency() == mapping.currency;
+    for record in records(tx, &mapping.target, TOTALS)? {
+        let own = record.company == mapping.company && record.total.currency() == mapping.currency;
         if !own {
             continue;
         }
         let credit = record.id.ends_with(CommandKind::CreditNote.word());
-        let amount = if credit { negative(record.total)? } else { record.total };
+        let amount = if credit { record.total.checked_neg() } else { Ok(record.total) };
         let so_far = total.unwrap_or(Money::zero(mapping.currency));
-        total = Some(so_far.checked_add(amount).map_err(StoreError::corrupt)?);
+        let sum = amount.and_then(|amount| so_far.checked_add(amount));
+        total = Some(sum.map_err(StoreError::corrupt)?);
     }
     Ok(total)
 }
 
-fn books_records(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<BooksRecord>, StoreError> {
-    let stated = documents::of_kind(tx, connection, Kind::BooksRecord)?;
+fn records(tx: &mut Tx<'_>, connection: &str, kind: &str) -> Result<Vec<BooksRecord>, StoreError> {
+    let stated = documents::of_word(tx, connection, Kind::BooksRecord, kind)?;
     Ok(stated
         .into_iter()
         .filter_map(|document| match document {
             Document::BooksRecord(record) => Some(*record),
-            _ => None,
-        })
-        .collect())
-}
-
-fn rows_of(tx: &mut Tx<'_>, provider: &str) -> Result<Vec<LedgerRow>, StoreError> {
-    let stated = documents::of_kind(tx, provider, Kind::LedgerRow)?;
-    Ok(stated
-        .into_iter()
-        .filter_map(|document| match document {
-            Document::LedgerRow(row) => Some(*row),
-            _ => None,
-        })
-        .collect())
-}
-
-fn payouts_of(tx: &mut Tx<'_>, provider: &str) -> Result<Vec<Payout>, StoreError> {
-    let stated = documents::of_kind(tx, provider, Kind::Payout)?;
-    Ok(stated
-        .into_iter()
-        .filter_map(|document| match document {
-            Document::Payout(payout) => Some(*payout),
             _ => None,
         })
         .collect())
@@ -265,67 +229,74 @@ fn channel_to_provider(
     hub: &Hub,
     connection: &Connection,
     mapping: &Mapping,
-    sales: &Sales,
 ) -> Result<Option<Shown>, StoreError> {
+    let (name, currency, since) = (&connection.name, mapping.currency, connection.since);
+    let payments = documents::sums(tx, name, Kind::Payment, currency, Timestamp::MIN)?;
+    let used = |word: &str| {
+        payments.iter().any(|sum| sum.word.split_once('/').is_some_and(|(_, own)| own == word))
+    };
     let mut gateways = mapping.gateways.iter().filter_map(|(word, gateway)| {
         let provider = gateway.provider.as_deref()?;
-        let used = sales.payments.iter().any(|payment| payment.gateway == *word);
-        used.then(|| (word.clone(), provider.to_owned()))
+        used(word).then(|| (word.clone(), provider.to_owned()))
     });
     let Some((gateway, provider)) = gateways.next() else { return Ok(None) };
-    let currency = mapping.currency;
-    let balance = books_records(tx, &provider)?
+    let balance = records(tx, &provider, BALANCE)?
         .into_iter()
-        .find(|record| record.kind == BALANCE && record.total.currency() == currency);
+        .find(|record| record.total.currency() == currency);
     let (Some(balance), true) = (balance, hub.connection(&provider).is_some()) else {
         return Ok(None);
     };
-    let stated = |payment: &&Payment| {
-        payment.gateway == gateway && payment.status == PaymentStatus::Succeeded && !payment.test
-    };
-    let mut channel = Money::zero(currency);
-    for payment in sales.payments.iter().filter(stated) {
-        let amount = match payment.kind {
-            PaymentKind::Sale | PaymentKind::Capture if !sales.is_before(&payment.order) => {
-                payment.amount
-            }
-            PaymentKind::Refund if payment.processed_at >= connection.since => {
-                negative(payment.amount)?
-            }
-            _ => continue,
-        };
-        channel = channel.checked_add(amount).map_err(StoreError::corrupt)?;
-    }
+    let (captured, refunded) = (format!("capture/{gateway}"), format!("refund/{gateway}"));
+    let taken = payments.iter().find(|sum| sum.word == captured).map_or(0, |sum| sum.amount);
+    let before = documents::sum_before(tx, name, (Kind::Payment, &captured), currency, since)?;
+    let given_back = total(tx, name, (Kind::Payment, &refunded), currency, since)?;
+    let channel = sub(sub(taken, before)?, given_back)?;
     // Every payout left the balance; the row of one that came back is a step of its own.
-    let paid_out = sum(currency, payouts_of(tx, &provider)?.iter().map(|it| it.amount))?;
-    let held = paid_out.checked_add(balance.total).map_err(StoreError::corrupt)?;
+    let mut held = balance.total.minor();
+    for payouts in documents::sums(tx, &provider, Kind::Payout, currency, Timestamp::MIN)? {
+        held = add(held, payouts.amount)?;
+    }
 
     let mut steps = Steps::new(currency);
-    for row in rows_of(tx, &provider)? {
-        let evidence = row.id.as_str();
-        if !row.fee.is_zero() && row.class != RowClass::Payout {
-            steps.add("fees", row.fee, evidence)?;
+    let (mut fee, mut fees) = (0, 0);
+    for rows in documents::sums(tx, &provider, Kind::LedgerRow, currency, Timestamp::MIN)? {
+        if rows.word == PAYOUT {
+            continue;
         }
-        let name = match row.class {
-            // Compared with the channel under its key, below.
-            RowClass::Capture
-            | RowClass::Refund
-            | RowClass::RefundFailure
-            | RowClass::PartialCaptureReversal
-            | RowClass::Payout => continue,
-            RowClass::Unknown => format!("unknown row `{}`", row.kind),
-            other => format!("{other:?}").to_lowercase(),
-        };
-        steps.add(name, negative(row.gross)?, evidence)?;
+        (fee, fees) = (add(fee, rows.fee)?, fees + rows.fees);
+        if rows.word != TENDER && rows.amount != 0 {
+            let of = (Kind::LedgerRow, Some(rows.word.as_str()));
+            let some = some_rows(tx, &provider, of, currency)?;
+            steps.add_many(rows.word, sub(0, rows.amount)?, rows.amounts, some)?;
+        }
+    }
+    if fees > 0 {
+        let of = (Kind::LedgerRow, None);
+        let some = some_rows(tx, &provider, of, currency)?;
+        steps.add_many("fees", fee, fees, some)?;
     }
     tender_steps(tx, &mut steps, &provider, currency)?;
     let shown = bridge(
-        format!("{} → {provider}", connection.name),
-        (format!("taken less given back through {gateway}, says {}", connection.name), channel),
-        (format!("paid out and held, says {provider}"), held),
+        format!("{name} → {provider}"),
+        (
+            format!("taken less given back through {gateway}, says {name}"),
+            Money::from_minor(channel, currency),
+        ),
+        (format!("paid out and held, says {provider}"), Money::from_minor(held, currency)),
         steps.list(),
     );
     shown.map(Some).map_err(StoreError::corrupt)
+}
+
+/// The roots of some ledger rows.
+fn some_rows(
+    tx: &mut Tx<'_>,
+    provider: &str,
+    of: (Kind, Option<&str>),
+    currency: Currency,
+) -> Result<Vec<String>, StoreError> {
+    let some = documents::some_of(tx, provider, of, currency, EVIDENCE_MAX)?;
+    Ok(some.into_iter().map(|id| format!("{provider}/{}/{id}", of.0.word())).collect())
 }
 
 /// Captures and refunds that one of the two sides states otherwise than the other.
@@ -335,30 +306,14 @@ fn tender_steps(
     provider: &str,
     currency: Currency,
 ) -> Result<(), StoreError> {
-    for (kind, word, sign) in
-        [(ItemKind::Capture, "capture", 1), (ItemKind::RefundPaid, "refund_paid", -1)]
-    {
-        let prefix = format!("{word}/{provider}/");
-        let mut by_key: BTreeMap<String, (Money, Money)> = BTreeMap::new();
-        for LiveItem { item, .. } in facts::items_of_kind(tx, kind)? {
-            if !item.key.starts_with(&prefix) || item.amount.currency() != currency {
-                continue;
-            }
-            let zero = Money::zero(currency);
-            let (channel, provider) = by_key.entry(item.key.clone()).or_insert((zero, zero));
-            let side = match item.side {
-                Side::Channel => channel,
-                Side::Settlement => provider,
-                Side::Books | Side::Bank => continue,
-            };
-            *side = side.checked_add(item.amount).map_err(StoreError::corrupt)?;
-        }
-        for (key, (channel, provider)) in by_key {
-            if channel != provider {
-                let name = format!("{word}: {}", standing(tx, &key)?);
-                let difference = minus(channel, provider)?;
-                let difference = difference.checked_mul(sign).map_err(StoreError::corrupt)?;
-                steps.add(name, difference, &key)?;
+    for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
+        for key in scopes::unproven(tx, &format!("{word}/{provider}/"))? {
+            let sides = stated(tx, &key, currency)?;
+            let of = |side: Side| sides.get(&side).copied().unwrap_or(0);
+            let difference = sub(of(Side::Channel), of(Side::Settlement))?;
+            if difference != 0 {
+                let step = format!("{word}: {}", standing(tx, &key)?);
+                steps.add(step, sign * difference, &key)?;
             }
         }
     }
@@ -370,72 +325,47 @@ fn provider_to_bank(
     hub: &Hub,
     bank: &Connection,
 ) -> Result<Option<Shown>, StoreError> {
-    let mut statements: Vec<BankStatement> = Vec::new();
-    for document in documents::of_kind(tx, &bank.name, Kind::BankStatement)? {
-        if let Document::BankStatement(statement) = document {
-            statements.push(*statement);
-        }
-    }
-    statements.sort_by_key(|statement| statement.date);
-    let opening = statements.first().and_then(|statement| statement.opening);
-    let closing = statements.last().and_then(|statement| statement.closing);
-    let (Some(opening), Some(closing)) = (opening, closing) else { return Ok(None) };
+    let ends = documents::statement_ends(tx, &bank.name)?;
+    let Some((Document::BankStatement(first), Document::BankStatement(last))) = ends else {
+        return Ok(None);
+    };
+    let (Some(opening), Some(closing)) = (first.opening, last.closing) else { return Ok(None) };
     let currency = closing.currency();
-    let banked = minus(closing, opening)?;
+    let banked = closing.checked_sub(opening).map_err(StoreError::corrupt)?;
 
     let mut steps = Steps::new(currency);
-    let mut paid = Vec::new();
+    let mut paid = 0;
     for provider in hub.setup.connections.values() {
         if provider.entity != bank.entity {
             continue;
         }
-        for payout in payouts_of(tx, &provider.name)? {
-            let counts = matches!(payout.status, PayoutStatus::InTransit | PayoutStatus::Paid);
-            if !counts || payout.amount.currency() != currency {
-                continue;
-            }
-            paid.push(payout.amount);
-            let key = format!("bank/{}/{}", provider.name, payout.id);
-            let mut on_bank = Money::zero(currency);
+        let left = (Kind::Payout, LEFT);
+        paid = add(paid, total(tx, &provider.name, left, currency, Timestamp::MIN)?)?;
+        for (payout, amount) in documents::payouts_not_banked(tx, &provider.name, currency)? {
+            let key = format!("bank/{}/{payout}", provider.name);
+            let mut on_bank = 0;
             for (_, _, item) in scopes::matches_of(tx, &key)? {
                 let line = facts::find_item(tx, &item)?;
                 if let Some(line) = line.filter(|line| line.item.side == Side::Bank) {
-                    on_bank = on_bank.checked_add(line.item.amount).map_err(StoreError::corrupt)?;
+                    on_bank = add(on_bank, line.item.amount.minor())?;
                 }
             }
-            if on_bank != payout.amount {
-                let name = format!("payout: {}", standing(tx, &key)?);
-                steps.add(name, minus(payout.amount, on_bank)?, &key)?;
+            if on_bank != amount {
+                let step = format!("payout: {}", standing(tx, &key)?);
+                steps.add(step, sub(amount, on_bank)?, &key)?;
             }
         }
     }
-    for line in facts::items_of_kind(tx, ItemKind::BankLine)? {
-        let own = hub_account(tx, bank, &line)?;
-        if !own {
-            continue;
-        }
-        let payout = match &line.claimed_by {
-            Some(claim) => scopes::key_of_match(tx, claim)?,
-            None => None,
-        };
-        let name = match payout {
-            Some(key) if key.starts_with("bank/") => continue,
-            Some(_) => "bank transfers for orders",
-            None => "lines that are no payout",
-        };
-        steps.add(name, negative(line.item.amount)?, &line.item.key)?;
+    for lines in facts::lines_beside_payouts(tx, &bank.name, currency, EVIDENCE_MAX)? {
+        let step =
+            if lines.of_orders { "bank transfers for orders" } else { "lines that are no payout" };
+        steps.add_many(step, sub(0, lines.amount)?, lines.count, lines.some)?;
     }
     let shown = bridge(
         format!("payouts → {}", bank.name),
-        ("payouts, say the providers", sum(currency, paid)?),
+        ("payouts, say the providers", Money::from_minor(paid, currency)),
         (format!("closing less opening of {}", bank.name), banked),
         steps.list(),
     );
     shown.map(Some).map_err(StoreError::corrupt)
-}
-
-/// Whether a bank line came from this bank connection.
-fn hub_account(tx: &mut Tx<'_>, bank: &Connection, line: &LiveItem) -> Result<bool, StoreError> {
-    let root = documents::find_root(tx, &line.root)?;
-    Ok(root.is_some_and(|root| root.connection == bank.name))
 }

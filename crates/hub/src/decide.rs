@@ -17,6 +17,7 @@ use trueup_store::{
     StoreError, Tx, cases, commands, documents, facts, mappings, messages, streams,
 };
 
+use crate::proofs;
 use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
@@ -46,9 +47,24 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         for decision in &decisions {
             tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
         }
-        Ok(())
+        refresh(tx, &decisions)
     })?;
     Ok(count)
+}
+
+/// Keeps the proofs of the sales that were decided, and of those whose ledger rows were.
+fn refresh(tx: &mut Tx<'_>, decisions: &[Decision]) -> Result<(), StoreError> {
+    let of_kind = |kind: RootKind| -> Vec<String> {
+        let own = decisions.iter().filter(|decision| decision.root.root.kind == kind);
+        own.map(|decision| decision.root.id.clone()).collect()
+    };
+    let tenders = facts::tenders_of_rows(tx, &of_kind(RootKind::LedgerRow))?;
+    let mut sales = proofs::sales_of(tx, &tenders)?;
+    for sale in of_kind(RootKind::Sale) {
+        documents::expect(tx, &sale)?;
+        sales.insert(sale);
+    }
+    proofs::refresh(tx, &sales)
 }
 
 /// A decision about one root, with the facts it was compared to.

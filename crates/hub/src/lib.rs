@@ -13,7 +13,7 @@
 //! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
 //! replies and time, and decides nothing; the simulation replaces it.
 //!
-//! [`decisions`] is the front door of people. [`report`], [`bridges`] and [`trace`] read; they write
+//! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people. [`report`], [`bridges`] and [`trace`] read; they write
 //! nothing.
 //!
 //! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
@@ -23,6 +23,7 @@ pub mod bridges;
 pub mod decide;
 pub mod decisions;
 pub mod decode;
+pub mod proofs;
 pub mod receive;
 pub mod reconcile;
 pub mod report;

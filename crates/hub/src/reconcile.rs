@@ -1,7 +1,7 @@
 //! RECONCILE: judges the keys whose items changed, claims bank lines, opens and closes cases. It
 //! writes matches, verdicts and cases only, and never talks to the outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -16,6 +16,7 @@ use trueup_store::scopes::DueScope;
 use trueup_store::{StoreError, Tx, cases, facts, scopes};
 
 use crate::decode::MATCH;
+use crate::proofs;
 use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 200;
@@ -44,9 +45,19 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         for scope in &due {
             unit(tx, &hub_for_write, scope, today, now)?;
         }
-        Ok(())
+        refresh(tx, &due)
     })?;
     Ok(count)
+}
+
+/// Keeps the proofs of the sales whose keys changed their status.
+fn refresh(tx: &mut Tx<'_>, judged: &[DueScope]) -> Result<(), StoreError> {
+    let keys: Vec<String> = judged.iter().map(|scope| scope.key.clone()).collect();
+    let statuses: BTreeMap<String, String> = scopes::statuses(tx, &keys)?.into_iter().collect();
+    let changed = judged.iter().filter(|scope| statuses.get(&scope.key) != Some(&scope.status));
+    let changed: Vec<String> = changed.map(|scope| scope.key.clone()).collect();
+    let sales = proofs::sales_of(tx, &changed)?;
+    proofs::refresh(tx, &sales)
 }
 
 /// Judges one key; what cannot be judged is set aside with a case, and the others go on.

@@ -7,7 +7,7 @@ use trueup_domain::money::Money;
 use trueup_matching::links::{Link, Proof};
 use trueup_store::{StoreError, Tx, cases, commands, documents, facts, messages, scopes};
 
-use crate::report::Evidence;
+use crate::proofs::Evidence;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Trace {
@@ -101,7 +101,7 @@ pub fn trace(tx: &mut Tx<'_>, order: &str) -> Result<Option<Trace>, StoreError> 
         None => documents::search_sales(tx, order, 1)?.into_iter().next(),
     };
     let Some(root) = found else { return Ok(None) };
-    let evidence = Evidence::load(tx)?;
+    let evidence = Evidence::of(tx, std::slice::from_ref(&root.id))?;
     let proof = evidence.proof(&root.id);
     let mut keys: Vec<String> =
         facts::items_of_root(tx, &root.id)?.into_iter().map(|item| item.item.key).collect();

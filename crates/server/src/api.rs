@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use trueup_domain::money::{Currency, Money};
 use trueup_hub::bridges;
 use trueup_hub::decisions::{Decision, What};
-use trueup_hub::report::{self, Evidence, Report};
+use trueup_hub::proofs::Evidence;
+use trueup_hub::report::{self, Report};
 use trueup_hub::trace::{self, Trace};
 use trueup_store::documents::{SaleFilter, ShownRoot};
 use trueup_store::{StoreError, Tx, cases, decisions, documents, messages, streams};
@@ -151,7 +152,8 @@ async fn orders(
             let last = sales.last().filter(|_| more);
             let next =
                 last.map(|sale| format!("{}~{}", sale.day.as_deref().unwrap_or_default(), sale.id));
-            let evidence = Evidence::load(tx)?;
+            let roots: Vec<String> = sales.iter().map(|sale| sale.id.clone()).collect();
+            let evidence = Evidence::of(tx, &roots)?;
             let orders = sales.into_iter().map(|sale| order_of(sale, &evidence)).collect();
             Ok(Orders { orders, next })
         })

@@ -26,6 +26,7 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_due ON messages (shard, received_at, id) WHERE state = 'received';
 CREATE INDEX messages_newest ON messages (connection, received_at);
+CREATE INDEX messages_counts ON messages (connection, state, received_at);
 CREATE INDEX messages_unread ON messages (received_at) WHERE state IN ('failed', 'ignored');
 
 -- The newest body of each object that we read ourselves.
@@ -47,9 +48,22 @@ CREATE TABLE documents (
     message TEXT NOT NULL,
     root TEXT NOT NULL,
     decoded_at BIGINT NOT NULL,
+    -- What the sums of the bridges are made of: what the document counts as, its amount, fee and
+    -- time. A word that is empty counts nowhere.
+    word TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    amount BIGINT NOT NULL,
+    fee BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    -- What DECIDE expects of an order or a refund; null until it is decided.
+    expected BIGINT,
     PRIMARY KEY (connection, kind, external_id)
 );
 CREATE INDEX documents_root ON documents (root);
+CREATE INDEX documents_sums ON documents (connection, kind, word, currency, at, amount, fee);
+CREATE INDEX documents_placed ON documents (connection, at) WHERE kind = 'order';
+CREATE INDEX documents_unlike ON documents (connection, kind)
+    WHERE kind IN ('order', 'refund') AND COALESCE(expected, 0) <> amount;
 
 CREATE TABLE roots (
     id TEXT PRIMARY KEY,
@@ -75,6 +89,25 @@ CREATE INDEX roots_due ON roots (shard, id) WHERE decided < arrived;
 CREATE INDEX roots_waiting ON roots (waiting_since) WHERE waiting IS NOT NULL;
 CREATE INDEX roots_day ON roots (kind, day, id);
 CREATE INDEX roots_number ON roots (number);
+CREATE INDEX roots_external ON roots (external_id);
+CREATE INDEX roots_sales ON roots ((COALESCE(day, '')), id) WHERE kind = 'sale';
+
+-- How each sale stands on the four links: a projection of its items and of their scopes, kept in
+-- the transactions that change them. Sales without a day, and tests, have none.
+CREATE TABLE proofs (
+    root TEXT PRIMARY KEY,
+    entity TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    day TEXT NOT NULL,
+    amount BIGINT NOT NULL,
+    document TEXT NOT NULL,
+    tender TEXT NOT NULL,
+    payout TEXT NOT NULL,
+    bank TEXT NOT NULL,
+    overall TEXT NOT NULL
+);
+CREATE INDEX proofs_day ON proofs (day, entity, currency, document, tender, payout, bank, overall, amount);
+CREATE INDEX proofs_unproven ON proofs (day, root) WHERE overall IN ('broken', 'not_due');
 
 CREATE TABLE facts (
     root TEXT NOT NULL,
@@ -107,7 +140,7 @@ CREATE TABLE entry_lines (
     memo TEXT NOT NULL,
     PRIMARY KEY (root, kind, part, generation, reversal, position)
 );
-CREATE INDEX entry_lines_role ON entry_lines (entity, role, qualifier, day);
+CREATE INDEX entry_lines_role ON entry_lines (entity, role, qualifier, currency, amount);
 
 CREATE TABLE items (
     id TEXT PRIMARY KEY,
@@ -128,10 +161,13 @@ CREATE TABLE items (
 );
 CREATE INDEX items_key ON items (key) WHERE live = 1;
 CREATE INDEX items_root ON items (root);
+CREATE INDEX items_day ON items (side, day, key) WHERE live = 1;
 CREATE INDEX items_open ON items (kind, side) WHERE live = 1;
 
 CREATE TABLE scopes (
     key TEXT PRIMARY KEY,
+    -- The first word of the key.
+    word TEXT NOT NULL,
     shard BIGINT NOT NULL,
     arrived BIGINT NOT NULL,
     judged BIGINT NOT NULL,
@@ -149,6 +185,8 @@ CREATE TABLE scopes (
     attempts BIGINT NOT NULL
 );
 CREATE INDEX scopes_due ON scopes (shard, key) WHERE judged < arrived;
+CREATE INDEX scopes_day ON scopes (day, entity, currency, word, status, amount, difference);
+CREATE INDEX scopes_unproven ON scopes (key) WHERE status IN ('open', 'not_due', 'broken');
 CREATE INDEX scopes_status ON scopes (status, due);
 
 CREATE TABLE matches (
@@ -196,6 +234,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_ready ON commands (target, lane, created_at, key) WHERE state = 'ready';
 CREATE INDEX commands_unknown ON commands (target, lane, created_at, key) WHERE state = 'unknown';
 CREATE INDEX commands_conversation ON commands (conversation) WHERE conversation IS NOT NULL;
+CREATE INDEX commands_counts ON commands (target, kind, state);
 CREATE INDEX commands_root ON commands (root);
 CREATE INDEX commands_record ON commands (target, record);
 
@@ -312,6 +351,8 @@ CREATE TABLE absorbed (
     first_at BIGINT NOT NULL,
     last_at BIGINT NOT NULL
 );
+CREATE INDEX absorbed_kind ON absorbed (kind, times);
+CREATE INDEX absorbed_last ON absorbed (last_at);
 
 CREATE TABLE leases (
     shard TEXT PRIMARY KEY,

@@ -281,10 +281,34 @@ pub struct Absorbed {
     pub last_at: Timestamp,
 }
 
-pub fn absorbed(tx: &mut Tx<'_>) -> Result<Vec<Absorbed>> {
+/// What was healed, by kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbsorbedKind {
+    pub kind: String,
+    /// Different things, and how often in all.
+    pub things: i64,
+    pub times: i64,
+}
+
+pub fn absorbed_kinds(tx: &mut Tx<'_>) -> Result<Vec<AbsorbedKind>> {
     let rows = tx.query(
-        "SELECT kind, subject, detail, times, last_at FROM absorbed ORDER BY kind, subject",
+        "SELECT kind, COUNT(*), CAST(SUM(times) AS BIGINT) FROM absorbed
+         GROUP BY kind ORDER BY kind",
         values![],
+    )?;
+    rows.iter()
+        .map(|row| Ok(AbsorbedKind { kind: row.text(0)?, things: row.int(1)?, times: row.int(2)? }))
+        .collect()
+}
+
+/// The newest of what was healed, sorted by kind.
+pub fn absorbed(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Absorbed>> {
+    let rows = tx.query(
+        "SELECT kind, subject, detail, times, last_at FROM (
+             SELECT kind, subject, detail, times, last_at FROM absorbed
+             ORDER BY last_at DESC, id LIMIT $1) AS newest
+         ORDER BY kind, subject",
+        values![limit],
     )?;
     rows.iter()
         .map(|row| {

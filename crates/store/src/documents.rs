@@ -1,12 +1,15 @@
 //! The newest statement of each object, and the roots that a new statement raises.
 
 use jiff::Timestamp;
-use trueup_domain::document::{Document, Kind, Root, RootKind};
+use trueup_domain::document::{
+    Document, Kind, PaymentKind, PaymentStatus, PayoutStatus, Root, RootKind, RowClass,
+};
 use trueup_domain::key;
+use trueup_domain::money::{Currency, Money};
 
-use crate::database::{Row, StoreError, Tx};
+use crate::database::{Row, StoreError, Tx, Value};
 use crate::messages::moment;
-use crate::{Result, shard_of, values};
+use crate::{Result, many, shard_of, values};
 
 /// What is known about the newest statement of an object.
 #[derive(Clone, Debug)]
@@ -62,14 +65,17 @@ pub fn put(
 ) -> Result<()> {
     let root = document.root();
     let root_name = root_id(connection, &root);
+    let counts = counts_as(document);
     tx.execute(
         "INSERT INTO documents (connection, kind, external_id, version, content_hash, body,
-             message, root, decoded_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             message, root, decoded_at, word, currency, amount, fee, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          ON CONFLICT (connection, kind, external_id) DO UPDATE SET
              version = excluded.version, content_hash = excluded.content_hash,
              body = excluded.body, message = excluded.message, root = excluded.root,
-             decoded_at = excluded.decoded_at",
+             decoded_at = excluded.decoded_at, word = excluded.word,
+             currency = excluded.currency, amount = excluded.amount, fee = excluded.fee,
+             at = excluded.at",
         values![
             connection,
             document.kind().word(),
@@ -79,10 +85,305 @@ pub fn put(
             document.to_json(),
             message,
             &root_name,
-            now.as_microsecond()
+            now.as_microsecond(),
+            counts.word,
+            counts.amount.map_or("", |amount| amount.currency().code()),
+            counts.amount.map_or(0, Money::minor),
+            counts.fee,
+            counts.at.map_or(0, Timestamp::as_microsecond)
         ],
     )?;
     raise(tx, connection, &root)
+}
+
+/// What a document counts as in the sums of its side.
+#[derive(Default)]
+struct Counts {
+    word: String,
+    amount: Option<Money>,
+    fee: i64,
+    at: Option<Timestamp>,
+}
+
+fn counts_as(document: &Document) -> Counts {
+    match document {
+        Document::Order(order) => Counts {
+            word: if order.test { "test" } else { "order" }.to_owned(),
+            amount: Some(order.total),
+            at: Some(order.placed_at),
+            fee: 0,
+        },
+        Document::Refund(refund) => Counts {
+            word: "refund".to_owned(),
+            amount: Some(refund.total),
+            at: Some(refund.created_at),
+            fee: 0,
+        },
+        Document::Payment(payment) => {
+            let moved = payment.status == PaymentStatus::Succeeded && !payment.test;
+            let kind = match payment.kind {
+                PaymentKind::Sale | PaymentKind::Capture if moved => "capture",
+                PaymentKind::Refund if moved => "refund",
+                _ => "other",
+            };
+            Counts {
+                word: format!("{kind}/{}", payment.gateway),
+                amount: Some(payment.amount),
+                at: Some(payment.processed_at),
+                fee: 0,
+            }
+        }
+        Document::LedgerRow(row) => Counts {
+            word: match row.class {
+                // Compared with the channel under their keys.
+                RowClass::Capture
+                | RowClass::Refund
+                | RowClass::RefundFailure
+                | RowClass::PartialCaptureReversal => TENDER.to_owned(),
+                RowClass::Payout => PAYOUT.to_owned(),
+                RowClass::Unknown => format!("unknown row `{}`", row.kind),
+                other => format!("{other:?}").to_lowercase(),
+            },
+            amount: Some(row.gross),
+            at: Some(row.occurred_at),
+            fee: row.fee.minor(),
+        },
+        Document::Payout(payout) => Counts {
+            word: match payout.status {
+                PayoutStatus::InTransit | PayoutStatus::Paid => LEFT.to_owned(),
+                _ => "other".to_owned(),
+            },
+            amount: Some(payout.amount),
+            at: Some(payout.created_at),
+            fee: 0,
+        },
+        Document::BooksRecord(record) => {
+            Counts { word: record.kind.clone(), amount: Some(record.total), ..Counts::default() }
+        }
+        Document::BankStatement(statement) => Counts {
+            word: "statement".to_owned(),
+            at: statement.date.and_then(|day| {
+                day.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|day| day.timestamp())
+            }),
+            ..Counts::default()
+        },
+        _ => Counts::default(),
+    }
+}
+
+/// The word of a payout that is on its way to the bank, or there.
+pub const LEFT: &str = "left";
+/// The words of ledger rows that are compared with the channel, and of those that pay out.
+pub const TENDER: &str = "tender";
+pub const PAYOUT: &str = "payout";
+
+/// The documents of one connection, kind and currency that count as one word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    pub word: String,
+    /// Minor units, and how many of them are not zero.
+    pub amount: i64,
+    pub amounts: i64,
+    pub fee: i64,
+    pub fees: i64,
+}
+
+/// Sums of what a connection states since a moment, by word.
+pub fn sums(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    kind: Kind,
+    currency: Currency,
+    since: Timestamp,
+) -> Result<Vec<Sum>> {
+    let rows = tx.query(
+        "SELECT word, CAST(SUM(amount) AS BIGINT), COUNT(NULLIF(amount, 0)),
+             CAST(SUM(fee) AS BIGINT), COUNT(NULLIF(fee, 0))
+         FROM documents WHERE connection = $1 AND kind = $2 AND currency = $3 AND at >= $4
+         GROUP BY word ORDER BY word",
+        values![connection, kind.word(), currency.code(), since.as_microsecond()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Sum {
+                word: row.text(0)?,
+                amount: row.int(1)?,
+                amounts: row.int(2)?,
+                fee: row.int(3)?,
+                fees: row.int(4)?,
+            })
+        })
+        .collect()
+}
+
+/// The sum of the documents of a kind and word that belong to sales placed before a moment.
+pub fn sum_before(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    (kind, word): (Kind, &str),
+    currency: Currency,
+    since: Timestamp,
+) -> Result<i64> {
+    let row = tx.query_one(
+        "SELECT CAST(COALESCE(SUM(d.amount), 0) AS BIGINT)
+         FROM documents o JOIN documents d ON d.root = o.root
+         WHERE o.connection = $1 AND o.kind = 'order' AND o.at < $2
+             AND d.kind = $3 AND d.word = $4 AND d.currency = $5",
+        values![connection, since.as_microsecond(), kind.word(), word, currency.code()],
+    )?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// The ids of some documents of a word, those with an amount or those with a fee.
+pub fn some_of(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    (kind, word): (Kind, Option<&str>),
+    currency: Currency,
+    limit: i64,
+) -> Result<Vec<String>> {
+    let rows = match word {
+        Some(word) => tx.query(
+            "SELECT external_id FROM documents WHERE connection = $1 AND kind = $2 AND word = $3
+                 AND currency = $4 AND amount <> 0 ORDER BY at DESC LIMIT $5",
+            values![connection, kind.word(), word, currency.code(), limit],
+        )?,
+        None => tx.query(
+            "SELECT external_id FROM documents WHERE connection = $1 AND kind = $2
+                 AND word <> 'payout' AND currency = $3 AND fee <> 0 ORDER BY word, at DESC LIMIT $4",
+            values![connection, kind.word(), currency.code(), limit],
+        )?,
+    };
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Orders or refunds of which the channel states another amount than DECIDE expects of the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlike {
+    pub kind: String,
+    /// Nothing at all is expected.
+    pub nothing: bool,
+    pub count: i64,
+    /// Stated less expected.
+    pub amount: i64,
+    /// The external ids of some.
+    pub some: Vec<String>,
+}
+
+pub fn unlike(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    currency: Currency,
+    since: Timestamp,
+    limit: i64,
+) -> Result<Vec<Unlike>> {
+    const UNLIKE: &str = "FROM documents d
+         LEFT JOIN documents o ON o.root = d.root AND o.kind = 'order'
+         WHERE d.connection = $1 AND d.kind IN ('order', 'refund')
+             AND COALESCE(d.expected, 0) <> d.amount AND d.currency = $2 AND d.word <> 'test'
+             AND (o.at IS NULL OR o.at >= $3)";
+    let since = since.as_microsecond();
+    let rows = tx.query(
+        &format!(
+            "SELECT d.kind, CASE WHEN COALESCE(d.expected, 0) = 0 THEN '=' ELSE '<>' END AS how,
+                 COUNT(*), CAST(SUM(d.amount - COALESCE(d.expected, 0)) AS BIGINT) {UNLIKE}
+             GROUP BY d.kind, how ORDER BY d.kind, how"
+        ),
+        values![connection, currency.code(), since],
+    )?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let (kind, how) = (row.text(0)?, row.text(1)?);
+        let sql = format!(
+            "SELECT d.external_id {UNLIKE} AND d.kind = $4 AND COALESCE(d.expected, 0) {how} 0
+             ORDER BY d.external_id LIMIT $5"
+        );
+        let some = tx.query(&sql, values![connection, currency.code(), since, &kind, limit])?;
+        found.push(Unlike {
+            kind,
+            nothing: how == "=",
+            count: row.int(2)?,
+            amount: row.int(3)?,
+            some: some.iter().map(|row| row.text(0)).collect::<Result<_>>()?,
+        });
+    }
+    Ok(found)
+}
+
+/// Whether an order or refund that the channel states belongs to a sale that counts.
+pub fn counts(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    (kind, external_id): (Kind, &str),
+    since: Timestamp,
+) -> Result<bool> {
+    let row = tx.query_one(
+        "SELECT d.word FROM documents d LEFT JOIN documents o ON o.root = d.root AND o.kind = 'order'
+         WHERE d.connection = $1 AND d.kind = $2 AND d.external_id = $3 AND d.word <> 'test'
+             AND (o.at IS NULL OR o.at >= $4)",
+        values![connection, kind.word(), external_id, since.as_microsecond()],
+    )?;
+    Ok(row.is_some())
+}
+
+/// Notes what is expected of the orders and refunds of a sale, in the transaction that decided it.
+pub fn expect(tx: &mut Tx<'_>, root: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE documents SET expected = (
+             SELECT CAST(COALESCE(SUM(i.amount), 0) AS BIGINT) FROM items i
+             WHERE i.key = documents.kind || '/' || documents.connection || '/'
+                     || documents.external_id
+                 AND i.live = 1 AND i.side = 'channel' AND i.currency = documents.currency)
+         WHERE root = $1 AND kind IN ('order', 'refund')",
+        values![root],
+    )?;
+    Ok(())
+}
+
+/// Payouts that left a provider and are not proven at the bank: external id, amount.
+pub fn payouts_not_banked(
+    tx: &mut Tx<'_>,
+    provider: &str,
+    currency: Currency,
+) -> Result<Vec<(String, i64)>> {
+    let rows = tx.query(
+        "SELECT d.external_id, d.amount FROM documents d
+         LEFT JOIN scopes s ON s.key = 'bank/' || d.connection || '/' || d.external_id
+         WHERE d.connection = $1 AND d.kind = 'payout' AND d.word = 'left' AND d.currency = $2
+             AND (s.key IS NULL OR s.status <> 'proven' OR s.judged < s.arrived)
+         ORDER BY d.external_id",
+        values![provider, currency.code()],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
+/// The documents of a kind that count as one word, for reports.
+pub fn of_word(tx: &mut Tx<'_>, connection: &str, kind: Kind, word: &str) -> Result<Vec<Document>> {
+    let rows = tx.query(
+        "SELECT body FROM documents WHERE connection = $1 AND kind = $2 AND word = $3
+         ORDER BY external_id",
+        values![connection, kind.word(), word],
+    )?;
+    read_all(kind, &rows)
+}
+
+/// The bank's oldest and newest statement.
+pub fn statement_ends(tx: &mut Tx<'_>, connection: &str) -> Result<Option<(Document, Document)>> {
+    let mut end = |order: &str| -> Result<Option<Document>> {
+        let sql = format!(
+            "SELECT body FROM documents WHERE connection = $1 AND kind = 'bank_statement'
+                 AND word = 'statement' ORDER BY at {order}, external_id {order} LIMIT 1"
+        );
+        let rows = tx.query(&sql, values![connection])?;
+        Ok(read_all(Kind::BankStatement, &rows)?.pop())
+    };
+    Ok(end("ASC")?.zip(end("DESC")?))
+}
+
+fn read_all(kind: Kind, rows: &[Row]) -> Result<Vec<Document>> {
+    rows.iter()
+        .map(|row| Document::from_json(kind, &row.text(0)?).map_err(StoreError::corrupt))
+        .collect()
 }
 
 /// Marks a root due for DECIDE, making it if need be.
@@ -265,7 +566,7 @@ pub fn search_sales(tx: &mut Tx<'_>, text: &str, limit: i64) -> Result<Vec<Shown
     rows.iter().map(shown).collect()
 }
 
-/// All sales of the days `from..=to` (ISO dates).
+/// All sales of the days `from..=to` (ISO dates), for tests that hold the projection to them.
 pub fn sales_between(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<ShownRoot>> {
     let rows = tx.query(
         &format!("{SHOWN} WHERE kind = 'sale' AND day >= $1 AND day <= $2 ORDER BY day, id"),
@@ -277,55 +578,134 @@ pub fn sales_between(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<ShownR
 /// Which sales a list shows; what is `None` does not narrow it.
 #[derive(Clone, Debug, Default)]
 pub struct SaleFilter {
-    /// The id, the external id, or a part of the number.
+    /// The id, the external id, the number or a part of it.
     pub text: Option<String>,
     /// ISO dates, both included.
     pub from: Option<String>,
     pub to: Option<String>,
     pub entity: Option<String>,
     pub currency: Option<String>,
+    /// How the sales stand on a link, or in all.
+    pub standing: Option<(ProofColumn, String)>,
     /// The day and id of the last row of the page before.
     pub after: Option<(String, String)>,
     pub limit: i64,
 }
 
-/// Sales, newest day first; what has no day yet comes last.
+/// Which link of a sale's proof, or the whole of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofColumn {
+    Document,
+    Tender,
+    Payout,
+    Bank,
+    Overall,
+}
+
+impl ProofColumn {
+    /// The link of this word; any other word means the whole proof.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "document" => Self::Document,
+            "tender" => Self::Tender,
+            "payout" => Self::Payout,
+            "bank" => Self::Bank,
+            _ => Self::Overall,
+        }
+    }
+
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Document => "p.document",
+            Self::Tender => "p.tender",
+            Self::Payout => "p.payout",
+            Self::Bank => "p.bank",
+            Self::Overall => "p.overall",
+        }
+    }
+}
+
+/// Sales, newest day first; what has no day yet comes last. Each page begins where the one before
+/// ended, however far that is. An exact number or id is looked up; only what is neither is searched.
 pub fn list_sales(tx: &mut Tx<'_>, filter: &SaleFilter) -> Result<Vec<ShownRoot>> {
-    let text = filter.text.as_ref().map(|text| text.replace(['%', '_'], ""));
-    let (after_day, after_id) = filter.after.clone().unzip();
-    let rows = tx.query(
-        &format!(
-            "{SHOWN} WHERE kind = 'sale'
-                 AND (CAST($1 AS TEXT) IS NULL OR number LIKE $2 OR external_id = $1 OR id = $1)
-                 AND (CAST($3 AS TEXT) IS NULL OR day >= $3)
-                 AND (CAST($4 AS TEXT) IS NULL OR day <= $4)
-                 AND (CAST($5 AS TEXT) IS NULL OR entity = $5)
-                 AND (CAST($6 AS TEXT) IS NULL OR currency = $6)
-                 AND (CAST($7 AS TEXT) IS NULL OR COALESCE(day, '') < $7
-                     OR (COALESCE(day, '') = $7 AND id < $8))
-             ORDER BY COALESCE(day, '') DESC, id DESC LIMIT $9"
-        ),
-        values![
-            filter.text.clone(),
-            text.map(|text| format!("%{text}%")),
-            filter.from.clone(),
-            filter.to.clone(),
-            filter.entity.clone(),
-            filter.currency.clone(),
-            after_day,
-            after_id,
-            filter.limit
-        ],
-    )?;
+    let Some(text) = &filter.text else { return listed(tx, filter, None) };
+    if is_exact(tx, text)? {
+        let values = values![text, format!("#{text}")].to_vec();
+        return listed(tx, filter, Some((EXACT, values)));
+    }
+    let pattern = format!("%{}%", text.replace(['%', '_'], ""));
+    listed(tx, filter, Some(("r.number LIKE $1", values![pattern].to_vec())))
+}
+
+const EXACT: &str = "(r.number IN ($1, $2) OR r.external_id = $1 OR r.id = $1)";
+
+fn is_exact(tx: &mut Tx<'_>, text: &str) -> Result<bool> {
+    let sql = format!("SELECT r.id FROM roots r WHERE r.kind = 'sale' AND {EXACT} LIMIT 1");
+    Ok(tx.query_one(&sql, values![text, format!("#{text}")])?.is_some())
+}
+
+fn listed(
+    tx: &mut Tx<'_>,
+    filter: &SaleFilter,
+    search: Option<(&str, Vec<Value>)>,
+) -> Result<Vec<ShownRoot>> {
+    const DAY: &str = "COALESCE(r.day, '')";
+    let (tables, day, id) = match &filter.standing {
+        Some(_) => ("proofs p JOIN roots r ON r.id = p.root", "p.day", "p.root"),
+        None => ("roots r", DAY, "r.id"),
+    };
+    let (condition, mut values) = search.unwrap_or(("1 = 1", Vec::new()));
+    let mut sql = format!("{SHOWN_SALES} {tables} WHERE r.kind = 'sale' AND {condition}");
+    let mut and = |condition: &str, value: &str| {
+        values.push(Value::Text(value.to_owned()));
+        sql.push_str(&format!(" AND {condition} ${}", values.len()));
+    };
+    let conditions = [
+        (format!("{day} >="), &filter.from),
+        (format!("{day} <="), &filter.to),
+        ("r.entity =".to_owned(), &filter.entity),
+        ("r.currency =".to_owned(), &filter.currency),
+    ];
+    for (condition, value) in &conditions {
+        if let Some(value) = value {
+            and(condition, value);
+        }
+    }
+    if let Some((column, status)) = &filter.standing {
+        and(&format!("{} =", column.column()), status);
+        if matches!(status.as_str(), "broken" | "not_due") {
+            // What is not proven on one link is not proven in all; these are the words of the
+            // partial index.
+            sql.push_str(" AND p.overall IN ('broken', 'not_due')");
+        }
+    }
+    if let Some((after_day, after_id)) = &filter.after {
+        values.extend([Value::Text(after_day.clone()), Value::Text(after_id.clone())]);
+        let last = values.len();
+        sql.push_str(&format!(" AND ({day}, {id}) < (${}, ${last})", last - 1));
+    }
+    values.push(Value::Int(filter.limit));
+    sql.push_str(&format!(" ORDER BY {day} DESC, {id} DESC LIMIT ${}", values.len()));
+    tx.query(&sql, &values)?.iter().map(shown).collect()
+}
+
+const SHOWN_SALES: &str = "SELECT r.id, r.connection, r.kind, r.external_id, r.number, r.state,
+     r.day, r.amount, r.currency, r.entity, r.waiting, r.waiting_since, r.mapping_version FROM";
+
+/// These roots as lists show them, in no order.
+pub fn find_roots(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<ShownRoot>> {
+    let rows = many::query(tx, &format!("{SHOWN} WHERE id IN ({{}})"), ids)?;
     rows.iter().map(shown).collect()
 }
 
 /// The first and the last day with a sale.
 pub fn sale_days(tx: &mut Tx<'_>) -> Result<Option<(String, String)>> {
-    let row =
-        tx.query_one("SELECT MIN(day), MAX(day) FROM roots WHERE kind = 'sale'", values![])?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(row.opt_text(0)?.zip(row.opt_text(1)?))
+    // Two questions, since one for both ends would read all between them.
+    let mut end = |side: &str| -> Result<Option<String>> {
+        let sql = format!("SELECT {side}(day) FROM roots WHERE kind = 'sale'");
+        tx.query_one(&sql, values![])?.map_or(Ok(None), |row| row.opt_text(0))
+    };
+    Ok(end("MIN")?.zip(end("MAX")?))
 }
 
 /// How many roots of each connection wait for something.

@@ -8,7 +8,7 @@ use trueup_domain::key;
 use trueup_domain::money::{Currency, Money};
 
 use crate::database::{Row, StoreError, Tx};
-use crate::{Result, commands, scopes, values};
+use crate::{Result, commands, many, scopes, values};
 
 /// The newest generation of each fact of a root.
 pub fn written(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Written>> {
@@ -273,6 +273,103 @@ pub fn unclaimed(tx: &mut Tx<'_>, kind: ItemKind, side: Side) -> Result<Vec<Live
         values![kind.word(), side.word()],
     )?;
     rows.iter().map(live_item).collect()
+}
+
+/// What the channel states of these sales: root, kind and key of each item.
+pub fn stated_by_channel(
+    tx: &mut Tx<'_>,
+    roots: &[String],
+) -> Result<Vec<(String, ItemKind, String)>> {
+    let sql = "SELECT root, kind, key FROM items
+         WHERE root IN ({}) AND live = 1 AND side = 'channel' ORDER BY root, id";
+    let rows = many::query(tx, sql, roots)?;
+    rows.iter()
+        .map(|row| {
+            let kind = row.text(1)?;
+            let kind = ItemKind::parse(&kind).ok_or_else(|| StoreError::corrupt(kind))?;
+            Ok((row.text(0)?, kind, row.text(2)?))
+        })
+        .collect()
+}
+
+/// The ledger rows behind these keys of tenders: key, root.
+pub fn rows_of_keys(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT DISTINCT key, root FROM items WHERE key IN ({}) AND live = 1
+         AND side = 'settlement' AND kind IN ('capture', 'refund_paid') ORDER BY key, root";
+    pairs(&many::query(tx, sql, keys)?)
+}
+
+/// The payouts, or the keys of what is in none yet, of these ledger rows: root, key.
+pub fn payouts_of_rows(tx: &mut Tx<'_>, rows: &[String]) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT root, key FROM items WHERE root IN ({}) AND live = 1
+         AND side = 'settlement' AND kind = 'payout_row' ORDER BY root, day, id";
+    pairs(&many::query(tx, sql, rows)?)
+}
+
+/// The keys of the tenders whose ledger rows carry one of these keys, or are in one of these
+/// payouts.
+pub fn tenders_of_payouts(tx: &mut Tx<'_>, payouts: &[String]) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT t.key FROM items p JOIN items t ON t.root = p.root
+         WHERE p.key IN ({}) AND p.live = 1 AND p.kind = 'payout_row' AND t.live = 1
+             AND t.side = 'settlement' AND t.kind IN ('capture', 'refund_paid') ORDER BY t.key";
+    many::query(tx, sql, payouts)?.iter().map(|row| row.text(0)).collect()
+}
+
+/// The keys of the tenders that these ledger rows state.
+pub fn tenders_of_rows(tx: &mut Tx<'_>, rows: &[String]) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT key FROM items WHERE root IN ({}) AND live = 1
+         AND side = 'settlement' AND kind IN ('capture', 'refund_paid') ORDER BY key";
+    many::query(tx, sql, rows)?.iter().map(|row| row.text(0)).collect()
+}
+
+/// The sales of which the channel states one of these keys.
+pub fn sales_of_keys(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT root FROM items
+         WHERE key IN ({}) AND live = 1 AND side = 'channel' ORDER BY root";
+    many::query(tx, sql, keys)?.iter().map(|row| row.text(0)).collect()
+}
+
+fn pairs(rows: &[Row]) -> Result<Vec<(String, String)>> {
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
+/// The lines of one bank connection that are no payout's, by whether an order's transfer claims
+/// them: count, sum, and the keys of some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BankLines {
+    pub of_orders: bool,
+    pub count: i64,
+    pub amount: i64,
+    pub some: Vec<String>,
+}
+
+pub fn lines_beside_payouts(
+    tx: &mut Tx<'_>,
+    bank: &str,
+    currency: Currency,
+    limit: i64,
+) -> Result<Vec<BankLines>> {
+    const LINES: &str = "FROM items i JOIN roots r ON r.id = i.root
+         LEFT JOIN match_items x ON x.item = i.id AND x.live = 1
+         LEFT JOIN matches m ON m.id = x.match
+         WHERE i.live = 1 AND i.kind = 'bank_line' AND r.connection = $1 AND i.currency = $2
+             AND i.amount <> 0";
+    let mut found = Vec::new();
+    for (of_orders, condition) in
+        [(true, "m.key IS NOT NULL AND m.key NOT LIKE 'bank/%'"), (false, "m.key IS NULL")]
+    {
+        let sql = format!(
+            "SELECT COUNT(*), CAST(COALESCE(SUM(i.amount), 0) AS BIGINT) {LINES} AND {condition}"
+        );
+        let Some(row) = tx.query_one(&sql, values![bank, currency.code()])? else { continue };
+        let (count, amount) = (row.int(0)?, row.int(1)?);
+        let sql =
+            format!("SELECT i.key {LINES} AND {condition} ORDER BY i.day DESC, i.id LIMIT $3");
+        let rows = tx.query(&sql, values![bank, currency.code(), limit])?;
+        let some = rows.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
+        found.push(BankLines { of_orders, count, amount, some });
+    }
+    Ok(found)
 }
 
 pub fn items_of_kind(tx: &mut Tx<'_>, kind: ItemKind) -> Result<Vec<LiveItem>> {

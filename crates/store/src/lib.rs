@@ -9,6 +9,7 @@
 //! | [`facts`]      | facts, journal lines, items: what DECIDE wrote                    |
 //! | [`commands`]   | what is asked of targets, their conversations and bindings        |
 //! | [`scopes`]     | what reconciliation judged, and its matches                       |
+//! | [`proofs`]     | how each sale stands on the four links: a projection              |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
 //! | [`decisions`]  | what people decided about them                                    |
@@ -25,9 +26,11 @@ pub mod decisions;
 pub mod documents;
 pub mod facts;
 pub mod leases;
+mod many;
 pub mod mappings;
 pub mod messages;
 pub mod migrate;
+pub mod proofs;
 pub mod scopes;
 pub mod streams;
 

@@ -4,16 +4,22 @@ use jiff::Timestamp;
 use trueup_domain::key;
 
 use crate::database::{Row, Tx};
-use crate::{Result, shard_of, values};
+use crate::{Result, many, shard_of, values};
 
 /// Marks a key due to be judged.
 pub fn raise(tx: &mut Tx<'_>, scope: &str, entity: &str, currency: &str) -> Result<()> {
     tx.execute(
-        "INSERT INTO scopes (key, shard, arrived, judged, entity, status, amount, difference,
+        "INSERT INTO scopes (key, word, shard, arrived, judged, entity, status, amount, difference,
              currency, day, detail, attempts)
-         VALUES ($1, $2, 1, 0, $3, 'open', 0, 0, $4, '', '', 0)
+         VALUES ($1, $5, $2, 1, 0, $3, 'open', 0, 0, $4, '', '', 0)
          ON CONFLICT (key) DO UPDATE SET arrived = scopes.arrived + 1",
-        values![scope, shard_of(scope), entity, currency],
+        values![
+            scope,
+            shard_of(scope),
+            entity,
+            currency,
+            scope.split('/').next().unwrap_or_default()
+        ],
     )?;
     Ok(())
 }
@@ -24,19 +30,28 @@ pub struct DueScope {
     pub arrived: i64,
     /// Judgements that were begun before this one and not finished.
     pub attempts: i64,
+    /// The status it has so far.
+    pub status: String,
 }
 
 /// Takes up to `limit` keys of the shards `from..to`; attempts are counted before the work, and one
 /// that was taken before is taken alone.
 pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<DueScope>> {
     let rows = tx.query(
-        "SELECT key, arrived, attempts FROM scopes
+        "SELECT key, arrived, attempts, status FROM scopes
          WHERE judged < arrived AND shard >= $1 AND shard < $2 ORDER BY shard, key LIMIT $3",
         values![from, to, limit],
     )?;
     let mut due = rows
         .iter()
-        .map(|row| Ok(DueScope { key: row.text(0)?, arrived: row.int(1)?, attempts: row.int(2)? }))
+        .map(|row| {
+            Ok(DueScope {
+                key: row.text(0)?,
+                arrived: row.int(1)?,
+                attempts: row.int(2)?,
+                status: row.text(3)?,
+            })
+        })
         .collect::<Result<Vec<_>>>()?;
     crate::take_alone(&mut due, |scope| scope.attempts);
     for scope in &due {
@@ -160,6 +175,61 @@ fn scope(row: &Row) -> Result<Scope> {
 pub fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<Scope>> {
     let row = tx.query_one(&format!("{SCOPES} WHERE key = $1"), values![key])?;
     row.as_ref().map(scope).transpose()
+}
+
+/// The status of each of these keys that is known.
+pub fn statuses(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<(String, String)>> {
+    let rows = many::query(tx, "SELECT key, status FROM scopes WHERE key IN ({})", keys)?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
+/// The keys that begin so and are not proven, or due to be judged again.
+pub fn unproven(tx: &mut Tx<'_>, start: &str) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT key FROM scopes WHERE status IN ('open', 'not_due', 'broken') AND key LIKE $1
+         UNION SELECT key FROM scopes WHERE judged < arrived AND key LIKE $1 ORDER BY key",
+        values![format!("{start}%")],
+    )?;
+    let keys: Vec<String> = rows.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
+    // LIKE takes an underscore for any letter.
+    Ok(keys.into_iter().filter(|key| key.starts_with(start)).collect())
+}
+
+/// The keys of one first word that stand alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alike {
+    pub entity: String,
+    pub currency: String,
+    pub word: String,
+    pub status: String,
+    pub count: i64,
+    /// Minor units of what the side that knows best states.
+    pub amount: i64,
+    pub difference: i64,
+}
+
+/// The keys whose day is one of `from..=to` (ISO dates).
+pub fn alike(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<Alike>> {
+    let rows = tx.query(
+        "SELECT entity, currency, word, status, COUNT(*), CAST(SUM(amount) AS BIGINT),
+             CAST(SUM(difference) AS BIGINT)
+         FROM scopes WHERE day >= $1 AND day <= $2
+         GROUP BY entity, currency, word, status ORDER BY entity, currency, word, status",
+        values![from, to],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Alike {
+                entity: row.text(0)?,
+                currency: row.text(1)?,
+                word: row.text(2)?,
+                status: row.text(3)?,
+                count: row.int(4)?,
+                amount: row.int(5)?,
+                difference: row.int(6)?,
+            })
+        })
+        .collect()
 }
 
 pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Scope>> {

@@ -7,11 +7,14 @@ use std::rc::Rc;
 use trueup::demo::compare::compare;
 use trueup::demo::play::{Clock, play};
 use trueup::demo::setup;
-use trueup_domain::item::ItemKind;
+use trueup_domain::item::{ItemKind, Side};
 use trueup_hub::report;
+use trueup_matching::Status;
+use trueup_matching::links::{Link, Proof, TenderStanding, worst};
 use trueup_sandbox::{Week, WeekSettings, World};
 use trueup_simulation::rig::{Direct, FrontDoor, lossy};
-use trueup_store::{Store, facts, scopes};
+use trueup_store::facts::LiveItem;
+use trueup_store::{Store, documents, facts, scopes};
 
 fn run(orders: u32, seed: u64, faults: bool) {
     let settings = WeekSettings { orders, seed, faults, ..WeekSettings::default() };
@@ -63,11 +66,98 @@ fn run(orders: u32, seed: u64, faults: bool) {
     for bridge in &bridges {
         assert!(bridge.unexplained.is_zero(), "{bridge:#?}");
     }
+    proofs_are_kept(&hub.store, &report);
     let comparison = compare(&week.planted, &report);
     assert!(comparison.is_exact(), "{comparison:#?}");
     in_transit_is_itemised(&hub.store);
     let unbalanced = hub.store.read(trueup_store::facts::unbalanced).expect("a check");
     assert!(unbalanced.is_empty(), "{unbalanced:?}");
+}
+
+/// The projection says of each sale what all items and scopes say, read without it; and the report
+/// sums it up.
+fn proofs_are_kept(store: &Store, report: &report::Report) {
+    let (scopes, items, sales) = store
+        .read(|tx| {
+            let mut items = Vec::new();
+            for kind in ItemKind::ALL {
+                items.extend(facts::items_of_kind(tx, *kind)?);
+            }
+            let sales = documents::sales_between(tx, &report.from, &report.to)?;
+            Ok((scopes::all(tx)?, items, sales))
+        })
+        .expect("the whole store");
+    let statuses: BTreeMap<String, Status> = scopes
+        .into_iter()
+        .map(|it| (it.key, Status::parse(&it.verdict.status).unwrap_or(Status::NotDue)))
+        .collect();
+    let status = |key: &str| statuses.get(key).copied().unwrap_or(Status::NotDue);
+    let mut days: BTreeMap<(String, &str, &str), (i64, i64)> = BTreeMap::new();
+    for sale in sales.iter().filter(|sale| sale.state != "test") {
+        let (mut documents, mut tenders) = (Vec::new(), Vec::new());
+        let own = items.iter().filter(|it| it.root == sale.id && it.item.side == Side::Channel);
+        for LiveItem { item, .. } in own {
+            if !matches!(item.kind, ItemKind::Capture | ItemKind::RefundPaid) {
+                documents.push(status(&item.key));
+                continue;
+            }
+            let tender = status(&item.key);
+            let rows: Vec<&LiveItem> = items
+                .iter()
+                .filter(|it| it.item.side == Side::Settlement && it.item.key == item.key)
+                .collect();
+            let payouts: Vec<&str> = rows
+                .iter()
+                .filter_map(|row| {
+                    let kind = ItemKind::PayoutRow;
+                    items.iter().find(|it| it.root == row.root && it.item.kind == kind)
+                })
+                .map(|it| it.item.key.as_str())
+                .collect();
+            let bank = |payout: &&str| match payout.strip_prefix("payout/") {
+                Some(id) => {
+                    let bank = statuses.get(&format!("bank/{id}"));
+                    bank.copied().unwrap_or(Status::NotApplicable)
+                }
+                None => Status::NotDue,
+            };
+            let none = Status::NotApplicable;
+            let (payout, bank) = match () {
+                () if item.key.contains("_transfer/") => (none, tender),
+                () if item.key.contains("_tender/") => (none, none),
+                () if rows.is_empty() => (Status::NotDue, Status::NotDue),
+                () => (
+                    worst(&payouts.iter().map(|key| status(key)).collect::<Vec<_>>()),
+                    worst(&payouts.iter().map(bank).collect::<Vec<_>>()),
+                ),
+            };
+            tenders.push(TenderStanding { tender, payout, bank });
+        }
+        let proof = Proof::of(&documents, &tenders);
+        let day = sale.day.clone().unwrap_or_default();
+        let mut add = |link: &'static str, status: Status| {
+            let sums = days.entry((day.clone(), link, status.word())).or_default();
+            sums.0 += 1;
+            sums.1 += sale.amount.unwrap_or(0);
+        };
+        add("all", proof.overall());
+        for link in Link::ALL {
+            add(link.word(), proof.link(link));
+        }
+    }
+    let mut reported: BTreeMap<(String, &str, &str), (i64, i64)> = BTreeMap::new();
+    for row in &report.days {
+        let day = row.day.clone().unwrap_or_default();
+        let links = row.links.iter().map(|(link, by)| (*link, by));
+        for (link, by_status) in links.chain([("all", &row.overall)]) {
+            for (status, tally) in by_status {
+                let sums = reported.entry((day.clone(), link, *status)).or_default();
+                sums.0 += tally.orders;
+                sums.1 += tally.minor;
+            }
+        }
+    }
+    assert_eq!(reported, days);
 }
 
 /// What the sub-ledger holds in transit are the payouts, or parts of them, that no bank line shows;

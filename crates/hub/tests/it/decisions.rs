@@ -3,8 +3,8 @@
 use jiff::civil::date;
 use trueup_domain::document::{Document, PaymentKind};
 use trueup_hub::decisions::{self, CONNECTION, Decision, Refusal, What};
-use trueup_hub::report::{self, Evidence};
-use trueup_hub::{Hub, timers};
+use trueup_hub::proofs::Evidence;
+use trueup_hub::{Hub, report, timers};
 use trueup_matching::Status;
 use trueup_store::messages::{self, Origin};
 use trueup_store::{cases, decisions as kept, documents, facts, scopes};
@@ -141,7 +141,7 @@ fn an_accepted_order_stays_broken_in_the_report() {
     assert_eq!(built.totals[0].overall["broken"].orders, 1);
     assert!(!built.totals[0].overall.contains_key("proven"));
     assert_eq!(built.accepted.len(), 1);
-    let proof = read(&hub, Evidence::load).proof(ROOT);
+    let proof = read(&hub, |tx| Evidence::of(tx, &[ROOT.to_owned()])).proof(ROOT);
     assert_eq!(proof.document, Status::Broken);
 }
 

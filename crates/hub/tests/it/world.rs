@@ -306,7 +306,7 @@ pub fn open_cases(hub: &Hub) -> Vec<String> {
 }
 
 pub fn absorbed(hub: &Hub) -> Vec<(String, i64)> {
-    read(hub, cases::absorbed).into_iter().map(|one| (one.kind, one.times)).collect()
+    read(hub, |tx| cases::absorbed(tx, 99)).into_iter().map(|one| (one.kind, one.times)).collect()
 }
 
 /// Net by role of the whole sub-ledger, without what nets to nothing.

@@ -96,13 +96,18 @@ fn effect(step: Money) -> String {
     if step.is_negative() { format!("+{taken}") } else { taken }
 }
 
-/// An order's key names the order's root; other evidence is shown as it is.
+/// The key of an order or a payout names its root, and a ledger row is one; other evidence is shown
+/// as it is.
 fn evidence(key: &str) -> Evidence {
     let mut parts = key.splitn(3, '/');
     let href = match (parts.next(), parts.next(), parts.next()) {
         (Some("order"), Some(connection), Some(id)) => {
             format::root_page(&format!("{connection}/sale/{id}"))
         }
+        (Some("bank" | "payout"), Some(provider), Some(id)) => {
+            format::root_page(&format!("{provider}/payout/{id}"))
+        }
+        (Some(_), Some("ledger_row"), Some(_)) => format::root_page(key),
         _ => String::new(),
     };
     Evidence { text: key.to_owned(), href }

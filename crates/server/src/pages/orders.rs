@@ -5,19 +5,15 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use trueup_hub::report::Evidence;
-use trueup_store::documents::{self, SaleFilter, ShownRoot};
+use trueup_hub::proofs::Evidence;
+use trueup_store::documents::{self, ProofColumn, SaleFilter, ShownRoot};
 use trueup_store::{StoreError, Tx};
 
 use super::{Chrome, LINKS, PageProblem, STATUSES, Shared, page, period, status_label};
 use crate::format;
 use crate::state::ServerState;
 
-const PAGE: usize = 50;
-/// A filter by status looks at the proof of each order; it reads this many at a time, and gives up
-/// after so many rounds with a link to go on from there.
-const CHUNK: i64 = 500;
-const CHUNKS_MAX: usize = 40;
+const PAGE: i64 = 50;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Wanted {
@@ -128,8 +124,9 @@ fn orders(tx: &mut Tx<'_>, state: &ServerState, wanted: &Wanted) -> Result<Order
     let status = Wanted::text(&wanted.status);
     let link = Wanted::text(&wanted.link);
     let search = Wanted::text(&wanted.search).unwrap_or_default();
-    let evidence = Evidence::load(tx)?;
-    let (rows, next) = find(tx, wanted, &evidence)?;
+    let (rows, next) = find(tx, wanted)?;
+    let roots: Vec<String> = rows.iter().map(|sale| sale.id.clone()).collect();
+    let evidence = Evidence::of(tx, &roots)?;
     let mut chrome = Chrome::new(tx, state, "orders")?;
     chrome.search.clone_from(&search);
     let choice = |word: &'static str, label: &'static str, own: &Option<String>| Choice {
@@ -154,65 +151,30 @@ fn orders(tx: &mut Tx<'_>, state: &ServerState, wanted: &Wanted) -> Result<Order
 }
 
 /// The rows of one page, and where the next begins.
-fn find(
-    tx: &mut Tx<'_>,
-    wanted: &Wanted,
-    evidence: &Evidence,
-) -> Result<(Vec<ShownRoot>, Option<String>), StoreError> {
-    let status = Wanted::text(&wanted.status);
+fn find(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<(Vec<ShownRoot>, Option<String>), StoreError> {
     let after = Wanted::text(&wanted.after).map(|after| {
         let (day, id) = after.split_once('~').unwrap_or(("", &after));
         (day.to_owned(), id.to_owned())
     });
-    let plain = i64::try_from(PAGE).unwrap_or(CHUNK) + 1;
-    let mut filter = SaleFilter {
+    let link = Wanted::text(&wanted.link).unwrap_or_default();
+    let filter = SaleFilter {
         text: Wanted::text(&wanted.search),
         from: Wanted::text(&wanted.from),
         to: Wanted::text(&wanted.to),
         entity: Wanted::text(&wanted.entity),
         currency: Wanted::text(&wanted.currency),
+        standing: Wanted::text(&wanted.status).map(|status| (ProofColumn::of(&link), status)),
         after,
-        limit: if status.is_some() { CHUNK } else { plain },
+        limit: PAGE + 1,
     };
-    let mut rows: Vec<ShownRoot> = Vec::new();
-    for _ in 0..CHUNKS_MAX {
-        let found = documents::list_sales(tx, &filter)?;
-        let ended = i64::try_from(found.len()).unwrap_or(0) < filter.limit;
-        filter.after = found.last().map(place_of);
-        for sale in found {
-            let fits = status.as_deref().is_none_or(|status| {
-                status_of(evidence, &sale.id, wanted.link.as_deref()) == status
-            });
-            if !fits {
-                continue;
-            }
-            if rows.len() == PAGE {
-                let next = rows.last().map(place_of).map(|(day, id)| format!("{day}~{id}"));
-                return Ok((rows, next));
-            }
-            rows.push(sale);
-        }
-        if ended {
-            return Ok((rows, None));
-        }
+    let mut rows = documents::list_sales(tx, &filter)?;
+    let more = i64::try_from(rows.len()).unwrap_or(0) > PAGE;
+    if more {
+        rows.pop();
     }
-    let next = filter.after.map(|(day, id)| format!("{day}~{id}"));
+    let last = rows.last().filter(|_| more);
+    let next = last.map(|sale| format!("{}~{}", sale.day.as_deref().unwrap_or_default(), sale.id));
     Ok((rows, next))
-}
-
-fn place_of(sale: &ShownRoot) -> (String, String) {
-    (sale.day.clone().unwrap_or_default(), sale.id.clone())
-}
-
-fn status_of(evidence: &Evidence, root: &str, link: Option<&str>) -> &'static str {
-    let proof = evidence.proof(root);
-    match link {
-        Some("document") => proof.document.word(),
-        Some("tender") => proof.tender.word(),
-        Some("payout") => proof.payout.word(),
-        Some("bank") => proof.bank.word(),
-        _ => proof.overall().word(),
-    }
 }
 
 fn order_row(sale: ShownRoot, evidence: &Evidence) -> OrderRow {

@@ -9,8 +9,8 @@ use axum::response::Response;
 use jiff::Timestamp;
 use trueup_hub::report::{self, Absorbed, Accepted, OpenCase, Report, Row, Tally};
 use trueup_store::facts::{self, SideTotal};
-use trueup_store::scopes::{self, Scope};
-use trueup_store::{StoreError, Tx, commands, messages};
+use trueup_store::scopes::{self, Alike};
+use trueup_store::{StoreError, Tx, cases, commands, messages};
 
 use super::period::Period;
 use super::{
@@ -107,7 +107,7 @@ struct OpenKind {
 
 struct AbsorbedKind {
     title: String,
-    cases: usize,
+    things: i64,
     times: i64,
     example: String,
 }
@@ -139,7 +139,7 @@ fn overview(
 ) -> Result<Overview, StoreError> {
     let connections = connections::cards(tx, state, now)?;
     let totals = facts::side_totals(tx, &report.from, &report.to)?;
-    let scopes = scopes::all(tx)?;
+    let scopes = scopes::alike(tx, &report.from, &report.to)?;
     let cards = report.totals.iter().map(|row| card(row, report, &totals, &scopes)).collect();
     Ok(Overview {
         chrome: Chrome::new(tx, state, "overview")?,
@@ -149,7 +149,7 @@ fn overview(
         days: report.days.iter().rev().map(day).collect(),
         open: open_kinds(&report.open),
         accepted: accepted(&report.accepted),
-        absorbed: absorbed_kinds(&report.absorbed),
+        absorbed: absorbed_kinds(tx, &report.absorbed)?,
         connections,
         from: report.from.clone(),
         to: report.to.clone(),
@@ -189,13 +189,8 @@ fn pulse(
     })
 }
 
-fn card(row: &Row, report: &Report, totals: &[SideTotal], scopes: &[Scope]) -> Card {
-    let place = sides::Place {
-        entity: &row.entity,
-        currency: &row.currency,
-        from: &report.from,
-        to: &report.to,
-    };
+fn card(row: &Row, report: &Report, totals: &[SideTotal], scopes: &[Alike]) -> Card {
+    let place = sides::Place { entity: &row.entity, currency: &row.currency };
     let tally = |status: &str| row.overall.get(status).copied().unwrap_or_default();
     let proven = tally("proven").orders + tally("not_applicable").orders;
     let (not_due, broken) = (tally("not_due").orders, tally("broken").orders);
@@ -398,17 +393,19 @@ fn open_kinds(open: &[OpenCase]) -> Vec<OpenKind> {
         .collect()
 }
 
-fn absorbed_kinds(absorbed: &[Absorbed]) -> Vec<AbsorbedKind> {
-    let mut kinds: BTreeMap<&str, AbsorbedKind> = BTreeMap::new();
-    for one in absorbed {
-        let kind = kinds.entry(&one.kind).or_insert_with(|| AbsorbedKind {
+fn absorbed_kinds(tx: &mut Tx<'_>, absorbed: &[Absorbed]) -> Result<Vec<AbsorbedKind>, StoreError> {
+    let kinds = cases::absorbed_kinds(tx)?;
+    Ok(kinds
+        .into_iter()
+        .map(|one| AbsorbedKind {
             title: format::title(&one.kind),
-            cases: 0,
-            times: 0,
-            example: one.detail.clone(),
-        });
-        kind.cases += 1;
-        kind.times += one.times;
-    }
-    kinds.into_values().collect()
+            things: one.things,
+            times: one.times,
+            example: absorbed
+                .iter()
+                .find(|known| known.kind == one.kind)
+                .map(|known| known.detail.clone())
+                .unwrap_or_default(),
+        })
+        .collect())
 }

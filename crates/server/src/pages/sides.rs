@@ -1,7 +1,7 @@
 //! What each of the four sides states about the same keys, and where they differ.
 
 use trueup_store::facts::SideTotal;
-use trueup_store::scopes::Scope;
+use trueup_store::scopes::Alike;
 
 use crate::format;
 
@@ -17,22 +17,10 @@ pub struct Row {
     pub note: String,
 }
 
-/// Whose money, in which currency, on which days.
+/// Whose money, in which currency.
 pub struct Place<'a> {
     pub entity: &'a str,
     pub currency: &'a str,
-    pub from: &'a str,
-    pub to: &'a str,
-}
-
-impl Place<'_> {
-    fn holds(&self, scope: &Scope) -> bool {
-        let verdict = &scope.verdict;
-        verdict.entity == self.entity
-            && verdict.currency == self.currency
-            && self.from <= verdict.day.as_str()
-            && verdict.day.as_str() <= self.to
-    }
 }
 
 const SIDES: [&str; 4] = ["channel", "books", "settlement", "bank"];
@@ -50,7 +38,7 @@ const COMPARED: [(&str, &str, [bool; 4]); 9] = [
     ("refund_paid_tender", "Given back otherwise", [true, true, false, false]),
 ];
 
-pub fn rows(place: &Place<'_>, totals: &[SideTotal], scopes: &[Scope]) -> Vec<Row> {
+pub fn rows(place: &Place<'_>, totals: &[SideTotal], scopes: &[Alike]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (word, name, sides) in COMPARED {
         let judged = Judged::of(scopes, place, word);
@@ -97,27 +85,26 @@ struct Judged {
 }
 
 impl Judged {
-    fn of(scopes: &[Scope], place: &Place<'_>, word: &str) -> Self {
+    fn of(scopes: &[Alike], place: &Place<'_>, word: &str) -> Self {
         let mut judged = Self::default();
         let own = scopes.iter().filter(|scope| {
-            place.holds(scope) && scope.key.split('/').next().is_some_and(|own| own == word)
+            scope.word == word && scope.entity == place.entity && scope.currency == place.currency
         });
         for scope in own {
-            let verdict = &scope.verdict;
             judged.any = true;
-            judged.expected = judged.expected.saturating_add(verdict.amount);
-            let observed = match verdict.status.as_str() {
-                "proven" => verdict.amount,
+            judged.expected = judged.expected.saturating_add(scope.amount);
+            let observed = match scope.status.as_str() {
+                "proven" => scope.amount,
                 "broken" => {
-                    judged.broken += 1;
-                    verdict.amount.saturating_add(verdict.difference)
+                    judged.broken += scope.count;
+                    scope.amount.saturating_add(scope.difference)
                 }
                 "not_applicable" => {
-                    judged.explained += 1;
+                    judged.explained += scope.count;
                     0
                 }
                 _ => {
-                    judged.not_due += 1;
+                    judged.not_due += scope.count;
                     0
                 }
             };

@@ -120,9 +120,13 @@ on_every_engine! {
             write(store, move |tx| cases::absorb(tx, "lost_reply", "k", "found", at(seconds)));
         }
         write(store, |tx| cases::absorb(tx, "stale_version", "k", "late", at(9)));
-        let all = read(store, cases::absorbed);
+        let all = read(store, |tx| cases::absorbed(tx, 9));
         let seen: Vec<(&str, i64)> = all.iter().map(|one| (one.kind.as_str(), one.times)).collect();
         assert_eq!(seen, [("lost_reply", 3), ("stale_version", 1)]);
         assert_eq!(all[0].last_at, at(3));
+        let newest = read(store, |tx| cases::absorbed(tx, 1));
+        assert_eq!(newest[0].kind, "stale_version");
+        let kinds = read(store, cases::absorbed_kinds);
+        assert_eq!((kinds[0].things, kinds[0].times), (1, 3));
     }
 }

@@ -9,6 +9,7 @@ mod facts;
 mod leases;
 mod messages;
 mod plans;
+mod proofs;
 mod scopes;
 mod streams;
 mod transactions;

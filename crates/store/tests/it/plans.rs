@@ -55,7 +55,7 @@ fn scopes_that_are_due() {
     let source = include_str!("../../src/scopes.rs");
     check(
         source,
-        "SELECT key, arrived, attempts FROM scopes
+        "SELECT key, arrived, attempts, status FROM scopes
          WHERE judged < arrived AND shard >= $1 AND shard < $2 ORDER BY shard, key LIMIT $3",
         "scopes_due",
     );
@@ -117,4 +117,37 @@ fn items_of_a_key() {
         let uses = plan.iter().any(|step| step.text(3).is_ok_and(|step| step.contains(index)));
         assert!(uses, "{condition}: {plan:?}");
     }
+}
+
+#[test]
+fn sums_of_days() {
+    check(
+        include_str!("../../src/proofs.rs"),
+        "SELECT day, entity, currency, document, tender, payout, bank, overall, COUNT(*),
+             CAST(SUM(amount) AS BIGINT)
+         FROM proofs WHERE day >= $1 AND day <= $2
+         GROUP BY day, entity, currency, document, tender, payout, bank, overall
+         ORDER BY day, entity, currency",
+        "COVERING INDEX proofs_day",
+    );
+    check(
+        include_str!("../../src/scopes.rs"),
+        "SELECT entity, currency, word, status, COUNT(*), CAST(SUM(amount) AS BIGINT),
+             CAST(SUM(difference) AS BIGINT)
+         FROM scopes WHERE day >= $1 AND day <= $2
+         GROUP BY entity, currency, word, status ORDER BY entity, currency, word, status",
+        "COVERING INDEX scopes_day",
+    );
+    check(
+        include_str!("../../src/messages.rs"),
+        "SELECT connection, state, COUNT(*), MAX(received_at) FROM messages
+         GROUP BY connection, state ORDER BY connection, state",
+        "COVERING INDEX messages_counts",
+    );
+    check(
+        include_str!("../../src/commands.rs"),
+        "SELECT target, kind, state, COUNT(*) FROM commands GROUP BY target, kind, state
+         ORDER BY target, kind, state",
+        "COVERING INDEX commands_counts",
+    );
 }

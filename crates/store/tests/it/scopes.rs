@@ -50,7 +50,7 @@ on_every_engine! {
     fn an_item_makes_its_key_due(store) {
         decide(store, "stripe/payout/po1", payout(1000), 1);
         let scope = due(store).pop().expect("due");
-        assert_eq!(scope, DueScope { key: KEY.to_owned(), arrived: 1, attempts: 0 });
+        assert_eq!(scope, DueScope { key: KEY.to_owned(), arrived: 1, attempts: 0, status: "open".to_owned() });
         decide(store, "stripe/payout/po1", payout(900), 2);
         assert!(judge(store, scope.clone(), verdict("proven", None)));
         let again = due(store).pop().expect("due: a generation came meanwhile");
