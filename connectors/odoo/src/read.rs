@@ -82,7 +82,7 @@ type Census = BTreeMap<String, String>;
 pub fn poll(context: &Context<'_>, stream: &str, cursor: Option<&str>, since: Timestamp) -> Step {
     let moment = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%S").to_string();
     if stream == crate::totals::STREAM {
-        return crate::totals::poll(context);
+        return crate::totals::poll(context, cursor);
     }
     if stream == "bank_lines" && ids_of(context, settings::BANK_JOURNALS).is_empty() {
         // Another source feeds the bank side: lines read here, too, would be there twice.

@@ -1,7 +1,10 @@
 //! What the books state themselves: one grouped sum of our posted invoices and credit notes.
 //!
 //! The variance bridge compares it with the channel's own total (`DESIGN.md` §9.9), so it is asked
-//! of Odoo and never added up from what we know.
+//! of Odoo and never added up from what we know. A group that has gone, because its last document
+//! was deleted, is stated as zero: Odoo leaves it out, and its old sum would stay in force.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -27,12 +30,17 @@ const SUM: &str = "amount_total:sum";
 pub struct Summing {
     companies: Vec<i64>,
     user: Option<i64>,
+    /// The groups that were ever stated: `company/currency's id/currency/move type`.
+    #[serde(default)]
+    stated: BTreeSet<String>,
 }
 
-pub fn poll(context: &Context<'_>) -> Step {
+/// `cursor` lists the groups that earlier polls stated.
+pub fn poll(context: &Context<'_>, cursor: Option<&str>) -> Step {
     let listed = context.settings.get(settings::COMPANIES).unwrap_or("1");
     let companies = listed.split(',').filter_map(|id| request::id(id.trim()).ok()).collect();
-    Summing { companies, user: None }.step(context)
+    let stated = cursor.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    Summing { companies, user: None, stated }.step(context)
 }
 
 impl Summing {
@@ -70,32 +78,62 @@ pub fn resume(
             summing.user = Some(crate::read::who(body)?);
             return Ok(None);
         }
-        records(context, body).map(Some)
+        records(context, body, &mut summing.stated).map(Some)
     });
     match taken {
         Ok(None) => summing.step(context),
-        Ok(Some(records)) => Step::Done(Outcome { records, cursor: None, receipts: Vec::new() }),
+        Ok(Some(records)) => {
+            let groups: Vec<String> = summing.stated.into_iter().collect();
+            let cursor = Some(groups.join(" ")).filter(|groups| !groups.is_empty());
+            Step::Done(Outcome { records, cursor, receipts: Vec::new() })
+        }
         // A read changes nothing, so it is simply asked again.
         Err(CallError::ReplyLost { why }) => Step::Failed(CallError::Unreachable { why }),
         Err(error) => Step::Failed(error),
     }
 }
 
-fn records(context: &Context<'_>, body: &[u8]) -> Result<Vec<Record>, CallError> {
+/// A record for each group that Odoo states, and one of zero for each that it no longer does.
+fn records(
+    context: &Context<'_>,
+    body: &[u8],
+    stated: &mut BTreeSet<String>,
+) -> Result<Vec<Record>, CallError> {
     let unreadable = |error: serde_json::Error| wire::unexpected(&error.to_string());
     let rows: Vec<&RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
-    let at = context.now.as_microsecond();
-    rows.into_iter()
-        .map(|row| {
-            let group: Group = serde_json::from_str(row.get()).map_err(unreadable)?;
-            let (company, currency) = (group.company_id.0, group.currency_id.1);
-            Ok(Record {
-                kind: format!("{KIND}{at}"),
-                external_id: format!("{company}/{currency}/{}", group.move_type),
-                body: row.get().as_bytes().to_vec(),
-            })
-        })
-        .collect()
+    let kind = format!("{KIND}{}", context.now.as_microsecond());
+    let mut gone = std::mem::take(stated);
+    let mut records = Vec::new();
+    for row in rows {
+        let group: Group = serde_json::from_str(row.get()).map_err(unreadable)?;
+        let (company, (id, currency)) = (group.company_id.0, &group.currency_id);
+        let name = format!("{company}/{id}/{currency}/{}", group.move_type);
+        gone.remove(&name);
+        stated.insert(name);
+        records.push(Record {
+            kind: kind.clone(),
+            external_id: format!("{company}/{currency}/{}", group.move_type),
+            body: row.get().as_bytes().to_vec(),
+        });
+    }
+    for name in gone {
+        let parts: Vec<&str> = name.split('/').collect();
+        let [company, id, currency, move_type] = parts.as_slice() else { continue };
+        let (Ok(company), Ok(id)) = (company.parse::<i64>(), id.parse::<i64>()) else { continue };
+        let body = json!({
+            "company_id": [company, ""],
+            "currency_id": [id, currency],
+            "move_type": move_type,
+            SUM: 0,
+        });
+        records.push(Record {
+            kind: kind.clone(),
+            external_id: format!("{company}/{currency}/{move_type}"),
+            body: body.to_string().into_bytes(),
+        });
+        stated.insert(name);
+    }
+    Ok(records)
 }
 
 #[derive(Deserialize)]

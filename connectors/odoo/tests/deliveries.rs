@@ -5,10 +5,11 @@ mod kit;
 use kit::*;
 use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Step, Task};
+use trueup_connect::message::{Decoded, Message};
 use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{CallError, ReceiptOutcome, Settings};
 use trueup_domain::command::*;
-use trueup_domain::document::Buyer;
+use trueup_domain::document::{Buyer, Document};
 use trueup_odoo::sandbox::{OdooSandbox, Trouble};
 
 #[test]
@@ -318,4 +319,36 @@ fn an_entry_balances_or_is_refused() {
         "{receipts:?}"
     );
     assert!(matches!(&receipts[1], ReceiptOutcome::Refused { .. }), "{receipts:?}");
+}
+
+/// Odoo leaves a group without documents out of its sums; the old sum must not stay in force.
+#[test]
+fn b16_the_last_credit_note_deleted_leaves_a_sum_of_nothing() {
+    let (mut sandbox, map) = world();
+    let order_id = applied(&mut sandbox, &order(&map, "1"));
+    let invoice_id = applied(&mut sandbox, &invoice(&map, "1", &order_id));
+    let note_id = applied(&mut sandbox, &note(&map, &invoice_id));
+    let sums = |sandbox: &mut OdooSandbox, cursor| {
+        let task = Task::Poll { stream: "totals".to_owned(), cursor, since: now() };
+        let outcome = drive(sandbox, &task).expect("sums");
+        let told = outcome.records.iter().map(|record| {
+            let message = Message { kind: &record.kind, body: &record.body };
+            match (trueup_odoo::CONNECTOR.decode)(&message) {
+                Ok(Decoded::Documents(documents)) => match documents.as_slice() {
+                    [Document::BooksRecord(sum)] => format!("{} {}", sum.id, sum.total),
+                    other => panic!("{other:?}"),
+                },
+                other => panic!("{other:?}"),
+            }
+        });
+        (told.collect::<Vec<_>>(), outcome.cursor)
+    };
+    let invoiced = "totals/1/USD/invoice 912.24 USD";
+    let (before, cursor) = sums(&mut sandbox, None);
+    assert_eq!(before, [invoiced, "totals/1/USD/credit_note 368.38 USD"]);
+    assert!(sandbox.delete_credit_note(note_id.parse().expect("an id"), now()));
+    let (after, cursor) = sums(&mut sandbox, cursor);
+    assert_eq!(after, [invoiced, "totals/1/USD/credit_note 0.00 USD"]);
+    let (later, _) = sums(&mut sandbox, cursor);
+    assert_eq!(later, after, "it stays nothing");
 }
