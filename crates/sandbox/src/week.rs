@@ -24,7 +24,7 @@ const BANK_CHARGE: i64 = 1500;
 const FEE_EXCESS: i64 = 37;
 const UNKNOWN_ROW: i64 = 1234;
 /// By how much somebody raises the price of an order's first line in the books.
-const EDIT_IN_BOOKS: i64 = 500;
+pub const EDIT_IN_BOOKS: i64 = 500;
 
 #[derive(Clone, Copy, Debug)]
 pub struct WeekSettings {
@@ -75,7 +75,7 @@ pub struct Planted {
 }
 
 impl Planted {
-    fn open(&mut self, kind: &'static str, minor: i64, currency: &'static str) {
+    pub fn open(&mut self, kind: &'static str, minor: i64, currency: &'static str) {
         self.open.push(PlantedOpen { kind, minor, currency });
     }
     fn absorbed(&mut self, kind: &'static str) {
@@ -97,6 +97,10 @@ pub enum Sent {
     },
     /// The reply to the next document sent to the books is lost on the way.
     LoseReply,
+    /// Somebody is to change an order in books that the world does not play.
+    EditInBooks,
+    /// Somebody is to delete a credit note in such books.
+    DeleteCreditNote,
 }
 
 #[derive(Clone, Debug)]
@@ -545,7 +549,11 @@ impl Week {
                 self.planted.absorbed("lost_reply");
                 sent.push((now, Sent::LoseReply));
             }
+            Happening::EditInBooks if world.odoo.is_none() => sent.push((now, Sent::EditInBooks)),
             Happening::EditInBooks => self.edit_in_books(world, now),
+            Happening::DeleteCreditNote if world.odoo.is_none() => {
+                sent.push((now, Sent::DeleteCreditNote));
+            }
             Happening::DeleteCreditNote => self.delete_credit_note(world, now),
             Happening::Extend(index) => {
                 let mug = |shop| NewLine {

@@ -52,7 +52,7 @@ impl Shop {
         };
         let mut act = |f: &mut dyn FnMut(&mut World)| f(&mut world.borrow_mut());
         let hub = &shop.hub;
-        play(hub, &mut week, &clock, &mut act, &mut door, &mut transport, &mut |_| {})?;
+        play(hub, &mut week, &clock, &mut act, &mut door, &mut transport, None, &mut |_| {})?;
         Ok(shop)
     }
 

@@ -197,7 +197,8 @@ impl TillRoom {
                 match one {
                     Sent::Webhook { connection, push } => self.push(connection, push),
                     Sent::File { connection, name, body } => self.file(connection, &name, &body)?,
-                    Sent::LoseReply => {}
+                    // The world plays the books itself, and the rig loses replies.
+                    Sent::LoseReply | Sent::EditInBooks | Sent::DeleteCreditNote => {}
                 }
             }
             // Now and then the hub has the time to finish what it began.

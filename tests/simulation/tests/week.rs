@@ -35,7 +35,7 @@ fn run(orders: u32, seed: u64, faults: bool) {
     let mut door = FrontDoor { hub: hub.clone(), clock: clock.clone() };
     let acting = Rc::clone(&world);
     let mut act = |f: &mut dyn FnMut(&mut World)| f(&mut acting.borrow_mut());
-    play(&hub, &mut week, &clock, &mut act, &mut door, &mut transport, &mut |_| {})
+    play(&hub, &mut week, &clock, &mut act, &mut door, &mut transport, None, &mut |_| {})
         .expect("the week");
     let report = hub
         .store

@@ -22,7 +22,7 @@ use trueup_server::ServerState;
 use trueup_store::Store;
 
 use super::compare::{Comparison, compare};
-use super::play::{Carrier, Clock, Lossy, play};
+use super::play::{Bookkeeper, Carrier, Clock, Lossy, play};
 use super::setup::{self, RealBooks};
 use crate::print;
 
@@ -57,7 +57,8 @@ pub struct DemoArgs {
     #[arg(long)]
     pub api_key_env: Option<String>,
     /// The environment variable that holds an administrator's API key, with which the accounts,
-    /// journals, taxes and products that the demo needs are created first.
+    /// journals, taxes and products that the demo needs are created first, and later an order is
+    /// changed and a credit note deleted, as people do.
     #[arg(long)]
     pub admin_key_env: Option<String>,
 }
@@ -116,7 +117,12 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     };
     let bar = progress(args, &week)?;
     let mut act = |f: &mut dyn FnMut(&mut World)| shared.with(|world| f(world));
-    play(&hub, &mut week, &clock, &mut act, &mut door, &mut transport, &mut |at| {
+    let mut bookkeeper = match &real {
+        Some(books) => super::real::bookkeeper(args, books, runtime.handle())?,
+        None => None,
+    };
+    let by_hand = bookkeeper.as_mut().map(|it| it as &mut dyn Bookkeeper);
+    play(&hub, &mut week, &clock, &mut act, &mut door, &mut transport, by_hand, &mut |at| {
         bar.set_message(at.strftime("%a %d %b %H:%M").to_string());
         bar.inc(1);
     })?;

@@ -50,6 +50,16 @@ pub trait Carrier {
     fn file(&mut self, connection: &str, name: &str, body: &[u8]) -> Result<()>;
 }
 
+/// Somebody who works in the books by hand, behind the hub's back.
+pub trait Bookkeeper {
+    /// Makes an order dearer; minor units of US dollars by which its total changed. `None` where
+    /// there is no order.
+    fn edit_order(&mut self) -> Result<Option<i64>>;
+    /// Deletes a posted credit note; its total in minor units of US dollars. `None` where there is
+    /// none.
+    fn delete_credit_note(&mut self) -> Result<Option<i64>>;
+}
+
 /// Loses the reply to the next document that is sent to the books, when told to.
 pub struct Lossy<T> {
     pub inner: T,
@@ -71,7 +81,9 @@ impl<T: Transport> Transport for Lossy<T> {
 /// Does something to the world, wherever it is kept.
 pub type Act<'a> = dyn FnMut(&mut dyn FnMut(&mut World)) + 'a;
 
-/// Plays the week to its end. `act` does something to the world; `progress` is told the time.
+/// Plays the week to its end. `act` does something to the world; `progress` is told the time. What
+/// nobody can do to the books, for want of a `bookkeeper`, is not planted.
+#[expect(clippy::too_many_arguments, reason = "each is one side of the play")]
 pub fn play<T: Transport>(
     hub: &Hub,
     week: &mut Week,
@@ -79,6 +91,7 @@ pub fn play<T: Transport>(
     act: &mut Act<'_>,
     carrier: &mut dyn Carrier,
     transport: &mut Lossy<T>,
+    mut bookkeeper: Option<&mut dyn Bookkeeper>,
     progress: &mut dyn FnMut(Timestamp),
 ) -> Result<()> {
     let now = || clock.now();
@@ -108,6 +121,18 @@ pub fn play<T: Transport>(
                     carrier.file(connection, &name, &body)?;
                 }
                 Sent::LoseReply => transport.lose_next.store(true, Ordering::Relaxed),
+                Sent::EditInBooks => {
+                    let changed = bookkeeper.as_mut().map(|it| it.edit_order()).transpose()?;
+                    if let Some(minor) = changed.flatten() {
+                        week.planted.open("edited_in_books", minor, "USD");
+                    }
+                }
+                Sent::DeleteCreditNote => {
+                    let gone = bookkeeper.as_mut().map(|it| it.delete_credit_note()).transpose()?;
+                    if let Some(minor) = gone.flatten() {
+                        week.planted.open("missing_in_books", -minor, "USD");
+                    }
+                }
             }
         }
         clock.set(until);
