@@ -66,6 +66,9 @@ pub struct Reading {
     records: Vec<Record>,
     newest: Option<String>,
     census: Census,
+    /// Odoo's own time at its last answer: its clock, not ours, dates what it writes.
+    #[serde(default)]
+    clock: Option<Timestamp>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -160,7 +163,13 @@ impl Reading {
             records: Vec::new(),
             newest,
             census: Census::new(),
+            clock: None,
         }
+    }
+
+    /// When something was seen, never before Odoo wrote it, however our clocks differ.
+    fn seen_at(&self, context: &Context<'_>) -> Timestamp {
+        self.clock.map_or(context.now, |clock| clock.max(context.now))
     }
 
     fn step(self, context: &Context<'_>) -> Step {
@@ -261,7 +270,8 @@ impl Reading {
             let gone = ids.get(&model).into_iter().flatten().filter(|id| !seen.contains(id));
             let gone: Vec<i64> = gone.copied().collect();
             for id in gone {
-                self.records.push(gone_record(context, self.companies.first(), &model, id));
+                let seen = self.seen_at(context);
+                self.records.push(gone_record(seen, self.companies.first(), &model, id));
             }
         }
         if rows.len() < limit && self.moves.is_empty() {
@@ -292,6 +302,7 @@ impl Reading {
     }
 
     fn finish(mut self, context: &Context<'_>) -> Step {
+        let seen = self.seen_at(context);
         let cursor = match &self.what {
             What::Objects { .. } => None,
             What::Changed { since } => Some(self.newest.clone().unwrap_or_else(|| since.clone())),
@@ -301,7 +312,7 @@ impl Reading {
                         self.census.get(model).map(|now| ids_in(now).collect()).unwrap_or_default();
                     let gone: Vec<i64> = ids_in(known).filter(|id| !now.contains(id)).collect();
                     let first = self.companies.first();
-                    let gone = gone.into_iter().map(|id| gone_record(context, first, model, id));
+                    let gone = gone.into_iter().map(|id| gone_record(seen, first, model, id));
                     self.records.extend(gone);
                 }
                 Some(serde_json::to_string(&self.census).unwrap_or_default())
@@ -316,6 +327,10 @@ pub fn resume(
     mut reading: Reading,
     reply: Result<&Reply, CallError>,
 ) -> Step {
+    let date = reply.as_ref().ok().and_then(|reply| reply.header("date"));
+    if let Some(date) = date.and_then(|text| jiff::fmt::rfc2822::parse(text).ok()) {
+        reading.clock = Some(date.timestamp());
+    }
     let taken = outcome::read(reply, false).and_then(|body| {
         if !reading.moves.is_empty() {
             reading.take_lines(body)
@@ -364,9 +379,8 @@ fn record(model: &str, id: i64, row: &str, lines: &[&str]) -> Record {
 }
 
 /// Nothing is left of a deleted record but our knowledge of it.
-fn gone_record(context: &Context<'_>, company: Option<&i64>, model: &str, id: i64) -> Record {
+fn gone_record(seen: Timestamp, company: Option<&i64>, model: &str, id: i64) -> Record {
     let company = company.map(i64::to_string).unwrap_or_default();
-    let seen = context.now;
     let gone = json!({ "id": id, "company": company, "currency": "XXX", "seen": seen.to_string() });
     let body = json!({ "model": model, "gone": gone });
     Record {

@@ -5,11 +5,11 @@ mod kit;
 use kit::*;
 use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Step, Task};
-use trueup_connect::message::{Decoded, Message};
+use trueup_connect::message::{Decoded, Hint, Message};
 use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{CallError, ReceiptOutcome, Settings};
 use trueup_domain::command::*;
-use trueup_domain::document::{Buyer, Document};
+use trueup_domain::document::{Buyer, Document, Version};
 use trueup_odoo::sandbox::{OdooSandbox, Trouble};
 
 #[test]
@@ -351,4 +351,37 @@ fn b16_the_last_credit_note_deleted_leaves_a_sum_of_nothing() {
     assert_eq!(after, [invoiced, "totals/1/USD/credit_note 0.00 USD"]);
     let (later, _) = sums(&mut sandbox, cursor);
     assert_eq!(later, after, "it stays nothing");
+}
+
+/// Odoo's clock dates what it writes: with ours behind, a deletion would be older than the record.
+#[test]
+fn b16_a_record_is_gone_by_the_clock_of_odoo() {
+    let (mut sandbox, _) = world();
+    let mut seen = |date: Option<&str>| -> Version {
+        let settings = Settings::default();
+        let context = Context { settings: &settings, now: now() };
+        let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
+        let hint =
+            Hint { kind: "books_record".to_owned(), external_id: "sale.order/99".to_owned() };
+        let Step::Send { request, state, .. } =
+            (talk.start)(&context, &Task::Read { hints: vec![hint] })
+        else {
+            panic!("a read asks");
+        };
+        let mut reply = sandbox.handle(&request, now());
+        reply.headers.extend(date.map(|date| ("Date".to_owned(), date.to_owned())));
+        let Step::Done(outcome) = (talk.resume)(&context, &state, Ok(&reply)) else {
+            panic!("one answer is enough");
+        };
+        let record = &outcome.records[0];
+        let message = Message { kind: &record.kind, body: &record.body };
+        match (trueup_odoo::CONNECTOR.decode)(&message) {
+            Ok(Decoded::Documents(documents)) => documents[0].version().expect("a version"),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(seen(None), Version::at(now()));
+    let later = "2026-11-21T10:07:00Z".parse().expect("a moment");
+    assert_eq!(seen(Some("Sat, 21 Nov 2026 10:07:00 GMT")), Version::at(later));
+    assert_eq!(seen(Some("Sat, 21 Nov 2026 09:00:00 GMT")), Version::at(now()), "never before us");
 }
