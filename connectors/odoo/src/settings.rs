@@ -6,6 +6,7 @@ pub const DATABASE: &str = "database";
 pub const COMPANIES: &str = "companies";
 pub const SHIPPING_FLAG: &str = "shipping_flag";
 pub const BANK_JOURNALS: &str = "bank_journals";
+pub const FINGERPRINT: &str = "fingerprint";
 
 pub static ALL: &[Setting] = &[
     Setting {
@@ -36,6 +37,13 @@ pub static ALL: &[Setting] = &[
         name: BANK_JOURNALS,
         help: "Ids of the journals whose statement lines are the bank side, such as `7,12`. Each \
                bank account has one source: leave out those whose files are handed in",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: FINGERPRINT,
+        help: "What `trueup odoo setup` calls the database: another one under this address is \
+               refused at the start",
         required: false,
         secret: false,
     },

@@ -20,7 +20,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use trueup_connect::{Auth, Connector, Setting};
-use trueup_domain::document::Remitter;
+use trueup_domain::document::{Remitter, Tender};
 use trueup_domain::money::{Currency, Money, parse_decimal};
 
 use crate::connectors;
@@ -66,6 +66,20 @@ pub struct Entity {
     /// One customer in the books for all buyers.
     pub one_customer: bool,
     pub taxes: Vec<Tax>,
+    /// None where the configuration names none: then the usual ones are taken.
+    pub gateways: Vec<Gateway>,
+}
+
+/// A channel's word for a way to pay, and whose ledger states its money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    pub word: String,
+    pub title: String,
+    pub tender: Option<Tender>,
+    /// A connection.
+    pub provider: Option<String>,
+    /// In which it settles; the entity's own where nothing is said.
+    pub currency: Option<Currency>,
 }
 
 /// A tax that `trueup odoo setup` makes, and when it applies.
@@ -217,6 +231,18 @@ struct EntitySection {
     one_customer: Option<bool>,
     #[serde(default)]
     tax: Vec<TaxSection>,
+    #[serde(default)]
+    gateway: Vec<GatewaySection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatewaySection {
+    word: Spanned<String>,
+    title: Option<String>,
+    tender: Option<Spanned<String>>,
+    provider: Option<Spanned<String>>,
+    currency: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -310,6 +336,9 @@ impl File {
             })?),
         };
         let Some(listen) = listen else { unreachable!("the default address is one") };
+        let gateways = self.entity.values().flat_map(|section| &section.gateway);
+        let providers: Vec<Spanned<String>> =
+            gateways.filter_map(|gateway| gateway.provider.clone()).collect();
         let mut entities = BTreeMap::new();
         for (name, section) in self.entity {
             named(&name, "entity")?;
@@ -320,6 +349,11 @@ impl File {
             named(&name, "connection")?;
             let configured = section.check(&name, &entities, folder)?;
             connections.insert(name.into_inner(), configured);
+        }
+        if let Some(unknown) = providers.iter().find(|it| !connections.contains_key(it.as_ref())) {
+            let what = format!("there is no connection `{}`", unknown.as_ref());
+            let remedy = "name the connection whose ledger states this gateway's money, or none";
+            return Err(Mistake::at(unknown, what, remedy));
         }
         Ok(Settings {
             folder: folder.to_owned(),
@@ -415,12 +449,59 @@ impl EntitySection {
             }
             taxes.push(tax.check()?);
         }
+        let mut words = BTreeSet::new();
+        let mut gateways = Vec::new();
+        for gateway in self.gateway {
+            if gateway.word.as_ref().is_empty() || !words.insert(gateway.word.as_ref().clone()) {
+                let what = format!("`{}` is no gateway of its own", gateway.word.as_ref());
+                let remedy = "write each of the channel's words once, as the channel writes it";
+                return Err(Mistake::at(&gateway.word, what, remedy));
+            }
+            gateways.push(gateway.check()?);
+        }
         Ok(Entity {
             currency,
             time_zone: self.time_zone.into_inner(),
             company: self.company.map(|company| company.into_inner().0),
             one_customer: self.one_customer.unwrap_or(false),
             taxes,
+            gateways,
+        })
+    }
+}
+
+impl GatewaySection {
+    fn check(self) -> Result<Gateway, Mistake> {
+        let tender = match &self.tender {
+            None => None,
+            Some(word) => Some(match word.as_ref().as_str() {
+                "card" => Tender::Card,
+                "gift_card" => Tender::GiftCard,
+                "store_credit" => Tender::StoreCredit,
+                "bank_transfer" => Tender::BankTransfer,
+                "cash" => Tender::Cash,
+                "other" => Tender::Other,
+                other => {
+                    let what = format!("nobody pays with `{other}`");
+                    let remedy =
+                        "write card, gift_card, store_credit, bank_transfer, cash or other";
+                    return Err(Mistake::at(word, what, remedy));
+                }
+            }),
+        };
+        let currency = match &self.currency {
+            None => None,
+            Some(code) => Some(Currency::parse(code.as_ref()).map_err(|error| {
+                Mistake::at(code, error.to_string(), "write an ISO 4217 code, such as \"EUR\"")
+            })?),
+        };
+        let word = self.word.into_inner();
+        Ok(Gateway {
+            title: self.title.unwrap_or_else(|| word.clone()),
+            word,
+            tender,
+            provider: self.provider.map(Spanned::into_inner),
+            currency,
         })
     }
 }

@@ -814,6 +814,8 @@ fn a_retailer_is_set_up_polled_posted_and_proven() {
     let looked = run(&["odoo", "setup", "books", "--json"]).json();
     assert!(looked["mapping"].is_null());
     assert!(looked["creates"].as_array().is_some_and(|plan| plan.len() > 20), "{looked}");
+    assert!(looked["creates"][0]["exists"].is_null());
+    assert_eq!(looked["roles"][0]["role"], "receivable");
     // The hub's own user may not make accounts.
     run(&["odoo", "setup", "books", "--apply"]).ended(1).complained("next: ");
     let apply = ["odoo", "setup", "books", "--apply", "--admin-key-env", "ADMIN_KEY"];
@@ -821,13 +823,27 @@ fn a_retailer_is_set_up_polled_posted_and_proven() {
     let first = fs::read_to_string(place.path("us.json")).unwrap();
     run(&[&apply[..], &["--write-mapping", "us.json"]].concat()).said("Made, or found");
     assert_eq!(fs::read_to_string(place.path("us.json")).unwrap(), first, "made once");
+    // What exists is not proposed again, to a user who may see it.
+    run(&["odoo", "setup", "books", "--admin-key-env", "ADMIN_KEY"])
+        .ended(0)
+        .said("nothing, all ")
+        .said("Nothing was written");
+
+    // B18: another database under the same address.
+    let print = looked["fingerprint"].as_str().unwrap().to_owned();
+    let plain = fs::read_to_string(place.path("trueup.toml")).unwrap();
+    let pin = |print: &str| format!("{plain}settings.fingerprint = \"{print}\"\n");
+    place.write("trueup.toml", &pin("0badcafe"));
+    run(&["check"]).ended(1).said("another database");
+    run(&["serve"]).ended(2).complained("0badcafe");
+    place.write("trueup.toml", &pin(&print));
 
     run(&["mapping", "approve", "shop-us", "us.json", "--author", "ann", "--reason", "first"])
         .ended(0)
         .said("Version 1");
     let shown = run(&["mapping", "show", "shop-us"]).ended(0).json();
     assert_eq!(shown["gateways"]["stripe"]["provider"], "stripe-us");
-    run(&["check"]).ended(0);
+    run(&["check"]).ended(0).said("as it is pinned");
 
     run(&["poll"]).ended(0).said("shop-us orders: read");
     let report = run(&["reconcile", "--json"]).json();

@@ -8,7 +8,7 @@ use common::{Books, Played, Real};
 use serde_json::json;
 use trueup_connect::conversation::Request;
 use trueup_odoo::sandbox::OdooSandbox;
-use trueup_odoo::setup::{self, plan::summary};
+use trueup_odoo::setup::{self, SetupReport, Wanted, plan::summary};
 
 fn story(books: &mut dyn Books) -> (Vec<String>, Vec<String>) {
     let mut plans = Vec::new();
@@ -46,8 +46,87 @@ fn story(books: &mut dyn Books) -> (Vec<String>, Vec<String>) {
         let again = setup::run(&mut admin, &wanted).expect("a mapping");
         assert_eq!(first, again);
         assert!(count(books) > before);
+        // An administrator sees that nothing is lacking any more.
+        let report = look(books, &wanted, true);
+        assert_eq!(summary(&setup::plan(&report, &wanted).expect("a plan")), [""; 0]);
+        assert_eq!(report.fingerprint, look(books, &wanted, false).fingerprint);
     }
     (plans, findings.into_iter().collect())
+}
+
+fn look(books: &mut dyn Books, wanted: &Wanted, admin: bool) -> SetupReport {
+    let mut call = |request: &Request| books.send(request, admin);
+    setup::inspect(&mut call, wanted).expect("a report")
+}
+
+fn codes(report: &SetupReport, blocks: bool) -> BTreeSet<&'static str> {
+    report.findings.iter().filter(|it| it.blocks == blocks).map(|it| it.code).collect()
+}
+
+/// P3, V4: a statement line in a clearing journal doubles the charge.
+#[test]
+fn p3_a_clearing_journal_with_statement_lines_is_refused() {
+    let check = |books: &mut dyn Books| {
+        let wanted = setup::demo::wanted().remove(0);
+        let mapping = {
+            let mut admin = |request: &Request| books.send(request, true);
+            setup::run(&mut admin, &wanted).expect("a mapping")
+        };
+        assert!(codes(&look(books, &wanted, false), true).is_empty(), "{}", books.name());
+        let journal = mapping.gateways["paypal"].journal.parse().expect("an id");
+        books.enter_bank_line(journal, "12.00");
+        let blocks = codes(&look(books, &wanted, false), true);
+        assert_eq!(blocks, BTreeSet::from(["clearing_has_lines"]), "{}", books.name());
+    };
+    check(&mut Played(OdooSandbox::bare()));
+    if let Some(mut real) = Real::fresh("fed") {
+        check(&mut real);
+    }
+}
+
+/// P16, V9: what Odoo does by itself is told to whom may see it, and what may not be seen is named.
+#[test]
+fn p16_what_odoo_does_by_itself_is_told() {
+    let Some(mut real) = Real::fresh("unasked") else { return };
+    let wanted = setup::demo::wanted().remove(0);
+    let usual = codes(&look(&mut real, &wanted, true), true);
+    assert!(usual.is_empty(), "{usual:?}");
+    {
+        let admin = real.0.admin();
+        let write = |model: &str, method: &str, arguments| {
+            admin.call(model, method, arguments).expect("an administrator may")
+        };
+        let key = json!({ "key": "sale.automatic_invoice", "value": "True" });
+        write("ir.config_parameter", "set_param", key);
+        let on = json!({ "stock_move_email_validation": true, "account_use_credit_limit": true });
+        write("res.company", "write", json!({ "ids": [1], "vals": on }));
+        let tax = json!({ "name": "Blank", "amount": 5, "type_tax_use": "sale" });
+        write("account.tax", "create", json!({ "vals_list": [tax] }));
+        let action = json!({ "name": "Confirm old quotations", "state": "code", "code": "pass",
+            "model_id": admin.read("ir.model", json!([["model", "=", "sale.order"]]), &["model"])[0]["id"],
+            "interval_number": 1, "interval_type": "days" });
+        write("ir.cron", "create", json!({ "vals_list": [action] }));
+    }
+    let seen = look(&mut real, &wanted, true);
+    assert_eq!(codes(&seen, true), BTreeSet::from(["automatic_invoice"]));
+    let notes = codes(&seen, false);
+    for code in [
+        "mail_on_delivery",
+        "credit_limit",
+        "tax_without_account",
+        "scheduled_action",
+        "sms_on_delivery",
+    ] {
+        assert!(notes.contains(code), "{code}: {notes:?}");
+    }
+    assert!(seen.findings.iter().any(|it| it.text.contains("`Confirm old quotations`")));
+    assert_eq!(seen.unread, [""; 0]);
+
+    let plain = look(&mut real, &wanted, false);
+    assert!(!codes(&plain, true).contains("automatic_invoice"), "a plain user may not see it");
+    for about in ["automatic invoices", "scheduled actions"] {
+        assert!(plain.unread.iter().any(|it| it == about), "{about}: {:?}", plain.unread);
+    }
 }
 
 #[test]

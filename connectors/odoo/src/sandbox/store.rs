@@ -191,6 +191,10 @@ impl Store {
         self.keys.get(key).copied()
     }
 
+    pub fn all_keys(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.keys.iter().map(|(key, (_, id))| (key.as_str(), *id))
+    }
+
     pub fn key(&mut self, key: &str, model: &'static str, id: i64) {
         let before = self.keys.insert(key.to_owned(), (model, id));
         self.done.push(Done::Key { key: key.to_owned(), before });

@@ -66,6 +66,7 @@ fn gateways(provider: &str) -> Vec<WantedGateway> {
         tender,
         provider: provider.map(str::to_owned),
         clears,
+        currency: None,
     };
     vec![
         gateway("stripe", "Stripe", Some(Tender::Card), Some(provider), Clears::Clearing),

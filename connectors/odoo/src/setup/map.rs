@@ -10,6 +10,46 @@ use super::plan::{self, SERVICES};
 use super::report::SetupReport;
 use super::{Clears, Customers, Made, SetupError, Wanted};
 
+/// The account that a role is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// Its id in Odoo, where it exists.
+    pub id: Option<i64>,
+    /// What it is, or is to be, called.
+    pub name: String,
+}
+
+/// The account of each role, in the words of a mapping, before anything is made. A role that Odoo
+/// has nothing for is left out.
+pub fn proposal(report: &SetupReport, wanted: &Wanted) -> Vec<(String, Proposed)> {
+    let company = report.company_id;
+    let made = |key: &str| report.existing.as_ref().and_then(|made| made.get(key)).copied();
+    let mut all = Vec::new();
+    let mut found = |role: Role, id: Option<i64>| {
+        let account = report.accounts.iter().find(|it| Some(it.id) == id);
+        if let Some(account) = account {
+            let name = account.name.clone();
+            all.push((role.word().to_owned(), Proposed { id, name }));
+        }
+    };
+    let receivable = report.accounts.iter().find(|account| account.kind == "asset_receivable");
+    found(Role::Receivable, receivable.map(|account| account.id));
+    let sales = report.journals.iter().find(|journal| journal.kind == "sale");
+    found(Role::Sales, sales.and_then(|journal| journal.account));
+    found(Role::TaxPayable, plan::map_tax_account(report));
+    for (role, key) in plan::made_accounts(company) {
+        let name = plan::made_name(role).to_owned();
+        all.push((role.word().to_owned(), Proposed { id: made(&key), name }));
+    }
+    for gateway in wanted.gateways.iter().filter(|it| it.clears == Clears::Clearing) {
+        let id = made(&plan::clearing_key(company, &gateway.word));
+        let name = format!("{}{}", plan::CLEARING, gateway.title);
+        let role = format!("{}/{}", Role::Clearing.word(), gateway.word);
+        all.push((role, Proposed { id, name }));
+    }
+    all
+}
+
 /// Version 1 of the mapping; later versions are the hub's.
 pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Mapping, SetupError> {
     let company = super::company(wanted)?;

@@ -4,6 +4,7 @@
 //! | module     | holds                                                                     |
 //! |------------|---------------------------------------------------------------------------|
 //! | [`report`] | a read-only look: version, journals, accounts, taxes, locks, and findings |
+//! | [`unasked`] | what Odoo does by itself, and what could not be read                     |
 //! | [`plan`]   | the records that would be made, each under an external id                 |
 //! | [`map`]    | the mapping of one entity                                                 |
 //! | [`demo`]   | what the demo's two entities want                                         |
@@ -16,6 +17,7 @@ pub mod demo;
 pub mod map;
 pub mod plan;
 pub mod report;
+mod unasked;
 
 use std::collections::BTreeMap;
 
@@ -32,7 +34,7 @@ use crate::request;
 use crate::wire;
 
 pub use plan::{Creation, plan};
-pub use report::{Finding, SetupReport, inspect, rights};
+pub use report::{Finding, RIGHTS, SetupReport, inspect, rights};
 
 /// Carries one request out.
 pub type Caller<'a> = dyn FnMut(&Request) -> Result<Reply, CallError> + 'a;
@@ -71,6 +73,8 @@ pub struct WantedGateway {
     /// The connection whose ledger states this gateway's money.
     pub provider: Option<String>,
     pub clears: Clears,
+    /// In which it settles; the company's own where nothing is said.
+    pub currency: Option<Currency>,
 }
 
 /// Which account a gateway's payments stand on.
@@ -131,6 +135,10 @@ pub fn apply(
     let settings = settings(wanted);
     let mut made = Made::new();
     for creation in plan {
+        if let Some(id) = creation.exists {
+            made.insert(creation.key.clone(), id);
+            continue;
+        }
         let what = || format!("{} `{}`", creation.label, creation.name);
         let request = request::call(
             &settings,
@@ -164,6 +172,25 @@ pub fn run(call: &mut Caller<'_>, wanted: &Wanted) -> Result<Mapping, SetupError
     let made = apply(call, wanted, &plan)?;
     let report = inspect(call, wanted)?;
     map::mapping(&report, wanted, &made)
+}
+
+/// A short name of the database behind a connection, which tells it from another one under the same
+/// address: no two have made their company in the same second. Every user sees it alike. A copy of
+/// a database bears the name of the original.
+pub fn identity(
+    call: &mut Caller<'_>,
+    settings: &Settings,
+    company: i64,
+) -> Result<String, SetupError> {
+    let domain = serde_json::json!([["id", "=", company]]);
+    let fields = ["create_date"];
+    let request = request::search_read(settings, company, "res.company", &domain, &fields, "id");
+    let failed = |source| SetupError::Call { what: "for its company".to_owned(), source };
+    let reply = call(&request).map_err(failed)?;
+    let rows = crate::outcome::read(Ok(&reply), false).and_then(wire::rows).map_err(failed)?;
+    let row = rows.first().ok_or_else(|| SetupError::Lacks(format!("company {company}")))?;
+    let made = row.text("create_date").ok().flatten().unwrap_or_default();
+    Ok(short_hash(&format!("{company} {made}")))
 }
 
 pub(crate) fn company(wanted: &Wanted) -> Result<i64, SetupError> {

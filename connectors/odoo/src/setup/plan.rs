@@ -19,6 +19,8 @@ pub struct Creation {
     pub model: &'static str,
     /// External id without its module.
     pub key: String,
+    /// Its id in Odoo, where an earlier run made it.
+    pub exists: Option<i64>,
     table: Table,
 }
 
@@ -129,7 +131,7 @@ pub fn plan(report: &SetupReport, wanted: &Wanted) -> Result<Vec<Creation>, Setu
             false,
         );
     }
-    planner.journal(entry_journal_key(company), "Trueup entries", "TRUP", "general", None);
+    planner.journal(entry_journal_key(company), "Trueup entries", "TRUP", "general", None, None);
     for gateway in &wanted.gateways {
         let account = match gateway.clears {
             Clears::Clearing => {
@@ -150,7 +152,10 @@ pub fn plan(report: &SetupReport, wanted: &Wanted) -> Result<Vec<Creation>, Setu
             Clears::Clearing => format!("{CLEARING}{}", gateway.title),
             Clears::GiftCards | Clears::StoreCredit => gateway.title.clone(),
         };
-        planner.journal(journal_key(company, &gateway.word), &name, "TC1", "bank", Some(&account));
+        let journal = journal_key(company, &gateway.word);
+        let foreign = gateway.currency.filter(|currency| *currency != wanted.currency);
+        let currency = foreign.and_then(|it| report.currencies.get(it.code())).copied();
+        planner.journal(journal, &name, "TC1", "bank", Some(&account), currency);
     }
     for tax in &wanted.taxes {
         planner.tax(tax);
@@ -182,7 +187,8 @@ impl Planner<'_> {
         key: String,
         table: Table,
     ) {
-        self.plan.push(Creation { label, name: own(name), model, key, table });
+        let exists = self.report.existing.as_ref().and_then(|made| made.get(&key)).copied();
+        self.plan.push(Creation { label, name: own(name), model, key, exists, table });
     }
 
     /// A code that is taken grows a digit; a record that exists keeps the code it has.
@@ -196,15 +202,26 @@ impl Planner<'_> {
     }
 
     fn account(&mut self, key: String, code: &str, name: &str, kind: &str, reconcile: bool) {
-        let code = Self::free(&mut self.codes, code);
+        let made = self.report.existing.as_ref().is_some_and(|made| made.contains_key(&key));
+        let code = if made { own(code) } else { Self::free(&mut self.codes, code) };
         let reconcile = if reconcile { "True" } else { "False" };
         let mut table = Table::new(&["id", "code", "name", "account_type", "reconcile"], &[]);
         table.record(vec![full(&key), code, own(name), own(kind), own(reconcile)], &[]);
         self.push("account", name, "account.account", key, table);
     }
 
-    fn journal(&mut self, key: String, name: &str, code: &str, kind: &str, account: Option<&str>) {
-        let code = Self::free(&mut self.journal_codes, code);
+    /// `currency` is Odoo's id of one that is not the company's.
+    fn journal(
+        &mut self,
+        key: String,
+        name: &str,
+        code: &str,
+        kind: &str,
+        account: Option<&str>,
+        currency: Option<i64>,
+    ) {
+        let made = self.report.existing.as_ref().is_some_and(|made| made.contains_key(&key));
+        let code = if made { own(code) } else { Self::free(&mut self.journal_codes, code) };
         let mut head = vec![full(&key), own(name), code, own(kind)];
         let Some(account) = account else {
             let mut table = Table::new(&["id", "name", "code", "type"], &[]);
@@ -222,9 +239,13 @@ impl Planner<'_> {
             "outbound_payment_method_line_ids/payment_method_id/.id",
             "outbound_payment_method_line_ids/payment_account_id/id",
         ];
-        let columns = ["id", "name", "code", "type", "default_account_id/id"];
-        let mut table = Table::new(&columns, &[&inbound, &outbound]);
+        let mut columns = vec!["id", "name", "code", "type", "default_account_id/id"];
         head.push(full(account));
+        if let Some(currency) = currency {
+            columns.push("currency_id/.id");
+            head.push(currency.to_string());
+        }
+        let mut table = Table::new(&columns, &[&inbound, &outbound]);
         let lines = [
             Line { group: 0, cells: vec![own("1"), full(account)] },
             Line { group: 1, cells: vec![own("2"), full(account)] },
@@ -355,15 +376,29 @@ impl Planner<'_> {
     }
 }
 
-/// What a plan would make, in one line each, for a person to agree to.
+/// What a plan would make, in one line each, for a person to agree to; what exists is left out.
 pub fn summary(plan: &[Creation]) -> Vec<String> {
-    plan.iter().map(|it| format!("{} `{}`", it.label, it.name)).collect()
+    let lacking = plan.iter().filter(|it| it.exists.is_none());
+    lacking.map(|it| format!("{} `{}`", it.label, it.name)).collect()
 }
 
 /// For callers that want to show or send the plan.
 pub fn as_json(plan: &[Creation]) -> Value {
-    let shown = |it: &Creation| json!({ "model": it.model, "key": full(&it.key), "name": it.name, "load": it.arguments() });
+    let shown = |it: &Creation| {
+        json!({
+            "model": it.model,
+            "key": full(&it.key),
+            "name": it.name,
+            "exists": it.exists,
+            "load": it.arguments(),
+        })
+    };
     Value::Array(plan.iter().map(shown).collect())
+}
+
+pub(super) fn made_name(role: Role) -> &'static str {
+    let found = ACCOUNTS.iter().find(|(own, ..)| *own == role);
+    found.map_or(role.word(), |(_, _, name, ..)| name)
 }
 
 /// Roles whose accounts the plan makes, with the keys of those accounts.

@@ -6,7 +6,9 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use trueup_connect::{CallError, DecodeError};
 
+use super::unasked::{self, Seen};
 use super::{Caller, SetupError, Wanted, ask, company, settings};
+use crate::external_id::MODULE;
 use crate::request;
 use crate::wire::Row;
 
@@ -37,7 +39,17 @@ pub struct SetupReport {
     /// Whether the caller may make tax tags: Odoo's community edition lets nobody without its full
     /// accounting features.
     pub may_tag: bool,
+    /// What earlier runs made, by external id without its module; `None` where the caller may not
+    /// see external ids.
+    pub existing: Option<BTreeMap<String, i64>>,
+    /// Tells this database from others, for every user alike ([`super::identity`]).
+    pub fingerprint: String,
+    /// Odoo's own name of the database, which a duplicate made by Odoo does not share; only an
+    /// administrator may see it.
+    pub uuid: Option<String>,
     pub findings: Vec<Finding>,
+    /// What the caller's rights do not reach: it may be there or not.
+    pub unread: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +89,10 @@ pub struct Tax {
     pub percent: Decimal,
     pub included: bool,
     pub group: Option<i64>,
-    /// Where its amount is posted; blank is income (V9).
+    /// Where its amount is posted.
     pub account: Option<i64>,
+    /// A part of its amount has no account, and is posted as income (V9).
+    pub blank: bool,
     pub tagged: bool,
 }
 
@@ -146,6 +160,7 @@ pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, Se
         })
     };
     let id = company(wanted)?;
+    report.fingerprint = super::identity(call, &settings(wanted), id)?;
     let fields = [
         "name",
         "currency_id",
@@ -188,7 +203,7 @@ pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, Se
     read(report.read_method_lines(&rows), "account.payment.method.line")?;
     let fields = ["name", "type_tax_use", "amount", "price_include", "tax_group_id"];
     let taxes = ask(call, wanted, "account.tax", &none, &fields, false)?;
-    let fields = ["tax_id", "repartition_type", "account_id", "tag_ids"];
+    let fields = ["tax_id", "repartition_type", "account_id", "factor_percent", "tag_ids"];
     let parts = ask(call, wanted, "account.tax.repartition.line", &none, &fields, false)?;
     read(report.read_taxes(&taxes, &parts), "account.tax")?;
     let rows = ask(
@@ -202,7 +217,8 @@ pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, Se
     report.pricelist = first_own(&rows, id);
     let rows = ask(call, wanted, "stock.warehouse", &none, &["company_id"], true)?;
     report.warehouse = first_own(&rows, id);
-    let rows = ask(call, wanted, "res.currency", &none, &["name"], false)?;
+    let domain = json!([["active", "=", true]]);
+    let rows = ask(call, wanted, "res.currency", &domain, &["name"], false)?;
     for row in &rows {
         read(report.read_currency(row), "res.currency")?;
     }
@@ -224,20 +240,90 @@ pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, Se
         true,
     )?;
     read(report.read_categories(&rows), "product.category")?;
-    let rows = ask(
-        call,
-        wanted,
-        "res.company",
-        &json!([["id", "=", id]]),
-        &["stock_text_confirmation"],
-        true,
-    )?;
-    report.text_messages(&rows);
-    let rows = ask(call, wanted, "base.automation", &none, &["name"], true)?;
-    report.automations(&rows);
     report.may_tag = granted(call, wanted, "account.account.tag", "create")?;
+    report.existing = made_before(call, wanted)?;
+    let domain = json!([["key", "=", "database.uuid"]]);
+    if let Seen::Rows(rows) =
+        unasked::look_up(call, wanted, "ir.config_parameter", &domain, &["value"])?
+    {
+        report.uuid = rows.first().and_then(|row| row.text("value").ok().flatten());
+    }
     report.judge(wanted);
+    clearing_lines(call, wanted, &mut report)?;
+    unasked::look(call, wanted, &mut report)?;
+    report.findings.sort_by_key(|finding| !finding.blocks);
     Ok(report)
+}
+
+/// The records that setup made for this company. Documents have keys of another form.
+fn made_before(
+    call: &mut Caller<'_>,
+    wanted: &Wanted,
+) -> Result<Option<BTreeMap<String, i64>>, SetupError> {
+    let id = company(wanted)?;
+    let own = ["account", "journal", "tax", "tag", "product", "partner"];
+    let mut patterns: Vec<String> = own.iter().map(|kind| format!("{kind}_{id}_%")).collect();
+    patterns.push("product_sku_%".to_owned());
+    let mut domain = vec![json!(["module", "=", MODULE])];
+    domain.extend(std::iter::repeat_n(json!("|"), patterns.len() - 1));
+    domain.extend(patterns.iter().map(|pattern| json!(["name", "=like", pattern])));
+    let domain = serde_json::Value::Array(domain);
+    match unasked::look_up(call, wanted, "ir.model.data", &domain, &["name", "res_id"])? {
+        Seen::Absent | Seen::Denied => Ok(None),
+        Seen::Rows(rows) => {
+            let one = |row: &Row| -> Result<(String, i64), DecodeError> {
+                let id = row.number("res_id")?.decimal("res_id")?;
+                let id = i64::try_from(id).map_err(|_| DecodeError::field("res_id"))?;
+                Ok((row.word("name")?, id))
+            };
+            let read: Result<BTreeMap<String, i64>, DecodeError> = rows.iter().map(one).collect();
+            let failed = |error: DecodeError| SetupError::Call {
+                what: "a reading of ir.model.data".to_owned(),
+                source: crate::wire::unexpected(&error.to_string()),
+            };
+            read.map(Some).map_err(failed)
+        }
+    }
+}
+
+/// A statement line in a clearing journal doubles the charge that its payment has booked (P3, V4).
+fn clearing_lines(
+    call: &mut Caller<'_>,
+    wanted: &Wanted,
+    report: &mut SetupReport,
+) -> Result<(), SetupError> {
+    let ours: Vec<(i64, String)> =
+        report.clearing_journals(wanted).map(|it| (it.id, it.name.clone())).collect();
+    for (id, name) in ours {
+        let arguments = json!({ "domain": [["journal_id", "=", id]] });
+        let model = "account.bank.statement.line";
+        let request = request::call(
+            &settings(wanted),
+            company(wanted)?,
+            model,
+            "search_count",
+            arguments,
+            &[],
+        );
+        let failed = |source| SetupError::Call { what: format!("a count of {model}"), source };
+        let reply = call(&request).map_err(failed)?;
+        match crate::outcome::read(Ok(&reply), false) {
+            Ok(b"0") => {}
+            Ok(body) => {
+                let count = String::from_utf8_lossy(body);
+                let text = format!(
+                    "the clearing journal `{name}` holds {count} statement lines: their charges \
+                     count twice"
+                );
+                report.find(true, "clearing_has_lines", text);
+            }
+            Err(CallError::NotSetUp { .. }) => {
+                report.unread.push(format!("statement lines in `{name}`"));
+            }
+            Err(source) => return Err(failed(source)),
+        }
+    }
+    Ok(())
 }
 
 fn version(call: &mut Caller<'_>, wanted: &Wanted) -> Result<String, SetupError> {
@@ -337,13 +423,23 @@ impl SetupReport {
     fn read_taxes(&mut self, taxes: &[Row], parts: &[Row]) -> Result<(), DecodeError> {
         let mut accounts = BTreeMap::new();
         let mut tagged = BTreeSet::new();
+        let mut blank = BTreeSet::new();
         for part in parts {
             let Some(tax) = id_of(part, "tax_id")? else { continue };
             if !part.ids("tag_ids")?.is_empty() {
                 tagged.insert(tax);
             }
-            if let Some(account) = id_of(part, "account_id")? {
-                accounts.insert(tax, account);
+            match id_of(part, "account_id")? {
+                Some(account) => {
+                    accounts.insert(tax, account);
+                }
+                None if part.word("repartition_type")? == "tax" => {
+                    let share = part.number("factor_percent")?.decimal("factor_percent")?;
+                    if !share.is_zero() {
+                        blank.insert(tax);
+                    }
+                }
+                None => {}
             }
         }
         for row in taxes {
@@ -356,6 +452,7 @@ impl SetupReport {
                 included: row.flag("price_include")?,
                 group: id_of(row, "tax_group_id")?,
                 account: accounts.get(&id).copied(),
+                blank: blank.contains(&id),
                 tagged: tagged.contains(&id),
             });
         }
@@ -394,21 +491,18 @@ impl SetupReport {
         Ok(())
     }
 
-    fn text_messages(&mut self, rows: &[Row]) {
-        let on = |row: &Row| row.flag("stock_text_confirmation").unwrap_or(false);
-        if rows.iter().any(on) {
-            let text =
-                "Odoo sends a text message to the customer when a delivery is done; ours skip it"
-                    .to_owned();
-            self.find(false, "sms_on_delivery", text);
-        }
-    }
-
-    fn automations(&mut self, rows: &[Row]) {
-        for row in rows {
-            let name = row.text("name").ok().flatten().unwrap_or_default();
-            self.find(false, "automation", format!("the automation rule `{name}` runs on its own"));
-        }
+    /// The journals in which the wanted gateways clear, as far as they exist.
+    fn clearing_journals(&self, wanted: &Wanted) -> impl Iterator<Item = &Journal> {
+        let ids: BTreeSet<i64> = wanted
+            .gateways
+            .iter()
+            .filter_map(|it| {
+                let key = super::plan::journal_key(self.company_id, &it.word);
+                self.existing.as_ref()?.get(&key).copied()
+            })
+            .collect();
+        let named = super::plan::CLEARING;
+        self.journals.iter().filter(move |it| ids.contains(&it.id) || it.name.starts_with(named))
     }
 
     fn find(&mut self, blocks: bool, code: &'static str, text: String) {
@@ -428,50 +522,44 @@ impl SetupReport {
             );
             self.find(true, "currency", text);
         }
-        let blank: Vec<String> = self
-            .taxes
-            .iter()
-            .filter(|tax| tax.usage == "sale" && tax.account.is_none())
-            .map(|tax| tax.name.clone())
-            .collect();
-        for name in blank {
-            self.find(
-                false,
-                "tax_without_account",
-                format!("the tax `{name}` posts into income: it has no account"),
+        let existing = self.existing.clone().unwrap_or_default();
+        let ours: BTreeSet<i64> =
+            existing.iter().filter(|(key, _)| key.starts_with("tax_")).map(|(_, id)| *id).collect();
+        let blank = |own: bool| -> Vec<String> {
+            let taxes = self.taxes.iter().filter(|tax| tax.usage == "sale" && tax.blank);
+            taxes
+                .filter(|tax| ours.contains(&tax.id) == own && (own || !tax.percent.is_zero()))
+                .map(|tax| format!("`{}`", tax.name))
+                .collect()
+        };
+        let (own, others) = (blank(true), blank(false));
+        if !own.is_empty() {
+            let text = format!("taxes of ours post into income: {}", own.join(", "));
+            self.find(true, "tax_without_account", text);
+        }
+        if !others.is_empty() {
+            let text = format!(
+                "sale taxes of Odoo without an account post into income; map none of them: {}",
+                others.join(", ")
             );
+            self.find(false, "tax_without_account", text);
         }
         let perpetual: Vec<String> = self
             .valuation
             .iter()
             .filter(|(_, valuation)| valuation.as_str() == "real_time")
-            .map(|(name, _)| name.clone())
+            .map(|(name, _)| format!("`{name}`"))
             .collect();
-        for name in perpetual {
+        if !perpetual.is_empty() {
             let text = format!(
-                "`{name}` is valued perpetually: an invoice before its shipment books cost early"
+                "valued perpetually, so that an invoice before its shipment books cost early: {}",
+                perpetual.join(", ")
             );
             self.find(false, "perpetual_valuation", text);
         }
-        let rivals = ["shopify", "woo", "amazon", "connector", "magento", "prestashop", "ebay"];
-        let others: Vec<String> = self
-            .modules
-            .keys()
-            .filter(|name| rivals.iter().any(|rival| name.contains(rival)))
-            .cloned()
-            .collect();
-        for name in others {
-            self.find(
-                true,
-                "other_connector",
-                format!("the module `{name}` may post the same orders"),
-            );
-        }
-        let ours = |journal: &Journal| journal.name.starts_with(super::plan::CLEARING);
         let fed: Vec<String> = self
-            .journals
-            .iter()
-            .filter(|journal| ours(journal) && journal.source == "online_sync")
+            .clearing_journals(wanted)
+            .filter(|journal| journal.source == "online_sync")
             .map(|journal| journal.name.clone())
             .collect();
         for name in fed {
@@ -479,6 +567,12 @@ impl SetupReport {
                 "the clearing journal `{name}` is fed by a bank: its charges would count twice"
             );
             self.find(true, "clearing_is_fed", text);
+        }
+        for currency in wanted.gateways.iter().filter_map(|it| it.currency) {
+            if !self.currencies.contains_key(currency.code()) {
+                let text = format!("the currency {currency} of a gateway is not active");
+                self.find(true, "currency_inactive", text);
+            }
         }
         if !self.may_tag {
             let text =

@@ -10,6 +10,7 @@ use trueup_hub::shell::{Http, Transport};
 use trueup_hub::{Connection, Hub};
 use trueup_store::mappings;
 
+use super::odoo::{self, Pinned};
 use super::{say, say_json};
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -213,6 +214,7 @@ impl Findings {
                 Ok(()) => {
                     let detail = format!("answered in {took} ms");
                     self.add(&connection.name, "reach", Verdict::Ok, detail, "");
+                    self.database(connection, &mut http);
                 }
                 Err(error) => {
                     let (verdict, remedy) = weigh(&error);
@@ -222,6 +224,35 @@ impl Findings {
             }
         }
         Ok(())
+    }
+
+    /// Another database under the same address must not get this one's documents.
+    fn database(&mut self, connection: &Connection, http: &mut Http) {
+        let name = &connection.name;
+        match odoo::pinned(connection, http) {
+            Ok(Pinned::Nothing) => {}
+            Ok(Pinned::Same(found)) => {
+                self.add(name, "database", Verdict::Ok, format!("`{found}`, as it is pinned"), "");
+            }
+            Ok(Pinned::NotPinned(found)) => self.add(
+                name,
+                "database",
+                Verdict::Note,
+                format!("`{found}` is not pinned"),
+                &format!("add settings.fingerprint = \"{found}\" to the connection"),
+            ),
+            Ok(Pinned::Another { pinned, found }) => self.add(
+                name,
+                "database",
+                Verdict::Missing,
+                format!("`{found}` answers, `{pinned}` is pinned: it is another database"),
+                "see where `url` and `settings.database` lead; nothing is delivered until they fit",
+            ),
+            Err(error) => {
+                let (verdict, remedy) = weigh(&error);
+                self.add(name, "database", verdict, error.to_string(), remedy);
+            }
+        }
     }
 
     fn shown(&self) -> String {

@@ -142,6 +142,15 @@ included = false
 # rate = \"0.0825\"               # the channel's rate; none fits all
 # title = \"State tax\"           # the channel's name of the tax; none fits all
 # remitted_by = \"marketplace\"   # who pays it to the state; `merchant` if left out
+
+# The channel's words for how buyers pay. Where none is named, `trueup odoo setup` takes the usual
+# ones and says which. Each has a journal of its own in Odoo.
+# [[entity.us.gateway]]
+# word = \"paypal\"               # as the channel writes it
+# title = \"PayPal\"              # the name of the journal; the word if left out
+# tender = \"other\"              # card, gift_card, store_credit, bank_transfer, cash or other
+# provider = \"stripe\"           # the connection whose ledger states its money; none if left out
+# currency = \"USD\"              # in which it settles; the entity's if left out
 "
     );
     for connector in connectors::ALL {
@@ -225,6 +234,7 @@ fn example(setting: &str) -> &'static str {
         "companies" => "1",
         "database" => "production",
         "shipping_flag" => "yes",
+        "fingerprint" => "0a1b2c3d",
         "account" => "acct_…",
         "webhooks" => "on",
         _ => "…",

@@ -17,7 +17,7 @@ use super::{say, say_json};
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
 use crate::print;
-use crate::settings::{Entity, Settings};
+use crate::settings::{Entity, Gateway, Settings};
 use crate::wiring;
 
 /// Look at an Odoo, and set it up.
@@ -134,12 +134,62 @@ fn set_up(global: &Global, args: &SetupArgs) -> Result<ExitCode> {
         })?;
     }
     let blocks = findings.iter().any(|finding| finding.blocks);
+    // What was made is shown as it is now.
+    let report =
+        if mapping.is_some() { setup::inspect(&mut look, &wanted).map_err(told)? } else { report };
+    let looked = Looked {
+        wanted: &wanted,
+        report: &report,
+        findings: &findings,
+        plan: &plan,
+        mapping: mapping.as_ref(),
+        gateways_named: settings
+            .entities
+            .get(&wanted.entity)
+            .is_some_and(|entity| !entity.gateways.is_empty()),
+        pinned: configured.settings.get(trueup_odoo::settings::FINGERPRINT),
+        hub_asked: own.secret.is_some(),
+    };
     if args.json {
-        say_json(&as_json(&wanted, &report, &findings, &plan, mapping.as_ref()))?;
+        say_json(&as_json(&looked))?;
     } else {
-        say(&shown(args, &wanted, &report, &findings, &plan, mapping.as_ref()))?;
+        say(&shown(args, &looked))?;
     }
     Ok(if blocks { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The database behind a connection to Odoo, against the one that the configuration pins (B18).
+pub enum Pinned {
+    /// Another connector, whose target has no name of its own.
+    Nothing,
+    NotPinned(String),
+    Same(String),
+    Another {
+        pinned: String,
+        found: String,
+    },
+}
+
+/// Asks an Odoo for its fingerprint.
+pub fn pinned(connection: &Connection, http: &mut Http) -> Result<Pinned, CallError> {
+    if connection.connector.name != trueup_odoo::CONNECTOR.name {
+        return Ok(Pinned::Nothing);
+    }
+    let settings = &connection.settings;
+    let listed = settings.get(trueup_odoo::settings::COMPANIES).unwrap_or("1");
+    let first = listed.split(',').next().unwrap_or("1").trim();
+    let company = trueup_odoo::request::id(first)?;
+    let mut call = |request: &Request| http.send(connection, request);
+    let found = match setup::identity(&mut call, settings, company) {
+        Ok(found) => found,
+        Err(SetupError::Call { source, .. }) => return Err(source),
+        Err(error) => return Err(CallError::NotSetUp { why: error.to_string() }),
+    };
+    Ok(match settings.get(trueup_odoo::settings::FINGERPRINT) {
+        None => Pinned::NotPinned(found),
+        Some(pinned) if pinned == found => Pinned::Same(found),
+        Some(pinned) => Pinned::Another { pinned: pinned.to_owned(), found },
+    })
 }
 
 fn carrier(
@@ -232,12 +282,17 @@ fn wanted(settings: &Settings, args: &SetupArgs) -> Result<Wanted, Failure> {
     })
 }
 
-/// The gateways that a channel's words lead to, and the connection whose ledger states each one.
+/// The gateways that the configuration names, or the usual ones, and the connection whose ledger
+/// states each one.
 fn gateways(
     settings: &Settings,
     entity: &str,
     channel: Option<&str>,
 ) -> Result<Vec<WantedGateway>, Failure> {
+    let named = settings.entities.get(entity).map_or(&[][..], |it| it.gateways.as_slice());
+    if !named.is_empty() {
+        return Ok(named.iter().map(wanted_gateway).collect());
+    }
     let of = |connector: &str| -> Vec<&String> {
         let own = settings.connections.iter();
         own.filter(|(_, it)| it.entity == entity && it.connector.name == connector)
@@ -259,36 +314,40 @@ fn gateways(
         }
     };
     let stripe = of(trueup_stripe::CONNECTOR.name).first().map(|name| (*name).clone());
-    let gateway = |word: &str, title: &str, tender, provider: Option<String>, clears| {
-        WantedGateway { word: word.to_owned(), title: title.to_owned(), tender, provider, clears }
+    let gateway = |word: &str, title: &str, tender, provider: Option<String>| {
+        let (word, title) = (word.to_owned(), title.to_owned());
+        wanted_gateway(&Gateway { word, title, tender, provider, currency: None })
     };
-    let clearing = Clears::Clearing;
     let mut all = vec![
-        gateway("gift_card", "Gift cards", Some(Tender::GiftCard), None, Clears::GiftCards),
-        gateway(
-            "store_credit",
-            "Store credit",
-            Some(Tender::StoreCredit),
-            None,
-            Clears::StoreCredit,
-        ),
-        gateway("Bank Deposit", "Bank transfers", Some(Tender::BankTransfer), None, clearing),
-        gateway("manual", "Manual payments", None, None, clearing),
-        gateway("paypal", "PayPal", None, None, clearing),
+        gateway("gift_card", "Gift cards", Some(Tender::GiftCard), None),
+        gateway("store_credit", "Store credit", Some(Tender::StoreCredit), None),
+        gateway("Bank Deposit", "Bank transfers", Some(Tender::BankTransfer), None),
+        gateway("manual", "Manual payments", None, None),
+        gateway("paypal", "PayPal", None, None),
     ];
     if shop.is_some() {
-        all.push(gateway(
-            "shopify_payments",
-            "Shopify Payments",
-            Some(Tender::Card),
-            shop,
-            clearing,
-        ));
+        all.push(gateway("shopify_payments", "Shopify Payments", Some(Tender::Card), shop));
     }
     if stripe.is_some() {
-        all.push(gateway("stripe", "Stripe", Some(Tender::Card), stripe, clearing));
+        all.push(gateway("stripe", "Stripe", Some(Tender::Card), stripe));
     }
     Ok(all)
+}
+
+/// What a buyer paid with decides where the money stands.
+fn wanted_gateway(gateway: &Gateway) -> WantedGateway {
+    WantedGateway {
+        word: gateway.word.clone(),
+        title: gateway.title.clone(),
+        tender: gateway.tender,
+        provider: gateway.provider.clone(),
+        clears: match gateway.tender {
+            Some(Tender::GiftCard) => Clears::GiftCards,
+            Some(Tender::StoreCredit) => Clears::StoreCredit,
+            _ => Clears::Clearing,
+        },
+        currency: gateway.currency,
+    }
 }
 
 fn taxes(entity: &Entity) -> Vec<WantedTax> {
@@ -305,17 +364,29 @@ fn taxes(entity: &Entity) -> Vec<WantedTax> {
     entity.taxes.iter().map(tax).collect()
 }
 
-fn as_json(
-    wanted: &Wanted,
-    report: &SetupReport,
-    findings: &[Finding],
-    plan: &[setup::Creation],
-    mapping: Option<&Mapping>,
-) -> serde_json::Value {
+/// Everything that was seen and is proposed.
+struct Looked<'a> {
+    wanted: &'a Wanted,
+    report: &'a SetupReport,
+    findings: &'a [Finding],
+    plan: &'a [setup::Creation],
+    mapping: Option<&'a Mapping>,
+    /// Whether the configuration names the gateways itself.
+    gateways_named: bool,
+    /// What the connection is pinned to, and whether the hub's own key was there to be tried.
+    pinned: Option<&'a String>,
+    hub_asked: bool,
+}
+
+fn as_json(it: &Looked<'_>) -> serde_json::Value {
+    let Looked { wanted, report, .. } = *it;
     let finding = |it: &Finding| json!({ "blocks": it.blocks, "code": it.code, "text": it.text });
+    let account = |id: Option<i64>| id.and_then(|id| account_shown(report, id));
     json!({
         "entity": wanted.entity,
         "version": report.version,
+        "fingerprint": report.fingerprint,
+        "database_uuid": report.uuid,
         "company": { "id": report.company_id, "name": report.company },
         "currency": report.currency,
         "tax_rounding": report.rounding,
@@ -325,98 +396,94 @@ fn as_json(
         "accounts": report.accounts.len(),
         "journals": report.journals.iter().map(|it| json!({
             "id": it.id, "code": it.code, "name": it.name, "type": it.kind,
+            "account": account(it.account), "statements": it.source,
         })).collect::<Vec<_>>(),
         "taxes": report.taxes.iter().map(|it| json!({
-            "id": it.id, "name": it.name, "percent": it.percent.to_string(),
-            "included": it.included, "account": it.account, "tagged": it.tagged,
+            "id": it.id, "name": it.name, "use": it.usage, "percent": it.percent.to_string(),
+            "included": it.included, "account": account(it.account), "blank": it.blank,
+            "tagged": it.tagged,
+        })).collect::<Vec<_>>(),
+        "gateways": wanted.gateways.iter().map(|it| json!({
+            "word": it.word, "title": it.title, "tender": it.tender, "provider": it.provider,
+            "currency": it.currency.unwrap_or(wanted.currency),
         })).collect::<Vec<_>>(),
         "products": report.products.len(),
-        "findings": findings.iter().map(finding).collect::<Vec<_>>(),
-        "creates": setup::plan::as_json(plan),
-        "mapping": mapping,
+        "findings": it.findings.iter().map(finding).collect::<Vec<_>>(),
+        "not_read": report.unread,
+        "rights": setup::RIGHTS.iter().map(|(model, right)| format!("{right} {model}"))
+            .collect::<Vec<_>>(),
+        "rights_tried": it.hub_asked,
+        "creates": setup::plan::as_json(it.plan),
+        "roles": setup::map::proposal(report, wanted).into_iter().map(|(role, proposed)| json!({
+            "role": role,
+            "account": proposed.id,
+            "shown": account(proposed.id),
+            "name": proposed.name,
+        })).collect::<Vec<_>>(),
+        "mapping": it.mapping,
     })
 }
 
-fn shown(
-    args: &SetupArgs,
-    wanted: &Wanted,
-    report: &SetupReport,
-    findings: &[Finding],
-    plan: &[setup::Creation],
-    mapping: Option<&Mapping>,
-) -> String {
+fn account_shown(report: &SetupReport, id: i64) -> Option<String> {
+    let account = report.accounts.iter().find(|it| it.id == id)?;
+    Some(format!("{} {}", account.code, account.name))
+}
+
+/// Texts are wrapped here: a terminal of 100 columns.
+const WIDTH: usize = 98;
+
+/// A head and its text, the text wrapped beside the head.
+fn entry(head: &str, indent: usize, text: &str) -> String {
+    let mut out = format!("{head:<indent$}");
+    let mut column = head.chars().count().max(indent);
+    let mut first = true;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if !first && column + 1 + length > WIDTH {
+            out.push_str(&format!("\n{:indent$}", ""));
+            column = indent;
+            first = true;
+        }
+        if !first {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+        first = false;
+    }
+    out.push('\n');
+    out
+}
+
+fn shown(args: &SetupArgs, it: &Looked<'_>) -> String {
+    let Looked { wanted, report, .. } = *it;
     let mut text = format!(
-        "Odoo {}: company {} `{}`, {}, for the entity {}\n",
+        "Odoo {}, company {} `{}`, {}, for the entity {}\n\nWhat is there\n",
         print::plain(&report.version),
         report.company_id,
         print::plain(&report.company),
         report.currency,
         wanted.entity
     );
-    let mut fact = |name: &str, value: String| {
-        text.push_str(&format!("  {name:<12} {}\n", print::plain(&value)));
-    };
-    let modules = if report.modules.is_empty() {
-        "not for this user to see".to_owned()
-    } else {
-        format!("{} installed", report.modules.len())
-    };
-    fact("modules", modules);
-    fact("accounts", report.accounts.len().to_string());
-    let journals: Vec<String> =
-        report.journals.iter().map(|it| format!("{} ({})", it.code, it.kind)).collect();
-    fact("journals", journals.join(", "));
-    let posted = report.taxes.iter().filter(|tax| tax.account.is_some()).count();
-    let tagged = report.taxes.iter().filter(|tax| tax.tagged).count();
-    let taxes = report.taxes.len();
-    fact("taxes", format!("{taxes}, {posted} of them with an account, {tagged} with tags"));
-    fact("tax rounding", report.rounding.clone());
-    let locks: Vec<String> =
-        report.locks.iter().map(|(lock, date)| format!("{lock} {date}")).collect();
-    fact("locks", if locks.is_empty() { "none".to_owned() } else { locks.join(", ") });
-    let real_time = report.valuation.values().filter(|it| *it == "real_time").count();
-    fact(
-        "valuation",
-        match (report.valuation.len(), real_time) {
-            (0, _) => "not installed, or not for this user to see".to_owned(),
-            (all, some) => format!("{some} of {all} product categories post with each move"),
-        },
-    );
-    fact("products", format!("{} with a SKU", report.products.len()));
-
-    text.push_str("\nFindings\n");
-    if findings.is_empty() {
-        text.push_str("  none\n");
+    for (name, value) in facts(it) {
+        text.push_str(&entry(&format!("  {name}"), 16, &print::plain(&value)));
     }
-    for finding in findings {
-        let weight = if finding.blocks { "blocks" } else { "note" };
-        text.push_str(&format!("  {weight:<7} {}\n", print::plain(&finding.text)));
+    text.push_str(&sale_taxes(it));
+    text.push_str(&gateway_table(it));
+    text.push_str(&findings(it));
+    text.push_str(&records(it));
+    text.push_str("\nAccount of each role\n");
+    for (role, proposed) in setup::map::proposal(report, wanted) {
+        let account = match proposed.id.and_then(|id| account_shown(report, id)) {
+            Some(account) => account,
+            None if it.mapping.is_some() => proposed.name,
+            None => format!("{}, to be made", proposed.name),
+        };
+        text.push_str(&format!("  {role:<26} {}\n", print::plain(&account)));
     }
-    if wanted.taxes.is_empty() {
-        text.push_str(&format!(
-            "  note    the configuration names no tax of {0}; add [[entity.{0}.tax]], or taxed \
-             sales wait for a mapping\n",
-            wanted.entity
-        ));
-    }
-    let (head, tail) = match mapping {
-        Some(_) => ("Made, or found as it was made before", ""),
-        None => {
-            ("Would be made with --apply, where it does not exist yet", "Nothing was written.\n")
-        }
-    };
-    text.push_str(&format!("\n{head}: {} records\n", plan.len()));
-    for line in setup::plan::summary(plan) {
-        text.push_str(&format!("  {}\n", print::plain(&line)));
-    }
-    text.push_str(tail);
-    if let Some(mapping) = mapping {
-        text.push_str("\nAccount of each role\n");
-        for (role, account) in &mapping.accounts {
-            let name = report.accounts.iter().find(|it| it.id.to_string() == *account);
-            let name = name.map(|it| format!("{} {}", it.code, it.name)).unwrap_or_default();
-            text.push_str(&format!("  {role:<32} {account:>6}  {}\n", print::plain(&name)));
-        }
+    if it.mapping.is_none() {
+        text.push_str("\nNothing was written.\n");
     }
     if let Some(path) = &args.write_mapping {
         let channel = args.channel.as_deref().unwrap_or("CHANNEL");
@@ -425,6 +492,161 @@ fn shown(
              --author NAME --reason TEXT\n",
             path.display()
         ));
+    }
+    text
+}
+
+fn facts(it: &Looked<'_>) -> Vec<(&'static str, String)> {
+    let report = it.report;
+    let print = &report.fingerprint;
+    let uuid = report.uuid.as_ref().map(|uuid| format!(" ({uuid})")).unwrap_or_default();
+    let pinned = match it.pinned {
+        Some(pinned) if pinned == print => "as it is pinned".to_owned(),
+        Some(pinned) => format!("but `{pinned}` is pinned: this is another database"),
+        None => format!("not pinned: add settings.fingerprint = \"{print}\" to the connection"),
+    };
+    let modules = if report.modules.is_empty() {
+        "not for this user to see".to_owned()
+    } else {
+        format!("{} installed", report.modules.len())
+    };
+    let journals: Vec<String> =
+        report.journals.iter().map(|it| format!("{} ({})", it.code, it.kind)).collect();
+    let locks: Vec<String> =
+        report.locks.iter().map(|(lock, date)| format!("{lock} {date}")).collect();
+    let real_time = report.valuation.values().filter(|it| *it == "real_time").count();
+    let valuation = match (report.valuation.len(), real_time) {
+        (0, _) => "not installed, or not for this user to see".to_owned(),
+        (all, some) => format!("{some} of {all} product categories perpetual"),
+    };
+    vec![
+        ("database", format!("{print}{uuid}, {pinned}")),
+        ("modules", modules),
+        ("accounts", report.accounts.len().to_string()),
+        ("journals", journals.join(", ")),
+        ("tax rounding", report.rounding.replace('_', " ")),
+        ("lock dates", if locks.is_empty() { "none".to_owned() } else { locks.join(", ") }),
+        ("valuation", valuation),
+        ("products", format!("{} with a SKU", report.products.len())),
+    ]
+}
+
+/// Taxes of Odoo that a sale can bear.
+fn sale_taxes(it: &Looked<'_>) -> String {
+    let report = it.report;
+    let mut table = print::table(["Sale tax", "%", "Prices", "Account", "Tags"]);
+    for tax in report.taxes.iter().filter(|tax| tax.usage == "sale") {
+        let account = match tax.account.and_then(|id| account_shown(report, id)) {
+            Some(account) if !tax.blank => account,
+            _ => "none: income".to_owned(),
+        };
+        table.add_row([
+            print::plain(&tax.name),
+            tax.percent.to_string(),
+            if tax.included { "contain it" } else { "without" }.to_owned(),
+            print::plain(&account),
+            if tax.tagged { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    let mut text = format!("\n{}", print::lines(&table));
+    if it.wanted.taxes.is_empty() {
+        let entity = &it.wanted.entity;
+        text.push_str(&format!(
+            "The configuration names no tax of {entity}: add [[entity.{entity}.tax]], or taxed \
+             sales wait for a mapping.\n"
+        ));
+    }
+    text
+}
+
+fn gateway_table(it: &Looked<'_>) -> String {
+    let mut table = print::table(["Gateway", "Journal", "Money stands on", "Ledger", "Currency"]);
+    for gateway in &it.wanted.gateways {
+        let stands = match gateway.clears {
+            Clears::Clearing => "clearing account",
+            Clears::GiftCards => "gift cards (liability)",
+            Clears::StoreCredit => "store credit (liability)",
+        };
+        table.add_row([
+            gateway.word.clone(),
+            gateway.title.clone(),
+            stands.to_owned(),
+            gateway.provider.clone().unwrap_or_else(|| "–".to_owned()),
+            gateway.currency.unwrap_or(it.wanted.currency).code().to_owned(),
+        ]);
+    }
+    let mut text = format!("\n{}", print::lines(&table));
+    if !it.gateways_named {
+        text.push_str(&format!(
+            "These are the usual gateways; name yours in [[entity.{}.gateway]].\n",
+            it.wanted.entity
+        ));
+    }
+    text
+}
+
+fn findings(it: &Looked<'_>) -> String {
+    let mut text = String::new();
+    let heads = [(true, "Decide before the first live write"), (false, "Worth knowing")];
+    for (blocks, head) in heads {
+        let found: Vec<&Finding> = it.findings.iter().filter(|it| it.blocks == blocks).collect();
+        if found.is_empty() && !blocks {
+            continue;
+        }
+        text.push_str(&format!("\n{head}\n"));
+        if found.is_empty() {
+            text.push_str("  nothing\n");
+        }
+        for finding in found {
+            text.push_str(&entry("  -", 4, &print::plain(&finding.text)));
+        }
+    }
+    if !it.report.unread.is_empty() {
+        text.push_str("\nNot for this key to see; look with --admin-key-env\n");
+        text.push_str(&entry("  -", 4, &print::plain(&it.report.unread.join(", "))));
+    }
+    let rights = setup::RIGHTS.len();
+    let lacking = it.findings.iter().filter(|it| it.code == "right_missing").count();
+    let rights = match (it.hub_asked, lacking) {
+        (false, _) => format!("not tried, its key is not set; it needs {rights}"),
+        (true, 0) => format!("has all {rights} that it needs, and needs no other"),
+        (true, lacking) => format!("lacks {lacking} of the {rights} that it needs"),
+    };
+    text.push_str(&entry("\nRights of the hub's user:", 0, &format!(" {rights}")));
+    let listed: Vec<String> =
+        setup::RIGHTS.iter().map(|(model, right)| format!("{right} {model}")).collect();
+    text.push_str(&entry("  -", 4, &listed.join(", ")));
+    text
+}
+
+fn records(it: &Looked<'_>) -> String {
+    let lacking: Vec<&setup::Creation> =
+        it.plan.iter().filter(|one| one.exists.is_none()).collect();
+    let exist = it.plan.len() - lacking.len();
+    let head = match it.mapping {
+        Some(_) => format!("Made, or found as it was made before: {} records", it.plan.len()),
+        None if it.report.existing.is_none() => format!(
+            "Would be made with --apply, where it does not exist yet: {} records",
+            lacking.len()
+        ),
+        None if lacking.is_empty() => {
+            format!("Would be made with --apply: nothing, all {exist} records exist")
+        }
+        None => {
+            format!("Would be made with --apply: {} records; {exist} exist already", lacking.len())
+        }
+    };
+    let mut text = format!("\n{head}\n");
+    let mut by_label: Vec<(&str, Vec<String>)> = Vec::new();
+    for one in if it.mapping.is_some() { it.plan.iter().collect() } else { lacking } {
+        let name = print::plain(&one.name);
+        match by_label.iter_mut().find(|(label, _)| *label == one.label) {
+            Some((_, names)) => names.push(name),
+            None => by_label.push((one.label, vec![name])),
+        }
+    }
+    for (label, names) in by_label {
+        text.push_str(&entry(&format!("  {label}"), 20, &names.join(", ")));
     }
     text
 }
