@@ -836,6 +836,7 @@ fn a_retailer_is_set_up_polled_posted_and_proven() {
     place.write("trueup.toml", &pin("0badcafe"));
     run(&["check"]).ended(1).said("another database");
     run(&["serve"]).ended(2).complained("0badcafe");
+    run(&["poll"]).ended(2).complained("0badcafe");
     place.write("trueup.toml", &pin(&print));
 
     run(&["mapping", "approve", "shop-us", "us.json", "--author", "ann", "--reason", "first"])

@@ -7,8 +7,8 @@ use serde_json::json;
 use trueup_connect::{CallError, Reply, Request, Secret};
 use trueup_domain::document::Tender;
 use trueup_domain::mapping::Mapping;
-use trueup_hub::Connection;
 use trueup_hub::shell::{Http, Transport};
+use trueup_hub::{Connection, Hub};
 use trueup_odoo::setup::{
     self, Clears, Customers, Finding, SetupError, SetupReport, Wanted, WantedGateway, WantedTax,
 };
@@ -149,6 +149,7 @@ fn set_up(global: &Global, args: &SetupArgs) -> Result<ExitCode> {
             .is_some_and(|entity| !entity.gateways.is_empty()),
         pinned: configured.settings.get(trueup_odoo::settings::FINGERPRINT),
         hub_asked: own.secret.is_some(),
+        as_admin: admin.is_some(),
     };
     if args.json {
         say_json(&as_json(&looked))?;
@@ -190,6 +191,31 @@ pub fn pinned(connection: &Connection, http: &mut Http) -> Result<Pinned, CallEr
         Some(pinned) if pinned == found => Pinned::Same(found),
         Some(pinned) => Pinned::Another { pinned: pinned.to_owned(), found },
     })
+}
+
+/// Nothing is delivered while another database answers than the pinned one. One that cannot be
+/// asked now is no reason not to take in what comes: deliveries wait for it anyhow.
+pub fn refuse_another_database(hub: &Hub, http: &Http) -> Result<()> {
+    for connection in hub.setup.connections.values() {
+        if connection.settings.get(trueup_odoo::settings::FINGERPRINT).is_none() {
+            continue;
+        }
+        match pinned(connection, &mut http.clone()) {
+            Ok(Pinned::Another { pinned, found }) => {
+                let what = format!(
+                    "the database behind `{}` is `{found}`, and `{pinned}` is pinned",
+                    connection.name
+                );
+                let remedy = "see where `url` and `settings.database` lead; nothing was delivered";
+                return Err(Failure::setting(what, remedy).into());
+            }
+            Ok(Pinned::Same(_) | Pinned::NotPinned(_) | Pinned::Nothing) => {}
+            Err(error) => {
+                tracing::warn!(connection = connection.name, %error, "its database cannot be asked");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn carrier(
@@ -376,6 +402,7 @@ struct Looked<'a> {
     /// What the connection is pinned to, and whether the hub's own key was there to be tried.
     pinned: Option<&'a String>,
     hub_asked: bool,
+    as_admin: bool,
 }
 
 fn as_json(it: &Looked<'_>) -> serde_json::Value {
@@ -538,6 +565,7 @@ fn sale_taxes(it: &Looked<'_>) -> String {
     for tax in report.taxes.iter().filter(|tax| tax.usage == "sale") {
         let account = match tax.account.and_then(|id| account_shown(report, id)) {
             Some(account) if !tax.blank => account,
+            _ if tax.percent.is_zero() => "none".to_owned(),
             _ => "none: income".to_owned(),
         };
         table.add_row([
@@ -602,7 +630,8 @@ fn findings(it: &Looked<'_>) -> String {
         }
     }
     if !it.report.unread.is_empty() {
-        text.push_str("\nNot for this key to see; look with --admin-key-env\n");
+        let more = if it.as_admin { "" } else { "; look with --admin-key-env" };
+        text.push_str(&format!("\nNot for this key to see{more}\n"));
         text.push_str(&entry("  -", 4, &print::plain(&it.report.unread.join(", "))));
     }
     let rights = setup::RIGHTS.len();

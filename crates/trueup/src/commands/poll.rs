@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use trueup_hub::shell::{self, Http};
 use trueup_store::streams;
 
-use super::say;
+use super::{odoo, say};
 use crate::cli::Global;
 use crate::drain;
 use crate::failure::Failure;
@@ -44,6 +44,7 @@ pub fn run(global: &Global, args: &PollArgs) -> Result<ExitCode> {
     };
     let hub = hub.in_turn(claim.turn.clone());
     let mut http = Http::new(runtime.handle().clone()).context("the HTTP client cannot be made")?;
+    odoo::refuse_another_database(&hub, &http)?;
     let asked = |name: &str| args.connection.as_deref().is_none_or(|only| only == name);
     let names: Vec<String> =
         hub.setup.connections.keys().filter(|name| asked(name)).cloned().collect();

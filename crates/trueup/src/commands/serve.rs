@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
+use trueup_hub::Hub;
 use trueup_hub::shell::{self, Http};
-use trueup_hub::{Connection, Hub};
 use trueup_server::ServerState;
 
-use super::odoo::{self, Pinned};
+use super::odoo;
 use crate::cli::Global;
 use crate::drops::{self, Taken, Watcher};
 use crate::failure::Failure;
@@ -67,9 +67,7 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
     let address = listener.local_addr()?;
     let http = Http::new(runtime.handle().clone()).context("the HTTP client cannot be made")?;
 
-    for connection in hub.setup.connections.values() {
-        refuse_another_database(connection, &mut http.clone())?;
-    }
+    odoo::refuse_another_database(&hub, &http)?;
     let running = shell::serve(&hub, &http, wiring::now)?;
     let drops = watch(watcher, hub.clone())?;
     let state = ServerState::new(hub, Arc::new(wiring::now)).with_token(token.clone());
@@ -88,29 +86,6 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
     served.context("the server ended")?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// A pinned database that cannot be asked now is no reason not to take in what comes: deliveries
-/// wait for it anyhow.
-fn refuse_another_database(connection: &Connection, http: &mut Http) -> Result<()> {
-    if connection.settings.get(trueup_odoo::settings::FINGERPRINT).is_none() {
-        return Ok(());
-    }
-    match odoo::pinned(connection, http) {
-        Ok(Pinned::Another { pinned, found }) => {
-            let what = format!(
-                "the database behind `{}` is `{found}`, and `{pinned}` is pinned",
-                connection.name
-            );
-            let remedy = "see where `url` and `settings.database` lead; nothing was delivered";
-            Err(Failure::setting(what, remedy).into())
-        }
-        Ok(Pinned::Same(_) | Pinned::NotPinned(_) | Pinned::Nothing) => Ok(()),
-        Err(error) => {
-            tracing::warn!(connection = connection.name, %error, "its database cannot be asked");
-            Ok(())
-        }
-    }
 }
 
 async fn asked_to_stop() {
