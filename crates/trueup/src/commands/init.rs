@@ -287,6 +287,7 @@ mod tests {
         let on: String = template()
             .lines()
             .map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.starts_with("[[") => format!("{rest}\n"),
                 Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => {
                     format!("{rest}\n")
                 }

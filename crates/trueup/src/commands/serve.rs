@@ -58,6 +58,8 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
 
     let runtime = wiring::runtime()?;
     let hub = wiring::hub(&settings, environment)?;
+    let http = Http::new(runtime.handle().clone()).context("the HTTP client cannot be made")?;
+    odoo::refuse_another_database(&hub, &http)?;
     let claim = Claim::wait(&settings.store, &hub.store, wiring::now)?;
     let hub = hub.in_turn(claim.turn.clone());
     let listener = runtime.block_on(TcpListener::bind(listen)).map_err(|error| {
@@ -65,9 +67,7 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
         Failure::setting(what, "end what listens there, or name another address in `[server]`")
     })?;
     let address = listener.local_addr()?;
-    let http = Http::new(runtime.handle().clone()).context("the HTTP client cannot be made")?;
 
-    odoo::refuse_another_database(&hub, &http)?;
     let running = shell::serve(&hub, &http, wiring::now)?;
     let drops = watch(watcher, hub.clone())?;
     let state = ServerState::new(hub, Arc::new(wiring::now)).with_token(token.clone());
