@@ -87,10 +87,9 @@ CREATE TABLE roots (
 );
 CREATE INDEX roots_due ON roots (shard, id) WHERE decided < arrived;
 CREATE INDEX roots_waiting ON roots (waiting_since) WHERE waiting IS NOT NULL;
-CREATE INDEX roots_day ON roots (kind, day, id);
+CREATE INDEX roots_day ON roots (kind, (COALESCE(day, '')), id);
 CREATE INDEX roots_number ON roots (number);
 CREATE INDEX roots_external ON roots (external_id);
-CREATE INDEX roots_sales ON roots ((COALESCE(day, '')), id) WHERE kind = 'sale';
 
 -- How each sale stands on the four links: a projection of its items and of their scopes, kept in
 -- the transactions that change them. Sales without a day, and tests, have none.

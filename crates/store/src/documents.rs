@@ -569,7 +569,9 @@ pub fn search_sales(tx: &mut Tx<'_>, text: &str, limit: i64) -> Result<Vec<Shown
 /// All sales of the days `from..=to` (ISO dates), for tests that hold the projection to them.
 pub fn sales_between(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<ShownRoot>> {
     let rows = tx.query(
-        &format!("{SHOWN} WHERE kind = 'sale' AND day >= $1 AND day <= $2 ORDER BY day, id"),
+        &format!(
+            "{SHOWN} WHERE kind = 'sale' AND COALESCE(day, '') >= $1 AND day <= $2 ORDER BY day, id"
+        ),
         values![from, to],
     )?;
     rows.iter().map(shown).collect()
@@ -640,7 +642,7 @@ pub fn list_sales(tx: &mut Tx<'_>, filter: &SaleFilter) -> Result<Vec<ShownRoot>
 const EXACT: &str = "(r.number IN ($1, $2) OR r.external_id = $1 OR r.id = $1)";
 
 fn is_exact(tx: &mut Tx<'_>, text: &str) -> Result<bool> {
-    let sql = format!("SELECT r.id FROM roots r WHERE r.kind = 'sale' AND {EXACT} LIMIT 1");
+    let sql = format!("SELECT r.id FROM roots r WHERE r.kind || '' = 'sale' AND {EXACT} LIMIT 1");
     Ok(tx.query_one(&sql, values![text, format!("#{text}")])?.is_some())
 }
 
@@ -654,8 +656,12 @@ fn listed(
         Some(_) => ("proofs p JOIN roots r ON r.id = p.root", "p.day", "p.root"),
         None => ("roots r", DAY, "r.id"),
     };
+    // A list goes through the index of the days, a search through that of what is looked for, and
+    // only sales have proofs: `kind || ''` keeps a planner that knows no numbers from the first.
+    let narrow =
+        if search.is_some() || filter.standing.is_some() { "r.kind || ''" } else { "r.kind" };
     let (condition, mut values) = search.unwrap_or(("1 = 1", Vec::new()));
-    let mut sql = format!("{SHOWN_SALES} {tables} WHERE r.kind = 'sale' AND {condition}");
+    let mut sql = format!("{SHOWN_SALES} {tables} WHERE {narrow} = 'sale' AND {condition}");
     let mut and = |condition: &str, value: &str| {
         values.push(Value::Text(value.to_owned()));
         sql.push_str(&format!(" AND {condition} ${}", values.len()));
@@ -682,7 +688,9 @@ fn listed(
     if let Some((after_day, after_id)) = &filter.after {
         values.extend([Value::Text(after_day.clone()), Value::Text(after_id.clone())]);
         let last = values.len();
-        sql.push_str(&format!(" AND ({day}, {id}) < (${}, ${last})", last - 1));
+        // The first condition follows from the second, and is one that an index is entered by.
+        let first = last - 1;
+        sql.push_str(&format!(" AND {day} <= ${first} AND ({day}, {id}) < (${first}, ${last})"));
     }
     values.push(Value::Int(filter.limit));
     sql.push_str(&format!(" ORDER BY {day} DESC, {id} DESC LIMIT ${}", values.len()));
@@ -700,12 +708,14 @@ pub fn find_roots(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<ShownRoot>> {
 
 /// The first and the last day with a sale.
 pub fn sale_days(tx: &mut Tx<'_>) -> Result<Option<(String, String)>> {
-    // Two questions, since one for both ends would read all between them.
-    let mut end = |side: &str| -> Result<Option<String>> {
-        let sql = format!("SELECT {side}(day) FROM roots WHERE kind = 'sale'");
+    let mut end = |order: &str| -> Result<Option<String>> {
+        let sql = format!(
+            "SELECT day FROM roots WHERE kind = 'sale' AND COALESCE(day, '') > ''
+             ORDER BY COALESCE(day, '') {order}, id {order} LIMIT 1"
+        );
         tx.query_one(&sql, values![])?.map_or(Ok(None), |row| row.opt_text(0))
     };
-    Ok(end("MIN")?.zip(end("MAX")?))
+    Ok(end("ASC")?.zip(end("DESC")?))
 }
 
 /// How many roots of each connection wait for something.
