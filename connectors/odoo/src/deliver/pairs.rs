@@ -1,7 +1,11 @@
 //! Tying a payment to the document it pays. Odoo keeps no record of ours for it, so what exists is
 //! found by looking: the partial reconciliation between the two.
+//!
+//! A batch is tied in one call: `load()` of lines, each with the lines it is to be reconciled with.
+//! Odoo reconciles row by row, as `reconcile` does with the lines of one row, and keeps all rows or
+//! none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,6 +17,7 @@ use trueup_domain::money::Money;
 use super::{BUSY_TRIES, bound_id, pause_ms, receipt};
 use crate::Talk;
 use crate::decode::PAYMENT;
+use crate::load::{self, Loaded, Table};
 use crate::outcome;
 use crate::request;
 use crate::wire::{self, Row};
@@ -25,6 +30,8 @@ pub struct Pairs {
     company: i64,
     pairs: Vec<Pair>,
     at: At,
+    /// Batches still to be tied, each a list of pair numbers; the last is next.
+    batches: Vec<Vec<usize>>,
     tries: u32,
     waiting: bool,
 }
@@ -86,7 +93,7 @@ enum At {
     Payments,
     Lines,
     Before,
-    Tie(usize),
+    Tie,
     After,
     End,
 }
@@ -98,7 +105,8 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
         Err(error) => return Step::Failed(error),
     };
     let pairs = commands.iter().filter_map(pair).collect();
-    Pairs { company, pairs, at: At::Payments, tries: 0, waiting: false }.step(context)
+    let batches = Vec::new();
+    Pairs { company, pairs, at: At::Payments, batches, tries: 0, waiting: false }.step(context)
 }
 
 fn pair(dispatch: &Dispatch) -> Option<Pair> {
@@ -130,6 +138,18 @@ impl Pair {
 
     fn both_mut(&mut self) -> [&mut Bound; 2] {
         [&mut self.payment, &mut self.document]
+    }
+
+    /// One of the two is settled already, by another tie or by a person.
+    fn nothing_open(&mut self, on_payment: bool) {
+        if self.extent == Extent::WhatIsOpen {
+            let (binding, differs) = (NOTHING_OPEN.to_owned(), Vec::new());
+            self.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });
+            return;
+        }
+        let which = if on_payment { "the payment" } else { "the document" };
+        let why = format!("nothing is open on {which}");
+        self.refusal = Some(outcome::refused("nothing_open", &why));
     }
 }
 
@@ -186,9 +206,11 @@ impl Pairs {
                     let request = read(self.company, "account.partial.reconcile", domain, &fields);
                     return self.send(request, false);
                 }
-                At::Tie(index) => match self.tie_request(context, index) {
-                    Some(request) => return self.send(request, true),
-                    None if index < self.pairs.len() => self.at = At::Tie(index + 1),
+                At::Tie => match self.batches.last().cloned() {
+                    Some(batch) => {
+                        let request = self.tie_request(context, &batch);
+                        return self.send(request, true);
+                    }
                     None => self.at = At::After,
                 },
                 At::End => return self.finish(),
@@ -200,55 +222,110 @@ impl Pairs {
         Step::Send { request, writes, state: State::of(&Talk::Reconcile(Box::new(self))) }
     }
 
-    /// One call for each pair: in one call Odoo would match lines across pairs.
-    fn tie_request(&mut self, context: &Context<'_>, index: usize) -> Option<Request> {
-        let pair = self.pairs.get_mut(index)?;
-        if pair.outcome.is_some() || pair.tied {
-            return None;
-        }
-        let payment: Vec<i64> = pair.payment.open().collect();
-        let document: Vec<i64> = pair.document.open().collect();
-        if payment.is_empty() || document.is_empty() {
-            if pair.extent == Extent::WhatIsOpen {
-                let binding = NOTHING_OPEN.to_owned();
-                let differs = Vec::new();
-                pair.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });
-                return None;
+    /// Batches of what is to be tied. `load()` answers with the ids of the records that were sent,
+    /// so that a line leads one row of a batch at most.
+    fn begin_tying(&mut self) {
+        self.at = At::Tie;
+        let mut batches: Vec<(BTreeSet<i64>, Vec<usize>)> = Vec::new();
+        for (index, pair) in self.pairs.iter_mut().enumerate() {
+            if pair.outcome.is_some() || pair.tied {
+                continue;
             }
-            let which = if payment.is_empty() { "the payment" } else { "the document" };
-            let why = format!("nothing is open on {which}");
-            pair.refusal = Some(outcome::refused("nothing_open", &why));
-            return None;
+            let (leader, other) = (pair.payment.open().next(), pair.document.open().next());
+            let (Some(leader), Some(_)) = (leader, other) else {
+                pair.nothing_open(leader.is_none());
+                continue;
+            };
+            match batches.iter_mut().find(|(leaders, _)| !leaders.contains(&leader)) {
+                Some((leaders, batch)) => {
+                    leaders.insert(leader);
+                    batch.push(index);
+                }
+                None => batches.push((BTreeSet::from([leader]), vec![index])),
+            }
         }
-        pair.wrote = true;
-        let ids: Vec<i64> = payment.into_iter().chain(document).collect();
-        let (model, arguments) = ("account.move.line", json!({ "ids": ids }));
-        Some(request::call(context.settings, self.company, model, "reconcile", arguments, &[]))
+        self.batches = batches.into_iter().rev().map(|(_, batch)| batch).collect();
+    }
+
+    fn tie_request(&mut self, context: &Context<'_>, batch: &[usize]) -> Request {
+        let mut table = Table::new(&[".id", "reconciled_lines_ids/.id"], &[]);
+        for index in batch {
+            let Some(pair) = self.pairs.get_mut(*index) else { continue };
+            pair.wrote = true;
+            let mut ids = pair.payment.open().chain(pair.document.open()).map(|id| id.to_string());
+            let leader = ids.next().unwrap_or_default();
+            table.record(vec![leader, ids.collect::<Vec<_>>().join(",")], &[]);
+        }
+        let (model, arguments) = ("account.move.line", table.arguments());
+        let writing = [("mode", json!("init"))];
+        request::call(context.settings, self.company, model, "load", arguments, &writing)
     }
 
     pub fn resume(mut self, context: &Context<'_>, reply: Result<&Reply, CallError>) -> Step {
         if std::mem::take(&mut self.waiting) {
             return self.step(context);
         }
-        let writes = matches!(self.at, At::Tie(_));
+        let writes = self.at == At::Tie;
         let body = match outcome::read(reply, writes) {
             Ok(body) => body,
             Err(error) => return self.failed(context, error),
         };
+        if self.at == At::Tie {
+            return self.loaded(context, body);
+        }
         self.tries = 0;
         let read = match self.at {
             At::Payments => self.read_payments(body),
             At::Lines => self.read_lines(body),
             At::Before | At::After => self.read_partials(body),
-            At::Tie(index) => {
-                self.at = At::Tie(index + 1);
-                Ok(())
-            }
-            At::End => Ok(()),
+            At::Tie | At::End => Ok(()),
         };
         match read {
             Ok(()) => self.step(context),
             Err(error) => self.give_up(error),
+        }
+    }
+
+    fn loaded(mut self, context: &Context<'_>, body: &[u8]) -> Step {
+        let Some(batch) = self.batches.last().cloned() else {
+            return self.give_up(wire::unexpected("no batch was tied"));
+        };
+        match load::read(body, batch.len()) {
+            Err(error) => self.failed(context, error),
+            Ok(Loaded::Nothing(error)) => {
+                self.nothing_kept(&batch);
+                self.failed(context, error)
+            }
+            Ok(Loaded::Bad(mut bad)) => {
+                self.nothing_kept(&batch);
+                self.batches.pop();
+                let mut rest = Vec::new();
+                for (position, index) in batch.into_iter().enumerate() {
+                    match (bad.remove(&position), self.pairs.get_mut(index)) {
+                        (Some(error), Some(pair)) => pair.refusal = Some(error),
+                        _ => rest.push(index),
+                    }
+                }
+                if !rest.is_empty() {
+                    self.batches.push(rest);
+                }
+                self.tries = 0;
+                self.step(context)
+            }
+            Ok(Loaded::Ids { .. }) => {
+                self.batches.pop();
+                self.tries = 0;
+                self.step(context)
+            }
+        }
+    }
+
+    /// `load()` said so: the call was rolled back whole.
+    fn nothing_kept(&mut self, batch: &[usize]) {
+        for index in batch {
+            if let Some(pair) = self.pairs.get_mut(*index) {
+                pair.wrote = false;
+            }
         }
     }
 
@@ -313,7 +390,11 @@ impl Pairs {
                 None => {}
             }
         }
-        self.at = if last { At::End } else { At::Tie(0) };
+        if last {
+            self.at = At::End;
+        } else {
+            self.begin_tying();
+        }
         Ok(())
     }
 
@@ -324,21 +405,29 @@ impl Pairs {
             let for_ms = pause_ms(self.tries);
             return Step::Wait { for_ms, state: State::of(&Talk::Reconcile(Box::new(self))) };
         }
-        if let (At::Tie(index), CallError::Refused { .. }) = (self.at, &error)
-            && let Some(pair) = self.pairs.get_mut(index)
-        {
-            pair.refusal = Some(error);
-            self.at = At::Tie(index + 1);
-            return self.step(context);
+        let batch = self.batches.last().cloned().unwrap_or_default();
+        if self.at == At::Tie && !matches!(error, CallError::ReplyLost { .. }) {
+            self.nothing_kept(&batch);
         }
-        let lost = matches!(error, CallError::ReplyLost { .. });
-        if let At::Tie(index) = self.at
-            && let Some(pair) = self.pairs.get_mut(index)
-            && !lost
-        {
-            pair.wrote = false;
+        if self.at == At::Tie && matches!(error, CallError::Refused { .. }) && !batch.is_empty() {
+            return self.take_apart(context, &batch, error);
         }
         self.give_up(error)
+    }
+
+    /// Odoo refused a whole batch, and rolled it back whole: halves until the guilty stand alone.
+    fn take_apart(mut self, context: &Context<'_>, batch: &[usize], error: CallError) -> Step {
+        self.batches.pop();
+        if let [only] = batch {
+            if let Some(pair) = self.pairs.get_mut(*only) {
+                pair.refusal = Some(error);
+            }
+        } else {
+            let (left, right) = batch.split_at(batch.len() / 2);
+            self.batches.push(right.to_vec());
+            self.batches.push(left.to_vec());
+        }
+        self.step(context)
     }
 
     fn give_up(mut self, error: CallError) -> Step {

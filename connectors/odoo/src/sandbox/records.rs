@@ -166,7 +166,7 @@ impl World {
         call: &Call,
         model: &'static Model,
         id: i64,
-        values: Record,
+        mut values: Record,
     ) -> Result<(), Fault> {
         if self.store.get(model.name, id).is_none() {
             return Err(Fault::missing(model.name, id));
@@ -175,6 +175,11 @@ impl World {
             && self.store.get(model.name, id).is_some_and(|it| it.word("state") == "posted")
         {
             return Err(Fault::user("You cannot modify a posted entry of this journal."));
+        }
+        if let Some(Cell::Links(others)) = values.remove("reconciled_lines_ids") {
+            // Odoo computes this field; writing it reconciles.
+            let lines: Vec<i64> = std::iter::once(id).chain(others).collect();
+            self.reconcile(call, &lines)?;
         }
         self.change(call, model.name, id, |record| record.extend(values));
         if model.name == "sale.order" {

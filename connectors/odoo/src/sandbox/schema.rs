@@ -434,6 +434,7 @@ static MODELS: &[Model] = &[
             f("tax_repartition_line_id", Link("account.tax.repartition.line")),
             f("account_type", Text),
             f("reconciled", Flag),
+            l("reconciled_lines_ids", "Reconciled Lines", Links("account.move.line")),
             f("amount_residual", Number),
             f("amount_residual_currency", Number),
             f("parent_state", Text),
