@@ -49,7 +49,7 @@ pub static CONNECTOR: Connector = Connector {
 };
 
 static CONVERSATIONS: Conversations =
-    Conversations { streams: read::STREAMS, delivers: true, start, resume };
+    Conversations { streams: read::STREAMS, delivers: true, at_once: 2, start, resume };
 
 fn start(context: &Context<'_>, task: &Task) -> Step {
     match task {

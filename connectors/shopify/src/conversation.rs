@@ -24,7 +24,7 @@ use crate::wire::Id;
 use crate::wire_graphql::LINES_READ_MAX;
 
 pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, delivers: false, start, resume };
+    Conversations { streams: STREAMS, delivers: false, at_once: 1, start, resume };
 
 const STREAMS: &[Stream] = &[
     Stream {

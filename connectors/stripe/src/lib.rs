@@ -47,6 +47,7 @@ static WEBHOOKS: Webhooks =
 static CONVERSATIONS: Conversations = Conversations {
     streams: STREAMS,
     delivers: false,
+    at_once: 1,
     start: conversation::start,
     resume: conversation::resume,
 };

@@ -202,6 +202,8 @@ pub struct Conversations {
     pub streams: &'static [Stream],
     /// Accepts [`Task::Deliver`] and [`Task::LookUp`].
     pub delivers: bool,
+    /// How many conversations an account takes at the same time, each in a lane of its own.
+    pub at_once: usize,
     pub start: fn(&Context<'_>, &Task) -> Step,
     /// `reply` is an error when the request did not leave, or its answer was lost.
     pub resume: fn(&Context<'_>, &State, Result<&Reply, CallError>) -> Step,

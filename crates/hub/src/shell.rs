@@ -4,8 +4,8 @@
 //! caller's thread until nothing is due, for the demo and for commands. The simulation has a
 //! scheduler of its own.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use trueup_connect::{Auth, CallError, Reply, Request};
 use trueup_store::StoreError;
 
 use crate::setup::{Connection, Hub, Worker};
-use crate::talk::{self, Next};
+use crate::talk::{self, Next, Talk};
 use crate::{decide, decode, reconcile, timers};
 
 /// How long an idle loop sleeps before it looks again. Polling is the guarantee; waking is speed.
@@ -71,6 +71,7 @@ impl Http {
             let secret = connection.secret.as_ref().ok_or_else(|| not_set_up("no secret"))?;
             builder = builder.header(name, format!("{prefix}{}", secret.expose()));
         }
+        let asked = std::time::Instant::now();
         let response = builder.send().await.map_err(|error| class_of(&error))?;
         let status = response.status().as_u16();
         let headers = response
@@ -89,6 +90,15 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
+        tracing::debug!(
+            connection = connection.name,
+            path = request.path,
+            status,
+            sent = request.body.len(),
+            received = body.len(),
+            ms = asked.elapsed().as_millis(),
+            "a call was answered"
+        );
         Ok(Reply { status, headers, body })
     }
 }
@@ -123,7 +133,19 @@ pub fn converse(
     busy: &[String],
     clock: &dyn Fn() -> Timestamp,
 ) -> Result<bool, StoreError> {
-    let Some(mut talk) = talk::next(hub, connection, busy, clock())? else { return Ok(false) };
+    match talk::next(hub, connection, busy, clock())? {
+        Some(talk) => carry(talk, hub, connection, transport, clock).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+fn carry(
+    mut talk: Talk,
+    hub: &Hub,
+    connection: &Connection,
+    transport: &mut impl Transport,
+    clock: &dyn Fn() -> Timestamp,
+) -> Result<(), StoreError> {
     let mut reply = None;
     loop {
         let asked = reply
@@ -131,8 +153,50 @@ pub fn converse(
             .map(|reply: &Result<Reply, CallError>| reply.as_ref().map_err(CallError::clone));
         match talk.advance(hub, connection, asked, clock())? {
             Next::Send(request) => reply = Some(transport.send(connection, &request)),
-            Next::WaitUntil(_) | Next::Finished => return Ok(true),
+            Next::WaitUntil(_) | Next::Finished => return Ok(()),
         }
+    }
+}
+
+/// The lanes of one connection that threads of this process are busy with.
+#[derive(Clone, Default)]
+struct Busy(Arc<Mutex<Vec<String>>>);
+
+impl Busy {
+    /// As [`converse`], in a lane that no other thread is busy with.
+    fn converse(
+        &self,
+        hub: &Hub,
+        connection: &Connection,
+        transport: &mut impl Transport,
+        clock: &dyn Fn() -> Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (talk, _lane) = {
+            let mut busy = self.lanes();
+            let next = talk::next(hub, connection, &busy, clock())?;
+            let Some(talk) = next else { return Ok(false) };
+            busy.push(talk.lane().to_owned());
+            let lane = Taken { busy: self, lane: talk.lane().to_owned() };
+            (talk, lane)
+        };
+        carry(talk, hub, connection, transport, clock).map(|()| true)
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<String>> {
+        // What is under the lock is whole at every moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Frees its lane when the conversation ends, however it ends.
+struct Taken<'a> {
+    busy: &'a Busy,
+    lane: String,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.busy.lanes().retain(|lane| *lane != self.lane);
     }
 }
 
@@ -219,14 +283,15 @@ pub fn serve(hub: &Hub, transport: &Http, clock: fn() -> Timestamp) -> Result<Ru
         }),
     )?;
     for connection in hub.setup.connections.values() {
-        if connection.connector.conversations.is_none() {
-            continue;
+        let Some(conversations) = connection.connector.conversations else { continue };
+        let busy = Busy::default();
+        for number in 1..=conversations.at_once {
+            let (hub, connection, busy) = (hub.clone(), connection.clone(), busy.clone());
+            let mut transport = transport.clone();
+            let name = format!("talk {} {number}", connection.name);
+            let work = move || busy.converse(&hub, &connection, &mut transport, &clock);
+            start(name, Box::new(work))?;
         }
-        let (hub, connection) = (hub.clone(), connection.clone());
-        let mut transport = transport.clone();
-        let name = format!("talk {}", connection.name);
-        let work = move || converse(&hub, &connection, &mut transport, &[], &clock);
-        start(name, Box::new(work))?;
     }
     Ok(Running { stop, threads })
 }

@@ -4,8 +4,8 @@
 //! send next. The caller moves requests and replies and passes the time. What a crash leaves behind
 //! is resumed from the committed state with the reply lost (`DESIGN.md` §9.8).
 //!
-//! Order of work on a connection: what a crash left, what is unknown, what is ready (in the order
-//! it was made), what was asked to be read, what is due to be polled.
+//! Order of work on a connection: what a crash left, what is unknown, what is ready (what a customer
+//! waits for first), what was asked to be read, what is due to be polled.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,9 @@ use trueup_connect::{
     CallError, Context, Dispatch, Hint, NextStep, Outcome, Receipt, ReceiptOutcome, Record, Reply,
     Request, State, Step, Task,
 };
+use trueup_domain::command::CommandKind;
 use trueup_domain::key;
-use trueup_store::commands::{self, Back, Conversation, Taken};
+use trueup_store::commands::{self, Back, Conversation, ReadyLane, Taken};
 use trueup_store::leases::Lease;
 use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::{StoreError, Tx, cases, streams};
@@ -30,6 +31,8 @@ const RETRY_DOUBLINGS_MAX: u32 = 8;
 /// After so many certain failures a command becomes a case instead of trying for ever.
 const DELIVERY_ATTEMPTS_MAX: i64 = 12;
 const READ_ATTEMPTS_MAX: i64 = 6;
+/// So long may a stream of more urgent commands hold up the others.
+const LAST_FOR_AT_MOST: SignedDuration = SignedDuration::from_mins(10);
 
 /// What a conversation is for, beside its task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,6 +193,36 @@ fn remember(
     Ok(())
 }
 
+/// What a customer waits for, then the payments, and tying the two after that.
+const fn class(kind: CommandKind) -> u8 {
+    match kind {
+        CommandKind::Partner
+        | CommandKind::Order
+        | CommandKind::Cancellation
+        | CommandKind::Invoice
+        | CommandKind::CreditNote => 0,
+        CommandKind::Payment | CommandKind::Entry => 1,
+        CommandKind::Reconciliation => 2,
+    }
+}
+
+/// Which lane goes first, the least: the most urgent class, or what has waited too long; within
+/// that the fullest, because a batch costs its target little more than a single command; then the
+/// oldest. Beside a more urgent lane that is under way, a less urgent one would only slow it.
+fn first_free(mut ready: Vec<ReadyLane>, busy: &[String], now: Timestamp) -> Option<String> {
+    let waits = |lane: &ReadyLane| i128::from(now.as_microsecond() - lane.since);
+    let class_of = |lane: &ReadyLane| match waits(lane) > LAST_FOR_AT_MOST.as_micros() {
+        true => 0,
+        false => class(lane.kind),
+    };
+    ready.sort_by_key(|lane| (class_of(lane), -lane.commands.min(BATCH), lane.since));
+    let under_way = busy.iter().filter_map(|lane| commands::kind_of_lane(lane)).map(class).min();
+    let free = |lane: &ReadyLane| {
+        !busy.contains(&lane.name) && under_way.is_none_or(|class| class_of(lane) <= class)
+    };
+    ready.into_iter().find(free).map(|lane| lane.name)
+}
+
 fn delivery(
     hub: &Hub,
     connection: &Connection,
@@ -202,8 +235,8 @@ fn delivery(
     let (unknown, ready) = hub.store.read(|tx| {
         Ok((commands::lanes_unknown(tx, &name, now)?, commands::lanes_ready(tx, &name, now)?))
     })?;
-    let free = |lanes: Vec<String>| lanes.into_iter().find(|lane| !busy.contains(lane));
-    let (lane, unknown) = match (free(unknown), free(ready)) {
+    let unknown = unknown.into_iter().find(|lane| !busy.contains(lane));
+    let (lane, unknown) = match (unknown, first_free(ready, busy, now)) {
         (Some(lane), _) => (lane, true),
         (None, Some(lane)) => (lane, false),
         (None, None) => return Ok(None),

@@ -18,6 +18,11 @@ pub fn lane_of(content: &Content) -> String {
     format!("{}/{}/{journal}", content.company(), content.kind().word())
 }
 
+/// The kind of the commands in a lane; `None` where the lane is not one of commands.
+pub fn kind_of_lane(lane: &str) -> Option<CommandKind> {
+    CommandKind::parse(lane.split('/').nth(1)?)
+}
+
 fn effect_key(place: Place<'_>, root: &str, key: &FactKey, generation: u32) -> String {
     key::effect_key(place.environment, root, &key.kind, &key.part, generation)
 }
@@ -357,16 +362,38 @@ pub fn by_record(tx: &mut Tx<'_>, target: &str, record: &str) -> Result<Option<S
     row.as_ref().map(shown).transpose()
 }
 
-/// Lanes of a target with commands that can be sent now, and no conversation under way.
-pub fn lanes_ready(tx: &mut Tx<'_>, target: &str, now: Timestamp) -> Result<Vec<String>> {
+/// A lane with commands that can be sent now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadyLane {
+    pub name: String,
+    pub kind: CommandKind,
+    pub commands: i64,
+    /// When the oldest of them was asked for.
+    pub since: i64,
+}
+
+/// Lanes of a target with commands that can be sent now, and no conversation under way; the one
+/// with the oldest command first.
+pub fn lanes_ready(tx: &mut Tx<'_>, target: &str, now: Timestamp) -> Result<Vec<ReadyLane>> {
     let rows = tx.query(
-        "SELECT lane, MIN(created_at) FROM commands c
+        "SELECT lane, kind, COUNT(*), MIN(created_at) FROM commands c
          WHERE target = $1 AND state = 'ready' AND next_at <= $2 AND NOT EXISTS (
              SELECT 1 FROM conversations v WHERE v.connection = $1 AND v.lane = c.lane)
-         GROUP BY lane ORDER BY MIN(created_at), lane",
+         GROUP BY lane, kind ORDER BY MIN(created_at), lane",
         values![target, now.as_microsecond()],
     )?;
-    rows.iter().map(|row| row.text(0)).collect()
+    rows.iter()
+        .map(|row| {
+            let word = row.text(1)?;
+            let kind = CommandKind::parse(&word);
+            Ok(ReadyLane {
+                name: row.text(0)?,
+                kind: kind.ok_or_else(|| StoreError::corrupt(format!("the kind `{word}`")))?,
+                commands: row.int(2)?,
+                since: row.int(3)?,
+            })
+        })
+        .collect()
 }
 
 /// A command taken for sending, with the bindings it needs by role.

@@ -257,10 +257,13 @@ fn a_busy_lane_is_left_alone() {
     let connection = books_of(&hub);
     let first = talk::next(&hub, &connection, &[], at(10)).expect("asked").expect("the order");
     let busy = [first.lane().to_owned()];
-    let second = talk::next(&hub, &connection, &busy, at(10)).expect("asked").expect("the payment");
+    let beside = talk::next(&hub, &connection, &busy, at(10)).expect("asked");
+    assert!(beside.is_none(), "a payment does not slow what a customer waits for");
+    let late = at(10 + 11 * 60);
+    let second = talk::next(&hub, &connection, &busy, late).expect("asked").expect("the payment");
     assert_ne!(second.lane(), first.lane());
     let busy = [first.lane().to_owned(), second.lane().to_owned()];
-    assert!(talk::next(&hub, &connection, &busy, at(10)).expect("asked").is_none());
+    assert!(talk::next(&hub, &connection, &busy, late).expect("asked").is_none());
 }
 
 /// An edit after delivery reverses what was posted before it posts again, once each.

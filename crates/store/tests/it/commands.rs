@@ -38,11 +38,17 @@ fn state(store: &Store, key: &str) -> String {
     found.map_or_else(|| "none".to_owned(), |command| command.state)
 }
 
+fn ready(store: &Store, target: &'static str, seconds: i64) -> Vec<String> {
+    let lanes = read(store, |tx| commands::lanes_ready(tx, target, at(seconds)));
+    lanes.into_iter().map(|lane| lane.name).collect()
+}
+
 fn take(store: &Store, kind: &str, conversation: &'static str, seconds: i64) -> Vec<Taken> {
     let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(seconds)));
-    let Some(lane) = lanes.into_iter().find(|lane| lane.split('/').nth(1) == Some(kind)) else {
+    let Some(lane) = lanes.into_iter().find(|lane| lane.kind.word() == kind) else {
         return Vec::new();
     };
+    let lane = lane.name;
     write(store, move |tx| commands::take(tx, "odoo", &lane, conversation, 100, at(seconds)))
 }
 
@@ -85,13 +91,13 @@ on_every_engine! {
 
     fn a_taken_command_is_sent_and_nobody_takes_it_again(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
-        let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(2)));
+        let lanes = ready(store, "odoo", 2);
         assert_eq!(lanes, ["1/order/-", "1/payment/stripe"]);
-        assert!(read(store, |tx| commands::lanes_ready(tx, "other", at(2))).is_empty());
+        assert!(ready(store, "other", 2).is_empty());
         let first = take(store, "order", "c1", 2);
         assert_eq!((first.len(), first[0].attempts), (1, 0));
         assert_eq!(state(store, &key("order", "1", 1)), "sent");
-        let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(2)));
+        let lanes = ready(store, "odoo", 2);
         assert_eq!(lanes, ["1/payment/stripe"]);
         let again = write(store, |tx| commands::take(tx, "odoo", "1/order/-", "c2", 100, at(2)));
         assert!(again.is_empty());
@@ -113,7 +119,7 @@ on_every_engine! {
         };
         let first = talk.clone();
         write(store, move |tx| commands::save_conversation(tx, &first, at(1)));
-        let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(2)));
+        let lanes = ready(store, "odoo", 2);
         assert_eq!(lanes, ["1/payment/stripe"]);
         talk.state = "s2".to_owned();
         talk.sending = false;
@@ -125,7 +131,7 @@ on_every_engine! {
         assert_eq!((kept[0].state.as_str(), kept[0].sending, kept[0].wait_until), ("s2", false, 77));
         assert!(read(store, |tx| commands::conversations(tx, "other")).is_empty());
         write(store, |tx| commands::end_conversation(tx, "c1"));
-        assert_eq!(read(store, |tx| commands::lanes_ready(tx, "odoo", at(2))).len(), 2);
+        assert_eq!(ready(store, "odoo", 2).len(), 2);
     }
 
     fn what_is_not_due_is_not_ready(store) {

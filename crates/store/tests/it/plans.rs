@@ -79,10 +79,10 @@ fn commands_that_can_go() {
     let source = include_str!("../../src/commands.rs");
     check(
         source,
-        "SELECT lane, MIN(created_at) FROM commands c
+        "SELECT lane, kind, COUNT(*), MIN(created_at) FROM commands c
          WHERE target = $1 AND state = 'ready' AND next_at <= $2 AND NOT EXISTS (
              SELECT 1 FROM conversations v WHERE v.connection = $1 AND v.lane = c.lane)
-         GROUP BY lane ORDER BY MIN(created_at), lane",
+         GROUP BY lane, kind ORDER BY MIN(created_at), lane",
         "commands_ready",
     );
     check(
