@@ -11,6 +11,7 @@ use trueup_domain::derive::{
 use trueup_domain::document::{Document, RootKind};
 use trueup_domain::fact::{self, FactContent};
 use trueup_domain::mapping::Mapping;
+use trueup_store::database::Later;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::{
@@ -21,6 +22,8 @@ use crate::proofs;
 use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
+/// Roots written in one turn of the writer: a delivery waits at the front door meanwhile.
+const AT_ONCE: usize = 25;
 /// After so many deaths of the process over one root it is set aside.
 const ATTEMPTS_MAX: i64 = 5;
 
@@ -36,20 +39,28 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         documents::take_due(tx, from, to, BATCH)
     })?;
     let count = due.len();
-    let mut decisions = Vec::with_capacity(count);
-    for root in due {
-        decisions.push(compute(hub, root)?);
-    }
-    let hub_for_write = hub.clone();
-    let lease = worker.lease.clone();
-    hub.store.write(move |tx| {
-        check(tx, &lease)?;
-        for decision in &decisions {
-            tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
+    let mut due = due.into_iter();
+    let mut before: Option<Later<()>> = None;
+    loop {
+        let part = due.by_ref().take(AT_ONCE).map(|root| compute(hub, root));
+        let decisions: Vec<Decision> = part.collect::<Result<_, _>>()?;
+        // While one part is written, the next one is computed.
+        if let Some(before) = before.take() {
+            before.wait()?;
         }
-        refresh(tx, &decisions)
-    })?;
-    Ok(count)
+        if decisions.is_empty() {
+            return Ok(count);
+        }
+        let hub_for_write = hub.clone();
+        let lease = worker.lease.clone();
+        before = Some(hub.store.write_later(move |tx| {
+            check(tx, &lease)?;
+            for decision in &decisions {
+                tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
+            }
+            refresh(tx, &decisions)
+        }));
+    }
 }
 
 /// Keeps the proofs of the sales that were decided, and of those whose ledger rows were.

@@ -4,12 +4,15 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message};
 use trueup_domain::document::{BooksRecord, Document, Kind, LedgerRow, SettlementMatch, Version};
+use trueup_store::database::Later;
 use trueup_store::messages::{self, Fate, Received};
 use trueup_store::{StoreError, Tx, cases, documents, streams};
 
 use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
+/// Messages written in one turn of the writer: a delivery waits at the front door meanwhile.
+const AT_ONCE: usize = 50;
 /// After so many deaths of the process over one message it is set aside.
 const ATTEMPTS_MAX: i64 = 5;
 /// A change that no webhook brought within this time was missed by the vendor or by us.
@@ -33,22 +36,33 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         messages::take(tx, from, to, BATCH)
     })?;
     let count = taken.len();
-    let outcomes: Vec<(Received, Result<Decoded, DecodeError>)> = taken
-        .into_iter()
-        .map(|message| {
-            let outcome = compute(hub, &message);
-            (message, outcome)
-        })
-        .collect();
-    let hub_for_write = hub.clone();
-    let lease = worker.lease.clone();
-    hub.store.write(move |tx| {
-        check(tx, &lease)?;
-        for (message, outcome) in &outcomes {
-            tx.savepoint(|tx| record(tx, &hub_for_write, message, outcome, now))?;
+    let mut before: Option<Later<()>> = None;
+    for part in taken.chunks(AT_ONCE) {
+        let outcomes: Vec<(Received, Result<Decoded, DecodeError>)> = part
+            .iter()
+            .map(|message| {
+                let message = message.unpack()?;
+                let outcome = compute(hub, &message);
+                Ok((message, outcome))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        let hub_for_write = hub.clone();
+        let lease = worker.lease.clone();
+        // While one part is written, the next one is computed.
+        if let Some(before) = before.take() {
+            before.wait()?;
         }
-        Ok(())
-    })?;
+        before = Some(hub.store.write_later(move |tx| {
+            check(tx, &lease)?;
+            for (message, outcome) in &outcomes {
+                tx.savepoint(|tx| record(tx, &hub_for_write, message, outcome, now))?;
+            }
+            Ok(())
+        }));
+    }
+    if let Some(last) = before {
+        last.wait()?;
+    }
     Ok(count)
 }
 

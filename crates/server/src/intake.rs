@@ -10,7 +10,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use trueup_hub::receive::{self, BODY_BYTES_MAX, Delivery, Refusal};
-use trueup_store::messages::{self, NewMessage, Recorded};
+use trueup_store::messages::{self, Prepared, Recorded};
 
 use crate::problem::Problem;
 use crate::state::ServerState;
@@ -18,6 +18,8 @@ use crate::state::ServerState;
 /// A body that dribbles in more slowly than this holds memory for nothing.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 const FILE_NAME_MAX: usize = 200;
+/// A body of this size is proven, hashed and packed in about a millisecond.
+const SMALL_BYTES: usize = 64 * 1024;
 
 pub fn routes() -> Router<ServerState> {
     Router::new()
@@ -48,15 +50,28 @@ async fn take_webhook(
     let body = raw_body(state, &name, headers, body).await?;
     let headers = lower_cased(headers);
     let checking = state.clone();
-    // A signature over many megabytes takes a while; other requests must not wait for it.
-    let checked = tokio::task::spawn_blocking(move || {
+    let bytes = body.len();
+    let check = move || {
         let connection = checking.hub.connection(&name);
         let connection = connection.ok_or_else(|| unknown_connection(&name))?;
         let delivery = Delivery { headers: &headers, body: &body };
-        receive::webhook(connection, &delivery, checking.now()).map_err(Problem::from)
-    });
-    let message = checked.await.map_err(Problem::internal)??;
-    record(state, message).await
+        let message = receive::webhook(connection, &delivery, checking.now())?;
+        messages::prepare(message).map_err(Problem::from)
+    };
+    let prepared = off_the_road(bytes, check).await?;
+    record(state, prepared).await
+}
+
+/// Runs what takes as long as a body has bytes (proving, hashing, packing). For a large body that is
+/// done aside, so that other requests do not wait; for a small one the way aside would take longer.
+async fn off_the_road<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if bytes <= SMALL_BYTES {
+        return work();
+    }
+    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
 }
 
 #[derive(Deserialize)]
@@ -83,7 +98,9 @@ async fn file(
     let connection = state.hub.connection(&name).ok_or_else(|| unknown_connection(&name))?;
     let called: String = query.name.unwrap_or_default().chars().take(FILE_NAME_MAX).collect();
     let message = receive::file(connection, &called, body.to_vec())?;
-    let outcome = record(&state, message).await;
+    let prepare = move || messages::prepare(message).map_err(Problem::from);
+    let prepared = off_the_road(body.len(), prepare).await?;
+    let outcome = record(&state, prepared).await;
     state.count(&name, outcome_word(&outcome));
     Ok(Json(match outcome? {
         Recorded::Stored(message) => Taken { message, repeat: false },
@@ -91,11 +108,9 @@ async fn file(
     }))
 }
 
-async fn record(state: &ServerState, message: NewMessage) -> Result<Recorded, Problem> {
+/// Hashing and packing was the handler's work: the store has one writer for all.
+async fn record(state: &ServerState, prepared: Prepared) -> Result<Recorded, Problem> {
     let now = state.now();
-    // Hashing and packing are the handler's work: the store has one writer for all.
-    let prepared = tokio::task::spawn_blocking(move || messages::prepare(message)).await;
-    let prepared = prepared.map_err(Problem::internal)??;
     state.write(move |tx| receive::record_prepared(tx, &prepared, now)).await
 }
 

@@ -64,15 +64,15 @@ impl ServerState {
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let store = self.hub.store.clone();
-        // The queue of the writer may be full, and some stores work in the caller's thread.
-        let queued = tokio::task::spawn_blocking(move || {
-            store.submit(work, move |outcome| {
-                // A caller that gave up has been told that nothing is certain.
-                let _ = sender.send(outcome);
-            });
+        let queued = self.hub.store.try_submit(work, move |outcome| {
+            // A caller that gave up has been told that nothing is certain.
+            let _ = sender.send(outcome);
         });
-        queued.await.map_err(Problem::internal)?;
+        if let Err(full) = queued {
+            // Only this one waits for room, not what else the thread carries.
+            let waiting = tokio::task::spawn_blocking(move || full.submit());
+            waiting.await.map_err(Problem::internal)?;
+        }
         match tokio::time::timeout(COMMIT_DEADLINE, receiver).await {
             Ok(Ok(outcome)) => outcome.map_err(Problem::from),
             Ok(Err(_)) => Err(Problem::unavailable("the writer of the store stopped")),

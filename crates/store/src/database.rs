@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -183,12 +183,24 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Runs a statement that is neither a query nor a change. It is prepared once: a savepoint
+    /// around each of many small writes is a good part of their time.
+    fn command(&mut self, sql: &str) -> Result<()> {
+        match &mut self.0 {
+            Engine::Sqlite(connection) => {
+                connection.prepare_cached(sql)?.raw_execute().map(drop)?
+            }
+            Engine::Postgres(transaction) => transaction.batch_execute(sql)?,
+        }
+        Ok(())
+    }
+
     /// Runs `work` so that its failure, or its panic, undoes only its own writes.
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        self.batch("SAVEPOINT unit")?;
+        self.command("SAVEPOINT unit")?;
         let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
         match &outcome {
-            Ok(Ok(_)) => self.batch("RELEASE SAVEPOINT unit")?,
+            Ok(Ok(_)) => self.command("RELEASE SAVEPOINT unit")?,
             Ok(Err(_)) | Err(_) => {
                 self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit")?;
             }
@@ -426,26 +438,47 @@ impl Store {
     ) -> Result<T> {
         match &*self.0 {
             Backend::Memory(memory) => lock(memory).write(work),
-            Backend::File(_) => {
-                let (sender, receiver) = std::sync::mpsc::channel();
-                self.submit(work, move |outcome| {
-                    // The caller waits below; it cannot be gone.
-                    let _ = sender.send(outcome);
-                });
-                let gone = |_| StoreError::Unavailable("the writer stopped".to_owned());
-                receiver.recv().map_err(gone)?
-            }
+            Backend::File(_) => self.write_later(work).wait(),
             Backend::Postgres(postgres) => postgres.run(Access::Write, work),
         }
     }
 
+    /// Begins to [`Store::write`], so that the caller can do something else until it is durable.
+    pub fn write_later<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Later<T> {
+        let (sender, outcome) = std::sync::mpsc::channel();
+        match &*self.0 {
+            Backend::File(_) => self.submit(work, move |outcome| {
+                // Whoever does not wait does not care.
+                let _ = sender.send(outcome);
+            }),
+            Backend::Memory(_) | Backend::Postgres(_) => {
+                let _ = sender.send(self.write(work));
+            }
+        }
+        Later(outcome)
+    }
+
     /// Queues `work` and calls `done` once it is durable; async code awaits a channel that `done`
-    /// fills.
+    /// fills. Waits while the queue is full.
     pub fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
         done: impl FnOnce(Result<T>) + Send + 'static,
     ) {
+        if let Err(full) = self.try_submit(work, done) {
+            full.submit();
+        }
+    }
+
+    /// As [`Store::submit`], but gives the work back where the queue is full, for who must not wait.
+    pub fn try_submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        done: impl FnOnce(Result<T>) + Send + 'static,
+    ) -> std::result::Result<(), Full> {
         match &*self.0 {
             Backend::File(file) => {
                 let job: Job = Box::new(move |tx| {
@@ -461,9 +494,12 @@ impl Store {
                         }
                     })
                 });
-                if let Err(refused) = file.jobs.send(job) {
+                match file.jobs.try_send(job) {
+                    Err(TrySendError::Full(job)) => {
+                        return Err(Full { jobs: file.jobs.clone(), job });
+                    }
                     // The writer is gone; dropping the job drops `done`, which closes its channel.
-                    drop(refused);
+                    Ok(()) | Err(TrySendError::Disconnected(_)) => {}
                 }
             }
             Backend::Memory(_) => done(self.write(work)),
@@ -472,6 +508,33 @@ impl Store {
                 std::thread::spawn(move || done(store.write(work)));
             }
         }
+        Ok(())
+    }
+}
+
+/// A write under way.
+#[must_use = "it may fail"]
+pub struct Later<T>(Receiver<Result<T>>);
+
+impl<T> Later<T> {
+    /// Returns once the write is durable, or has failed.
+    pub fn wait(self) -> Result<T> {
+        let gone = |_| StoreError::Unavailable("the writer stopped".to_owned());
+        self.0.recv().map_err(gone)?
+    }
+}
+
+/// Work that found no room in the queue of the writer.
+pub struct Full {
+    jobs: SyncSender<Job>,
+    job: Job,
+}
+
+impl Full {
+    /// Waits for room.
+    pub fn submit(self) {
+        // As above: a writer that is gone closes the caller's channel.
+        drop(self.jobs.send(self.job));
     }
 }
 

@@ -1,10 +1,10 @@
 //! Messages exactly as they came in, and the idempotent receiver.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::Read;
 
-use flate2::Compression;
 use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use jiff::Timestamp;
 use trueup_domain::key;
 
@@ -178,7 +178,7 @@ fn insert(
 /// Takes up to `limit` messages of the shards `from..to`, oldest first. Attempts are counted here,
 /// before the work, so that a message that kills the process is noticed; one that was taken before
 /// is taken alone, so that its companions are not blamed for it.
-pub fn take(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<Received>> {
+pub fn take(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<Packed>> {
     let rows = tx.query(
         "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts, occurrence,
              error_code FROM messages
@@ -186,15 +186,28 @@ pub fn take(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<Recei
          ORDER BY received_at, id LIMIT $3",
         values![from, to, limit],
     )?;
-    let mut taken: Vec<Received> = rows.iter().map(received).collect::<Result<_>>()?;
+    let packed = |row: Row| Ok(Packed { attempts: row.int(7)?, row });
+    let mut taken: Vec<Packed> = rows.into_iter().map(packed).collect::<Result<_>>()?;
     crate::take_alone(&mut taken, |message| message.attempts);
     for message in &taken {
         tx.execute(
             "UPDATE messages SET attempts = attempts + 1 WHERE id = $1",
-            values![&message.id],
+            values![message.row.text(0)?],
         )?;
     }
     Ok(taken)
+}
+
+/// A message as it is kept: unpacking it is not the work of the one writer.
+pub struct Packed {
+    row: Row,
+    attempts: i64,
+}
+
+impl Packed {
+    pub fn unpack(&self) -> Result<Received> {
+        received(&self.row)
+    }
 }
 
 fn received(row: &Row) -> Result<Received> {
@@ -361,17 +374,35 @@ pub fn moment(microseconds: i64) -> Result<Timestamp> {
     Timestamp::from_microsecond(microseconds).map_err(StoreError::corrupt)
 }
 
+thread_local! {
+    /// A compressor is some hundred kilobytes: making one takes longer than packing a webhook.
+    static COMPRESSOR: RefCell<Compress> =
+        RefCell::new(Compress::new(Compression::fast(), false));
+}
+
 /// Bodies are kept deflated; the first byte says whether.
 fn pack(body: &[u8]) -> Result<Vec<u8>> {
     const PACK_FROM_BYTES: usize = 256;
+    let mut packed = Vec::with_capacity(body.len() / 2 + 64);
     if body.len() < PACK_FROM_BYTES {
-        let mut plain = vec![0];
-        plain.extend_from_slice(body);
-        return Ok(plain);
+        packed.push(0);
+        packed.extend_from_slice(body);
+        return Ok(packed);
     }
-    let mut encoder = DeflateEncoder::new(vec![1], Compression::fast());
-    let packed = encoder.write_all(body).and_then(|()| encoder.finish());
-    packed.map_err(|error| StoreError::Unavailable(error.to_string()))
+    packed.push(1);
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        loop {
+            let read = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
+            let rest = body.get(read..).unwrap_or_default();
+            let status = compressor.compress_vec(rest, &mut packed, FlushCompress::Finish);
+            match status.map_err(|error| StoreError::Unavailable(error.to_string()))? {
+                Status::StreamEnd => return Ok::<_, StoreError>(()),
+                Status::Ok | Status::BufError => packed.reserve(packed.len()),
+            }
+        }
+    })?;
+    Ok(packed)
 }
 
 fn unpack(stored: &[u8]) -> Result<Vec<u8>> {

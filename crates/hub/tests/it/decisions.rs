@@ -190,7 +190,10 @@ fn c4_only_what_ends_the_process_is_set_aside() {
     for name in ["a", "b", "c"] {
         hears(&hub, "shop", name, stating(&[]), 1);
     }
-    let take = || write(&hub, |tx| messages::take(tx, 0, trueup_store::SHARDS, 10));
+    let take = || -> Vec<messages::Received> {
+        let taken = write(&hub, |tx| messages::take(tx, 0, trueup_store::SHARDS, 10));
+        taken.iter().map(|message| message.unpack().expect("unpacked")).collect()
+    };
     assert_eq!(take().len(), 3);
     let alone = take();
     assert_eq!(alone.len(), 1, "what was begun before is taken alone");

@@ -1,7 +1,7 @@
 //! The idempotent receiver.
 
-use trueup_store::SHARDS;
-use trueup_store::messages::{self, Fate, NewMessage, Origin, Recorded};
+use trueup_store::messages::{self, Fate, NewMessage, Origin, Received, Recorded};
+use trueup_store::{SHARDS, Store};
 
 use crate::engines::on_every_engine;
 use crate::world::{at, message, read, write};
@@ -13,6 +13,11 @@ fn read_of(body: &str, asked: i64) -> NewMessage {
         headers: String::new(),
         ..message("order/1", body)
     }
+}
+
+fn take(store: &Store, from: i64, to: i64, limit: i64) -> Vec<Received> {
+    let taken = write(store, move |tx| messages::take(tx, from, to, limit));
+    taken.iter().map(|message| message.unpack().expect("as it was packed")).collect()
 }
 
 on_every_engine! {
@@ -45,7 +50,7 @@ on_every_engine! {
             let one = read_of(body, 3);
             assert_eq!(write(store, move |tx| messages::record_read(tx, &one, at(4))), stored, "{body}");
         }
-        let taken = write(store, |tx| messages::take(tx, 0, SHARDS, 10));
+        let taken = take(store, 0, SHARDS, 10);
         let mut bodies: Vec<Vec<u8>> = taken.iter().map(|one| one.body.clone()).collect();
         bodies.sort();
         assert_eq!(bodies, [b"A".to_vec(), b"A".to_vec(), b"B".to_vec()]);
@@ -60,11 +65,11 @@ on_every_engine! {
             }
             Ok(())
         });
-        let first = write(store, |tx| messages::take(tx, 0, SHARDS, 2));
+        let first = take(store, 0, SHARDS, 2);
         let order: Vec<&[u8]> = first.iter().map(|one| one.body.as_slice()).collect();
         assert_eq!(order, [b"d2", b"d1"], "the oldest first");
         assert!(first.iter().all(|one| one.attempts == 0));
-        let again = write(store, |tx| messages::take(tx, 0, SHARDS, 10));
+        let again = take(store, 0, SHARDS, 10);
         let attempts: Vec<i64> = again.iter().map(|one| one.attempts).collect();
         assert_eq!(attempts, [1], "a crash leaves its trace, and what it left is taken alone");
         write(store, |tx| {
@@ -75,7 +80,7 @@ on_every_engine! {
             }
             Ok(())
         });
-        let rest = write(store, |tx| messages::take(tx, 0, SHARDS, 10));
+        let rest = take(store, 0, SHARDS, 10);
         assert_eq!(rest.iter().map(|one| one.attempts).collect::<Vec<_>>(), [0]);
         let id = rest[0].id.clone();
         let failed = id.clone();
@@ -88,7 +93,7 @@ on_every_engine! {
         };
         assert!(retry(), "a person lets it be tried again");
         assert!(!retry(), "it is due already");
-        let again = write(store, |tx| messages::take(tx, 0, SHARDS, 10)).remove(0);
+        let again = take(store, 0, SHARDS, 10).remove(0);
         assert!(again.failed_before && again.attempts == 0, "with all its attempts");
     }
 
@@ -116,7 +121,7 @@ on_every_engine! {
         assert_eq!(read(store, messages::counts).iter().map(|one| one.2).sum::<i64>(), 4);
         let failed = read(store, |tx| messages::find(tx, &ids[3])).expect("stored");
         assert_eq!((failed.state.as_str(), failed.error_code.as_deref()), ("failed", Some("TU201")));
-        assert!(write(store, |tx| messages::take(tx, 0, SHARDS, 10)).is_empty());
+        assert!(take(store, 0, SHARDS, 10).is_empty());
         assert!(read(store, |tx| messages::find(tx, "nothing")).is_none());
     }
 
@@ -140,7 +145,7 @@ on_every_engine! {
         });
         let mut seen = Vec::new();
         for from in (0..SHARDS).step_by(16) {
-            let part = write(store, move |tx| messages::take(tx, from, from + 16, 100));
+            let part = take(store, from, from + 16, 100);
             seen.extend(part.into_iter().map(|one| one.id));
         }
         seen.sort();
