@@ -12,6 +12,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use services::Service;
+use shell::command;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks, tests and test services of Trueup")]
@@ -39,7 +40,10 @@ enum Command {
         filter: Vec<String>,
     },
     /// The figures of docs/performance.md, each a ratio measured in one run
-    Bench,
+    Bench {
+        /// Measure only this: `intake`, `stages`, `views`, `memory` or `orders`
+        only: Option<String>,
+    },
     /// The real programs some tests need
     Services {
         #[command(subcommand)]
@@ -63,7 +67,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check { names } => check::run(&names),
         Command::Test { long, only, filter } => test::run(&test::Options { only, long, filter }),
-        Command::Bench => bench(),
+        Command::Bench { only } => bench(only.as_deref()),
         Command::Services { action } => run_services(action),
     };
     match result {
@@ -76,12 +80,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench() -> Result<()> {
-    let status = std::process::Command::new(env!("CARGO"))
-        .args(["run", "--release", "--quiet", "--package", "trueup-bench"])
-        .status()?;
-    anyhow::ensure!(status.success(), "the bench ended with {status}");
-    Ok(())
+/// Builds and runs the bench with the release profile, and the server it measures beside it.
+fn bench(only: Option<&str>) -> Result<()> {
+    let release = ["--release", "--quiet"];
+    shell::run(command("cargo", ["build"]).args(release).args([
+        "-p",
+        "trueup-bench",
+        "-p",
+        "trueup",
+    ]))?;
+    let mut started = Vec::new();
+    let result = measure(only, &mut started);
+    result.and(services::down(&started))
+}
+
+fn measure(only: Option<&str>, started: &mut Vec<Service>) -> Result<()> {
+    let mut run = command("cargo", ["run", "--release", "--quiet", "-p", "trueup-bench", "--"]);
+    run.args(only);
+    if only.is_none_or(|only| only == "orders") {
+        services::up(&[Service::Odoo], started)?;
+        run.envs(services::variables()?);
+    }
+    shell::run(&mut run)
 }
 
 fn run_services(action: Action) -> Result<()> {

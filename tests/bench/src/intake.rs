@@ -1,14 +1,18 @@
 //! Durable webhook intake: 64 connections, each waiting for its own commit, against raw commits of
 //! rows of the same size into a SQLite file with the same settings.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use trueup::demo::setup;
 use trueup_connect::Secret;
 use trueup_connect::webhook::SignedDelivery;
+use trueup_hub::Hub;
 use trueup_sandbox::world::SHOP_US;
 use trueup_server::ServerState;
 use trueup_store::Store;
@@ -19,9 +23,6 @@ const CONNECTIONS: usize = 64;
 /// More than a machine of any size takes in one run.
 const DELIVERIES: usize = 120_000;
 const RUN: Duration = Duration::from_secs(6);
-
-/// Headers and body of one delivery.
-type Signed = (Vec<(String, String)>, Vec<u8>);
 
 pub fn measure(bodies: &[Body]) -> Result<()> {
     let bytes: usize = bodies.iter().map(|body| body.bytes.len()).sum::<usize>() / bodies.len();
@@ -85,8 +86,8 @@ fn over_http(bodies: &[Body], rate: Option<u128>) -> Result<(u128, Vec<Duration>
     let hub = setup::hub(store, None, None, start, "bench")?;
     let clock: Arc<dyn Fn() -> jiff::Timestamp + Send + Sync> = Arc::new(trueup::wiring::now);
     let state = ServerState::new(hub.clone(), clock);
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
-    let url = format!("http://{}/webhooks/{SHOP_US}", listener.local_addr()?);
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+    let address = listener.local_addr()?;
     runtime.spawn(trueup_server::listen(state, listener, std::future::pending()));
     let running = match rate {
         None => None,
@@ -95,27 +96,7 @@ fn over_http(bodies: &[Body], rate: Option<u128>) -> Result<(u128, Vec<Duration>
             Some(trueup_hub::shell::serve(&hub, &http, trueup::wiring::now)?)
         }
     };
-    let known = hub.connection(SHOP_US).context("the shop")?;
-    let webhooks = known.connector.webhooks.context("webhooks")?;
-    let account = known.account.clone().unwrap_or_default();
-    let secret = Secret::new(setup::DEMO_SECRET);
-    // Signing is the sender's work: it is done before the clock runs.
-    let signed: Arc<Vec<Signed>> = Arc::new(
-        (0..DELIVERIES)
-            .map(|number| {
-                let body = &bodies[number % bodies.len()];
-                let headers = (webhooks.sign)(&SignedDelivery {
-                    kind: &body.kind,
-                    source_id: &format!("bench-{number}"),
-                    account: &account,
-                    body: &body.bytes,
-                    secret: &secret,
-                    now: trueup::wiring::now(),
-                });
-                (headers, body.bytes.clone())
-            })
-            .collect(),
-    );
+    let deliveries = Arc::new(Deliveries::new(&hub, bodies)?);
     let next = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
     let pause = rate.map(|rate| {
@@ -124,27 +105,27 @@ fn over_http(bodies: &[Body], rate: Option<u128>) -> Result<(u128, Vec<Duration>
         )
     });
     let mut senders = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let (signed, next, url) = (Arc::clone(&signed), Arc::clone(&next), url.clone());
+    for connection in 0..CONNECTIONS {
+        let (deliveries, next) = (Arc::clone(&deliveries), Arc::clone(&next));
         senders.push(runtime.spawn(async move {
-            let client = reqwest::Client::builder().pool_max_idle_per_host(1).build()?;
+            let mut sender = Sender::connect(address).await?;
             let mut latencies = Vec::new();
-            let mut due = Instant::now();
+            // Each connection has its own moment in the pause, or all would come in one burst.
+            let step = pause.unwrap_or_default() / u32::try_from(CONNECTIONS)?;
+            let mut due = began + step * u32::try_from(connection)?;
             while began.elapsed() < RUN {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some((headers, body)) = signed.get(number) else { break };
-                let mut request = client.post(&url).body(body.clone());
-                for (name, value) in headers {
-                    request = request.header(name, value);
-                }
-                let asked = Instant::now();
-                let status = request.send().await?.status();
-                anyhow::ensure!(status.is_success(), "the hub answered {status}");
-                latencies.push(asked.elapsed());
-                if let Some(pause) = pause {
-                    due += pause;
+                if pause.is_some() {
                     tokio::time::sleep_until(due.into()).await;
                 }
+                let Some((head, body)) = deliveries.get(next.fetch_add(1, Ordering::Relaxed))
+                else {
+                    break;
+                };
+                // A sender that is late because the answer before was late counts that, too.
+                let asked = if pause.is_some() { due } else { Instant::now() };
+                sender.send(head, body).await?;
+                latencies.push(asked.elapsed());
+                due += pause.unwrap_or_default();
             }
             Ok::<_, anyhow::Error>(latencies)
         }));
@@ -162,4 +143,84 @@ fn over_http(bodies: &[Body], rate: Option<u128>) -> Result<(u128, Vec<Duration>
     ensure!(i64::try_from(latencies.len())? == stored, "acknowledged and stored differ");
     runtime.shutdown_background();
     Ok((per_second(latencies.len(), elapsed), latencies))
+}
+
+/// What is sent, made before the clock runs: signing and writing the head is the sender's work.
+struct Deliveries {
+    heads: Vec<String>,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Deliveries {
+    fn new(hub: &Hub, bodies: &[Body]) -> Result<Self> {
+        let known = hub.connection(SHOP_US).context("the shop")?;
+        let webhooks = known.connector.webhooks.context("webhooks")?;
+        let account = known.account.clone().unwrap_or_default();
+        let secret = Secret::new(setup::DEMO_SECRET);
+        let head = |number: usize| -> Result<String> {
+            let body = bodies.get(number % bodies.len()).context("a body")?;
+            let mut head = format!(
+                "POST /webhooks/{SHOP_US} HTTP/1.1\r\nhost: bench\r\ncontent-length: {}\r\n",
+                body.bytes.len()
+            );
+            for (name, value) in (webhooks.sign)(&SignedDelivery {
+                kind: &body.kind,
+                source_id: &format!("bench-{number}"),
+                account: &account,
+                body: &body.bytes,
+                secret: &secret,
+                now: trueup::wiring::now(),
+            }) {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            head.push_str("\r\n");
+            Ok(head)
+        };
+        Ok(Self {
+            heads: (0..DELIVERIES).map(head).collect::<Result<_>>()?,
+            bodies: bodies.iter().map(|body| body.bytes.clone()).collect(),
+        })
+    }
+
+    fn get(&self, number: usize) -> Option<(&str, &[u8])> {
+        Some((self.heads.get(number)?, self.bodies.get(number % self.bodies.len())?))
+    }
+}
+
+/// One connection that is kept open. It does as little as it can: what it takes of the processors
+/// the server lacks.
+struct Sender {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Sender {
+    async fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, request: Vec::new(), answer: vec![0; 4096] })
+    }
+
+    /// Sends a delivery and waits for its acknowledgement.
+    async fn send(&mut self, head: &str, body: &[u8]) -> Result<()> {
+        self.request.clear();
+        self.request.extend_from_slice(head.as_bytes());
+        self.request.extend_from_slice(body);
+        self.stream.write_all(&self.request).await?;
+        let mut filled = 0;
+        loop {
+            let room = self.answer.get_mut(filled..).filter(|room| !room.is_empty());
+            let read = self.stream.read(room.context("a short answer")?).await?;
+            ensure!(read > 0, "the hub closed the connection");
+            filled += read;
+            let answer = self.answer.get(..filled).unwrap_or_default();
+            // An acknowledgement has no body: it ends with its head.
+            if answer.ends_with(b"\r\n\r\n") {
+                let good = answer.starts_with(b"HTTP/1.1 200 ");
+                ensure!(good, "the hub answered {}", String::from_utf8_lossy(answer));
+                return Ok(());
+            }
+        }
+    }
 }

@@ -6,10 +6,14 @@
 //! | intake   | durable signed webhooks over HTTP         | raw commits of equal rows in one group |
 //! | decide   | messages through decode and decide        | one core                               |
 //! | views    | pages over 20,000 orders                  | the same pages over 300                |
+//! | orders   | orders into a real Odoo                   | a connector without batches; the same  |
+//! |          |                                           | batch in Odoo's own shell              |
 //!
-//! `bench views` measures only the pages.
+//! An argument measures one figure alone.
 
 mod intake;
+mod memory;
+mod orders;
 mod stages;
 mod views;
 
@@ -18,11 +22,28 @@ use anyhow::Result;
 fn main() -> Result<()> {
     // Another crate may have installed it; either way one is there.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    if std::env::args().nth(1).as_deref() == Some("views") {
-        return views::measure();
+    // `RUST_LOG=trueup_hub=debug` shows every call.
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let only = std::env::args().nth(1);
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    if wanted("intake") || wanted("stages") {
+        let bodies = stages::bodies(2_000)?;
+        if wanted("intake") {
+            intake::measure(&bodies)?;
+        }
+        if wanted("stages") {
+            stages::measure(&bodies)?;
+        }
     }
-    let bodies = stages::bodies(2_000)?;
-    intake::measure(&bodies)?;
-    stages::measure(&bodies)?;
-    views::measure()
+    if wanted("views") {
+        views::measure()?;
+    }
+    if wanted("memory") {
+        memory::measure()?;
+    }
+    if wanted("orders") {
+        orders::measure()?;
+    }
+    Ok(())
 }

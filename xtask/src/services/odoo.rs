@@ -103,6 +103,7 @@ pub fn variables() -> Result<Vec<Variable>> {
         ("TRUEUP_TEST_ODOO_DB", fact("template_db")?),
         ("TRUEUP_TEST_ODOO_KEY", fact("hub_key")?),
         ("TRUEUP_TEST_ODOO_ADMIN_KEY", fact("admin_key")?),
+        ("TRUEUP_TEST_ODOO_SHELL", shell_script().display().to_string()),
     ])
 }
 
@@ -230,6 +231,22 @@ fn write_configuration(installation: &Installation, cluster: &Cluster, port: u16
         text.push_str(&format!("{key} = {value}\n"));
     }
     fs::write(configuration(), text)?;
+    write_shell(installation)
+}
+
+/// A script that opens Odoo's shell, for whoever wants Odoo's own methods: arguments go to it.
+fn write_shell(installation: &Installation) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    let text = format!(
+        "#!/bin/sh\nPYTHONPATH={} LC_ALL=C.UTF-8 TZ=UTC exec {} {} shell -c {} --no-http \"$@\"\n",
+        quoted(&installation.library()),
+        quoted(&installation.python),
+        quoted(&installation.root.join("usr/bin/odoo")),
+        quoted(Path::new(&configuration())),
+    );
+    fs::write(shell_script(), text)?;
+    fs::set_permissions(shell_script(), fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
@@ -374,6 +391,10 @@ fn home() -> PathBuf {
 
 fn configuration() -> String {
     home().join(MARKER).display().to_string()
+}
+
+fn shell_script() -> PathBuf {
+    home().join("shell")
 }
 
 fn pid_file() -> PathBuf {
