@@ -28,7 +28,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     // What no crate can test alone may use everything but the binary, which it runs.
-    ("tests/*", &["crates/*", "connectors/*"]),
+    // The bench and the tests of the real Odoo start their databases alike.
+    ("tests/*", &["crates/*", "connectors/*", "tests/odoo"]),
     ("xtask", &[]),
 ];
 

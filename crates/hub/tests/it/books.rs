@@ -26,7 +26,8 @@ pub static CONNECTOR: Connector = Connector {
     files: false,
 };
 
-static TALKS: Conversations = Conversations { streams: &[], delivers: true, at_once: 1, start, resume };
+static TALKS: Conversations =
+    Conversations { streams: &[], delivers: true, at_once: 1, start, resume };
 
 fn nothing(_: &Message<'_>) -> Result<Decoded, DecodeError> {
     Err(DecodeError::UnknownKind)
