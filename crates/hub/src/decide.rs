@@ -23,7 +23,7 @@ use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
 /// Roots written in one turn of the writer: a delivery waits at the front door meanwhile.
-const AT_ONCE: usize = 25;
+const AT_ONCE: usize = 10;
 /// After so many deaths of the process over one root it is set aside.
 const ATTEMPTS_MAX: i64 = 5;
 

@@ -12,7 +12,7 @@ use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
 /// Messages written in one turn of the writer: a delivery waits at the front door meanwhile.
-const AT_ONCE: usize = 50;
+const AT_ONCE: usize = 25;
 /// After so many deaths of the process over one message it is set aside.
 const ATTEMPTS_MAX: i64 = 5;
 /// A change that no webhook brought within this time was missed by the vendor or by us.

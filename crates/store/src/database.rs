@@ -9,17 +9,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::writer::{self, Job, Lane, Queue, job_of};
 use crate::{Result, migrate};
 
 /// Closures that may share one commit, and how long the writer collects them.
-const GROUP_MAX: usize = 512;
-const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 /// Closures that may wait for the writer before callers are made to wait.
-const WAITING_MAX: usize = 4096;
 const POSTGRES_CONNECTIONS: usize = 8;
 
 #[derive(Debug, thiserror::Error)]
@@ -113,9 +111,9 @@ impl Row {
 }
 
 /// A transaction of either engine. Reads of a [`Store::read`] see one state.
-pub struct Tx<'a>(Engine<'a>);
+pub struct Tx<'a>(pub(crate) Engine<'a>);
 
-enum Engine<'a> {
+pub(crate) enum Engine<'a> {
     Sqlite(&'a rusqlite::Connection),
     Postgres(Box<postgres::Transaction<'a>>),
 }
@@ -336,9 +334,6 @@ pub enum CommitFate {
 }
 
 type Fate = Box<dyn FnMut() -> CommitFate + Send>;
-type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Completion + Send>;
-/// Tells the caller how its closure ended, once the commit has succeeded or failed.
-type Completion = Box<dyn FnOnce(Option<&StoreError>) + Send>;
 
 /// The database of one hub. Cheap to clone; all clones share it.
 #[derive(Clone)]
@@ -357,7 +352,7 @@ struct Memory {
 
 struct File {
     path: PathBuf,
-    jobs: SyncSender<Job>,
+    jobs: Arc<Queue>,
     readers: Mutex<Vec<rusqlite::Connection>>,
 }
 
@@ -386,12 +381,19 @@ impl Store {
     }
 
     pub fn open_sqlite(path: &Path) -> Result<Self> {
-        let writer = open_file(path)?;
-        let (jobs, waiting) = sync_channel::<Job>(WAITING_MAX);
+        let connection = open_file(path)?;
+        let jobs = Arc::new(Queue::default());
+        let unavailable = |error: std::io::Error| StoreError::Unavailable(error.to_string());
+        let waiting = Arc::clone(&jobs);
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_groups(&writer, &waiting))
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            .spawn(move || writer::write_groups(&connection, &waiting))
+            .map_err(unavailable)?;
+        let (checkpointer, waiting) = (open_file(path)?, Arc::clone(&jobs));
+        std::thread::Builder::new()
+            .name("store-checkpoint".to_owned())
+            .spawn(move || writer::checkpoint(&checkpointer, &waiting))
+            .map_err(unavailable)?;
         let file = File { path: path.to_owned(), jobs, readers: Mutex::new(Vec::new()) };
         let store = Self(Arc::new(Backend::File(file)));
         store.write(migrate::run)?;
@@ -450,10 +452,11 @@ impl Store {
     ) -> Later<T> {
         let (sender, outcome) = std::sync::mpsc::channel();
         match &*self.0 {
-            Backend::File(_) => self.submit(work, move |outcome| {
+            Backend::File(file) => {
                 // Whoever does not wait does not care.
-                let _ = sender.send(outcome);
-            }),
+                let done = move |outcome| drop(sender.send(outcome));
+                file.jobs.push(Lane::Behind, job_of(work, done));
+            }
             Backend::Memory(_) | Backend::Postgres(_) => {
                 let _ = sender.send(self.write(work));
             }
@@ -481,26 +484,8 @@ impl Store {
     ) -> std::result::Result<(), Full> {
         match &*self.0 {
             Backend::File(file) => {
-                let job: Job = Box::new(move |tx| {
-                    // The writer outlives a bug in one closure; its caller learns of it.
-                    let outcome = catch_unwind(AssertUnwindSafe(|| tx.savepoint(work)));
-                    let outcome = outcome.unwrap_or_else(|_| {
-                        Err(StoreError::Unavailable("the work panicked".to_owned()))
-                    });
-                    Box::new(move |failed| match failed {
-                        None => done(outcome),
-                        Some(error) => {
-                            done(Err(StoreError::Unavailable(error.to_string())));
-                        }
-                    })
-                });
-                match file.jobs.try_send(job) {
-                    Err(TrySendError::Full(job)) => {
-                        return Err(Full { jobs: file.jobs.clone(), job });
-                    }
-                    // The writer is gone; dropping the job drops `done`, which closes its channel.
-                    Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-                }
+                let jobs = Arc::clone(&file.jobs);
+                jobs.try_push(job_of(work, done)).map_err(|job| Full { jobs, job })?;
             }
             Backend::Memory(_) => done(self.write(work)),
             Backend::Postgres(_) => {
@@ -526,15 +511,14 @@ impl<T> Later<T> {
 
 /// Work that found no room in the queue of the writer.
 pub struct Full {
-    jobs: SyncSender<Job>,
+    jobs: Arc<Queue>,
     job: Job,
 }
 
 impl Full {
     /// Waits for room.
     pub fn submit(self) {
-        // As above: a writer that is gone closes the caller's channel.
-        drop(self.jobs.send(self.job));
+        self.jobs.push(Lane::FrontDoor, self.job);
     }
 }
 
@@ -543,7 +527,7 @@ fn open_file(path: &Path) -> Result<rusqlite::Connection> {
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA cache_size = -8192;",
+         PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0;",
     )?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
@@ -589,6 +573,12 @@ enum Access {
     Write,
 }
 
+impl Drop for File {
+    fn drop(&mut self) {
+        self.jobs.close();
+    }
+}
+
 impl Postgres {
     fn run<T>(&self, access: Access, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let idle = lock(&self.idle).pop();
@@ -623,39 +613,8 @@ impl Postgres {
     }
 }
 
-/// Runs waiting closures in one commit, a savepoint each, until every [`Store`] is gone.
-fn write_groups(connection: &rusqlite::Connection, waiting: &Receiver<Job>) {
-    while let Ok(first) = waiting.recv() {
-        let started = Instant::now();
-        let mut completions: Vec<Completion> = Vec::new();
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
-        if let Err(error) = begun {
-            // Nothing ran: tell the caller by dropping its job, which closes its channel.
-            report(&error);
-            drop(first);
-            continue;
-        }
-        let mut next = Some(first);
-        while let Some(job) = next {
-            completions.push(job(&mut Tx(Engine::Sqlite(connection))));
-            let room = completions.len() < GROUP_MAX && started.elapsed() < GROUP_TIME_MAX;
-            next = if room { waiting.try_recv().ok() } else { None };
-        }
-        let committed = connection.execute_batch("COMMIT").map_err(StoreError::from);
-        if committed.is_err() {
-            // A failed commit may leave the transaction open; the next group must not join it.
-            if let Err(error) = connection.execute_batch("ROLLBACK") {
-                report(&StoreError::from(error));
-            }
-        }
-        for completion in completions {
-            completion(committed.as_ref().err());
-        }
-    }
-}
-
 /// The store has no logger; what it cannot return it writes where an operator looks.
-fn report(error: &StoreError) {
+pub(crate) fn report(error: &StoreError) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "store: {error}");
 }

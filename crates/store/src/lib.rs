@@ -33,6 +33,7 @@ pub mod migrate;
 pub mod proofs;
 pub mod scopes;
 pub mod streams;
+mod writer;
 
 pub use database::{CommitFate, Row, Store, StoreError, Tx, Value};
 

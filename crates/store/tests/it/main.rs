@@ -14,3 +14,4 @@ mod scopes;
 mod streams;
 mod transactions;
 mod world;
+mod writer;

@@ -1,0 +1,232 @@
+//! The one writer of a SQLite file: waiting closures run in one commit, a savepoint each.
+//!
+//! What came in at the front door goes first, because a sender waits for it; of what is behind it,
+//! one closure at most joins each commit, and one always does, so that neither side starves.
+//! Checkpoints are made beside the writer, so that no commit waits for one.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::database::{Engine, StoreError, Tx, report};
+
+/// Closures that may wait in each lane before more of them have to wait for room.
+const WAITING_MAX: usize = 4096;
+const GROUP_MAX: usize = 512;
+const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
+/// How often the log is written back into the database.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
+/// A log of so many pages is written back between two groups, so that the next begins it anew:
+/// beside a writer that never rests it would only grow.
+const LOG_PAGES_MAX: i64 = 32_768;
+
+pub(crate) type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Completion + Send>;
+/// Tells the caller how its closure ended, once the commit has succeeded or failed.
+pub(crate) type Completion = Box<dyn FnOnce(Option<&StoreError>) + Send>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    FrontDoor,
+    Behind,
+}
+
+/// A closure for the writer: `work` in a savepoint of its own, and `done` once it is durable.
+pub(crate) fn job_of<T: Send + 'static>(
+    work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    done: impl FnOnce(Result<T>) + Send + 'static,
+) -> Job {
+    Box::new(move |tx| {
+        // The writer outlives a bug in one closure; its caller learns of it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| tx.savepoint(work)));
+        let outcome = outcome
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("the work panicked".to_owned())));
+        Box::new(move |failed| match failed {
+            None => done(outcome),
+            Some(error) => done(Err(StoreError::Unavailable(error.to_string()))),
+        })
+    })
+}
+
+/// What waits for the writer.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// A closure came, or none will any more: for the writer.
+    work: Condvar,
+    /// A full lane has room again, or will never have: for who waits to push.
+    room: Condvar,
+    /// The queue was closed: for the checkpoints.
+    over: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    front_door: VecDeque<Job>,
+    behind: VecDeque<Job>,
+    /// No more is taken in; what waits is still written.
+    closed: bool,
+    /// The log has grown too long.
+    long_log: bool,
+}
+
+impl Waiting {
+    fn lane(&mut self, lane: Lane) -> &mut VecDeque<Job> {
+        match lane {
+            Lane::FrontDoor => &mut self.front_door,
+            Lane::Behind => &mut self.behind,
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a closure; waits while its lane is full. One that comes when the writer is gone is
+    /// dropped, and with it the channel of its caller.
+    pub(crate) fn push(&self, lane: Lane, job: Job) {
+        let mut waiting = self.lock();
+        while waiting.lane(lane).len() >= WAITING_MAX && !waiting.closed {
+            waiting = self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !waiting.closed {
+            waiting.lane(lane).push_back(job);
+            self.work.notify_one();
+        }
+    }
+
+    /// Queues a closure of the front door, or gives it back where there is no room.
+    pub(crate) fn try_push(&self, job: Job) -> std::result::Result<(), Job> {
+        let mut waiting = self.lock();
+        if waiting.front_door.len() >= WAITING_MAX && !waiting.closed {
+            return Err(job);
+        }
+        if !waiting.closed {
+            waiting.front_door.push_back(job);
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.tell_all();
+    }
+
+    fn tell_all(&self) {
+        self.work.notify_all();
+        self.room.notify_all();
+        self.over.notify_all();
+    }
+
+    fn pop(&self, waiting: &mut Waiting, lane: Lane) -> Option<Job> {
+        let job = waiting.lane(lane).pop_front()?;
+        if waiting.lane(lane).len() + 1 >= WAITING_MAX {
+            self.room.notify_all();
+        }
+        Some(job)
+    }
+
+    /// Waits for work; `None` when all is written and no more will come.
+    fn wait(&self) -> Option<(Lane, Job)> {
+        let mut waiting = self.lock();
+        loop {
+            for lane in [Lane::FrontDoor, Lane::Behind] {
+                if let Some(job) = self.pop(&mut waiting, lane) {
+                    return Some((lane, job));
+                }
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = self.work.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn next(&self, lane: Lane) -> Option<Job> {
+        self.pop(&mut self.lock(), lane)
+    }
+}
+
+/// Closes the queue when the writer ends, whatever ends it: who waits for it is told.
+struct Closing<'a>(&'a Queue);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.closed = true;
+        waiting.front_door.clear();
+        waiting.behind.clear();
+        drop(waiting);
+        self.0.tell_all();
+    }
+}
+
+/// Runs waiting closures until every [`crate::Store`] is gone.
+pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>) {
+    let _closing = Closing(queue);
+    while let Some((lane, first)) = queue.wait() {
+        let started = Instant::now();
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+        if let Err(error) = begun {
+            // Nothing ran: tell the caller by dropping its job, which closes its channel.
+            report(&error);
+            drop(first);
+            continue;
+        }
+        let mut completions: Vec<Completion> = Vec::new();
+        completions.push(first(&mut Tx(Engine::Sqlite(connection))));
+        let more = |completions: &Vec<Completion>| {
+            completions.len() < GROUP_MAX && started.elapsed() < GROUP_TIME_MAX
+        };
+        while let Some(job) = more(&completions).then(|| queue.next(Lane::FrontDoor)).flatten() {
+            completions.push(job(&mut Tx(Engine::Sqlite(connection))));
+        }
+        if lane == Lane::FrontDoor
+            && let Some(job) = queue.next(Lane::Behind)
+        {
+            completions.push(job(&mut Tx(Engine::Sqlite(connection))));
+        }
+        let committed = connection.execute_batch("COMMIT").map_err(StoreError::from);
+        if committed.is_err() {
+            // A failed commit may leave the transaction open; the next group must not join it.
+            if let Err(error) = connection.execute_batch("ROLLBACK") {
+                report(&StoreError::from(error));
+            }
+        }
+        for completion in completions {
+            completion(committed.as_ref().err());
+        }
+        if std::mem::take(&mut queue.lock().long_log) {
+            checkpoint_once(connection);
+        }
+    }
+}
+
+/// Writes the log back now and then, until the queue is closed.
+pub(crate) fn checkpoint(connection: &rusqlite::Connection, queue: &Arc<Queue>) {
+    loop {
+        let waiting = queue.lock();
+        let closed = |waiting: &mut Waiting| !waiting.closed;
+        let waited = queue.over.wait_timeout_while(waiting, CHECKPOINT_EVERY, closed);
+        if waited.unwrap_or_else(PoisonError::into_inner).0.closed {
+            return;
+        }
+        if checkpoint_once(connection) > LOG_PAGES_MAX {
+            queue.lock().long_log = true;
+        }
+    }
+}
+
+/// Writes back what no reader needs any more, without waiting for anybody. Returns how many pages
+/// the log has.
+fn checkpoint_once(connection: &rusqlite::Connection) -> i64 {
+    let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1));
+    pages.unwrap_or_else(|error| {
+        report(&StoreError::from(error));
+        0
+    })
+}

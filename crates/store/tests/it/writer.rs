@@ -1,0 +1,118 @@
+//! The one writer of a file: who goes first, and that its log is written back.
+
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use trueup_store::Store;
+
+use crate::world::{at, message};
+
+fn in_a_file() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open_sqlite(&folder.path().join("store.sqlite")).expect("a store");
+    (folder, store)
+}
+
+/// Keeps the writer busy until the returned sender is dropped.
+fn occupied(store: &Store) -> Sender<()> {
+    let (held, until) = channel::<()>();
+    let (begun, has_begun) = channel();
+    drop(store.write_later(move |_| {
+        begun.send(()).expect("somebody waits");
+        let _ = until.recv();
+        Ok(())
+    }));
+    has_begun.recv().expect("the writer works");
+    held
+}
+
+/// Names in the order in which the writer came to them.
+fn order(store: &Store, behind: usize, front_door: usize) -> Vec<&'static str> {
+    let (tell, told) = channel();
+    let held = occupied(store);
+    for _ in 0..behind {
+        let tell = tell.clone();
+        drop(store.write_later(move |_| {
+            let _ = tell.send("behind");
+            Ok(())
+        }));
+    }
+    for _ in 0..front_door {
+        let tell = tell.clone();
+        store.submit(
+            move |_| {
+                let _ = tell.send("front door");
+                Ok(())
+            },
+            |_| {},
+        );
+    }
+    drop((held, tell));
+    told.iter().collect()
+}
+
+#[test]
+fn the_front_door_goes_first() {
+    let (_folder, store) = in_a_file();
+    let order = order(&store, 3, 2);
+    // All of the front door share the first commit, with one of what is behind.
+    assert_eq!(order, ["front door", "front door", "behind", "behind", "behind"]);
+}
+
+#[test]
+fn what_is_behind_does_not_starve() {
+    let (_folder, store) = in_a_file();
+    let order = order(&store, 1, 3_000);
+    let turn = order.iter().position(|one| *one == "behind").expect("it was written");
+    // The commit under way may take 512 of the front door, and the next as many before it.
+    assert!(turn <= 1_024, "it was the {turn}th");
+}
+
+#[test]
+fn c7_the_log_is_written_back_while_the_store_is_open() {
+    let (folder, store) = in_a_file();
+    for number in 0..64 {
+        store
+            .write(move |tx| {
+                for part in 0..16 {
+                    let body: String = (0..400)
+                        .map(|digit| format!("{:x}", digit * (number * 16 + part)))
+                        .collect();
+                    let one = message(&format!("{number}/{part}"), &body);
+                    trueup_store::messages::record(tx, &one, at(0))?;
+                }
+                Ok(())
+            })
+            .expect("written");
+    }
+    let file = folder.path().join("store.sqlite");
+    let until = Instant::now() + Duration::from_secs(20);
+    let size = || std::fs::metadata(&file).map_or(0, |it| it.len());
+    while size() < 400_000 {
+        assert!(Instant::now() < until, "{} bytes of the log were written back", size());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_store_that_is_gone_has_written_everything() {
+    let (folder, store) = in_a_file();
+    let held = occupied(&store);
+    for number in 0..10 {
+        let one = message(&format!("m{number}"), "{}");
+        drop(store.write_later(move |tx| trueup_store::messages::record(tx, &one, at(0))));
+    }
+    drop(store);
+    drop(held);
+    let until = Instant::now() + Duration::from_secs(20);
+    let path = folder.path().join("store.sqlite");
+    loop {
+        let store = Store::open_sqlite(&path).expect("a store");
+        let counts = store.read(trueup_store::messages::counts).expect("readable");
+        if counts.iter().map(|(_, _, count, _)| count).sum::<i64>() == 10 {
+            return;
+        }
+        assert!(Instant::now() < until, "{counts:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
