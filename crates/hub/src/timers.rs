@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_domain::money::{Currency, Money};
-use trueup_store::{StoreError, cases, documents, scopes, streams};
+use trueup_store::{StoreError, cases, commands, documents, scopes, streams};
 
 use crate::setup::Hub;
 
@@ -19,6 +19,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
     let asked = now.checked_sub(ASK_AGAIN).unwrap_or(now);
     hub.store.write(move |tx| {
         scopes::raise_overdue(tx, &today)?;
+        commands::release_overlooked(tx)?;
         for root in documents::waiting_since(tx, asked, BATCH)? {
             if matches!(root.waiting.as_deref(), Some("order" | "payments")) {
                 streams::ask(tx, &root.connection, "order", &root.external_id, now)?;

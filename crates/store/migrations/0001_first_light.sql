@@ -230,6 +230,7 @@ CREATE TABLE commands (
     error_code TEXT,
     error TEXT
 );
+CREATE INDEX commands_waiting ON commands (key) WHERE state = 'waiting';
 CREATE INDEX commands_ready ON commands (target, lane, created_at, key) WHERE state = 'ready';
 CREATE INDEX commands_unknown ON commands (target, lane, created_at, key) WHERE state = 'unknown';
 CREATE INDEX commands_conversation ON commands (conversation) WHERE conversation IS NOT NULL;

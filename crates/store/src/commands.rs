@@ -158,6 +158,17 @@ fn release(tx: &mut Tx<'_>, command: &str) -> Result<()> {
     Ok(())
 }
 
+/// Releases what waits although all it needs is applied: on PostgreSQL the transaction that wrote a
+/// command and the one that applied what it needs may not have seen each other.
+pub fn release_overlooked(tx: &mut Tx<'_>) -> Result<u64> {
+    tx.execute(
+        "UPDATE commands SET state = 'ready' WHERE state = 'waiting' AND NOT EXISTS (
+             SELECT 1 FROM command_after a LEFT JOIN commands n ON n.key = a.needs
+             WHERE a.command = commands.key AND (n.state IS NULL OR n.state <> 'applied'))",
+        values![],
+    )
+}
+
 /// Takes a generation back: withdrawn if it certainly has no effect, else undone by a command after
 /// it. What waits for it waits for its successor instead.
 pub(crate) fn take_back(

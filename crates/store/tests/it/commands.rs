@@ -89,6 +89,23 @@ on_every_engine! {
         assert!(read(store, |tx| commands::by_record(tx, "odoo", "none")).is_none());
     }
 
+    /// Two transactions of PostgreSQL that do not see each other: one writes the invoice, the other
+    /// applies its order. Nobody else would ever look at it.
+    fn what_was_overlooked_is_released_by_the_timer(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        assert_eq!(write(store, commands::release_overlooked), 0, "its order is still to come");
+        let (order, invoice) = (key("order", "1", 1), key("invoice", "1", 1));
+        let hidden = invoice.clone();
+        write(store, move |tx| {
+            commands::applied(tx, &order, "sale.order/1", None, at(2))?;
+            let sql = "UPDATE commands SET state = 'waiting' WHERE key = $1";
+            tx.execute(sql, trueup_store::values![hidden]).map(drop)
+        });
+        assert_eq!(state(store, &invoice), "waiting");
+        assert_eq!(write(store, commands::release_overlooked), 1);
+        assert_eq!(state(store, &invoice), "ready");
+    }
+
     fn a_taken_command_is_sent_and_nobody_takes_it_again(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         let lanes = ready(store, "odoo", 2);
