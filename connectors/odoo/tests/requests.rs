@@ -56,6 +56,50 @@ fn requests_are_as_written_down() {
     assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), told);
 }
 
+/// A company that orders on terms finds its own order number, its VAT number and the day by which
+/// it has to pay; one without them gets a row as before.
+#[test]
+fn an_order_on_terms_names_what_the_customer_looks_for() {
+    let (mut sandbox, map) = world();
+    let buyer = Buyer {
+        name: Some("Ann Buyer".to_owned()),
+        company: Some("Greenfield GmbH".to_owned()),
+        vat_number: Some("DE136695976".to_owned()),
+        ..Buyer::default()
+    };
+    let partner = Partner { company: map.company.clone(), reference: "b2b-1".to_owned(), buyer };
+    let partner = dispatch("test/partner/b2b", Content::Partner(partner), &[]);
+    let (mut order, mut invoice) = (order(&map, "7"), invoice(&map, "7", "1"));
+    let own = Some("PO-4711".to_owned());
+    let Content::Order(content) = &mut order.content else { panic!("an order") };
+    content.customer_reference.clone_from(&own);
+    let mut applied = |command: &Dispatch| -> i64 {
+        let (_, outcome) = transcript(&mut sandbox, command);
+        match outcome.receipts.into_iter().next().map(|it| it.outcome) {
+            Some(ReceiptOutcome::Applied { binding, .. }) => binding.parse().expect("an id"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let partner = applied(&partner);
+    let order = applied(&order);
+    let Content::Invoice(content) = &mut invoice.content else { panic!("an invoice") };
+    content.customer_reference = own;
+    content.due_on = Some("2026-12-02".parse().expect("a day"));
+    invoice.bindings.insert("order".to_owned(), order.to_string());
+    let invoice = applied(&invoice);
+    let read = |model: &str, id: i64, fields: &[&str]| {
+        sandbox.read_all(model, &json!([["id", "=", id]]), fields)[0].clone()
+    };
+    let shown = read("res.partner", partner, &["vat", "company_name"]);
+    assert_eq!(shown["vat"], "DE136695976");
+    assert_eq!(shown["company_name"], "Greenfield GmbH");
+    assert_eq!(read("sale.order", order, &["client_order_ref"])["client_order_ref"], "PO-4711");
+    let shown = read("account.move", invoice, &["ref", "invoice_origin", "invoice_date_due"]);
+    assert_eq!(shown["ref"], "PO-4711");
+    assert_eq!(shown["invoice_origin"], "#7");
+    assert_eq!(shown["invoice_date_due"], "2026-12-02");
+}
+
 /// Drives one command and tells what was sent.
 fn transcript(sandbox: &mut OdooSandbox, command: &Dispatch) -> (String, Outcome) {
     let settings = Settings(BTreeMap::from([("database".to_owned(), "books".to_owned())]));

@@ -144,6 +144,9 @@ pub struct OrderContent {
     pub customer: CustomerRef,
     /// The channel's display number: shown, never a key.
     pub reference: String,
+    /// Shown instead of it where the customer looks for his own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_reference: Option<String>,
     pub origin: String,
     pub placed_at: Timestamp,
     pub pricelist: Option<TargetRef>,
@@ -198,7 +201,13 @@ pub struct InvoiceContent {
     pub customer: CustomerRef,
     pub journal: TargetRef,
     pub reference: String,
+    /// As of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_reference: Option<String>,
     pub date: Date,
+    /// When it has to be paid, where that is another day than its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_on: Option<Date>,
     /// Parts of the order's lines (binding role `order`) that this invoice bills.
     pub lines: Vec<DocumentLine>,
     pub total: Money,
@@ -318,7 +327,9 @@ pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
                 customer: it.customer.clone(),
                 journal: it.journal.clone(),
                 reference: it.reference.clone(),
+                customer_reference: None,
                 date: it.date,
+                due_on: None,
                 lines: it.lines.clone(),
                 total: it.total,
                 tax: it.tax,

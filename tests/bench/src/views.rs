@@ -162,8 +162,10 @@ fn sale(tx: &mut Tx<'_>, number: u32, group: u32) -> trueup_store::Result<i64> {
     let order = Order {
         id: id.clone(),
         number: format!("#{id}"),
+        customer_reference: None,
         version: Version(1),
         placed_at: at,
+        due_on: None,
         currency: money(0)?.currency(),
         presentment_total: None,
         taxes_included: true,

@@ -23,13 +23,14 @@ use crate::tax_data;
 pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Table {
     let items: Vec<&Item> = batch.iter().filter_map(|index| chain.items.get(*index)).collect();
     let flag = settings.get(SHIPPING_FLAG) == Some("yes");
+    let vat = items.iter().any(|it| has_vat_number(&it.dispatch.content));
     let mut table = empty(chain.kind, &items, flag);
     for item in items {
         let dispatch = &item.dispatch;
         let key = external_id::of(chain.kind, &dispatch.key);
         let customer = customer(dispatch).ok().flatten().unwrap_or_default();
         let (head, lines) = match &dispatch.content {
-            Content::Partner(it) => (partner(key, it, &chain.found), Vec::new()),
+            Content::Partner(it) => (partner(key, it, &chain.found, vat), Vec::new()),
             Content::Order(it) => order(key, &customer, it, &chain.found, flag),
             Content::Invoice(it) => invoice(key, &customer, dispatch, it, &chain.found),
             Content::CreditNote(it) => credit_note(key, &customer, dispatch, it, &chain.found),
@@ -149,7 +150,13 @@ const ENTRY_LINES: &[&str] = &[
 /// they are there when the command that needs them is.
 fn empty(kind: CommandKind, items: &[&Item], shipping_flag: bool) -> Table {
     match kind {
-        CommandKind::Partner => Table::new(PARTNER, &[]),
+        CommandKind::Partner => {
+            let mut head = PARTNER.to_vec();
+            if items.iter().any(|it| has_vat_number(&it.dispatch.content)) {
+                head.push("vat");
+            }
+            Table::new(&head, &[])
+        }
         CommandKind::Order => {
             let mut head = ORDER.to_vec();
             let some = |given: fn(&OrderContent) -> bool| {
@@ -188,6 +195,10 @@ fn empty(kind: CommandKind, items: &[&Item], shipping_flag: bool) -> Table {
     }
 }
 
+fn has_vat_number(content: &Content) -> bool {
+    matches!(content, Content::Partner(it) if it.buyer.vat_number.is_some())
+}
+
 /// Whether a move has lines on an account. Odoo cannot read a record that leaves the field for
 /// those empty, so what goes in one call has such lines throughout or not at all.
 pub(super) fn on_account(content: &Content) -> bool {
@@ -211,7 +222,7 @@ pub(super) fn address(partner: &Partner) -> Option<&Address> {
     partner.buyer.billing.as_ref().or(partner.buyer.shipping.as_ref())
 }
 
-fn partner(key: String, it: &Partner, found: &Found) -> Vec<String> {
+fn partner(key: String, it: &Partner, found: &Found, vat: bool) -> Vec<String> {
     let none = Address::default();
     let at = address(it).unwrap_or(&none);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -222,7 +233,7 @@ fn partner(key: String, it: &Partner, found: &Found) -> Vec<String> {
     let (country, region) = lookups::place(&content);
     let state = country.as_ref().zip(region).map(|(country, region)| format!("{country}-{region}"));
     let id = |found: Option<&i64>| found.map(i64::to_string).unwrap_or_default();
-    vec![
+    let mut cells = vec![
         key,
         it.reference.clone(),
         name.cloned().unwrap_or_else(|| it.reference.clone()),
@@ -235,7 +246,11 @@ fn partner(key: String, it: &Partner, found: &Found) -> Vec<String> {
         id(country.and_then(|code| found.countries.get(&code))),
         id(state.and_then(|key| found.states.get(&key))),
         buyer.company.clone().or_else(|| at.company.clone()).unwrap_or_default(),
-    ]
+    ];
+    if vat {
+        cells.push(text(&buyer.vat_number));
+    }
+    cells
 }
 
 fn order(
@@ -248,7 +263,7 @@ fn order(
     let customer = customer.to_owned();
     let mut head = vec![
         key,
-        it.reference.clone(),
+        it.customer_reference.as_ref().unwrap_or(&it.reference).clone(),
         it.origin.clone(),
         customer.clone(),
         customer.clone(),
@@ -291,9 +306,11 @@ fn move_head(
     customer: &str,
     reference: &str,
     date: Date,
+    due_on: Option<Date>,
     currency: i64,
     last: String,
 ) -> Vec<String> {
+    let due_on = due_on.unwrap_or(date).to_string();
     let date = date.to_string();
     vec![
         key,
@@ -302,8 +319,8 @@ fn move_head(
         customer.to_owned(),
         reference.to_owned(),
         date.clone(),
-        date.clone(),
         date,
+        due_on,
         currency.to_string(),
         String::new(),
         String::new(),
@@ -328,8 +345,9 @@ fn invoice(
         "out_invoice",
         &it.journal,
         customer,
-        &it.reference,
+        it.customer_reference.as_ref().unwrap_or(&it.reference),
         it.date,
+        it.due_on,
         currency,
         reference,
     );
@@ -363,6 +381,7 @@ fn credit_note(
         customer,
         &reference,
         it.date,
+        None,
         currency,
         reversed,
     );

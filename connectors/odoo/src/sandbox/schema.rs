@@ -136,6 +136,7 @@ static MODELS: &[Model] = &[
             f("country_id", Link("res.country")),
             f("state_id", Link("res.country.state")),
             f("company_name", Text),
+            f("vat", Text),
             f("is_company", Flag),
             f("company_id", Link("res.company")),
             f("active", Flag),

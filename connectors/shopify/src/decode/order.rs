@@ -58,8 +58,10 @@ pub fn order(said: &said::Order) -> Result<Order, DecodeError> {
     Ok(Order {
         id: said.id.clone(),
         number: said.name.clone(),
+        customer_reference: None,
         version: Version::at(said.updated_at),
         placed_at: said.processed_at.unwrap_or(said.created_at),
+        due_on: None,
         currency: shop,
         presentment_total,
         taxes_included: said.taxes_included,
@@ -215,6 +217,7 @@ pub fn buyer(
         email: filled(email),
         phone: filled(phone),
         company: addresses().find_map(|address| address.company.clone()),
+        vat_number: None,
         billing: billing.clone(),
         shipping: shipping.clone(),
     };

@@ -1,6 +1,7 @@
 //! An order as its channel states it: what was sold, at which price, with which tax.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +15,15 @@ pub struct Order {
     pub id: String,
     /// What people call it, such as `#1001`. Never a key.
     pub number: String,
+    /// The customer's own name for it, such as the number of his purchase order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_reference: Option<String>,
     pub version: Version,
     /// When the customer bought, not when the channel stored it (offline tills are late).
     pub placed_at: Timestamp,
+    /// The day by which a customer on terms has to pay; none where it is paid at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_on: Option<Date>,
     /// The currency of every amount in this document: the shop's.
     pub currency: Currency,
     /// What the buyer saw, where it differs: evidence, never booked.
@@ -139,6 +146,9 @@ pub struct Buyer {
     pub email: Option<String>,
     pub phone: Option<String>,
     pub company: Option<String>,
+    /// As the customer writes it, with the prefix of its country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vat_number: Option<String>,
     pub billing: Option<Address>,
     pub shipping: Option<Address>,
 }

@@ -812,6 +812,44 @@ fn the_customer_comes_first_and_is_shared() {
 }
 
 #[test]
+fn an_order_on_terms_carries_the_customers_own_reference_and_its_due_day() {
+    let order = Order {
+        customer_reference: Some("PO-4711".to_owned()),
+        due_on: Some("2026-07-15".parse().expect("a day")),
+        payment_standing: PaymentStanding::Pending,
+        ..two_units()
+    };
+    let sale = Given::default().sale(&[order.into()]);
+    let mut told = Vec::new();
+    for (_, content) in commands(&sale.facts) {
+        match content {
+            Content::Order(it) => told.push((it.reference.as_str(), &it.customer_reference, None)),
+            Content::Invoice(it) => {
+                told.push((it.reference.as_str(), &it.customer_reference, it.due_on));
+            }
+            _ => {}
+        }
+    }
+    let own = Some("PO-4711".to_owned());
+    let due = Some("2026-07-15".parse().expect("a day"));
+    assert_eq!(told, [("#1001", &own, None), ("#1001", &own, due)]);
+}
+
+/// What was booked before these words were known keeps its name, so that no upgrade books anew.
+#[test]
+fn what_an_order_does_not_say_is_not_written() {
+    let buyer = Buyer { id: Some("77".to_owned()), ..Buyer::default() };
+    let order = Order { buyer: Some(buyer), ..two_units() };
+    let mut written = Document::from(order.clone()).to_json();
+    for fact in Given::default().sale(&[order.into()]).facts {
+        written.push_str(&fact.content_json());
+    }
+    for word in ["customer_reference", "due_on", "vat_number"] {
+        assert!(!written.contains(word), "{word} is written without a value");
+    }
+}
+
+#[test]
 fn a_credit_note_waits_until_the_captures_are_tied() {
     // Otherwise the ERP ties the note to the unpaid invoice by itself (V8).
     let back = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::None)], Vec::new());

@@ -143,8 +143,10 @@ pub fn order(lines: Vec<Line>, charges: Vec<Charge>) -> Order {
     let mut order = Order {
         id: "O1".to_owned(),
         number: "#1001".to_owned(),
+        customer_reference: None,
         version: Version(1),
         placed_at: at("2026-06-15T10:00:00Z"),
+        due_on: None,
         currency: usd(),
         presentment_total: None,
         taxes_included: false,

@@ -183,8 +183,10 @@ pub fn order(version: i64, lines: Vec<Line>) -> Order {
     Order {
         id: "o1".to_owned(),
         number: "#1001".to_owned(),
+        customer_reference: None,
         version: Version(version),
         placed_at: at(0),
+        due_on: None,
         currency: eur(),
         presentment_total: None,
         taxes_included: false,

@@ -212,8 +212,10 @@ fn order(tx: &mut Tx<'_>, id: &str, number: &str, minor: i64) -> trueup_store::R
     let stated = Order {
         id: id.to_owned(),
         number: number.to_owned(),
+        customer_reference: None,
         version: Version(1),
         placed_at: "2026-03-04T09:00:00Z".parse().expect("a time"),
+        due_on: None,
         currency: eur(0).currency(),
         presentment_total: None,
         taxes_included: true,

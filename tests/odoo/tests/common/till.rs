@@ -90,8 +90,10 @@ impl Till {
         let mut order = Order {
             id: self.order.clone(),
             number: format!("#{}", self.order),
+            customer_reference: None,
             version: Version(1),
             placed_at: at("2026-11-02T10:00:00Z"),
+            due_on: None,
             currency: self.currency,
             presentment_total: None,
             taxes_included: self.included,
