@@ -270,6 +270,9 @@ pub enum Extent {
     Whole,
     /// What is open on both, which may be nothing: another tie had it first.
     WhatIsOpen,
+    /// All of it, in the place of whatever else is tied to the document: what that had paid is open
+    /// again.
+    Instead,
 }
 
 /// Cancels the order of binding role `order`.

@@ -23,7 +23,7 @@ use trueup_domain::item::Side;
 use trueup_domain::mapping::Mapping;
 use trueup_domain::money::{Currency, Money};
 use trueup_matching::bridge::{Bridge, Step, bridge};
-use trueup_store::documents::{self, LEFT, PAYOUT, TENDER};
+use trueup_store::documents::{self, LEFT, PAYOUT, REFUND_FAILURE, TENDER};
 use trueup_store::{StoreError, Tx, cases, facts, mappings, scopes};
 
 use crate::setup::{Connection, Hub};
@@ -275,7 +275,7 @@ fn channel_to_provider(
         let some = some_rows(tx, &provider, of, currency)?;
         steps.add_many("fees", fee, fees, some)?;
     }
-    tender_steps(tx, &mut steps, &provider, currency)?;
+    tender_steps(tx, &mut steps, (name, &provider), currency)?;
     let shown = bridge(
         format!("{name} → {provider}"),
         (
@@ -299,15 +299,29 @@ fn some_rows(
     Ok(some.into_iter().map(|id| format!("{provider}/{}/{id}", of.0.word())).collect())
 }
 
-/// Captures and refunds that one of the two sides states otherwise than the other.
+/// Captures and refunds that one of the two sides states otherwise than the other. A refund that
+/// failed stays one of the channel's, also when it is settled by another.
 fn tender_steps(
     tx: &mut Tx<'_>,
     steps: &mut Steps,
-    provider: &str,
+    (channel, provider): (&str, &str),
     currency: Currency,
 ) -> Result<(), StoreError> {
+    let failed = documents::of_word(tx, channel, Kind::RefundFailure, REFUND_FAILURE)?;
+    let failed: Vec<String> = failed
+        .into_iter()
+        .filter_map(|document| match document {
+            Document::RefundFailure(failure) => Some(failure.key),
+            _ => None,
+        })
+        .collect();
     for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
-        for key in scopes::unproven(tx, &format!("{word}/{provider}/"))? {
+        let start = format!("{word}/{provider}/");
+        let mut keys = scopes::unproven(tx, &start)?;
+        keys.extend(failed.iter().filter(|key| key.starts_with(&start)).cloned());
+        keys.sort();
+        keys.dedup();
+        for key in keys {
             let sides = stated(tx, &key, currency)?;
             let of = |side: Side| sides.get(&side).copied().unwrap_or(0);
             let difference = sub(of(Side::Channel), of(Side::Settlement))?;

@@ -8,8 +8,8 @@ use trueup_domain::command::Content;
 use trueup_domain::derive::{
     DeriveError, Derived, Surroundings, Waiting, bank, books, sale, settlement,
 };
-use trueup_domain::document::{Document, RootKind};
-use trueup_domain::fact::{self, FactContent};
+use trueup_domain::document::{Document, RefundFailure, RootKind};
+use trueup_domain::fact::{self, Fact, FactContent};
 use trueup_domain::mapping::Mapping;
 use trueup_store::database::Later;
 use trueup_store::documents::{DueRoot, Standing};
@@ -18,8 +18,8 @@ use trueup_store::{
     StoreError, Tx, cases, commands, documents, facts, mappings, messages, streams,
 };
 
-use crate::proofs;
 use crate::setup::{Hub, Worker, check};
+use crate::{failures, proofs};
 
 const BATCH: i64 = 100;
 /// Roots written in one turn of the writer: a delivery waits at the front door meanwhile.
@@ -42,7 +42,7 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     let mut due = due.into_iter();
     let mut before: Option<Later<()>> = None;
     loop {
-        let part = due.by_ref().take(AT_ONCE).map(|root| compute(hub, root));
+        let part = due.by_ref().take(AT_ONCE).map(|root| compute(hub, root, now));
         let decisions: Vec<Decision> = part.collect::<Result<_, _>>()?;
         // While one part is written, the next one is computed.
         if let Some(before) = before.take() {
@@ -84,11 +84,13 @@ struct Decision {
     entity: String,
     mapping_version: Option<i64>,
     written: Vec<fact::Written>,
+    /// Refunds that had gone and failed now, to be handed in.
+    failed: Vec<RefundFailure>,
     outcome: Result<Derived, DeriveError>,
 }
 
-fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
-    let (stated, stated_at, mapping, written, billed, states) = hub.store.read(|tx| {
+fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreError> {
+    let (stated, stated_at, mapping, written, live, states) = hub.store.read(|tx| {
         let stated = documents::of_root(tx, &root.id)?;
         let stated_at = match stated.first() {
             Some((Document::Dispute(_), message)) => messages::received_at(tx, message)?,
@@ -103,13 +105,18 @@ fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
             _ => mapping,
         };
         let written = facts::written(tx, &root.id)?;
-        let billed = billed_lines(tx, &root.id)?;
+        let live = match root.root.kind {
+            RootKind::Sale => facts::live(tx, &root.id)?,
+            _ => Vec::new(),
+        };
+        let live: Vec<Fact> = live.into_iter().map(|(fact, _)| fact).collect();
         let states = match stated.first() {
             Some((Document::BooksRecord(record), _)) => states_of(tx, &root, record)?,
             _ => None,
         };
-        Ok((stated, stated_at, mapping, written, billed, states))
+        Ok((stated, stated_at, mapping, written, live, states))
     })?;
+    let billed = billed_lines(&live);
     let connection = hub.connection(&root.connection);
     let entity = entity_of(hub, &root, mapping.as_ref(), states.as_ref());
     let time_zone = mapping.as_ref().map(|mapping| mapping.time_zone.clone());
@@ -124,7 +131,9 @@ fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
         fees: connection.and_then(|connection| connection.fees.as_ref()),
         since: connection.map_or(Timestamp::MIN, |connection| connection.since),
     };
-    let stated: Vec<Document> = stated.into_iter().map(|(document, _)| document).collect();
+    let mut stated: Vec<Document> = stated.into_iter().map(|(document, _)| document).collect();
+    let failed = failures::newly_failed(&stated, &live, around.day(now));
+    stated.extend(failed.iter().cloned().map(Document::from));
     let outcome = if root.attempts >= ATTEMPTS_MAX {
         Ok(stuck(&root))
     } else {
@@ -135,6 +144,7 @@ fn compute(hub: &Hub, root: DueRoot) -> Result<Decision, StoreError> {
         entity,
         mapping_version: mapping.map(|mapping| mapping.version),
         written,
+        failed,
         outcome,
         root,
     })
@@ -191,16 +201,16 @@ fn is_waiting_for_mapping(tx: &mut Tx<'_>, root: &str) -> Result<bool, StoreErro
 }
 
 /// Which order of the books bills each line, from the order commands that stand.
-fn billed_lines(tx: &mut Tx<'_>, root: &str) -> Result<BTreeMap<String, u32>, StoreError> {
+fn billed_lines(live: &[Fact]) -> BTreeMap<String, u32> {
     let mut billed = BTreeMap::new();
-    for (fact, _) in facts::live(tx, root)? {
+    for fact in live {
         let FactContent::Command(command) = &fact.content else { continue };
         let (Content::Order(order), Ok(number)) = (&command.content, fact.key.part.parse()) else {
             continue;
         };
         billed.extend(order.lines.iter().map(|line| (line.part.clone(), number)));
     }
-    Ok(billed)
+    billed
 }
 
 /// What the command behind a record of the books said it would state, and for which sale.
@@ -272,6 +282,9 @@ fn record(
         }
         for change in fact::difference(&decision.written, derived.facts.clone()) {
             facts::apply(tx, place, &change)?;
+        }
+        for failure in &decision.failed {
+            failures::state(tx, &root.connection, failure, now)?;
         }
         for (kind, id) in &derived.reads {
             streams::ask(tx, &root.connection, kind, id, now)?;

@@ -3,7 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message};
-use trueup_domain::document::{BooksRecord, Document, Kind, LedgerRow, SettlementMatch, Version};
+use trueup_domain::document::{
+    BooksRecord, Document, Kind, LedgerRow, RefundFailure, SettlementMatch, Version,
+};
 use trueup_store::database::Later;
 use trueup_store::messages::{self, Fate, Received};
 use trueup_store::{StoreError, Tx, cases, documents, streams};
@@ -18,10 +20,11 @@ const ATTEMPTS_MAX: i64 = 5;
 /// A change that no webhook brought within this time was missed by the vendor or by us.
 const WEBHOOK_GRACE: SignedDuration = SignedDuration::from_mins(10);
 
-/// The kinds of messages in which the hub itself states something: a record of the books, and which
-/// bank lines a payout or transfer is.
+/// The kinds of messages in which the hub itself states something: a record of the books, which
+/// bank lines a payout or transfer is, and that the money of a refund came back.
 pub const BOOKS_RECORD: &str = "trueup/books_record";
 pub const MATCH: &str = "trueup/match";
+pub const REFUND_FAILURE: &str = "trueup/refund_failure";
 
 /// Decodes what is due; returns how many messages were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
@@ -77,6 +80,11 @@ fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
     }
     if message.kind == MATCH {
         let mut stated: SettlementMatch = trueup_connect::json::read(&message.body)?;
+        stated.version = Version(message.occurrence);
+        return Ok(Decoded::Documents(vec![stated.into()]));
+    }
+    if message.kind == REFUND_FAILURE {
+        let mut stated: RefundFailure = trueup_connect::json::read(&message.body)?;
         stated.version = Version(message.occurrence);
         return Ok(Decoded::Documents(vec![stated.into()]));
     }

@@ -23,6 +23,7 @@ pub mod bridges;
 pub mod decide;
 pub mod decisions;
 pub mod decode;
+pub mod failures;
 pub mod proofs;
 pub mod receive;
 pub mod reconcile;

@@ -16,8 +16,8 @@ use trueup_store::scopes::DueScope;
 use trueup_store::{StoreError, Tx, cases, facts, scopes};
 
 use crate::decode::MATCH;
-use crate::proofs;
 use crate::setup::{Hub, Worker, check};
+use crate::{failures, proofs};
 
 const BATCH: i64 = 200;
 /// After so many judgements that were begun and not finished a key is set aside.
@@ -134,6 +134,7 @@ fn one(
         settle(tx, scope, &items, &verdict, now)?;
     }
     state_match(tx, scope, &items, &claimed, now)?;
+    failures::seen_in_ledger(tx, &scope.key, &items, now)?;
     save(tx, scope, entity, &verdict)?;
     case(tx, scope, entity, &items, &verdict, now)
 }

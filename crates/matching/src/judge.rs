@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use trueup_domain::calendar::Calendar;
-use trueup_domain::derive::sale::BEFORE_START;
+use trueup_domain::derive::sale::{BEFORE_START, PAID_AGAIN};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::{Money, MoneyError};
 
@@ -102,8 +102,8 @@ impl BreakKind {
             }
             Self::NotPaidOut => "ask the provider why the row is in no payout",
             Self::RefundFailed => {
-                "pay the customer another way, and take the payment back in the books: the credit \
-                 note stays"
+                "pay the customer another way; the payment is taken back and the credit note is \
+                 open again: pay it in the books, and accept this case as done"
             }
         }
     }
@@ -249,6 +249,9 @@ impl Case<'_> {
         let channel = channel.unwrap_or(self.first);
         let due = channel.item.due.unwrap_or(self.today);
         let based = Case { first: channel, ..*self };
+        if word == "refund_paid" && !expected.is_zero() && given_back(&sums) {
+            return based.refund_failed(expected, &sums);
+        }
         // A sale that somebody else booked: the books are theirs, the money is not.
         let theirs = channel.item.hints.iter().any(|hint| hint == BEFORE_START);
         let needed = |side: &Side| match side {
@@ -282,10 +285,8 @@ impl Case<'_> {
                 Some((amount, count)) => {
                     let difference = amount.checked_sub(expected)?;
                     let twice = count > 1 && amount == expected.checked_mul(2)?;
-                    let given_back = side == Side::Settlement && count > 1 && amount.is_zero();
                     let kind = match word {
                         _ if twice => BreakKind::Duplicate,
-                        "refund_paid" if given_back => BreakKind::RefundFailed,
                         "tax" => BreakKind::TaxDiffers,
                         _ => BreakKind::AmountDiffers,
                     };
@@ -300,6 +301,27 @@ impl Case<'_> {
             matched: agreeing.map(|seen| seen.id.clone()).collect(),
             ..based.plain(Status::Proven)
         })
+    }
+
+    /// What the channel states went and came back. Where it went again by another transaction, and
+    /// the books took it back too, nothing is left to compare.
+    fn refund_failed(
+        &self,
+        expected: Money,
+        sums: &BTreeMap<Side, (Money, usize)>,
+    ) -> Result<Verdict, MoneyError> {
+        let holds = |side: Side| sums.get(&side).map(|(amount, _)| *amount);
+        let paid_again = self.first.item.hints.iter().any(|hint| hint == PAID_AGAIN);
+        let booked_back = holds(Side::Books).is_none_or(Money::is_zero);
+        let mut detail = format!("channel {expected}; it came back");
+        if let Some(books) = holds(Side::Books).filter(|amount| !amount.is_zero()) {
+            detail = format!("{detail}, the books still hold {books} as paid");
+        }
+        if paid_again && booked_back {
+            let detail = format!("{detail}, and went again by another transaction");
+            return Ok(Verdict { detail, ..self.plain(Status::NotApplicable) });
+        }
+        Ok(self.broken(BreakKind::RefundFailed, expected.checked_neg()?, detail))
     }
 
     fn without_channel(&self, sums: &BTreeMap<Side, (Money, usize)>) -> Verdict {
@@ -371,4 +393,11 @@ impl Case<'_> {
             "the row is in no payout yet",
         )
     }
+}
+
+/// Whether the provider, or the books after it, took all of a refund back.
+fn given_back(sums: &BTreeMap<Side, (Money, usize)>) -> bool {
+    let nets_to_nothing =
+        |side: &Side| sums.get(side).is_some_and(|(amount, count)| *count > 1 && amount.is_zero());
+    [Side::Settlement, Side::Books].iter().any(nets_to_nothing)
 }

@@ -214,7 +214,8 @@ pub(crate) fn take_back(
 }
 
 /// Sets the reversal of a document or payment off against what it takes back, as far as that is
-/// open, and then against the successor: so the money that paid the first pays the second.
+/// open, and then against the successor: so the money that paid the first pays the second. A payment
+/// without a successor moved nothing after all: what it had paid is open again.
 fn set_off(
     tx: &mut Tx<'_>,
     place: Place<'_>,
@@ -229,6 +230,7 @@ fn set_off(
         return Ok(());
     };
     let Some((back, _)) = reversal_of(&command.content) else { return Ok(()) };
+    let moved_nothing = matches!(command.content, Content::Payment(_)) && successor.is_none();
     // What takes it back is of another kind than the original, except for payments; what comes
     // after it is of the same.
     let tie = Command {
@@ -238,7 +240,7 @@ fn set_off(
             payment: back.kind(),
             document: command.content.kind(),
             amount,
-            extent: Extent::WhatIsOpen,
+            extent: if moved_nothing { Extent::Instead } else { Extent::WhatIsOpen },
         }),
         after: Vec::new(),
         states: None,

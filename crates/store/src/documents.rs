@@ -133,6 +133,11 @@ fn counts_as(document: &Document) -> Counts {
                 fee: 0,
             }
         }
+        Document::RefundFailure(failure) => Counts {
+            word: REFUND_FAILURE.to_owned(),
+            amount: Some(failure.amount),
+            ..Counts::default()
+        },
         Document::LedgerRow(row) => Counts {
             word: match row.class {
                 // Compared with the channel under their keys.
@@ -171,6 +176,8 @@ fn counts_as(document: &Document) -> Counts {
     }
 }
 
+/// The word of every refund whose money came back.
+pub const REFUND_FAILURE: &str = "refund_failure";
 /// The word of a payout that is on its way to the bank, or there.
 pub const LEFT: &str = "left";
 /// The words of ledger rows that are compared with the channel, and of those that pay out.

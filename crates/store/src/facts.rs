@@ -212,6 +212,8 @@ fn remove_item(tx: &mut Tx<'_>, id: &str) -> Result<()> {
 pub struct LiveItem {
     pub id: String,
     pub root: String,
+    /// What its root calls it: `<kind>/<the source's own id>`.
+    pub part: String,
     pub entity: String,
     pub item: Item,
     /// The live match that claims it.
@@ -219,7 +221,7 @@ pub struct LiveItem {
 }
 
 const ITEMS: &str = "SELECT i.id, i.root, i.entity, i.side, i.kind, i.key, i.currency, i.amount,
-     i.day, i.due, i.hints, m.match
+     i.day, i.due, i.hints, m.match, i.part
      FROM items i LEFT JOIN match_items m ON m.item = i.id AND m.live = 1 WHERE i.live = 1";
 
 fn live_item(row: &Row) -> Result<LiveItem> {
@@ -230,6 +232,7 @@ fn live_item(row: &Row) -> Result<LiveItem> {
     Ok(LiveItem {
         id: row.text(0)?,
         root: row.text(1)?,
+        part: row.text(12)?,
         entity: row.text(2)?,
         item: Item {
             side: Side::parse(&side).ok_or_else(|| StoreError::corrupt(side))?,

@@ -409,7 +409,43 @@ const CASES: &[Case] = &[
         &[
             TAKEN,
             "refund in 1 move: receivable -27.22, returns 25.00, tax_payable 2.22",
-            "refund_paid in 2 moves: nothing",
+            "refund_failed in 1 move: clearing/stripe-us 27.22, receivable -27.22",
+            "refund_paid in 1 move: clearing/stripe-us -27.22, receivable 27.22",
+            SOLD,
+        ],
+    ),
+    us(
+        "e5 a refund that the provider's ledger took back",
+        |till| {
+            let back = till.given_back("TEE-S", 1, "25.00", "2.22", Restock::Returned);
+            let refund = till.refund(vec![back], Vec::new(), &["b1"]);
+            let mut story = refunded(till, vec![refund, till.back("b1", "stripe", "27.22").into()]);
+            story.push(till.taken_back("b1", "27.22"));
+            story
+        },
+        &[
+            TAKEN,
+            "refund in 1 move: receivable -27.22, returns 25.00, tax_payable 2.22",
+            "refund_failed in 1 move: clearing/stripe-us 27.22, receivable -27.22",
+            "refund_paid in 1 move: clearing/stripe-us -27.22, receivable 27.22",
+            SOLD,
+        ],
+    ),
+    us(
+        "e5 a refund that failed and was made again",
+        |till| {
+            let back = till.given_back("TEE-S", 1, "25.00", "2.22", Restock::Returned);
+            let refund = till.refund(vec![back], Vec::new(), &["b1"]);
+            let mut story = refunded(till, vec![refund, till.back("b1", "stripe", "27.22").into()]);
+            story.push(till.taken_back("b1", "27.22"));
+            story.push(vec![till.back("b2", "stripe", "27.22").into()]);
+            story
+        },
+        &[
+            TAKEN,
+            "refund in 1 move: receivable -27.22, returns 25.00, tax_payable 2.22",
+            "refund_failed in 1 move: clearing/stripe-us 27.22, receivable -27.22",
+            "refund_paid in 2 moves: clearing/stripe-us -54.44, receivable 54.44",
             SOLD,
         ],
     ),
@@ -607,6 +643,7 @@ fn fact_of(key: &str, root: &str, captures: &BTreeSet<String>) -> String {
     match kind {
         "invoice" => "sale",
         "credit_note" => "refund",
+        "payment" if words.next() == Some("failed") => "refund_failed",
         "payment" if captures.contains(part) => "capture",
         "payment" => "refund_paid",
         other => panic!("a move of {other}"),

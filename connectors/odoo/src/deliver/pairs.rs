@@ -3,7 +3,7 @@
 //!
 //! A batch is tied in one call: `load()` of lines, each with the lines it is to be reconciled with.
 //! Odoo reconciles row by row, as `reconcile` does with the lines of one row, and keeps all rows or
-//! none.
+//! none. What a tie takes the place of is freed first, in a call of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +45,8 @@ struct Pair {
     document: Bound,
     tied: bool,
     wrote: bool,
+    /// What the document is tied to beside the payment was to be taken off once.
+    freed: bool,
     /// Why tying failed. An earlier attempt of ours may have done it first: the look at the end
     /// has the last word.
     refusal: Option<CallError>,
@@ -93,6 +95,7 @@ enum At {
     Payments,
     Lines,
     Before,
+    Free,
     Tie,
     After,
     End,
@@ -126,6 +129,7 @@ fn pair(dispatch: &Dispatch) -> Option<Pair> {
         document,
         tied: false,
         wrote: false,
+        freed: false,
         refusal: None,
         outcome,
     })
@@ -136,8 +140,29 @@ impl Pair {
         [&self.payment, &self.document]
     }
 
+    /// The lines whose ties say how the pair stands.
+    fn looked_at(&self) -> impl Iterator<Item = &Open> {
+        let document = (self.extent == Extent::Instead).then_some(&self.document.lines);
+        self.payment.lines.iter().chain(document.into_iter().flatten())
+    }
+
     fn both_mut(&mut self) -> [&mut Bound; 2] {
         [&mut self.payment, &mut self.document]
+    }
+
+    /// The document's lines, where they are tied to something whose place this pair takes.
+    fn to_free(&self, partials: &[Row]) -> Result<Vec<i64>, CallError> {
+        if self.extent != Extent::Instead || self.tied || self.freed || self.outcome.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut tied = BTreeSet::new();
+        for row in partials {
+            for field in ["debit_move_id", "credit_move_id"] {
+                tied.insert(Row::or_lost(row.reference_id(field))?);
+            }
+        }
+        let lines = self.document.lines.iter().map(|line| line.id);
+        Ok(lines.filter(|line| tied.contains(line)).collect())
     }
 
     /// One of the two is settled already, by another tie or by a person.
@@ -190,7 +215,7 @@ impl Pairs {
                     return self.send(request, false);
                 }
                 At::Before | At::After => {
-                    let lines = self.open().flat_map(|it| &it.payment.lines).map(|line| line.id);
+                    let lines = self.open().flat_map(Pair::looked_at).map(|line| line.id);
                     let lines: Vec<i64> = lines.collect();
                     let domain = json!([
                         "|",
@@ -206,6 +231,10 @@ impl Pairs {
                     let request = read(self.company, "account.partial.reconcile", domain, &fields);
                     return self.send(request, false);
                 }
+                At::Free => {
+                    let request = self.free_request(context);
+                    return self.send(request, true);
+                }
                 At::Tie => match self.batches.last().cloned() {
                     Some(batch) => {
                         let request = self.tie_request(context, &batch);
@@ -220,6 +249,26 @@ impl Pairs {
 
     fn send(self, request: Request, writes: bool) -> Step {
         Step::Send { request, writes, state: State::of(&Talk::Reconcile(Box::new(self))) }
+    }
+
+    /// Takes off what is tied to the documents whose place a pair takes; they are looked at again.
+    fn free_request(&mut self, context: &Context<'_>) -> Request {
+        let freed = self.pairs.iter_mut().filter(|pair| pair.freed && pair.outcome.is_none());
+        let mut ids = Vec::new();
+        for pair in freed {
+            pair.wrote = true;
+            ids.extend(pair.document.lines.iter().map(|line| line.id));
+        }
+        let model = "account.move.line";
+        let arguments = json!({ "ids": ids });
+        request::call(
+            context.settings,
+            self.company,
+            model,
+            "remove_move_reconcile",
+            arguments,
+            &[],
+        )
     }
 
     /// Batches of what is to be tied. `load()` answers with the ids of the records that were sent,
@@ -265,7 +314,7 @@ impl Pairs {
         if std::mem::take(&mut self.waiting) {
             return self.step(context);
         }
-        let writes = self.at == At::Tie;
+        let writes = matches!(self.at, At::Tie | At::Free);
         let body = match outcome::read(reply, writes) {
             Ok(body) => body,
             Err(error) => return self.failed(context, error),
@@ -278,6 +327,10 @@ impl Pairs {
             At::Payments => self.read_payments(body),
             At::Lines => self.read_lines(body),
             At::Before | At::After => self.read_partials(body),
+            At::Free => {
+                self.at = At::Lines;
+                Ok(())
+            }
             At::Tie | At::End => Ok(()),
         };
         match read {
@@ -392,6 +445,15 @@ impl Pairs {
         }
         if last {
             self.at = At::End;
+            return Ok(());
+        }
+        let mut any = false;
+        for pair in &mut self.pairs {
+            pair.freed = pair.freed || !pair.to_free(&rows)?.is_empty();
+            any = any || (pair.freed && !pair.wrote && pair.outcome.is_none());
+        }
+        if any {
+            self.at = At::Free;
         } else {
             self.begin_tying();
         }
@@ -405,6 +467,9 @@ impl Pairs {
             let for_ms = pause_ms(self.tries);
             return Step::Wait { for_ms, state: State::of(&Talk::Reconcile(Box::new(self))) };
         }
+        if self.at == At::Free {
+            return self.not_freed(context, error);
+        }
         let batch = self.batches.last().cloned().unwrap_or_default();
         if self.at == At::Tie && !matches!(error, CallError::ReplyLost { .. }) {
             self.nothing_kept(&batch);
@@ -413,6 +478,24 @@ impl Pairs {
             return self.take_apart(context, &batch, error);
         }
         self.give_up(error)
+    }
+
+    /// Odoo refused to free something: those pairs are refused, and the others go on.
+    fn not_freed(mut self, context: &Context<'_>, error: CallError) -> Step {
+        let refused = matches!(error, CallError::Refused { .. });
+        if !matches!(error, CallError::ReplyLost { .. }) {
+            for pair in self.pairs.iter_mut().filter(|pair| pair.freed && pair.outcome.is_none()) {
+                pair.wrote = false;
+                if refused {
+                    pair.outcome = Some(ReceiptOutcome::Refused { error: error.clone() });
+                }
+            }
+        }
+        if !refused {
+            return self.give_up(error);
+        }
+        self.at = At::Lines;
+        self.step(context)
     }
 
     /// Odoo refused a whole batch, and rolled it back whole: halves until the guilty stand alone.

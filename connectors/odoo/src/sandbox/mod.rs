@@ -312,6 +312,10 @@ fn run(
             world.post_payments(call, &ids()).map(|()| Value::Null)
         }
         ("account.move.line", "reconcile") => world.reconcile(call, &ids()).map(|()| Value::Null),
+        ("account.move.line", "remove_move_reconcile") => {
+            world.untie(call, &ids());
+            Ok(Value::Null)
+        }
         _ => Err(Fault::not_found(format!("The method '{}.{method}' does not exist", model.name))),
     }
 }

@@ -152,6 +152,45 @@ impl World {
         Ok(())
     }
 
+    /// Takes every tie of these lines off, and opens what it paid and what paid it.
+    pub(super) fn untie(&mut self, call: &Call, lines: &[i64]) {
+        let ours = |it: &Record| {
+            let ends = [it.link("debit_move_id"), it.link("credit_move_id")];
+            ends.into_iter().flatten().any(|line| lines.contains(&line))
+        };
+        let partials: Vec<(i64, Record)> = self
+            .store
+            .all("account.partial.reconcile")
+            .filter(|(_, it)| ours(it))
+            .map(|(id, it)| (id, it.clone()))
+            .collect();
+        let mut moves = BTreeSet::new();
+        for (partial, it) in partials {
+            let amount = it.amount("amount");
+            for (end, field, sign) in [
+                ("debit_move_id", "debit_amount_currency", Decimal::ONE),
+                ("credit_move_id", "credit_amount_currency", -Decimal::ONE),
+            ] {
+                let Some(line) = it.link(end) else { continue };
+                let foreign = it.amount(field);
+                self.store.update(LINE, line, |it| {
+                    let left = it.amount("amount_residual") + sign * amount;
+                    let all = it.amount("amount_residual_currency") + sign * foreign;
+                    it.insert("amount_residual", Cell::Number(left));
+                    it.insert("amount_residual_currency", Cell::Number(all));
+                    it.insert("reconciled", Cell::Flag(false));
+                });
+                moves.extend(self.store.get(LINE, line).and_then(|it| it.link("move_id")));
+            }
+            self.store.delete("account.partial.reconcile", partial);
+        }
+        for id in moves {
+            self.refresh_move(id);
+            self.touch(call, MOVE, id);
+            self.refresh_payment(call, id);
+        }
+    }
+
     /// The moves whose lines are matched with lines of this one.
     pub(super) fn tied_to(&self, id: i64) -> Vec<i64> {
         let own = self.store.get(MOVE, id).map(|it| it.links("line_ids")).unwrap_or_default();

@@ -137,40 +137,6 @@ impl OdooSandbox {
             .get("account.move", id)
             .map(|it| it.links("line_ids").to_vec())
             .unwrap_or_default();
-        let partials: Vec<(i64, i64, i64, Decimal, Decimal, Decimal)> = self
-            .world
-            .store
-            .all("account.partial.reconcile")
-            .filter_map(|(partial, it)| {
-                let (debit, credit) = (it.link("debit_move_id")?, it.link("credit_move_id")?);
-                let ours = lines.contains(&debit) || lines.contains(&credit);
-                let foreign =
-                    (it.amount("debit_amount_currency"), it.amount("credit_amount_currency"));
-                ours.then_some((partial, debit, credit, it.amount("amount"), foreign.0, foreign.1))
-            })
-            .collect();
-        for (partial, debit, credit, amount, debit_foreign, credit_foreign) in partials {
-            for (line, own, foreign) in
-                [(debit, amount, debit_foreign), (credit, -amount, -credit_foreign)]
-            {
-                self.world.store.update("account.move.line", line, |it| {
-                    let left = it.amount("amount_residual") + own;
-                    let all = it.amount("amount_residual_currency") + foreign;
-                    it.insert("amount_residual", Cell::Number(left));
-                    it.insert("amount_residual_currency", Cell::Number(all));
-                    it.insert("reconciled", Cell::Flag(false));
-                });
-                if let Some(of) = self
-                    .world
-                    .store
-                    .get("account.move.line", line)
-                    .and_then(|it| it.link("move_id"))
-                {
-                    self.world.refresh_move(of);
-                    self.world.touch(&call, "account.move", of);
-                }
-            }
-            self.world.store.delete("account.partial.reconcile", partial);
-        }
+        self.world.untie(&call, &lines);
     }
 }

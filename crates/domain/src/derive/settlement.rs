@@ -28,8 +28,8 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
     let booker = if row.class == RowClass::MarketplaceTax { Booker::Memo } else { Booker::Trueup };
     let memo = format!("{} {}", row.kind, row.id);
     let mut entry = EntryBuilder::new(date, booker, row.net.currency(), memo);
-    // What the row does to the clearing account, against the role of its class. Captures and
-    // refunds are written from the channel's transaction; the row only adds their fee.
+    // What the row does to the clearing account, against the role of its class. Captures, refunds
+    // and the way back of one that failed are written by the sale; the row only adds their fee.
     if let Some(role) = role_of(row.class) {
         entry.debit(Role::Clearing, Some(around.connection), row.gross);
         entry.credit(role, qualifier_of(role, around), row.gross)?;
@@ -88,11 +88,14 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
 /// The role against which the clearing account moves; none where another source writes the fact.
 fn role_of(class: RowClass) -> Option<Role> {
     match class {
-        RowClass::Capture | RowClass::Refund | RowClass::Payout | RowClass::PayoutReturn => None,
+        RowClass::Capture
+        | RowClass::Refund
+        | RowClass::RefundFailure
+        | RowClass::Payout
+        | RowClass::PayoutReturn => None,
         // The capture that the channel states is what was really taken, so the reversal of the
         // rest of the authorization moves nothing against the customer.
         RowClass::PartialCaptureReversal => None,
-        RowClass::RefundFailure => Some(Role::Receivable),
         RowClass::Fee => Some(Role::OtherFees),
         RowClass::Dispute | RowClass::DisputeReversal => Some(Role::DisputesReceivable),
         RowClass::Reserve | RowClass::ReserveRelease => Some(Role::ReserveHeld),

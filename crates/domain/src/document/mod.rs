@@ -29,8 +29,8 @@ pub use payout::{
     Dispute, DisputeStatus, FeeKind, FeePart, LedgerRow, Payout, PayoutStatus, RowClass,
 };
 pub use refund::{
-    Fulfilment, FulfilmentLine, FulfilmentStatus, Refund, RefundAdjustment, RefundLine, Restock,
-    Return, ReturnLine, ReturnStatus,
+    Fulfilment, FulfilmentLine, FulfilmentStatus, Refund, RefundAdjustment, RefundFailure,
+    RefundLine, Restock, Return, ReturnLine, ReturnStatus,
 };
 pub use settlement_match::{MatchedLine, SettlementMatch};
 
@@ -118,6 +118,7 @@ documents! {
     BankLine = "bank_line", BankLine;
     BooksRecord = "books_record", BooksRecord;
     Match = "match", SettlementMatch;
+    RefundFailure = "refund_failure", RefundFailure;
     Deletion = "deletion", Deletion;
 }
 
@@ -206,6 +207,7 @@ impl Document {
             Self::Payout(doc) => Some(doc.version),
             Self::BooksRecord(doc) => Some(doc.version),
             Self::Match(doc) => Some(doc.version),
+            Self::RefundFailure(doc) => Some(doc.version),
             Self::Deletion(doc) => doc.version,
             Self::LedgerRow(_) | Self::BankStatement(_) | Self::BankLine(_) => None,
         }
@@ -217,6 +219,7 @@ impl Document {
             Self::Order(doc) => (RootKind::Sale, &doc.id),
             Self::Payment(doc) => (RootKind::Sale, &doc.order),
             Self::Refund(doc) => (RootKind::Sale, &doc.order),
+            Self::RefundFailure(doc) => (RootKind::Sale, &doc.order),
             Self::Fulfilment(doc) => (RootKind::Sale, &doc.order),
             Self::Return(doc) => (RootKind::Sale, &doc.order),
             Self::Charge(doc) => (RootKind::Charge, &doc.id),

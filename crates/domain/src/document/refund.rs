@@ -1,6 +1,7 @@
 //! Refunds, returns and fulfilments: three separate objects, many per order.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::Version;
@@ -60,6 +61,22 @@ pub struct RefundAdjustment {
     pub amount: Money,
     pub tax: Money,
     pub taxes: Vec<TaxLine>,
+}
+
+/// Money that a refund sent came back. RECONCILE sees it in the provider's ledger, DECIDE when the
+/// channel's transaction turns to failed; either hands it in for the sale, which books the way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundFailure {
+    /// The channel's transaction whose money came back.
+    pub id: String,
+    pub order: String,
+    pub version: Version,
+    /// The day of the provider's row; without one the day on which we were told.
+    pub failed_on: Date,
+    /// Positive.
+    pub amount: Money,
+    /// The key under which the sides state the transaction: `refund_paid/<provider>/<id>`.
+    pub key: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

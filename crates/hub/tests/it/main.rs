@@ -4,6 +4,7 @@
 mod books;
 mod decisions;
 mod end;
+mod failures;
 mod reconcile;
 mod road;
 mod talk;

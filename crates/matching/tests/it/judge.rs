@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use trueup_domain::Money;
-use trueup_domain::derive::sale::BEFORE_START;
+use trueup_domain::derive::sale::{BEFORE_START, PAID_AGAIN};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::Currency;
 use trueup_matching::links::{Link, Proof, TenderStanding, worst};
@@ -123,6 +123,18 @@ fn e5_a_refund_that_failed_is_no_refund() {
     let back = item(Side::Settlement, ItemKind::RefundPaid, key, "-50.00", 2, None);
     all.push(seen("back", back));
     check(key, &all, &[], 2, "refund_failed -50.00");
+    assert!(verdict(key, &all, &[], 2).detail.contains("still hold 50.00 EUR as paid"));
+    // Its credit note was paid by another transaction, and the books have to follow.
+    all[0].item.hints.push(PAID_AGAIN.to_owned());
+    check(key, &all, &[], 2, "refund_failed -50.00");
+    let booked = item(Side::Books, ItemKind::RefundPaid, key, "-50.00", 2, None);
+    all.push(seen("booked", booked));
+    check(key, &all, &[], 2, "not_applicable");
+    all[0].item.hints.clear();
+    check(key, &all, &[], 2, "refund_failed -50.00");
+    // The channel itself says so: nothing is stated any more.
+    all.remove(0);
+    check(key, &all, &[], 2, "not_applicable");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn commands_that_can_go() {
 fn items_of_a_key() {
     let source = include_str!("../../src/facts.rs");
     let items = "SELECT i.id, i.root, i.entity, i.side, i.kind, i.key, i.currency, i.amount,
-     i.day, i.due, i.hints, m.match
+     i.day, i.due, i.hints, m.match, i.part
      FROM items i LEFT JOIN match_items m ON m.item = i.id AND m.live = 1 WHERE i.live = 1";
     check(source, items, "match_items_once");
     let store = Store::in_memory().expect("a store");

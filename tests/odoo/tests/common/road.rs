@@ -17,7 +17,7 @@ use trueup_hub::{Connection, Hub, receive};
 use trueup_store::commands::Shown;
 use trueup_store::facts::ShownLine;
 use trueup_store::messages::{NewMessage, Origin};
-use trueup_store::{Store, commands, facts, mappings};
+use trueup_store::{Store, cases, commands, facts, mappings};
 
 use super::Books;
 
@@ -67,7 +67,7 @@ pub struct Road {
 }
 
 impl Road {
-    /// A hub with one shop for each entity, and its books.
+    /// A hub with one shop and one provider for each entity, and its books.
     pub fn new(us: &Mapping, eu: &Mapping) -> Self {
         let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
             name: name.to_owned(),
@@ -87,6 +87,8 @@ impl Road {
         let connections = [
             connection(SHOP_US, &TILL, "us"),
             connection(SHOP_EU, &TILL, "eu"),
+            connection("stripe-us", &TILL, "us"),
+            connection("stripe-eu", &TILL, "eu"),
             connection("odoo", &trueup_odoo::CONNECTOR, "us"),
         ];
         let setup = HubSetup {
@@ -104,13 +106,24 @@ impl Road {
         Self { hub, now, told: 0 }
     }
 
-    /// The till of a shop states some documents whole.
+    /// The till of a shop states some documents whole, and its provider the rows among them.
     pub fn tell(&mut self, shop: &str, documents: &[Document]) {
+        let of_provider = |one: &&Document| matches!(one, Document::LedgerRow(_));
+        let (rows, own): (Vec<&Document>, Vec<&Document>) = documents.iter().partition(of_provider);
+        let provider = if shop == SHOP_EU { "stripe-eu" } else { "stripe-us" };
+        self.told_by(shop, &own);
+        self.told_by(provider, &rows);
+    }
+
+    fn told_by(&mut self, connection: &str, documents: &[&Document]) {
+        if documents.is_empty() {
+            return;
+        }
         let stated: Vec<(&str, String)> =
             documents.iter().map(|one| (one.kind().word(), one.to_json())).collect();
         self.told += 1;
         let message = NewMessage {
-            connection: shop.to_owned(),
+            connection: connection.to_owned(),
             source_id: format!("m{}", self.told),
             kind: "till/said".to_owned(),
             origin: Origin::Webhook,
@@ -139,6 +152,12 @@ impl Road {
 
     pub fn commands(&self, root: &str) -> Vec<Shown> {
         self.hub.store.read(|tx| commands::of_root(tx, root)).expect("readable")
+    }
+
+    /// The types of the open cases about a subject.
+    pub fn cases(&self, subject: &str) -> Vec<String> {
+        let all = self.hub.store.read(|tx| cases::of_subject(tx, subject)).expect("readable");
+        all.into_iter().filter(|it| it.closed_at.is_none()).map(|it| it.kind).collect()
     }
 
     pub fn lines(&self, root: &str) -> Vec<ShownLine> {

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use trueup_domain::document::{
-    Address, Buyer, Charge, ChargeKind, Discount, Document, Funder, Line, LineKind, Order, Payment,
-    PaymentKind, PaymentStanding, PaymentStatus, Refund, RefundAdjustment, RefundLine, Remitter,
-    Restock, TaxLine, Tender, Version,
+    Address, Buyer, Charge, ChargeKind, Discount, Document, Funder, LedgerRow, Line, LineKind,
+    Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Refund, RefundAdjustment,
+    RefundLine, Remitter, Restock, RowClass, TaxLine, Tender, Version,
 };
 use trueup_domain::money::{Currency, Money};
 
@@ -166,6 +166,34 @@ impl Till {
         let back = self.payment(id, PaymentKind::Refund, gateway, amount);
         let refund = Some(format!("{}-r1", self.order));
         Payment { refund, processed_at: at("2026-11-05T09:00:00Z"), ..back }
+    }
+
+    /// The provider's rows of a refund that went and came back four days later.
+    pub fn taken_back(&self, id: &str, amount: &str) -> Vec<Document> {
+        let row = |name: &str, class, gross: Money, day: &str| {
+            Document::from(LedgerRow {
+                id: format!("{}-{id}-{name}", self.order),
+                class,
+                kind: name.to_owned(),
+                gross,
+                fee: self.zero(),
+                net: gross,
+                fees: Vec::new(),
+                object: Some(format!("ch_{}_{id}", self.order)),
+                capture: None,
+                order: None,
+                payout: None,
+                occurred_at: at(day),
+                available_on: None,
+                description: None,
+            })
+        };
+        let amount = self.money(amount);
+        let gone = amount.checked_neg().expect("in range");
+        vec![
+            row("refund", RowClass::Refund, gone, "2026-11-05T09:00:00Z"),
+            row("refund_failure", RowClass::RefundFailure, amount, "2026-11-09T09:00:00Z"),
+        ]
     }
 
     pub fn given_back(

@@ -8,7 +8,9 @@
 //! | this one    | the channel's side, what contradicts itself, orders and invoices          |
 //! | [`tenders`] | money taken and given back: payments, and the documents that they are for |
 //! | [`refunds`] | what was agreed to be given back: credit notes                            |
+//! | [`failures`]| money given back that came back itself                                    |
 
+mod failures;
 mod refunds;
 mod tenders;
 
@@ -22,7 +24,8 @@ use super::billing::{self, Billed};
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
-    Document, Funder, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Refund, Remitter,
+    Document, Funder, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Refund,
+    RefundFailure, Remitter,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
@@ -37,6 +40,9 @@ const SETTLEMENT_DUE_BUSINESS_DAYS: u32 = 2;
 /// The hint on items of sales whose documents are in the books by another hand.
 pub const BEFORE_START: &str = "before start";
 
+/// The hint on the item of a refund that failed and whose money went back in another way.
+pub const PAID_AGAIN: &str = "paid again";
+
 /// The documents of one sale, sorted by what they are.
 #[derive(Debug, Default)]
 struct Documents<'a> {
@@ -44,6 +50,8 @@ struct Documents<'a> {
     /// By the time at which they were processed.
     payments: Vec<&'a Payment>,
     refunds: Vec<&'a Refund>,
+    /// Of payments of kind `refund`, by their ids.
+    failures: BTreeMap<&'a str, &'a RefundFailure>,
     fulfilled: bool,
     deleted: bool,
 }
@@ -55,6 +63,9 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
             Document::Order(order) => sorted.order = Some(order),
             Document::Payment(payment) if !payment.test => sorted.payments.push(payment),
             Document::Refund(refund) => sorted.refunds.push(refund),
+            Document::RefundFailure(failure) => {
+                sorted.failures.insert(&failure.id, failure);
+            }
             Document::Fulfilment(_) => sorted.fulfilled = true,
             Document::Deletion(gone) if gone.id.starts_with("order/") => sorted.deleted = true,
             _ => {}
@@ -125,7 +136,7 @@ impl Sale<'_> {
 
     fn standing(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
         let captured = captured(order, &sorted.payments)?;
-        let refunded = refunded(order, &sorted.payments)?;
+        let refunded = sorted.refunded(order)?;
         let state = if sorted.deleted {
             "deleted"
         } else if order.cancelled_at.is_some() {
@@ -177,8 +188,17 @@ impl Sale<'_> {
             let key = tender_key(connection, payment, gateway);
             let day = self.around.day(payment.processed_at);
             self.item(kind, &payment.id, &key, payment.amount, day, true);
+            if sorted.is_paid_again(order, payment)? {
+                self.last_item_hints(PAID_AGAIN);
+            }
         }
         Ok(())
+    }
+
+    fn last_item_hints(&mut self, hint: &str) {
+        if let Some(Fact { content: FactContent::Item(item), .. }) = self.derived.facts.last_mut() {
+            item.hints.push(hint.to_owned());
+        }
     }
 
     fn item(
@@ -220,11 +240,7 @@ impl Sale<'_> {
             let key = tender_key(connection, payment, gateway);
             let day = self.around.day(payment.processed_at);
             self.item(kind, &payment.id, &key, payment.amount, day, true);
-        }
-        for fact in &mut self.derived.facts {
-            if let FactContent::Item(item) = &mut fact.content {
-                item.hints.push(BEFORE_START.to_owned());
-            }
+            self.last_item_hints(BEFORE_START);
         }
         let sold_on = self.around.day(order.placed_at);
         let number = &order.number;
@@ -259,7 +275,7 @@ impl Sale<'_> {
     /// stay true and booked.
     fn relations(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
         let captured = captured(order, &sorted.payments)?;
-        let refunded = refunded(order, &sorted.payments)?;
+        let refunded = sorted.refunded(order)?;
         let number = &order.number;
         let says_paid = matches!(
             order.payment_standing,
@@ -304,6 +320,7 @@ impl Sale<'_> {
                 });
             }
         }
+        self.failed_refunds(order, sorted)?;
         let removed = unpaid_removals(order, &sorted.refunds)?;
         let owed = order.total.checked_sub(removed)?;
         if says_paid && captured < owed {
@@ -527,7 +544,7 @@ fn is_capture(payment: &Payment) -> bool {
     moved(payment) == Some(ItemKind::Capture)
 }
 
-/// Which way a payment moved money, if it did.
+/// Which way a payment moved money, if its channel says that it did.
 fn moved(payment: &Payment) -> Option<ItemKind> {
     match (payment.kind, payment.status) {
         (PaymentKind::Sale | PaymentKind::Capture, PaymentStatus::Succeeded) => {
@@ -541,11 +558,6 @@ fn moved(payment: &Payment) -> Option<ItemKind> {
 fn captured(order: &Order, payments: &[&Payment]) -> Result<Money, MoneyError> {
     let taken = payments.iter().filter(|payment| is_capture(payment));
     Money::sum(order.currency, taken.map(|payment| payment.amount))
-}
-
-fn refunded(order: &Order, payments: &[&Payment]) -> Result<Money, MoneyError> {
-    let back = payments.iter().filter(|payment| moved(payment) == Some(ItemKind::RefundPaid));
-    Money::sum(order.currency, back.map(|payment| payment.amount))
 }
 
 /// What edits took off before it was paid: refunds that move no money.

@@ -3,8 +3,9 @@
 
 use jiff::civil::Date;
 
+use super::failures::way_back;
 use super::refunds::remitted_back;
-use super::{Documents, Sale, is_billed, is_capture, moved, needs, remitted};
+use super::{Documents, Sale, is_billed, is_capture, needs, remitted};
 use crate::command::{
     CommandKind, Content, Direction, Extent, PaymentContent, ReconciliationContent,
 };
@@ -22,10 +23,30 @@ struct Tie {
     document: After,
     amount: Money,
     extent: Extent,
+    /// What must have been tied before.
+    settled: Vec<After>,
+}
+
+/// One movement of money: what was taken, what was given back, or what came back of that.
+pub(super) struct Leg<'a> {
+    /// The kinds of its entries: of what is ours, and of what the marketplace remits.
+    pub entries: (&'static str, &'static str),
+    pub part: &'a str,
+    /// The part of its commands and items.
+    pub command: String,
+    pub inbound: bool,
+    pub day: Date,
+    pub ours: Money,
+    pub theirs: Money,
+    pub key: String,
+    pub kind: ItemKind,
+    /// `#back` where it takes back what the key states.
+    pub suffix: &'static str,
+    pub after: Vec<After>,
 }
 
 impl Sale<'_> {
-    /// A succeeded capture or refund payment: the money leg, and its ties.
+    /// A capture or refund payment that moved money: the money leg, its ties, and its way back.
     pub(super) fn payment(
         &mut self,
         order: &Order,
@@ -33,36 +54,78 @@ impl Sale<'_> {
         sorted: &Documents<'_>,
         mapping: &Mapping,
     ) -> Result<Result<(), Missing>, DeriveError> {
-        let Some(kind) = moved(payment) else { return Ok(Ok(())) };
+        let Some(kind) = sorted.moved(payment) else { return Ok(Ok(())) };
         let gateway = match mapping.gateway(&payment.gateway) {
             Ok(gateway) => gateway,
             Err(missing) => return Ok(Err(missing)),
         };
         let inbound = kind == ItemKind::Capture;
-        let key = tender_key(self.around.connection, payment, Some(gateway));
-        let day = self.around.day(payment.processed_at);
         let theirs = remitted_in(order, payment, sorted)?;
-        let ours = payment.amount.checked_sub(theirs)?;
-        self.tender_entries(order, payment, gateway, day, (ours, theirs))?;
-        if !theirs.is_zero() {
+        let leg = Leg {
+            entries: if inbound {
+                ("capture", "marketplace_tax")
+            } else {
+                ("refund_paid", "marketplace_tax_back")
+            },
+            part: &payment.id,
+            command: payment.id.clone(),
+            inbound,
+            day: self.around.day(payment.processed_at),
+            ours: payment.amount.checked_sub(theirs)?,
+            theirs,
+            key: tender_key(self.around.connection, payment, Some(gateway)),
+            kind,
+            suffix: "",
+            after: Vec::new(),
+        };
+        self.leg(order, payment, gateway, mapping, leg)?;
+        for tie in self.ties(order, payment, sorted)? {
+            let content = Content::Reconciliation(ReconciliationContent {
+                company: mapping.company.clone(),
+                payment: CommandKind::Payment,
+                document: if inbound { CommandKind::Invoice } else { CommandKind::CreditNote },
+                amount: tie.amount,
+                extent: tie.extent,
+            });
+            let mut after = vec![needs("payment", "payment", &payment.id), tie.document];
+            after.extend(tie.settled);
+            self.command("reconciliation", &tie.part, mapping, content, after, None);
+        }
+        if let Some(failure) = sorted.failure(payment).filter(|_| !inbound) {
+            self.came_back(order, (payment, failure), gateway, sorted, mapping)?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// The entries of a movement, and the payment of the books.
+    pub(super) fn leg(
+        &mut self,
+        order: &Order,
+        payment: &Payment,
+        gateway: &Gateway,
+        mapping: &Mapping,
+        leg: Leg<'_>,
+    ) -> Result<(), DeriveError> {
+        self.tender_entries(order, payment, gateway, &leg)?;
+        if !leg.theirs.is_zero() {
             // A named line of the tender's link: the books hold the rest (P7, P14).
             let hints = vec!["tax that the marketplace remits".to_owned()];
             let item = Item {
                 side: Side::Books,
                 kind: ItemKind::RemittedTax,
-                key: key.clone(),
-                amount: theirs,
-                date: day,
+                key: leg.key.clone(),
+                amount: leg.theirs.checked_mul(if leg.suffix.is_empty() { 1 } else { -1 })?,
+                date: leg.day,
                 due: None,
                 hints,
             };
-            let part = format!("{}/{}", ItemKind::RemittedTax.word(), payment.id);
+            let part = format!("{}/{}", ItemKind::RemittedTax.word(), leg.command);
             self.fact("item", &part, FactContent::Item(item));
         }
 
         let customer = self.customer(order, mapping);
         let reference = payment.provider_id.as_deref().unwrap_or(&payment.id);
-        let (direction, method_line) = if inbound {
+        let (direction, method_line) = if leg.inbound {
             (Direction::Inbound, &gateway.inbound_line)
         } else {
             (Direction::Outbound, &gateway.outbound_line)
@@ -73,24 +136,15 @@ impl Sale<'_> {
             direction,
             journal: gateway.journal.clone(),
             method_line: method_line.clone(),
-            date: day,
-            amount: ours,
+            date: leg.day,
+            amount: leg.ours,
             memo: format!("{} {reference}", order.number),
         });
-        let states = Some((kind, key));
-        self.command("payment", &payment.id, mapping, content, customer.after(), states);
-        for tie in self.ties(order, payment, sorted)? {
-            let content = Content::Reconciliation(ReconciliationContent {
-                company: mapping.company.clone(),
-                payment: CommandKind::Payment,
-                document: if inbound { CommandKind::Invoice } else { CommandKind::CreditNote },
-                amount: tie.amount,
-                extent: tie.extent,
-            });
-            let after = vec![needs("payment", "payment", &payment.id), tie.document];
-            self.command("reconciliation", &tie.part, mapping, content, after, None);
-        }
-        Ok(Ok(()))
+        let states = Some((leg.kind, format!("{}{}", leg.key, leg.suffix)));
+        let mut after = customer.after();
+        after.extend(leg.after);
+        self.command("payment", &leg.command, mapping, content, after, states);
+        Ok(())
     }
 
     /// What is ours moves in the books. What the marketplace remits moves with it at the provider
@@ -100,8 +154,7 @@ impl Sale<'_> {
         order: &Order,
         payment: &Payment,
         gateway: &Gateway,
-        day: Date,
-        (ours, theirs): (Money, Money),
+        leg: &Leg<'_>,
     ) -> Result<(), DeriveError> {
         let role = match gateway.tender.unwrap_or(payment.tender) {
             Tender::GiftCard => Role::GiftCardLiability,
@@ -110,24 +163,21 @@ impl Sale<'_> {
         };
         let own = gateway.provider.as_deref().unwrap_or(&payment.gateway);
         let qualifier = (role == Role::Clearing).then_some(own);
-        let (kind, tax_kind, sign) = if is_capture(payment) {
-            ("capture", "marketplace_tax", 1)
-        } else {
-            ("refund_paid", "marketplace_tax_back", -1)
-        };
+        let (kind, tax_kind) = leg.entries;
+        let sign = if leg.inbound { 1 } else { -1 };
         let memo = format!("{kind} {} {}", order.number, payment.gateway);
-        let mut entry = EntryBuilder::new(day, Booker::Odoo, order.currency, memo);
-        let amount = ours.checked_mul(sign)?;
+        let mut entry = EntryBuilder::new(leg.day, Booker::Odoo, order.currency, memo);
+        let amount = leg.ours.checked_mul(sign)?;
         entry.debit(role, qualifier, amount).credit(Role::Receivable, None, amount)?;
         if let Some(entry) = entry.build()? {
-            self.fact(kind, &payment.id, FactContent::Entry(entry));
+            self.fact(kind, leg.part, FactContent::Entry(entry));
         }
         let memo = format!("{} {}", tax_kind.replace('_', " "), order.number);
-        let mut entry = EntryBuilder::new(day, Booker::Memo, order.currency, memo);
-        let amount = theirs.checked_mul(sign)?;
+        let mut entry = EntryBuilder::new(leg.day, Booker::Memo, order.currency, memo);
+        let amount = leg.theirs.checked_mul(sign)?;
         entry.debit(role, qualifier, amount).credit(Role::MarketplaceTaxCollected, None, amount)?;
         if let Some(entry) = entry.build()? {
-            self.fact(tax_kind, &payment.id, FactContent::Entry(entry));
+            self.fact(tax_kind, leg.part, FactContent::Entry(entry));
         }
         Ok(())
     }
@@ -143,13 +193,7 @@ impl Sale<'_> {
     ) -> Result<Vec<Tie>, DeriveError> {
         let amount = payment.amount.checked_sub(remitted_in(order, payment, sorted)?)?;
         if !is_capture(payment) {
-            let note = refund_of(payment, &sorted.refunds).map(|refund| Tie {
-                part: payment.id.clone(),
-                document: needs("document", "credit_note", &refund.id),
-                amount,
-                extent: Extent::Whole,
-            });
-            return Ok(note.into_iter().collect());
+            return Ok(tie_to_note((payment, amount), sorted)?.into_iter().collect());
         }
         let Some((first, left)) = self.filled_by(order, payment, sorted)? else {
             return Ok(Vec::new());
@@ -160,6 +204,7 @@ impl Sale<'_> {
                 document: needs("document", "invoice", &first.to_string()),
                 amount,
                 extent: Extent::Whole,
+                settled: Vec::new(),
             }]);
         }
         let tie = |(number, billed): (&u32, &Money)| Tie {
@@ -171,6 +216,7 @@ impl Sale<'_> {
             document: needs("document", "invoice", &number.to_string()),
             amount: amount.min(*billed),
             extent: Extent::WhatIsOpen,
+            settled: Vec::new(),
         };
         Ok(self.invoiced.iter().map(tie).collect())
     }
@@ -227,10 +273,34 @@ impl Sale<'_> {
     }
 }
 
+/// Money given back pays its credit note, after what failed before it has opened that again.
+/// Where the note seems paid already, a failure that nobody has told of yet may open it.
+fn tie_to_note(
+    (payment, amount): (&Payment, Money),
+    sorted: &Documents<'_>,
+) -> Result<Option<Tie>, DeriveError> {
+    let Some(refund) = refund_of(payment, &sorted.refunds) else { return Ok(None) };
+    let mut left = refund.total;
+    let mut settled = Vec::new();
+    for before in sorted.payments.iter().take_while(|one| one.id != payment.id) {
+        if refund_of(before, &sorted.refunds).is_none_or(|own| own.id != refund.id) {
+            continue;
+        }
+        left = left.checked_sub(sorted.given_back(before)?)?;
+        if sorted.moved(before).is_some() && sorted.failure(before).is_some() {
+            let opened = way_back(&before.id);
+            settled.push(needs(&format!("settled/{opened}"), "reconciliation", &opened));
+        }
+    }
+    let extent = if payment.amount <= left { Extent::Whole } else { Extent::WhatIsOpen };
+    let document = needs("document", "credit_note", &refund.id);
+    Ok(Some(Tie { part: payment.id.clone(), document, amount, extent, settled }))
+}
+
 /// The part of a payment that is tax which the marketplace remits: the running share of what was
 /// taken of the order, or of what was given back of the refund, so that a later payment changes
 /// no earlier one.
-fn remitted_in(
+pub(super) fn remitted_in(
     order: &Order,
     payment: &Payment,
     sorted: &Documents<'_>,
@@ -247,11 +317,16 @@ fn remitted_in(
         return Ok(tax);
     }
     let refund = |one: &Payment| refund_of(one, &sorted.refunds).map(|refund| &refund.id);
-    let alike = sorted.payments.iter().copied().filter(|one| {
-        moved(one) == moved(payment) && (is_capture(one) || refund(one) == refund(payment))
-    });
-    let before = alike.take_while(|one| one.id != payment.id).map(|one| one.amount);
-    let before = Money::sum(order.currency, before)?.min(total);
+    let before = sorted.payments.iter().copied().take_while(|one| one.id != payment.id);
+    let mut sum = Money::zero(order.currency);
+    for one in before {
+        if is_capture(one) && is_capture(payment) {
+            sum = sum.checked_add(one.amount)?;
+        } else if !is_capture(payment) && refund(one) == refund(payment) {
+            sum = sum.checked_add(sorted.given_back(one)?)?;
+        }
+    }
+    let before = sum.min(total);
     let after = before.checked_add(payment.amount)?.min(total);
     let weights =
         [before.minor(), after.checked_sub(before)?.minor(), total.checked_sub(after)?.minor()];
@@ -259,7 +334,7 @@ fn remitted_in(
 }
 
 /// The refund document that a refund payment pays: the named one, else the only one.
-fn refund_of<'a>(payment: &Payment, refunds: &[&'a Refund]) -> Option<&'a Refund> {
+pub(super) fn refund_of<'a>(payment: &Payment, refunds: &[&'a Refund]) -> Option<&'a Refund> {
     let named = |refund: &&&Refund| {
         payment.refund.as_deref() == Some(refund.id.as_str())
             || refund.transactions.contains(&payment.id)
