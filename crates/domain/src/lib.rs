@@ -12,6 +12,7 @@
 //! | [`fact`]     | what must hold, its generations, and the difference to what was written    |
 //! | [`derive`]   | DECIDE: from the newest documents of a root to its facts                   |
 //! | [`calendar`] | business days, for "not due yet"                                           |
+//! | [`sales`]    | what was sold and taxed: the definitions of the reports                    |
 //!
 //! Deliberately absent: IO, clocks, randomness, floats, SQL, and the name of any vendor.
 
@@ -25,6 +26,7 @@ pub mod journal;
 pub mod key;
 pub mod mapping;
 pub mod money;
+pub mod sales;
 
 pub use document::{Document, Kind};
 pub use money::{Currency, Money};

@@ -72,7 +72,66 @@ pub struct TaxRule {
     pub rate: Option<Decimal>,
     pub included: bool,
     pub remitted_by: Remitter,
+    /// What it is in a tax return; without it, [`Regime::usual`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regime: Option<Regime>,
     pub target: TargetRef,
+}
+
+impl TaxRule {
+    pub fn regime(&self) -> Regime {
+        self.regime.unwrap_or_else(|| Regime::usual(self.remitted_by))
+    }
+}
+
+macro_rules! regimes {
+    ($($(#[$doc:meta])* $regime:ident = $word:literal;)*) => {
+        /// Under which rules of tax a supply falls (`POSTING.md` P14).
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(rename_all = "snake_case")]
+        pub enum Regime { $($(#[$doc])* $regime,)* }
+
+        impl Regime {
+            pub const ALL: &[Self] = &[$(Self::$regime,)*];
+
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$regime => $word,)* }
+            }
+        }
+    };
+}
+
+regimes! {
+    Domestic = "domestic";
+    EuOss = "eu_oss";
+    Ioss = "ioss";
+    Import = "import";
+    Export = "export";
+    /// A supply to a business in another country of the EU, who accounts for the tax.
+    ReverseCharge = "reverse_charge";
+    Exempt = "exempt";
+    /// The marketplace remits the tax; the sale is ours.
+    MarketplaceRemitted = "marketplace_remitted";
+    /// In law a supply to the marketplace.
+    DeemedSupplier = "deemed_supplier";
+    /// The channel states no tax at all. No rule of a mapping is chosen for it.
+    Untaxed = "untaxed";
+}
+
+impl Regime {
+    /// What a rule means that names no regime.
+    pub const fn usual(remitted_by: Remitter) -> Self {
+        match remitted_by {
+            Remitter::Merchant => Self::Domestic,
+            Remitter::Marketplace => Self::MarketplaceRemitted,
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|regime| regime.word() == word)
+    }
 }
 
 /// What is missing in a mapping; the sale waits for it.
@@ -127,6 +186,20 @@ impl Mapping {
         included: bool,
         remitted_by: Remitter,
     ) -> Result<TargetRef, Missing> {
+        let rule = self.tax_rule(title, jurisdiction, rate, included, remitted_by);
+        let found = rule.map(|rule| rule.target.clone());
+        found.ok_or_else(|| Missing::Tax { title: title.to_owned(), rate: rate.to_string() })
+    }
+
+    /// The rule that chooses the tax of the books.
+    pub fn tax_rule(
+        &self,
+        title: &str,
+        jurisdiction: Option<&str>,
+        rate: Decimal,
+        included: bool,
+        remitted_by: Remitter,
+    ) -> Option<&TaxRule> {
         let fits = |rule: &&TaxRule| {
             rule.included == included
                 && rule.remitted_by == remitted_by
@@ -134,7 +207,6 @@ impl Mapping {
                 && rule.rate.is_none_or(|own| own == rate)
                 && rule.jurisdiction.as_deref().is_none_or(|own| Some(own) == jurisdiction)
         };
-        let found = self.taxes.iter().find(fits).map(|rule| rule.target.clone());
-        found.ok_or_else(|| Missing::Tax { title: title.to_owned(), rate: rate.to_string() })
+        self.taxes.iter().find(fits)
     }
 }

@@ -11,11 +11,12 @@ use trueup_domain::derive::{
 use trueup_domain::document::{Document, RefundFailure, RootKind};
 use trueup_domain::fact::{self, Fact, FactContent};
 use trueup_domain::mapping::Mapping;
+use trueup_domain::sales::sale::{self as sold, Contribution};
 use trueup_store::database::Later;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::{
-    StoreError, Tx, cases, commands, documents, facts, mappings, messages, streams,
+    StoreError, Tx, cases, commands, documents, facts, mappings, messages, sales, streams,
 };
 
 use crate::setup::{Hub, Worker, check};
@@ -70,12 +71,20 @@ fn refresh(tx: &mut Tx<'_>, decisions: &[Decision]) -> Result<(), StoreError> {
         own.map(|decision| decision.root.id.clone()).collect()
     };
     let tenders = facts::tenders_of_rows(tx, &of_kind(RootKind::LedgerRow))?;
-    let mut sales = proofs::sales_of(tx, &tenders)?;
+    let mut proven = proofs::sales_of(tx, &tenders)?;
     for sale in of_kind(RootKind::Sale) {
         documents::expect(tx, &sale)?;
-        sales.insert(sale);
+        proven.insert(sale);
     }
-    proofs::refresh(tx, &sales)
+    for decision in decisions.iter().filter(|it| it.root.root.kind == RootKind::Sale) {
+        let place = sales::Place {
+            root: &decision.root.id,
+            entity: &decision.entity,
+            connection: &decision.root.connection,
+        };
+        sales::put(tx, place, decision.sold.as_ref())?;
+    }
+    proofs::refresh(tx, &proven)
 }
 
 /// A decision about one root, with the facts it was compared to.
@@ -87,6 +96,8 @@ struct Decision {
     /// Refunds that had gone and failed now, to be handed in.
     failed: Vec<RefundFailure>,
     outcome: Result<Derived, DeriveError>,
+    /// What a sale adds to the reports.
+    sold: Option<Contribution>,
 }
 
 fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreError> {
@@ -140,8 +151,14 @@ fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreEr
         let states = states.as_ref().map(|(states, _)| states);
         derive(&root, &stated, states, stated_at, &around)
     };
+    // What cannot be booked, because its amounts cannot be held, is not summed either.
+    let sold = match (root.root.kind, &outcome) {
+        (RootKind::Sale, Ok(_)) => sale_of(&stated, &around),
+        _ => None,
+    };
     Ok(Decision {
         entity,
+        sold,
         mapping_version: mapping.map(|mapping| mapping.version),
         written,
         failed,
@@ -186,6 +203,11 @@ fn derive(
         }
         _ => Ok(Derived::default()),
     }
+}
+
+/// What a sale adds to the reports; nothing where its amounts cannot be held.
+fn sale_of(stated: &[Document], around: &Surroundings<'_>) -> Option<Contribution> {
+    sold::of(stated, around).ok().flatten()
 }
 
 fn stuck(root: &DueRoot) -> Derived {

@@ -13,8 +13,8 @@
 //! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
 //! replies and time, and decides nothing; the simulation replaces it.
 //!
-//! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people. [`report`], [`bridges`] and [`trace`] read; they write
-//! nothing.
+//! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people. [`report`],
+//! [`sales`], [`bridges`] and [`trace`] read; they write nothing.
 //!
 //! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
 //! vendor (`connectors/`).
@@ -28,6 +28,7 @@ pub mod proofs;
 pub mod receive;
 pub mod reconcile;
 pub mod report;
+pub mod sales;
 pub mod setup;
 pub mod shell;
 pub mod talk;

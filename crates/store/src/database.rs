@@ -82,6 +82,9 @@ macro_rules! values {
 pub struct Row(pub(crate) Vec<Value>);
 
 impl Row {
+    pub(crate) fn into_values(self) -> Vec<Value> {
+        self.0
+    }
     pub fn int(&self, index: usize) -> Result<i64> {
         self.opt_int(index)?.ok_or_else(|| StoreError::corrupt(format!("column {index} is null")))
     }

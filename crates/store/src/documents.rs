@@ -223,6 +223,46 @@ pub fn sums(
         .collect()
 }
 
+/// The sum of all documents of a kind from a moment to before another, whatever they count as.
+pub fn sum_between(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    kind: Kind,
+    currency: Currency,
+    (from, before): (Timestamp, Timestamp),
+) -> Result<i64> {
+    let row = tx.query_one(
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM documents
+         WHERE connection = $1 AND kind = $2 AND word IN ('order', 'refund', 'test')
+             AND currency = $3 AND at >= $4 AND at < $5",
+        values![
+            connection,
+            kind.word(),
+            currency.code(),
+            from.as_microsecond(),
+            before.as_microsecond()
+        ],
+    )?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// How many refunds of some days have no order here, and their sum.
+pub fn refunds_without_order(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    currency: Currency,
+    (from, before): (Timestamp, Timestamp),
+) -> Result<(i64, i64)> {
+    let row = tx.query_one(
+        "SELECT COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT) FROM documents d
+         LEFT JOIN documents o ON o.root = d.root AND o.kind = 'order'
+         WHERE d.connection = $1 AND d.kind = 'refund' AND d.word = 'refund' AND d.currency = $2
+             AND d.at >= $3 AND d.at < $4 AND o.root IS NULL",
+        values![connection, currency.code(), from.as_microsecond(), before.as_microsecond()],
+    )?;
+    row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
+}
+
 /// The sum of the documents of a kind and word that belong to sales placed before a moment.
 pub fn sum_before(
     tx: &mut Tx<'_>,
@@ -733,6 +773,15 @@ pub fn waiting_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>> {
         values![],
     )?;
     rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
+/// How many sales have parts without their order.
+pub fn sales_without_order(tx: &mut Tx<'_>) -> Result<i64> {
+    let row = tx.query_one(
+        "SELECT COUNT(*) FROM roots WHERE waiting IS NOT NULL AND waiting = 'order'",
+        values![],
+    )?;
+    row.map_or(Ok(0), |row| row.int(0))
 }
 
 /// Roots that wait for something since before `before`.

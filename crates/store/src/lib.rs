@@ -10,6 +10,7 @@
 //! | [`commands`]   | what is asked of targets, their conversations and bindings        |
 //! | [`scopes`]     | what reconciliation judged, and its matches                       |
 //! | [`proofs`]     | how each sale stands on the four links: a projection              |
+//! | [`sales`]      | what each sale adds to the reports: a projection                  |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
 //! | [`decisions`]  | what people decided about them                                    |
@@ -31,6 +32,7 @@ pub mod mappings;
 pub mod messages;
 pub mod migrate;
 pub mod proofs;
+pub mod sales;
 pub mod scopes;
 pub mod streams;
 mod writer;

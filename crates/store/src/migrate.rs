@@ -5,7 +5,10 @@ use trueup_domain::key;
 use crate::database::{StoreError, Tx};
 use crate::{Result, values};
 
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_first_light.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_first_light.sql")),
+    (2, include_str!("../migrations/0002_sales.sql")),
+];
 
 /// Brings the schema to the newest version. Each migration commits with its own row, so that one
 /// that is killed half way starts again.

@@ -126,6 +126,7 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
             rate: tax.rate,
             included: tax.included,
             remitted_by: tax.remitted_by,
+            regime: None,
             target: id(&plan::tax_key(company, tax))?,
         });
     }

@@ -55,7 +55,7 @@ pub fn billed(order: &Order, mapping: &Mapping) -> Result<Vec<Billed>, MoneyErro
 }
 
 /// Where the goods go, as ISO 3166-2 (`US-NY`) or the country alone.
-fn jurisdiction(order: &Order) -> Option<String> {
+pub(crate) fn jurisdiction(order: &Order) -> Option<String> {
     let buyer = order.buyer.as_ref()?;
     let of = |address: &Option<Address>| -> Option<String> {
         let address = address.as_ref()?;
@@ -260,7 +260,7 @@ pub struct PartAmounts {
 }
 
 /// `amount × whole / part`, rounded half away from zero; zero when there is no part.
-fn proportion(amount: Money, whole: Money, part: Money) -> Result<Money, MoneyError> {
+pub(crate) fn proportion(amount: Money, whole: Money, part: Money) -> Result<Money, MoneyError> {
     if part.is_zero() || whole == part {
         return Ok(amount);
     }

@@ -3,5 +3,6 @@
 mod failures;
 mod properties;
 mod sale;
+mod sales;
 mod vectors;
 mod world;

@@ -50,6 +50,7 @@ pub fn mapping() -> Mapping {
         rate: Some(self::rate(rate)),
         included,
         remitted_by,
+        regime: None,
         target: target.to_owned(),
     };
     let mut taxes = Vec::new();

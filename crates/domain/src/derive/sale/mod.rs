@@ -11,7 +11,7 @@
 //! | [`failures`]| money given back that came back itself                                    |
 
 mod failures;
-mod refunds;
+pub(crate) mod refunds;
 mod tenders;
 
 use std::collections::BTreeMap;
@@ -45,33 +45,40 @@ pub const PAID_AGAIN: &str = "paid again";
 
 /// The documents of one sale, sorted by what they are.
 #[derive(Debug, Default)]
-struct Documents<'a> {
-    order: Option<&'a Order>,
+pub(crate) struct Documents<'a> {
+    pub order: Option<&'a Order>,
     /// By the time at which they were processed.
-    payments: Vec<&'a Payment>,
-    refunds: Vec<&'a Refund>,
+    pub payments: Vec<&'a Payment>,
+    pub refunds: Vec<&'a Refund>,
     /// Of payments of kind `refund`, by their ids.
     failures: BTreeMap<&'a str, &'a RefundFailure>,
     fulfilled: bool,
-    deleted: bool,
+    pub deleted: bool,
+}
+
+impl<'a> Documents<'a> {
+    pub(crate) fn of(documents: &'a [Document]) -> Self {
+        let mut sorted = Self::default();
+        for document in documents {
+            match document {
+                Document::Order(order) => sorted.order = Some(order),
+                Document::Payment(payment) if !payment.test => sorted.payments.push(payment),
+                Document::Refund(refund) => sorted.refunds.push(refund),
+                Document::RefundFailure(failure) => {
+                    sorted.failures.insert(&failure.id, failure);
+                }
+                Document::Fulfilment(_) => sorted.fulfilled = true,
+                Document::Deletion(gone) if gone.id.starts_with("order/") => sorted.deleted = true,
+                _ => {}
+            }
+        }
+        sorted.payments.sort_by_key(|payment| (payment.processed_at, &payment.id));
+        sorted
+    }
 }
 
 pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Derived, DeriveError> {
-    let mut sorted = Documents::default();
-    for document in documents {
-        match document {
-            Document::Order(order) => sorted.order = Some(order),
-            Document::Payment(payment) if !payment.test => sorted.payments.push(payment),
-            Document::Refund(refund) => sorted.refunds.push(refund),
-            Document::RefundFailure(failure) => {
-                sorted.failures.insert(&failure.id, failure);
-            }
-            Document::Fulfilment(_) => sorted.fulfilled = true,
-            Document::Deletion(gone) if gone.id.starts_with("order/") => sorted.deleted = true,
-            _ => {}
-        }
-    }
-    sorted.payments.sort_by_key(|payment| (payment.processed_at, &payment.id));
+    let sorted = Documents::of(documents);
     let mut sale = Sale { around, derived: Derived::default(), invoiced: BTreeMap::new() };
     let Some(order) = sorted.order else {
         return Ok(sale.without_order(&sorted));
@@ -533,7 +540,7 @@ fn tranches<'a>(
 }
 
 /// An order that was cancelled, voided or expired before any money moved is not a sale.
-fn is_billed(order: &Order, sorted: &Documents<'_>) -> Result<bool, DeriveError> {
+pub(crate) fn is_billed(order: &Order, sorted: &Documents<'_>) -> Result<bool, MoneyError> {
     let dead = order.cancelled_at.is_some()
         || sorted.deleted
         || matches!(order.payment_standing, PaymentStanding::Voided | PaymentStanding::Expired);
@@ -545,7 +552,7 @@ fn is_capture(payment: &Payment) -> bool {
 }
 
 /// Which way a payment moved money, if its channel says that it did.
-fn moved(payment: &Payment) -> Option<ItemKind> {
+pub(crate) fn moved(payment: &Payment) -> Option<ItemKind> {
     match (payment.kind, payment.status) {
         (PaymentKind::Sale | PaymentKind::Capture, PaymentStatus::Succeeded) => {
             Some(ItemKind::Capture)

@@ -109,12 +109,12 @@ pub(super) fn remitted_back(order: &Order, refund: &Refund) -> Result<Money, Mon
     Money::sum(order.currency, parts)
 }
 
-fn remitted_of_line(order: &Order, line: &RefundLine) -> Result<Money, MoneyError> {
+pub(crate) fn remitted_of_line(order: &Order, line: &RefundLine) -> Result<Money, MoneyError> {
     let sold = order.lines.iter().find(|sold| sold.id == line.line);
     remitted_share(line.tax, sold.map_or(&[], |sold| &sold.taxes))
 }
 
-fn remitted_of_adjustment(
+pub(crate) fn remitted_of_adjustment(
     order: &Order,
     adjustment: &RefundAdjustment,
 ) -> Result<Money, MoneyError> {
@@ -137,7 +137,7 @@ fn remitted_share(tax: Money, taxes: &[TaxLine]) -> Result<Money, MoneyError> {
 }
 
 /// `amount` without a tax that it contains.
-fn without(order: &Order, amount: Money, tax: Money) -> Result<Money, MoneyError> {
+pub(crate) fn without(order: &Order, amount: Money, tax: Money) -> Result<Money, MoneyError> {
     if order.taxes_included { amount.checked_sub(tax) } else { Ok(amount) }
 }
 
