@@ -14,7 +14,7 @@
 //! replies and time, and decides nothing; the simulation replaces it.
 //!
 //! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people. [`report`],
-//! [`sales`], [`bridges`] and [`trace`] read; they write nothing.
+//! [`sales`], [`taxes`], [`bridges`] and [`trace`] read; they write nothing.
 //!
 //! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
 //! vendor (`connectors/`).
@@ -32,6 +32,7 @@ pub mod sales;
 pub mod setup;
 pub mod shell;
 pub mod talk;
+pub mod taxes;
 pub mod timers;
 pub mod trace;
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::sales::calendar::Periods;
-use trueup_domain::sales::figures::{Cell, Column, Figures};
+use trueup_domain::sales::figures::{Cell, Column, Figures, Measure};
 use trueup_matching::bridge::Bridge;
 use trueup_store::sales::{self, After, Basis, By, Filter};
 use trueup_store::{StoreError, Tx, documents, mappings, streams};
@@ -318,6 +318,13 @@ pub struct Behind {
     pub figures: Figures,
 }
 
+impl Behind {
+    /// The document's total as the channel states it; of a refund, negative.
+    pub fn stated(&self) -> Money {
+        Money::from_minor(self.figures.get(Measure::Stated), self.currency)
+    }
+}
+
 /// The documents behind a report, or what it leaves out; newest day first. The second value is where
 /// the next page begins.
 pub fn documents(
@@ -354,6 +361,36 @@ pub fn documents(
         })
     });
     Ok((behind.collect::<Result<_, StoreError>>()?, next))
+}
+
+/// A document as JSON.
+#[derive(Serialize)]
+pub struct Listed<'a> {
+    number: &'a str,
+    kind: &'a str,
+    id: &'a str,
+    sale: &'a str,
+    day: &'a str,
+    order_day: &'a str,
+    excluded: &'a str,
+    stated: Money,
+    figures: Shown<'a>,
+}
+
+impl<'a> Listed<'a> {
+    pub fn of(behind: &'a Behind, columns: &'a [Column]) -> Self {
+        Self {
+            number: &behind.number,
+            kind: &behind.kind,
+            id: &behind.id,
+            sale: &behind.root,
+            day: &behind.day,
+            order_day: &behind.order_day,
+            excluded: &behind.excluded,
+            stated: behind.stated(),
+            figures: Shown { columns, currency: behind.currency, figures: &behind.figures },
+        }
+    }
 }
 
 /// Some figures of a report as JSON, by their names.

@@ -15,11 +15,13 @@ use trueup_hub::decisions::{Decision, What};
 use trueup_hub::proofs::Evidence;
 use trueup_hub::report::{self, Report};
 use trueup_hub::trace::{self, Trace};
+use trueup_hub::{sales, taxes};
 use trueup_store::documents::{SaleFilter, ShownRoot};
 use trueup_store::{StoreError, Tx, cases, decisions, documents, messages, streams};
 
 use crate::pages::act::{self, Given};
 use crate::pages::period::Period;
+use crate::pages::{sales as sales_page, taxes as taxes_page};
 use crate::problem::Problem;
 use crate::state::ServerState;
 
@@ -30,6 +32,9 @@ const LIMIT_MAX: i64 = 500;
 pub const PATHS: &[&str] = &[
     "/openapi.json",
     "/report",
+    "/reports/sales",
+    "/reports/sales/documents",
+    "/reports/tax",
     "/bridges",
     "/orders",
     "/orders/{root}",
@@ -47,6 +52,9 @@ pub fn routes() -> Router<ServerState> {
     Router::new()
         .route("/openapi.json", get(openapi))
         .route("/report", get(get_report))
+        .route("/reports/sales", get(sales_report))
+        .route("/reports/sales/documents", get(sales_documents))
+        .route("/reports/tax", get(tax_report))
         .route("/bridges", get(all_bridges))
         .route("/orders", get(orders))
         .route("/orders/{*root}", get(order))
@@ -73,6 +81,55 @@ async fn get_report(
     let report = state
         .read(move |tx| match period.days(tx, now)? {
             Ok((from, to)) => Ok(Ok(report::build(tx, from, to, now)?)),
+            Err(problem) => Ok(Err(problem)),
+        })
+        .await??;
+    Ok(Json(report))
+}
+
+async fn sales_report(
+    State(state): State<ServerState>,
+    Query(wanted): Query<sales_page::Wanted>,
+) -> Result<Json<sales::Report>, Problem> {
+    let (now, hub) = (state.now(), state.hub.clone());
+    let report = state
+        .read(move |tx| match wanted.read(tx, now)? {
+            Ok(wanted) => Ok(Ok(sales::build(tx, &hub, &wanted, now)?)),
+            Err(problem) => Ok(Err(problem)),
+        })
+        .await??;
+    Ok(Json(report))
+}
+
+async fn sales_documents(
+    State(state): State<ServerState>,
+    Query(asked): Query<sales_page::Wanted>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    let now = state.now();
+    let shown = state
+        .read(move |tx| {
+            let wanted = match asked.read(tx, now)? {
+                Ok(wanted) => wanted,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            let (found, next) = asked.documents(tx, &wanted, LIMIT_MAX)?;
+            let columns = wanted.columns();
+            let listed: Vec<_> = found.iter().map(|one| sales::Listed::of(one, &columns)).collect();
+            let next = next.map(|(day, root, document)| format!("{day}~{root}~{document}"));
+            Ok(Ok(serde_json::json!({ "documents": listed, "next": next })))
+        })
+        .await??;
+    Ok(Json(shown))
+}
+
+async fn tax_report(
+    State(state): State<ServerState>,
+    Query(wanted): Query<taxes_page::Wanted>,
+) -> Result<Json<taxes::Report>, Problem> {
+    let now = state.now();
+    let report = state
+        .read(move |tx| match wanted.read(tx, now)? {
+            Ok(wanted) => Ok(Ok(taxes::build(tx, &wanted, now)?)),
             Err(problem) => Ok(Err(problem)),
         })
         .await??;

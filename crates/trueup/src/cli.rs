@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    cases, check, decode, explain, ingest, init, mapping, odoo, poll, reconcile, retry, serve,
-    trace,
+    cases, check, decode, explain, ingest, init, mapping, odoo, poll, reconcile, report, retry,
+    serve, trace,
 };
 use crate::demo;
 
@@ -61,6 +61,7 @@ pub enum Command {
     Ingest(ingest::IngestArgs),
     Poll(poll::PollArgs),
     Reconcile(reconcile::ReconcileArgs),
+    Report(report::ReportArgs),
     Trace(trace::TraceArgs),
     Cases(cases::CasesArgs),
     Retry(retry::RetryArgs),
@@ -81,6 +82,7 @@ impl Cli {
             Command::Ingest(args) => ingest::run(global, &args),
             Command::Poll(args) => poll::run(global, &args),
             Command::Reconcile(args) => reconcile::run(global, &args),
+            Command::Report(args) => report::run(global, &args),
             Command::Trace(args) => trace::run(global, &args),
             Command::Cases(args) => cases::run(global, args),
             Command::Retry(args) => retry::run(global, args),

@@ -23,5 +23,6 @@ pub mod drops;
 pub mod failure;
 pub mod print;
 pub mod settings;
+pub mod sheet;
 pub mod wiring;
 pub mod worker;

@@ -51,8 +51,12 @@ pub struct Evidence {
 }
 
 pub fn all(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Bridge>, StoreError> {
-    let built = bridges::build(tx, hub)?;
-    Ok(built
+    Ok(shown(bridges::build(tx, hub)?))
+}
+
+/// Bridges as pages show them.
+pub fn shown(built: Vec<bridges::Shown>) -> Vec<Bridge> {
+    built
         .into_iter()
         .map(|bridge| Bridge {
             currency: bridge.from_total.currency().code().to_owned(),
@@ -84,7 +88,7 @@ pub fn all(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Bridge>, StoreError> {
             from: bridge.from,
             to: bridge.to,
         })
-        .collect())
+        .collect()
 }
 
 fn amount(money: Money) -> String {
@@ -107,7 +111,7 @@ fn evidence(key: &str) -> Evidence {
         (Some("bank" | "payout"), Some(provider), Some(id)) => {
             format::root_page(&format!("{provider}/payout/{id}"))
         }
-        (Some(_), Some("ledger_row"), Some(_)) => format::root_page(key),
+        (Some(_), Some("ledger_row" | "sale"), Some(_)) => format::root_page(key),
         _ => String::new(),
     };
     Evidence { text: key.to_owned(), href }

@@ -10,6 +10,8 @@
 //! | [`connections`] | `/connections`: whether everything still comes in             |
 //! | [`message`]     | `/messages/…`: bytes as received                              |
 //! | [`journal`]     | `/journal`: the trial balance of the sub-ledger               |
+//! | [`sales`]       | `/reports/sales`: what was sold, and the documents behind it  |
+//! | [`taxes`]       | `/reports/tax`: taxes by regime, place, rate and period       |
 //!
 //! [`act`] is what the buttons do, [`period`] the days a page is
 //! about, [`sides`] the table of what each side states.
@@ -24,7 +26,9 @@ pub mod order;
 pub mod orders;
 pub mod overview;
 pub mod period;
+pub mod sales;
 pub mod sides;
+pub mod taxes;
 
 use askama::Template;
 use axum::Router;
@@ -53,6 +57,9 @@ pub fn routes() -> Router<ServerState> {
         .route("/messages/{id}", get(message::show))
         .route("/messages/{id}/retry", post(act::on_message))
         .route("/journal", get(journal::show))
+        .route("/reports/sales", get(sales::show))
+        .route("/reports/sales/documents", get(sales::documents))
+        .route("/reports/tax", get(taxes::show))
         .route("/login", get(security::login_form).post(security::login))
         .route("/logout", post(security::logout))
         .route("/assets/console.css", get(css))

@@ -10,6 +10,7 @@ pub mod mapping;
 pub mod odoo;
 pub mod poll;
 pub mod reconcile;
+pub mod report;
 pub mod retry;
 pub mod serve;
 pub mod trace;
