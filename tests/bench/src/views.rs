@@ -7,21 +7,26 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Timestamp, ToSpan};
+use rust_decimal::Decimal;
 use trueup::demo::setup;
 use trueup_domain::document::{
-    Document, LedgerRow, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Root,
-    RootKind, RowClass, Tender, Version,
+    Document, LedgerRow, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Remitter,
+    Root, RootKind, RowClass, Tender, Version,
 };
 use trueup_domain::fact::{Change, Fact, FactContent, FactKey};
 use trueup_domain::item::{Item, ItemKind, Side};
+use trueup_domain::mapping::Regime;
 use trueup_domain::money::{Currency, Money};
+use trueup_domain::sales::figures::{Figures, Measure};
+use trueup_domain::sales::sale::{Contribution, SaleRow};
+use trueup_domain::sales::tax::{TaxKey, TaxRow};
 use trueup_hub::{Hub, Worker, reconcile};
 use trueup_sandbox::world::{SHOP_US, STRIPE};
 use trueup_server::ServerState;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::messages::{self, NewMessage, Origin, Recorded};
-use trueup_store::{Store, Tx, documents, facts};
+use trueup_store::{Store, Tx, documents, facts, sales};
 
 /// Orders of one day, in the short history and in the long one.
 const A_DAY: u32 = 150;
@@ -31,6 +36,9 @@ const LONG: u32 = 20_000;
 const IN_A_PAYOUT: u32 = 75;
 /// One order in so many is not in the books.
 const BROKEN: u32 = 200;
+/// SKUs, and places that tax.
+const SKUS: u32 = 50;
+const PLACES: u32 = 9;
 const TIMES: usize = 7;
 const ENTITY: &str = "us";
 const FIRST: Date = date(2026, 1, 1);
@@ -46,7 +54,7 @@ pub fn measure() -> Result<()> {
     );
     println!("{:<28} {:>12} {:>12} {:>8}", "view", "300 orders", "20,000", "ratio");
     type Path = fn(&History) -> String;
-    let views: [(&str, Path); 11] = [
+    let views: [(&str, Path); 14] = [
         ("overview, the last 2 days", |it| {
             let from = it.last.saturating_sub(1.day());
             format!("/?from={from}&to={}", it.last)
@@ -60,6 +68,17 @@ pub fn measure() -> Result<()> {
         ("cases", |_| "/cases".to_owned()),
         ("connections", |_| "/connections".to_owned()),
         ("journal", |_| "/journal".to_owned()),
+        ("sales, the last 2 days", |it| {
+            let from = it.last.saturating_sub(1.day());
+            format!("/reports/sales?by=day&from={from}&to={}", it.last)
+        }),
+        ("sales, every day, by month", |it| {
+            format!("/reports/sales?by=month&from={FIRST}&to={}", it.last)
+        }),
+        ("tax, the last 2 days", |it| {
+            let from = it.last.saturating_sub(1.day());
+            format!("/reports/tax?from={from}&to={}", it.last)
+        }),
         ("metrics", |_| "/metrics".to_owned()),
     ];
     for (name, path) in views {
@@ -251,7 +270,50 @@ fn sale(tx: &mut Tx<'_>, number: u32, group: u32) -> trueup_store::Result<i64> {
         item(tx, root, (side, kind), key, minor, day)?;
     }
     documents::expect(tx, &due.id)?;
+    sold(tx, &due.id, number, total, day)?;
     Ok(total - fee)
+}
+
+/// What the sale adds to the reports: one unit of one of some SKUs.
+fn sold(
+    tx: &mut Tx<'_>,
+    root: &str,
+    number: u32,
+    total: i64,
+    day: Date,
+) -> trueup_store::Result<()> {
+    let document = format!("order/{number}");
+    let row = |sku: &str, measures: [(Measure, i64); 2]| {
+        let mut figures = Figures::default();
+        for (measure, amount) in measures {
+            figures.add(measure, amount).map_err(trueup_store::StoreError::corrupt)?;
+        }
+        let (document, sku) = (document.clone(), sku.to_owned());
+        trueup_store::Result::Ok(SaleRow {
+            document,
+            sku,
+            day,
+            order_day: day,
+            excluded: "",
+            figures,
+        })
+    };
+    let rows = vec![
+        row("", [(Measure::Stated, total), (Measure::Orders, 1)])?,
+        row(&format!("SKU{}", number % SKUS), [(Measure::Gross, total), (Measure::Units, 1)])?,
+    ];
+    let key = TaxKey {
+        regime: Regime::Domestic,
+        jurisdiction: format!("US-{}", number % PLACES),
+        rate: Decimal::new(8, 2),
+        remitted_by: Remitter::Merchant,
+        target: "1".to_owned(),
+    };
+    let taxes =
+        vec![TaxRow { document: document.clone(), key, day, order_day: day, base: total, tax: 0 }];
+    let currency = money(0)?.currency();
+    let now = Contribution { source: "web".to_owned(), currency, rows, taxes };
+    sales::put(tx, sales::Place { root, entity: ENTITY, connection: SHOP_US }, Some(&now))
 }
 
 fn payout(tx: &mut Tx<'_>, group: u32, net: i64) -> trueup_store::Result<()> {

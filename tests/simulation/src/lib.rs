@@ -2,4 +2,5 @@
 //! functions, virtual time, and a seed that decides what goes wrong (`DESIGN.md` §9.7).
 
 pub mod rig;
+pub mod sold;
 pub mod till_room;

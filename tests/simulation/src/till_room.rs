@@ -409,6 +409,7 @@ impl TillRoom {
             );
         }
         ensure!(unbalanced.is_empty(), "I4: unbalanced entries {unbalanced:?}");
+        crate::sold::sales_are_kept(&self.hub)?;
         let mut applied: BTreeMap<String, usize> = BTreeMap::new();
         for (_, kind, state, count) in &commands {
             ensure!(

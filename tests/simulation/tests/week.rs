@@ -8,11 +8,12 @@ use trueup::demo::compare::compare;
 use trueup::demo::play::{Clock, play};
 use trueup::demo::setup;
 use trueup_domain::item::{ItemKind, Side};
-use trueup_hub::report;
+use trueup_hub::{Hub, report};
 use trueup_matching::Status;
 use trueup_matching::links::{Link, Proof, TenderStanding, worst};
 use trueup_sandbox::{Week, WeekSettings, World};
 use trueup_simulation::rig::{Direct, FrontDoor, lossy};
+use trueup_simulation::sold::sales_are_kept;
 use trueup_store::facts::LiveItem;
 use trueup_store::{Store, documents, facts, scopes};
 
@@ -67,11 +68,40 @@ fn run(orders: u32, seed: u64, faults: bool) {
         assert!(bridge.unexplained.is_zero(), "{bridge:#?}");
     }
     proofs_are_kept(&hub.store, &report);
+    sales_are_kept(&hub).expect("kept as the documents say");
+    sales_are_explained(&hub, &report);
     let comparison = compare(&week.planted, &report);
     assert!(comparison.is_exact(), "{comparison:#?}");
     in_transit_is_itemised(&hub.store);
     let unbalanced = hub.store.read(trueup_store::facts::unbalanced).expect("a check");
     assert!(unbalanced.is_empty(), "{unbalanced:?}");
+}
+
+/// Every bridge of the sales report ends in nothing unexplained, and its rows sum to its totals.
+fn sales_are_explained(hub: &Hub, report: &report::Report) {
+    use trueup_hub::sales::{self, Dimension, Wanted};
+    let day = |text: &str| text.parse().expect("a day");
+    let build = |by: &[Dimension]| {
+        let wanted = Wanted::new(day(&report.from), day("2099-12-31"), by.to_vec());
+        let now = report.as_of.parse().expect("a moment");
+        hub.store.read(|tx| sales::build(tx, hub, &wanted, now)).expect("a report")
+    };
+    let whole = build(&[Dimension::Channel]);
+    assert!(!whole.bridges.is_empty() && !whole.totals.is_empty());
+    for bridge in &whole.bridges {
+        assert!(bridge.unexplained.is_zero(), "{bridge:#?}");
+    }
+    for by in Dimension::ALL {
+        let divided = build(&[*by]);
+        let mut sums = BTreeMap::new();
+        for row in &divided.rows {
+            let sum: &mut trueup_domain::sales::figures::Figures =
+                sums.entry(row.currency).or_default();
+            sum.add_all(&row.figures).expect("sums that fit");
+        }
+        let totals = whole.totals.iter().map(|line| (line.currency, line.figures.clone()));
+        assert_eq!(sums, totals.collect(), "by {by}");
+    }
 }
 
 /// The projection says of each sale what all items and scopes say, read without it; and the report

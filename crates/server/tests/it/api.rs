@@ -172,3 +172,24 @@ async fn the_metrics_name_what_waits() {
     assert_eq!(server.get("/health").await.text(), "ok\n");
     assert_eq!(server.get("/ready").await.text(), "ready\n");
 }
+
+#[tokio::test]
+async fn the_reports_are_figures_with_names() {
+    let server = Server::with_orders();
+    let report = server.get("/api/v1/reports/sales?by=channel,week").await.json();
+    assert_eq!(report["rows"][0]["channel"], "acme");
+    assert_eq!(report["rows"][0]["week"], "2026-W10");
+    let figures = &report["totals"][0]["figures"];
+    assert_eq!(figures["gross_sales"], serde_json::json!({"amount": "1241.56", "currency": "EUR"}));
+    assert_eq!(figures["orders"], 2);
+    assert_eq!(figures["discount_rate_percent"], "0.00");
+    assert_eq!(report["excluded"][0]["reason"], "test");
+    assert_eq!(report["bridges"][0]["unexplained"]["amount"], "0.00");
+    let behind = server.get("/api/v1/reports/sales/documents").await.json();
+    assert_eq!(behind["documents"].as_array().expect("documents").len(), 2);
+    assert_eq!(behind["documents"][0]["sale"], "acme/sale/3");
+    let tax = server.get("/api/v1/reports/tax").await.json();
+    assert_eq!(tax["rows"][0]["regime"], "eu_oss");
+    assert_eq!(tax["totals"][0]["tax"]["amount"], "258.31");
+    assert_eq!(server.get("/api/v1/reports/tax?calendar=x").await.code(), "TU404");
+}

@@ -123,3 +123,36 @@ async fn a_code_is_explained() {
     has(&text(&server, "/errors/TU301").await, &["not authentic", "What to do next"]);
     assert_eq!(server.get("/errors/TU999").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn the_sales_report_leads_to_its_documents() {
+    let server = Server::with_orders();
+    let page = text(&server, "/reports/sales").await;
+    let behind = "/reports/sales/documents?from=2026-03-04&#38;to=2026-03-04&#38;currency=EUR\
+                  &#38;channel=acme";
+    // 1,234.56 and 7.00; the test of 50.00 is not counted, and named.
+    has(&page, &["1,241.56", behind, "620.78", "Test", "50.00 EUR", "midnight in UTC"]);
+    let by_sku = text(&server, "/reports/sales?by=sku").await;
+    has(&by_sku, &["SKU &#60;1&#62;", "sku=SKU%20%3C1%3E"]);
+    assert!(!by_sku.contains("Average order value"), "an order is not divided among its SKUs");
+    let behind = text(&server, "/reports/sales/documents?sku=SKU%20%3C1%3E").await;
+    has(&behind, &["/orders/acme/sale/1", "#1001", "1,234.56", "that is all"]);
+    assert!(!behind.contains("#1003"));
+    let excluded = text(&server, "/reports/sales/documents?excluded=1").await;
+    has(&excluded, &["#1002", "test", "50.00"]);
+    has(
+        &text(&server, "/reports/sales?from=2026-01-01&to=2026-01-02").await,
+        &["Nothing was sold"],
+    );
+    for wrong in ["by=colour", "calendar=moon", "date=never", "from=soon"] {
+        let answer = server.get(&format!("/reports/sales?{wrong}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn the_tax_report_has_regime_place_and_rate() {
+    let server = Server::with_orders();
+    let page = text(&server, "/reports/tax").await;
+    has(&page, &["eu oss", "FR", "20 %", "2026-03", "258.31", "Acme &#60;EU&#62;"]);
+}

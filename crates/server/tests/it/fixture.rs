@@ -12,11 +12,17 @@ use trueup_connect::webhook::SignedDelivery;
 use trueup_connect::{Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::command::{CancellationContent, Content};
-use trueup_domain::document::{Document, Order, PaymentStanding, Root, RootKind, Version};
+use trueup_domain::document::{
+    Document, Order, PaymentStanding, Remitter, Root, RootKind, Version,
+};
 use trueup_domain::fact::{Change, Command, Fact, FactContent, FactKey};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::journal::{Booker, EntryBuilder, Role};
+use trueup_domain::mapping::Regime;
 use trueup_domain::money::{Currency, Money};
+use trueup_domain::sales::figures::{Figures, Measure};
+use trueup_domain::sales::sale::{Contribution, SaleRow};
+use trueup_domain::sales::tax::{TaxKey, TaxRow};
 use trueup_hub::setup::HubSetup;
 use trueup_hub::{Connection, Hub, Worker, reconcile};
 use trueup_server::ServerState;
@@ -25,7 +31,7 @@ use trueup_store::commands::Back;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::messages::{NewMessage, Origin, Recorded};
-use trueup_store::{Store, Tx, cases, commands, documents, facts, messages, streams};
+use trueup_store::{Store, Tx, cases, commands, documents, facts, messages, sales, streams};
 
 pub const SECRET: &str = "hush";
 pub const ACCOUNT: &str = "acme.example";
@@ -248,6 +254,7 @@ fn order(tx: &mut Tx<'_>, id: &str, number: &str, minor: i64) -> trueup_store::R
         mapping_version: Some(1),
     };
     documents::decided(tx, &root, &standing, now())?;
+    sold(tx, id, minor)?;
     let mut entry = EntryBuilder::new(DAY, Booker::Odoo, eur(0).currency(), number);
     entry.debit(Role::Receivable, None, eur(minor));
     entry.credit(Role::Sales, None, eur(minor)).expect("in range");
@@ -255,6 +262,42 @@ fn order(tx: &mut Tx<'_>, id: &str, number: &str, minor: i64) -> trueup_store::R
     let fact = Fact { key: FactKey::new("sale", id), content: FactContent::Entry(entry) };
     add(tx, &root_id(id), fact)?;
     Ok(message)
+}
+
+/// One unit of an SKU of its own.
+fn sold(tx: &mut Tx<'_>, id: &str, minor: i64) -> trueup_store::Result<()> {
+    let mut figures = Figures::default();
+    for (measure, amount) in [
+        (Measure::Gross, minor),
+        (Measure::Stated, minor),
+        (Measure::Orders, 1),
+        (Measure::Units, 1),
+    ] {
+        figures.add(measure, amount).expect("in range");
+    }
+    let row = SaleRow {
+        document: format!("order/{id}"),
+        sku: format!("SKU <{id}>"),
+        day: DAY,
+        order_day: DAY,
+        excluded: if id == "2" { "test" } else { "" },
+        figures,
+    };
+    let key = TaxKey {
+        regime: Regime::EuOss,
+        jurisdiction: "FR".to_owned(),
+        rate: "0.2".parse().expect("a rate"),
+        remitted_by: Remitter::Merchant,
+        target: "7".to_owned(),
+    };
+    let document = format!("order/{id}");
+    let tax = TaxRow { document, key, day: DAY, order_day: DAY, base: minor, tax: minor / 5 };
+    let currency = eur(0).currency();
+    let contribution =
+        Contribution { source: "web".to_owned(), currency, rows: vec![row], taxes: vec![tax] };
+    let root = root_id(id);
+    let place = sales::Place { root: &root, entity: "Acme <EU>", connection: SHOP };
+    sales::put(tx, place, Some(&contribution))
 }
 
 fn side(tx: &mut Tx<'_>, id: &str, side: Side, minor: i64) -> trueup_store::Result<()> {

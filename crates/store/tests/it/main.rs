@@ -10,6 +10,7 @@ mod leases;
 mod messages;
 mod plans;
 mod proofs;
+mod sales;
 mod scopes;
 mod streams;
 mod transactions;
