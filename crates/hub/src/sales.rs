@@ -201,8 +201,8 @@ pub fn build(
             by.push(one);
         }
     }
-    let mut rows: BTreeMap<(Vec<String>, Currency), (Option<(Date, Date)>, Figures)> =
-        BTreeMap::new();
+    type Days = Option<(Date, Date)>;
+    let mut rows: BTreeMap<(Vec<String>, Currency), (Days, Figures)> = BTreeMap::new();
     let mut totals: BTreeMap<Currency, Figures> = BTreeMap::new();
     for (code, words, figures) in sales::sums(tx, &filter, &by)? {
         let currency = Currency::parse(&code).map_err(StoreError::corrupt)?;
