@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use trueup_domain::calendar::Calendar;
-use trueup_domain::derive::sale::{BEFORE_START, PAID_AGAIN};
+use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, PAID_AGAIN};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::{Money, MoneyError};
 
 /// Business days after which a statement of the provider that no channel makes is unexpected.
 const CHANNEL_DUE_BUSINESS_DAYS: u32 = 2;
+/// Business days in which the books hold a tender that its provider settles much later.
+const BOOKS_DUE_BUSINESS_DAYS: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -252,8 +254,10 @@ impl Case<'_> {
         if word == "refund_paid" && !expected.is_zero() && given_back(&sums) {
             return based.refund_failed(expected, &sums);
         }
+        let hinted = |word: &str| channel.item.hints.iter().any(|hint| hint == word);
         // A sale that somebody else booked: the books are theirs, the money is not.
-        let theirs = channel.item.hints.iter().any(|hint| hint == BEFORE_START);
+        let theirs = hinted(BEFORE_START);
+        let in_parts = hinted(IN_PARTS);
         let needed = |side: &Side| match side {
             Side::Channel => false,
             Side::Books => !theirs,
@@ -279,9 +283,24 @@ impl Case<'_> {
                     if expected.is_zero() {
                         continue;
                     }
+                    let due = if in_parts && side == Side::Books {
+                        let day = channel.item.date;
+                        self.calendar.add_business_days(day, BOOKS_DUE_BUSINESS_DAYS).min(due)
+                    } else {
+                        due
+                    };
                     return Ok(based.lacking(kind, lack, due, text));
                 }
                 Some((amount, _)) if amount == expected => {}
+                Some((amount, _))
+                    if in_parts
+                        && side == Side::Settlement
+                        && amount.minor() < expected.minor() =>
+                {
+                    let lack = amount.checked_sub(expected)?;
+                    let detail = format!("settled {amount} of {expected} so far");
+                    return Ok(based.lacking(BreakKind::AmountDiffers, lack, due, detail));
+                }
                 Some((amount, count)) => {
                     let difference = amount.checked_sub(expected)?;
                     let twice = count > 1 && amount == expected.checked_mul(2)?;

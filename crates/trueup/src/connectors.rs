@@ -3,6 +3,7 @@
 use trueup_connect::Connector;
 
 pub static ALL: &[&Connector] = &[
+    &trueup_amazon::CONNECTOR,
     &trueup_bank::CONNECTOR,
     &trueup_odoo::CONNECTOR,
     &trueup_shopify::CONNECTOR,

@@ -480,11 +480,12 @@ impl GatewaySection {
                 "store_credit" => Tender::StoreCredit,
                 "bank_transfer" => Tender::BankTransfer,
                 "cash" => Tender::Cash,
+                "marketplace" => Tender::Marketplace,
                 "other" => Tender::Other,
                 other => {
                     let what = format!("nobody pays with `{other}`");
-                    let remedy =
-                        "write card, gift_card, store_credit, bank_transfer, cash or other";
+                    let remedy = "write card, gift_card, store_credit, bank_transfer, cash, \
+                                  marketplace or other";
                     return Err(Mistake::at(word, what, remedy));
                 }
             }),

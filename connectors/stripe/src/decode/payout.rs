@@ -62,5 +62,7 @@ fn stage(status: PayoutStatus) -> u32 {
         PayoutStatus::InTransit => 2,
         PayoutStatus::Paid => 3,
         PayoutStatus::Failed | PayoutStatus::Cancelled => 4,
+        // Stripe has no such payout.
+        PayoutStatus::CarriedForward => 5,
     }
 }

@@ -93,6 +93,8 @@ fn role_of(class: RowClass) -> Option<Role> {
         | RowClass::RefundFailure
         | RowClass::Payout
         | RowClass::PayoutReturn => None,
+        // The rows that made this balance moved it.
+        RowClass::CarriedForward => None,
         // The capture that the channel states is what was really taken, so the reversal of the
         // rest of the authorization moves nothing against the customer.
         RowClass::PartialCaptureReversal => None,
@@ -137,7 +139,11 @@ fn add_items(
             format!("refund_paid/{connection}/{object}"),
             row.gross.checked_neg()?,
         )),
-        RowClass::Payout | RowClass::PayoutReturn | RowClass::Transfer | RowClass::TopUp => None,
+        RowClass::Payout
+        | RowClass::PayoutReturn
+        | RowClass::CarriedForward
+        | RowClass::Transfer
+        | RowClass::TopUp => None,
         RowClass::Dispute | RowClass::DisputeReversal => {
             Some((ItemKind::Dispute, format!("dispute/{connection}/{object}"), row.gross))
         }
@@ -203,6 +209,7 @@ pub fn derive_payout(payout: &Payout, around: &Surroundings<'_>) -> Result<Deriv
         PayoutStatus::Paid => "paid",
         PayoutStatus::Failed => "failed",
         PayoutStatus::Cancelled => "cancelled",
+        PayoutStatus::CarriedForward => "carried_forward",
     }
     .to_owned();
     derived.standing.day = Some(payout.arrival);

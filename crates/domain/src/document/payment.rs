@@ -61,6 +61,8 @@ pub enum Tender {
     StoreCredit,
     BankTransfer,
     Cash,
+    /// The marketplace took it, and pays it out in its settlements.
+    Marketplace,
     /// Marked paid by hand, or a gateway that the connector does not know the nature of.
     Other,
 }

@@ -59,6 +59,9 @@ pub enum RowClass {
     Payout,
     /// A payout that came back.
     PayoutReturn,
+    /// What the account was owed or owed at the end of the settlement before, stated again at the
+    /// head of this one: it counts in the sum of the payout and moves nothing.
+    CarriedForward,
     TopUp,
     /// A type that nobody has decided about: blocks the posting of its payout.
     Unknown,
@@ -105,6 +108,8 @@ pub enum PayoutStatus {
     Paid,
     Failed,
     Cancelled,
+    /// Nothing was transferred: the balance goes over into the next payout.
+    CarriedForward,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

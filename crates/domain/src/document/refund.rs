@@ -31,6 +31,7 @@ pub struct RefundLine {
     pub id: String,
     /// The order line it takes back.
     pub line: String,
+    /// 0 where the source does not say how many units.
     pub quantity: i64,
     /// After discounts; contains tax if the order's `taxes_included`.
     pub amount: Money,

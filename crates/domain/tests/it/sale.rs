@@ -2,9 +2,10 @@
 
 use trueup_domain::command::{Content, Direction};
 use trueup_domain::derive::Derived;
+use trueup_domain::derive::sale::IN_PARTS;
 use trueup_domain::document::{
     Buyer, ChargeKind, Document, Funder, LineKind, Order, PaymentKind, PaymentStanding,
-    PaymentStatus, Restock, Version,
+    PaymentStatus, Restock, Tender, Version,
 };
 use trueup_domain::fact::{Change, FactContent, Written, difference};
 use trueup_domain::journal::Role;
@@ -909,4 +910,25 @@ fn the_business_date_is_the_entitys() {
         let date = crate::world::entries(&sale.facts).next().map(|entry| entry.date);
         assert_eq!(date.map(|date| date.day()), Some(day), "{time_zone}");
     }
+}
+
+#[test]
+fn a_marketplace_settles_in_parts_and_weeks_later() {
+    let order = order(vec![line("A1", 2, "10.00")], Vec::new());
+    let mut taken = payment("m1", PaymentKind::Sale, "card", "20.00");
+    let channel = |taken: &trueup_domain::document::Payment| {
+        let sale = Given::default().sale(&[order.clone().into(), taken.clone().into()]);
+        let items = sale.facts.iter().filter_map(|fact| match &fact.content {
+            FactContent::Item(item) if item.key.starts_with("capture/") => Some(item.clone()),
+            _ => None,
+        });
+        items.last().expect("a capture")
+    };
+    let by_card = channel(&taken);
+    assert_eq!(by_card.hints.len(), 1);
+    taken.tender = Tender::Marketplace;
+    let by_marketplace = channel(&taken);
+    assert_eq!(by_marketplace.key, by_card.key);
+    assert_eq!(by_marketplace.hints.last().map(String::as_str), Some(IN_PARTS));
+    assert!(by_marketplace.due > by_card.due);
 }

@@ -348,6 +348,33 @@ fn d8_reserve_held_and_released() {
     assert_eq!(all.get(&Role::Clearing), Some(&-150_000), "against the activity of 1,500.00");
 }
 
+/// A settlement that ends negative, and the next one, which begins with what that one owed.
+#[test]
+fn d8_a_balance_that_is_carried_forward_is_paid_out_once() {
+    let given = Given { connection: "market", ..Given::default() };
+    let mut fee = row("f1", RowClass::Fee, "-31.20", "0");
+    fee.payout = Some("s1".to_owned());
+    let fee = given.row(&fee);
+    let owed = given.payout(&payout("s1", PayoutStatus::CarriedForward, "-31.20"));
+    let mut opening = row("o2", RowClass::CarriedForward, "-31.20", "0");
+    opening.payout = Some("s2".to_owned());
+    let opening = given.row(&opening);
+    let paid = given.payout(&payout("s2", PayoutStatus::InTransit, "68.80"));
+    let sums = net([&fee, &owed, &opening, &paid]);
+    // With the sale of 100.00 that the channel states, clearing is at zero.
+    assert_eq!(sums.get(&Role::Clearing), Some(&-10000));
+    assert_eq!(sums.get(&Role::InTransit), Some(&6880));
+    let keys = |derived: &Derived| -> Vec<String> {
+        let items = derived.facts.iter().filter_map(|fact| match &fact.content {
+            FactContent::Item(item) => Some(format!("{} {}", item.key, item.amount)),
+            _ => None,
+        });
+        items.collect()
+    };
+    assert_eq!(keys(&owed), ["payout/market/s1 -31.20 USD"], "no bank shows it");
+    assert_eq!(keys(&opening), ["payout/market/s2 -31.20 USD"]);
+}
+
 #[test]
 fn d11_control_table() {
     let given = Given::default();
@@ -365,6 +392,7 @@ fn d11_control_table() {
         (PayoutStatus::Paid, true),
         (PayoutStatus::Failed, false),
         (PayoutStatus::Cancelled, false),
+        (PayoutStatus::CarriedForward, false),
     ] {
         let derived = provider.payout(&payout("po1", status, "198.95"));
         let expected = if moved {
@@ -375,7 +403,7 @@ fn d11_control_table() {
         assert_eq!(net([&derived]), expected, "{status:?}");
     }
     // What the provider's own payout rows say is the payout's fact, never a second one.
-    for class in [RowClass::Payout, RowClass::PayoutReturn] {
+    for class in [RowClass::Payout, RowClass::PayoutReturn, RowClass::CarriedForward] {
         assert_eq!(net([&provider.row(&row("x", class, "-198.95", "0"))]), BTreeMap::new());
     }
     // Captures and refunds are the channel's facts; the row adds its fee alone.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use trueup_domain::Money;
-use trueup_domain::derive::sale::{BEFORE_START, PAID_AGAIN};
+use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, PAID_AGAIN};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::Currency;
 use trueup_matching::links::{Link, Proof, TenderStanding, worst};
@@ -327,4 +327,34 @@ proptest! {
             Status::NotApplicable => prop_assert!(stated.iter().all(|(side, _)| *side != Side::Channel)),
         }
     }
+}
+
+/// A capture of the 1st whose provider settles it in parts until the 20th.
+fn in_parts(stated: Stated<'_>) -> Vec<Seen> {
+    let mut items = sides(ItemKind::Capture, "capture/m/1", stated);
+    for seen in items.iter_mut().filter(|seen| seen.item.side == Side::Channel) {
+        seen.item.due = Some(june(20));
+        seen.item.hints.push(IN_PARTS.to_owned());
+    }
+    items
+}
+
+#[test]
+fn what_is_settled_in_parts_is_no_difference_before_it_is_due() {
+    use Side::{Books, Channel, Settlement};
+    let key = "capture/m/1";
+    let part = [(Channel, "10.00"), (Books, "10.00"), (Settlement, "4.00")];
+    check(key, &in_parts(&part), &[], 15, "not_due");
+    check(key, &in_parts(&part), &[], 21, "amount_differs -6.00");
+    let rest = (Settlement, "6.00");
+    check(key, &in_parts(&[part[0], part[1], part[2], rest]), &[], 15, "proven");
+    // More than was sold is never a part of it.
+    let more = (Settlement, "6.01");
+    check(key, &in_parts(&[part[0], part[1], part[2], more]), &[], 15, "amount_differs 0.01");
+    // The books have no such reason to wait.
+    check(key, &in_parts(&[part[0], rest]), &[], 3, "not_due");
+    check(key, &in_parts(&[part[0], rest]), &[], 4, "missing_in_books -10.00");
+    // Whoever states everything at once is not waited for.
+    let at_once = sides(ItemKind::Capture, key, &part);
+    check(key, &at_once, &[], 2, "amount_differs -6.00");
 }

@@ -148,7 +148,8 @@ included = false
 # [[entity.us.gateway]]
 # word = \"paypal\"               # as the channel writes it
 # title = \"PayPal\"              # the name of the journal; the word if left out
-# tender = \"other\"              # card, gift_card, store_credit, bank_transfer, cash or other
+# tender = \"other\"              # card, gift_card, store_credit, bank_transfer, cash, marketplace,
+#                                 or other
 # provider = \"stripe\"           # the connection whose ledger states its money; none if left out
 # currency = \"USD\"              # in which it settles; the entity's if left out
 "

@@ -25,7 +25,7 @@ use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
     Document, Funder, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Refund,
-    RefundFailure, Remitter,
+    RefundFailure, Remitter, Tender,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
@@ -36,12 +36,18 @@ use crate::money::{Money, MoneyError};
 /// Business days in which the books and the provider should state what the channel states.
 const BOOKS_DUE_BUSINESS_DAYS: u32 = 1;
 const SETTLEMENT_DUE_BUSINESS_DAYS: u32 = 2;
+/// A marketplace settles every other week what has left and arrived by then.
+const MARKETPLACE_DUE_BUSINESS_DAYS: u32 = 20;
 
 /// The hint on items of sales whose documents are in the books by another hand.
 pub const BEFORE_START: &str = "before start";
 
 /// The hint on the item of a refund that failed and whose money went back in another way.
 pub const PAID_AGAIN: &str = "paid again";
+
+/// The hint on tenders whose provider states them row by row, as goods leave: until they are due, a
+/// part is no difference.
+pub const IN_PARTS: &str = "in parts";
 
 /// The documents of one sale, sorted by what they are.
 #[derive(Debug, Default)]
@@ -190,11 +196,7 @@ impl Sale<'_> {
             }
         }
         for payment in &sorted.payments {
-            let Some(kind) = moved(payment) else { continue };
-            let gateway = self.around.mapping.and_then(|it| it.gateway(&payment.gateway).ok());
-            let key = tender_key(connection, payment, gateway);
-            let day = self.around.day(payment.processed_at);
-            self.item(kind, &payment.id, &key, payment.amount, day, true);
+            self.tender_item(payment);
             if sorted.is_paid_again(order, payment)? {
                 self.last_item_hints(PAID_AGAIN);
             }
@@ -202,8 +204,32 @@ impl Sale<'_> {
         Ok(())
     }
 
+    /// What the channel states of money taken or given back.
+    fn tender_item(&mut self, payment: &Payment) {
+        let Some(kind) = moved(payment) else { return };
+        let gateway = self.around.mapping.and_then(|it| it.gateway(&payment.gateway).ok());
+        let key = tender_key(self.around.connection, payment, gateway);
+        let day = self.around.day(payment.processed_at);
+        self.item(kind, &payment.id, &key, payment.amount, day, true);
+        let tender = gateway.and_then(|gateway| gateway.tender).unwrap_or(payment.tender);
+        let due = self.around.calendar.add_business_days(day, MARKETPLACE_DUE_BUSINESS_DAYS);
+        if tender == Tender::Marketplace
+            && let Some(item) = self.last_item()
+        {
+            item.due = Some(due);
+            item.hints.push(IN_PARTS.to_owned());
+        }
+    }
+
+    fn last_item(&mut self) -> Option<&mut Item> {
+        match self.derived.facts.last_mut() {
+            Some(Fact { content: FactContent::Item(item), .. }) => Some(item),
+            _ => None,
+        }
+    }
+
     fn last_item_hints(&mut self, hint: &str) {
-        if let Some(Fact { content: FactContent::Item(item), .. }) = self.derived.facts.last_mut() {
+        if let Some(item) = self.last_item() {
             item.hints.push(hint.to_owned());
         }
     }
@@ -236,17 +262,13 @@ impl Sale<'_> {
     /// it.
     fn before_start(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
         self.derived.standing.state = "before_start".to_owned();
-        let connection = self.around.connection;
         let zero = Money::zero(order.currency);
         let (mut taken, mut given_back) = (zero, zero);
         for payment in sorted.payments.iter().filter(|one| one.processed_at >= self.around.since) {
             let Some(kind) = moved(payment) else { continue };
             let sum = if kind == ItemKind::Capture { &mut taken } else { &mut given_back };
             *sum = sum.checked_add(payment.amount)?;
-            let gateway = self.around.mapping.and_then(|it| it.gateway(&payment.gateway).ok());
-            let key = tender_key(connection, payment, gateway);
-            let day = self.around.day(payment.processed_at);
-            self.item(kind, &payment.id, &key, payment.amount, day, true);
+            self.tender_item(payment);
             self.last_item_hints(BEFORE_START);
         }
         let sold_on = self.around.day(order.placed_at);

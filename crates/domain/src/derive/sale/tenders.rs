@@ -159,7 +159,11 @@ impl Sale<'_> {
         let role = match gateway.tender.unwrap_or(payment.tender) {
             Tender::GiftCard => Role::GiftCardLiability,
             Tender::StoreCredit => Role::StoreCreditLiability,
-            Tender::Card | Tender::BankTransfer | Tender::Cash | Tender::Other => Role::Clearing,
+            Tender::Card
+            | Tender::BankTransfer
+            | Tender::Cash
+            | Tender::Marketplace
+            | Tender::Other => Role::Clearing,
         };
         let own = gateway.provider.as_deref().unwrap_or(&payment.gateway);
         let qualifier = (role == Role::Clearing).then_some(own);

@@ -1,0 +1,37 @@
+//! Amazon: orders of the Selling Partner API, and the settlement reports in which it pays out.
+//!
+//! | module         | holds                                                                 |
+//! |----------------|-----------------------------------------------------------------------|
+//! | [`settings`]   | what a connection must be told                                        |
+//! | [`wire`]       | Amazon's JSON, named as Amazon names it                               |
+//! | [`decode`]     | orders → documents; older shapes and notifications → hints            |
+//! | [`settlement`] | settlement reports (flat file V2) → payout, ledger rows, refunds      |
+//! | [`returns`]    | the report of units that came back                                    |
+//!
+//! Deliberately absent: anything that writes to Amazon.
+
+pub mod decode;
+mod returns;
+pub mod settings;
+mod settlement;
+pub mod wire;
+
+use trueup_connect::{Auth, Connector};
+
+/// The version of the order API; settlement reports have one of their own.
+pub const API_VERSION: &str = "2026-01-01";
+
+/// The word by which the books' mapping names Amazon as the taker of the money.
+pub const GATEWAY: &str = "amazon";
+
+pub static CONNECTOR: Connector = Connector {
+    name: "amazon",
+    api_version: API_VERSION,
+    settings: settings::SETTINGS,
+    auth: Auth::None,
+    kinds: decode::KINDS,
+    decode: decode::decode,
+    webhooks: None,
+    conversations: None,
+    files: true,
+};

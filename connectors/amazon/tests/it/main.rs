@@ -1,0 +1,4 @@
+//! What the conformance suite cannot know about Amazon.
+
+mod hostile;
+mod settlements;
