@@ -23,7 +23,7 @@ use crate::setup::{Hub, Worker, check};
 use crate::{failures, proofs};
 
 const BATCH: i64 = 100;
-/// Roots written in one turn of the writer: a delivery waits at the front door meanwhile.
+/// Roots written in one turn of the writer at most: a delivery waits at the front door meanwhile.
 const AT_ONCE: usize = 10;
 /// After so many deaths of the process over one root it is set aside.
 const ATTEMPTS_MAX: i64 = 5;
@@ -43,7 +43,8 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     let mut due = due.into_iter();
     let mut before: Option<Later<()>> = None;
     loop {
-        let part = due.by_ref().take(AT_ONCE).map(|root| compute(hub, root, now));
+        let part = due.by_ref().take(hub.store.part(AT_ONCE));
+        let part = part.map(|root| compute(hub, root, now));
         let decisions: Vec<Decision> = part.collect::<Result<_, _>>()?;
         // While one part is written, the next one is computed.
         if let Some(before) = before.take() {

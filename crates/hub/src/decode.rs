@@ -13,7 +13,7 @@ use trueup_store::{StoreError, Tx, cases, documents, streams};
 use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
-/// Messages written in one turn of the writer: a delivery waits at the front door meanwhile.
+/// Messages written in one turn of the writer at most: a delivery waits at the front door meanwhile.
 const AT_ONCE: usize = 25;
 /// After so many deaths of the process over one message it is set aside.
 const ATTEMPTS_MAX: i64 = 5;
@@ -40,7 +40,10 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     })?;
     let count = taken.len();
     let mut before: Option<Later<()>> = None;
-    for part in taken.chunks(AT_ONCE) {
+    let mut rest = taken.as_slice();
+    while !rest.is_empty() {
+        let (part, after) = rest.split_at(hub.store.part(AT_ONCE).min(rest.len()));
+        rest = after;
         let outcomes: Vec<(Received, Result<Decoded, DecodeError>)> = part
             .iter()
             .map(|message| {

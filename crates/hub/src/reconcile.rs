@@ -20,6 +20,8 @@ use crate::setup::{Hub, Worker, check};
 use crate::{failures, proofs};
 
 const BATCH: i64 = 200;
+/// Keys judged in one turn of the writer at most: a delivery waits at the front door meanwhile.
+const AT_ONCE: usize = 25;
 /// After so many judgements that were begun and not finished a key is set aside.
 const ATTEMPTS_MAX: i64 = 5;
 /// The break of a key that cannot be judged, and the type of its case.
@@ -38,16 +40,22 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     })?;
     let count = due.len();
     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
-    let hub_for_write = hub.clone();
-    let lease = worker.lease.clone();
-    hub.store.write(move |tx| {
-        check(tx, &lease)?;
-        for scope in &due {
-            unit(tx, &hub_for_write, scope, today, now)?;
+    let mut due = due.into_iter();
+    loop {
+        let part: Vec<DueScope> = due.by_ref().take(hub.store.part(AT_ONCE)).collect();
+        if part.is_empty() {
+            return Ok(count);
         }
-        refresh(tx, &due)
-    })?;
-    Ok(count)
+        let hub_for_write = hub.clone();
+        let lease = worker.lease.clone();
+        hub.store.write(move |tx| {
+            check(tx, &lease)?;
+            for scope in &part {
+                unit(tx, &hub_for_write, scope, today, now)?;
+            }
+            refresh(tx, &part)
+        })?;
+    }
 }
 
 /// Keeps the proofs of the sales whose keys changed their status.

@@ -16,8 +16,8 @@ use std::time::Duration;
 use crate::writer::{self, Job, Lane, Queue, job_of};
 use crate::{Result, migrate};
 
-/// Closures that may share one commit, and how long the writer collects them.
-/// Closures that may wait for the writer before callers are made to wait.
+/// While much comes in at the front door, a stage writes this part of what it else writes at once.
+const SMALL_PART: usize = 5;
 const POSTGRES_CONNECTIONS: usize = 8;
 
 #[derive(Debug, thiserror::Error)]
@@ -445,6 +445,15 @@ impl Store {
             Backend::Memory(memory) => lock(memory).write(work),
             Backend::File(_) => self.write_later(work).wait(),
             Backend::Postgres(postgres) => postgres.run(Access::Write, work),
+        }
+    }
+
+    /// How many of `full` units a stage should write in one turn now: fewer while much comes in at
+    /// the front door, where a sender waits for as long as a turn takes.
+    pub fn part(&self, full: usize) -> usize {
+        match &*self.0 {
+            Backend::File(file) if file.jobs.front_door_is_busy() => (full / SMALL_PART).max(1),
+            _ => full,
         }
     }
 

@@ -1,14 +1,19 @@
 //! The one writer of a SQLite file: waiting closures run in one commit, a savepoint each.
 //!
 //! What came in at the front door goes first, because a sender waits for it; of what is behind it,
-//! one closure at most joins each commit, and one always does, so that neither side starves.
+//! one closure at most joins each commit, and while much comes in, what is behind has a part of the
+//! writer's time ([`Pace`]), so that neither side starves.
 //! Checkpoints are made beside the writer, so that no commit waits for one.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+mod pace;
+
+use self::pace::Pace;
 use crate::Result;
 use crate::database::{Engine, StoreError, Tx, report};
 
@@ -59,6 +64,8 @@ pub(crate) struct Queue {
     room: Condvar,
     /// The queue was closed: for the checkpoints.
     over: Condvar,
+    /// Much comes in at the front door: what is behind it is to be written in small parts.
+    busy: AtomicBool,
 }
 
 #[derive(Default)]
@@ -111,6 +118,10 @@ impl Queue {
         Ok(())
     }
 
+    pub(crate) fn front_door_is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.tell_all();
@@ -130,19 +141,30 @@ impl Queue {
         Some(job)
     }
 
-    /// Waits for work; `None` when all is written and no more will come.
-    fn wait(&self) -> Option<(Lane, Job)> {
+    /// Waits for work, for what is behind until its turn; `None` when all is written and no more
+    /// will come.
+    fn wait(&self, pace: &Pace) -> Option<(Lane, Job)> {
         let mut waiting = self.lock();
         loop {
-            for lane in [Lane::FrontDoor, Lane::Behind] {
-                if let Some(job) = self.pop(&mut waiting, lane) {
-                    return Some((lane, job));
-                }
+            if let Some(job) = self.pop(&mut waiting, Lane::FrontDoor) {
+                return Some((Lane::FrontDoor, job));
+            }
+            let turn = pace.behind_waits(Instant::now()).filter(|_| !waiting.closed);
+            if turn.is_none()
+                && let Some(job) = self.pop(&mut waiting, Lane::Behind)
+            {
+                return Some((Lane::Behind, job));
             }
             if waiting.closed {
                 return None;
             }
-            waiting = self.work.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = match turn {
+                Some(turn) => {
+                    let waited = self.work.wait_timeout(waiting, turn);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.work.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 
@@ -168,7 +190,8 @@ impl Drop for Closing<'_> {
 /// Runs waiting closures until every [`crate::Store`] is gone.
 pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>) {
     let _closing = Closing(queue);
-    while let Some((lane, first)) = queue.wait() {
+    let mut pace = Pace::new(Instant::now());
+    while let Some((lane, first)) = queue.wait(&pace) {
         let started = Instant::now();
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
         if let Err(error) = begun {
@@ -179,16 +202,25 @@ pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>
         }
         let mut completions: Vec<Completion> = Vec::new();
         completions.push(first(&mut Tx(Engine::Sqlite(connection))));
+        if lane == Lane::Behind {
+            pace.wrote_behind(Instant::now(), started.elapsed());
+        }
+        let of_behind = usize::from(lane == Lane::Behind);
         let more = |completions: &Vec<Completion>| {
             completions.len() < GROUP_MAX && started.elapsed() < GROUP_TIME_MAX
         };
         while let Some(job) = more(&completions).then(|| queue.next(Lane::FrontDoor)).flatten() {
             completions.push(job(&mut Tx(Engine::Sqlite(connection))));
         }
+        let begun = Instant::now();
+        pace.came_in(begun, completions.len() - of_behind);
+        queue.busy.store(pace.is_busy(begun), Ordering::Relaxed);
         if lane == Lane::FrontDoor
+            && pace.behind_waits(begun).is_none()
             && let Some(job) = queue.next(Lane::Behind)
         {
             completions.push(job(&mut Tx(Engine::Sqlite(connection))));
+            pace.wrote_behind(Instant::now(), begun.elapsed());
         }
         let committed = connection.execute_batch("COMMIT").map_err(StoreError::from);
         if committed.is_err() {

@@ -17,11 +17,12 @@ fn in_a_file() -> (tempfile::TempDir, Store) {
 fn occupied(store: &Store) -> Sender<()> {
     let (held, until) = channel::<()>();
     let (begun, has_begun) = channel();
-    drop(store.write_later(move |_| {
+    let work = move |_: &mut trueup_store::Tx<'_>| {
         begun.send(()).expect("somebody waits");
         let _ = until.recv();
         Ok(())
-    }));
+    };
+    store.submit(work, |_| {});
     has_begun.recv().expect("the writer works");
     held
 }
@@ -66,6 +67,26 @@ fn what_is_behind_does_not_starve() {
     let turn = order.iter().position(|one| *one == "behind").expect("it was written");
     // The commit under way may take 512 of the front door, and the next as many before it.
     assert!(turn <= 1_024, "it was the {turn}th");
+}
+
+#[test]
+fn while_much_comes_in_what_is_behind_is_written_in_small_parts() {
+    let (_folder, store) = in_a_file();
+    assert_eq!(store.part(25), 25);
+    let until = Instant::now() + Duration::from_secs(20);
+    while store.part(25) == 25 {
+        assert!(Instant::now() < until, "a burst was not noticed");
+        for _ in 0..100 {
+            store.submit(|_| Ok(()), |_| {});
+        }
+        store.write(|_| Ok(())).expect("written");
+    }
+    assert_eq!((store.part(25), store.part(10), store.part(1)), (5, 2, 1));
+    while store.part(25) != 25 {
+        assert!(Instant::now() < until, "the end of the burst was not noticed");
+        std::thread::sleep(Duration::from_millis(20));
+        store.write(|_| Ok(())).expect("written");
+    }
 }
 
 #[test]
