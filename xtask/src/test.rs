@@ -115,6 +115,9 @@ fn run_plan(plan: &Plan, options: &Options) -> Result<()> {
 }
 
 fn command_lines(plan: &Plan, has_nextest: bool) -> Vec<Vec<String>> {
+    if has_nextest {
+        return nextest_lines(plan);
+    }
     let mut selections = vec![Vec::new()];
     if plan.packages.is_empty() {
         selections[0].push("--workspace".to_owned());
@@ -127,19 +130,30 @@ fn command_lines(plan: &Plan, has_nextest: bool) -> Vec<Vec<String>> {
         selection.extend(targets.iter().map(|target| format!("--test={target}")));
         selection
     }));
-    let starts: &[&[&str]] = match (has_nextest, plan.group) {
-        (false, _) => &[&["test"]],
+    let test = |selection: Vec<String>| [vec!["test".to_owned()], selection].concat();
+    selections.into_iter().map(test).collect()
+}
+
+/// Every group builds the whole workspace and filters afterwards: a selection of packages would
+/// unify the features of their dependencies in its own way, and build them once more.
+fn nextest_lines(plan: &Plan) -> Vec<Vec<String>> {
+    let package = |name: &&str| format!("package(={name})");
+    let filter = if plan.packages.is_empty() {
+        format!("not ({})", ONLY_WITH_SERVICE.iter().map(package).collect::<Vec<_>>().join(" + "))
+    } else {
+        let targets = plan.targets.iter().flat_map(|(name, targets)| {
+            targets.iter().map(move |target| format!("(package(={name}) & binary(={target}))"))
+        });
+        plan.packages.iter().map(package).chain(targets).collect::<Vec<_>>().join(" + ")
+    };
+    let run = ["nextest", "run", "--no-tests=pass", "--workspace", "--filterset"];
+    let mut lines = vec![run.map(str::to_owned).to_vec()];
+    lines[0].push(filter);
+    if plan.group == Group::Pure {
         // Nextest leaves out the examples in the documentation.
-        (true, Group::Pure) => &[&["nextest", "run", "--no-tests=pass"], &["test", "--doc"]],
-        (true, _) => &[&["nextest", "run", "--no-tests=pass"]],
-    };
-    let of = |selection: &Vec<String>| {
-        let line = |start: &&[&str]| {
-            start.iter().map(|word| (*word).to_owned()).chain(selection.clone()).collect()
-        };
-        starts.iter().map(line).collect::<Vec<_>>()
-    };
-    selections.iter().flat_map(of).collect()
+        lines.push(["test", "--doc", "--workspace"].map(str::to_owned).to_vec());
+    }
+    lines
 }
 
 fn set_variables(cargo: &mut Command, variables: &[Variable], long: bool) {
@@ -171,6 +185,14 @@ mod tests {
         let [plain] = command_lines(&PLANS[2], false).try_into().unwrap();
         assert_eq!(plain, ["test", "--package=trueup-odoo-tests"]);
         let [with_nextest] = command_lines(&PLANS[2], true).try_into().unwrap();
-        assert_eq!(with_nextest.last(), plain.last());
+        let filter = with_nextest.last().unwrap();
+        assert_eq!(filter, "package(=trueup-odoo-tests)");
+        let pure = command_lines(&PLANS[0], true);
+        let filter = "not (package(=trueup-odoo-tests) + package(=trueup-browser-tests))";
+        assert_eq!(pure[0].last().unwrap(), filter);
+        let on_postgres = command_lines(&PLANS[1], true);
+        assert!(on_postgres[0].last().unwrap().ends_with(
+            "(package(=trueup) & binary(=cli)) + (package(=trueup) & binary(=kill_on_postgres))"
+        ));
     }
 }
