@@ -59,6 +59,9 @@ pub enum DecodeError {
     /// TU206: the shape is none that the connector knows and no kind was given.
     #[error("the kind of this message is not recognised")]
     UnknownKind,
+    /// TU207: it breaks a contract of ours, at this place.
+    #[error("`{path}` does not fit the contract: {why}")]
+    Unfit { path: String, why: String },
 }
 
 impl DecodeError {
@@ -70,6 +73,7 @@ impl DecodeError {
             Self::Amount { .. } => "TU204",
             Self::Contradiction { .. } => "TU205",
             Self::UnknownKind => "TU206",
+            Self::Unfit { .. } => "TU207",
         }
     }
 

@@ -6,6 +6,7 @@
 //! | [`health`]   | `/health`, `/ready`                                                |
 //! | [`metrics`]  | `/metrics` for Prometheus                                          |
 //! | [`api`]      | `/api/v1/…` in JSON, described by `/api/v1/openapi.json`           |
+//! | [`schemas`]  | `/schemas/…`: the contracts that senders build against             |
 //! | [`pages`]    | the console                                                        |
 //! | [`security`] | who may ask at all, from which site, and what browsers may load    |
 //! | [`problem`]  | every refusal (RFC 9457)                                           |
@@ -27,6 +28,7 @@ pub mod listen;
 pub mod metrics;
 pub mod pages;
 pub mod problem;
+pub mod schemas;
 pub mod security;
 mod state;
 
@@ -45,6 +47,7 @@ pub fn router(state: ServerState) -> Router {
         .merge(metrics::routes())
         .nest("/api/v1", api::routes())
         .merge(errors::routes())
+        .merge(schemas::routes())
         .merge(pages::routes())
         .fallback(pages::nothing_here)
         .layer(middleware::from_fn_with_state(state.clone(), security::guard))

@@ -1,7 +1,7 @@
 //! Who may ask at all, from which site, and what a browser may load.
 //!
 //! There are no accounts and roles yet: one optional token guards everything but webhooks (which
-//! prove themselves) and health. A browser trades the token for a cookie that does not contain it.
+//! prove themselves), health and the schemas that senders build against. A browser trades the token for a cookie that does not contain it.
 
 use askama::Template;
 use axum::Form;
@@ -34,7 +34,7 @@ pub async fn guard(
     if changes(request.method()) && !is_same_site(request.headers()) {
         return Err(Problem::other_site());
     }
-    let open = path == "/login" || path.starts_with("/assets/");
+    let open = path == "/login" || path.starts_with("/assets/") || path.starts_with("/schemas/");
     if open || is_signed_in(&state, request.headers()) {
         return Ok(next.run(request).await);
     }

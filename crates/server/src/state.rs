@@ -21,21 +21,30 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct ServerState {
     pub hub: Hub,
     pub clock: Clock,
-    /// If set, everything but webhooks and health asks for it.
+    /// If set, everything but webhooks, health and schemas asks for it.
     pub token: Option<Arc<str>>,
+    /// Contracts for senders as JSON Schemas: `<connector>/<file>` and the text.
+    pub(crate) schemas: &'static [(&'static str, &'static str)],
     /// Requests of senders, by connection and outcome, since the start.
     pub(crate) requests: Arc<Mutex<BTreeMap<(String, &'static str), u64>>>,
 }
 
 impl ServerState {
     pub fn new(hub: Hub, clock: Clock) -> Self {
-        Self { hub, clock, token: None, requests: Arc::default() }
+        Self { hub, clock, token: None, schemas: &[], requests: Arc::default() }
     }
 
     /// Asks for this token; an empty one would let everybody in and counts as none.
     #[must_use]
     pub fn with_token(mut self, token: Option<String>) -> Self {
         self.token = token.filter(|token| !token.is_empty()).map(Arc::from);
+        self
+    }
+
+    /// Publishes these contracts under `/schemas/`.
+    #[must_use]
+    pub fn with_schemas(mut self, schemas: &'static [(&'static str, &'static str)]) -> Self {
+        self.schemas = schemas;
         self
     }
 

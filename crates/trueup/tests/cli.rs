@@ -16,6 +16,7 @@ use trueup_store::{Store, messages};
 
 const SECRET: &str = "a webhook secret";
 const SHOP: &str = "example.myshopify.com";
+const PORTAL_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A folder with a configuration, and the binary run in it.
 struct Place {
@@ -82,7 +83,8 @@ drop = "inbox"
             .env_remove("TRUEUP_LOG")
             .env_remove("TRUEUP_TOKEN")
             .env("SHOP_TOKEN", "a token")
-            .env("SHOP_SECRET", SECRET);
+            .env("SHOP_SECRET", SECRET)
+            .env("PORTAL_SECRET", PORTAL_SECRET);
         command
     }
 
@@ -232,7 +234,7 @@ fn decode_says_whom_it_does_not_know_and_reads_the_standard_input() {
         .run(&["decode", "--connector", "acme", "x"])
         .ended(2)
         .complained("there is no connector `acme`")
-        .complained("bank, odoo, shopify, stripe");
+        .complained("bank, channel, odoo, shopify, stripe");
     place.run(&["decode", "--connector", "bank"]).ended(2).complained("Usage");
     place.run(&["decode", "--connector", "bank", "."]).ended(1).complained("it is a directory");
 
@@ -633,6 +635,74 @@ fn the_server_takes_webhooks_and_dropped_files_and_ends_when_asked() {
     assert!(kilobytes < 40_000, "{kilobytes} kB");
     assert_eq!(server.end(), 0);
     place.run(&["cases"]);
+}
+
+const PORTAL: &str = r#"
+[connection.portal]
+connector = "channel"
+entity = "us"
+webhook_secret_env = ["PORTAL_SECRET"]
+since = "2020-01-01"
+"#;
+
+/// The script of the page for portal developers, as it stands there.
+fn send_script() -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating/connect-a-portal.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("```sh\n").expect("the page has a script");
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+fn is_there(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok()
+}
+
+impl Server {
+    /// What the script prints: the status of the answer.
+    fn send(&self, place: &Place, file: &str, secret: &str) -> (i32, String) {
+        let hub = format!("http://{}/webhooks/portal", self.address);
+        let script = place.path("send.sh");
+        let mut command = Command::new("sh");
+        command.arg(script).arg(file).env("HUB", hub).env("SECRET", secret);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code().unwrap_or(-1), said)
+    }
+}
+
+#[test]
+fn a_portal_sends_what_its_page_says_and_hears_of_what_does_not_fit() {
+    if !is_there("openssl") || !is_there("curl") {
+        eprintln!("passed over: the script of the page needs openssl and curl");
+        return;
+    }
+    let place = Place::configured();
+    place.write("send.sh", &send_script());
+    let mut configuration = fs::read_to_string(place.path("trueup.toml")).unwrap();
+    configuration.push_str(PORTAL);
+    place.write("trueup.toml", &configuration);
+    let server = Server::start(&place, &[]);
+    let schema = server.request("GET /schemas/channel/message.json", &[], b"");
+    assert!(schema.starts_with("HTTP/1.1 200") && schema.contains("2020-12"), "{schema}");
+
+    let order = fixture("channel", "message__b2b_on_terms.json");
+    assert_eq!(server.send(&place, &order, PORTAL_SECRET), (0, "200\n".to_owned()));
+    let (status, said) = server.send(&place, &order, "whsec_b3RoZXI=");
+    assert!(status != 0 && said.contains("TU301") && said.ends_with("401\n"), "{said}");
+    // It is kept, so that nobody sends the same bytes for ever.
+    let bad = fixture("channel", "message__unknown_field.json");
+    assert_eq!(server.send(&place, &bad, PORTAL_SECRET), (0, "200\n".to_owned()));
+
+    let store = Store::open_sqlite(&place.path("trueup.sqlite")).unwrap();
+    wait_for(&store, "portal", "decoded", 1);
+    wait_for(&store, "portal", "failed", 1);
+    assert_eq!(server.end(), 0);
+    place.run(&["trace", "P-2001"]).ended(0).said("order o-2001");
+    let answer = place.run(&["cases", "--json"]);
+    assert!(answer.out.contains("TU207"), "{}", answer.out);
+    assert!(answer.out.contains("orders[0].lines[1].unitprice"), "{}", answer.out);
 }
 
 #[test]

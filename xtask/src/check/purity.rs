@@ -24,6 +24,7 @@ const ALLOWED: &[&str] = &[
     "rust_decimal",
     "serde",
     "serde_json",
+    "serde_path_to_error",
     "sha2",
     "subtle",
     "thiserror",

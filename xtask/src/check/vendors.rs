@@ -13,7 +13,7 @@ const GENERAL: [&str; 5] =
     ["crates/domain", "crates/matching", "crates/connect", "crates/store", "crates/hub"];
 
 /// Connectors named after a thing rather than a vendor.
-const NO_VENDORS: [&str; 2] = ["bank", "file"];
+const NO_VENDORS: [&str; 3] = ["bank", "channel", "file"];
 
 /// Vendors that have no connector yet, and one that is the subject of the product.
 const FURTHER_VENDORS: [&str; 6] = ["odoo", "amazon", "woocommerce", "paypal", "klarna", "adyen"];

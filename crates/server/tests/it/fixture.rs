@@ -122,6 +122,7 @@ impl Server {
         let hub = hub(store);
         let state = ServerState::new(hub.clone(), Arc::new(now));
         let state = state.with_token(token.map(str::to_owned));
+        let state = state.with_schemas(&[("acme/message.json", "{\"type\":\"object\"}")]);
         Self { hub, router: trueup_server::router(state) }
     }
 

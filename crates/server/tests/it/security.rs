@@ -97,6 +97,13 @@ async fn a_token_guards_everything_but_webhooks_and_health() {
     assert_eq!(upload.code(), "TU401");
     assert_eq!(server.get("/health").await.status, StatusCode::OK);
     assert_eq!(server.get("/assets/console.css").await.status, StatusCode::OK);
+    // Whoever builds a sender has no token.
+    let schema = server.get("/schemas/acme/message.json").await;
+    assert_eq!((schema.status, schema.text()), (StatusCode::OK, r#"{"type":"object"}"#.to_owned()));
+    assert_eq!(schema.header("content-type"), "application/schema+json");
+    for unknown in ["/schemas/acme/other.json", "/schemas/other/message.json"] {
+        assert_eq!(server.get(unknown).await.code(), "TU403", "{unknown}");
+    }
     // A webhook proves itself.
     assert_eq!(server.post("/webhooks/acme", &[], b"{}").await.code(), "TU301");
     let bearer = |token: &str| {

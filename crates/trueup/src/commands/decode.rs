@@ -27,7 +27,7 @@ Examples:
 
 Exit status: 0 every file was decoded; 1 some were not; 2 there is no such connector")]
 pub struct DecodeArgs {
-    /// Whose words the files are in: bank, odoo, shopify, stripe.
+    /// Whose words the files are in: bank, channel, odoo, shopify, stripe.
     #[arg(long, value_name = "NAME")]
     connector: String,
     /// The kind of the messages, such as a webhook's topic; without it the shape tells.

@@ -237,7 +237,7 @@ fn example(setting: &str) -> &'static str {
         "shipping_flag" => "yes",
         "fingerprint" => "0a1b2c3d",
         "account" => "acct_…",
-        "webhooks" => "on",
+        "webhooks" | "pull" => "on",
         _ => "…",
     }
 }

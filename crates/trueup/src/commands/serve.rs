@@ -14,6 +14,7 @@ use trueup_server::ServerState;
 
 use super::odoo;
 use crate::cli::Global;
+use crate::connectors;
 use crate::drops::{self, Taken, Watcher};
 use crate::failure::Failure;
 use crate::wiring;
@@ -70,7 +71,9 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
 
     let running = shell::serve(&hub, &http, wiring::now)?;
     let drops = watch(watcher, hub.clone())?;
-    let state = ServerState::new(hub, Arc::new(wiring::now)).with_token(token.clone());
+    let state = ServerState::new(hub, Arc::new(wiring::now))
+        .with_token(token.clone())
+        .with_schemas(connectors::SCHEMAS);
     let guarded = if token.is_some() { "guarded by the token" } else { "open on this machine" };
     tracing::info!(
         store = wiring::store_shown(&settings.store),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use trueup_connect::webhook::SignedDelivery;
 use trueup_connect::{Auth, CallError, Connector, DecodeError, Decoded, Message, Reply, Request};
 use trueup_connect::{Secret, Settings};
 use trueup_domain::calendar::Calendar;
@@ -23,6 +24,9 @@ use super::Books;
 
 pub const SHOP_US: &str = "shop-us";
 pub const SHOP_EU: &str = "shop-eu";
+/// A portal of the European entity, which signs what it sends.
+pub const PORTAL: &str = "portal";
+const PORTAL_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub const ENVIRONMENT: &str = "effects";
 
 /// Rounds of a minute each that a busy Odoo is given.
@@ -84,7 +88,10 @@ impl Road {
             bank_names: Vec::new(),
             poll_every_s: None,
         };
+        let mut portal = connection(PORTAL, &trueup_channel::CONNECTOR, "eu");
+        portal.webhook_secrets = vec![Secret::new(PORTAL_SECRET)];
         let connections = [
+            portal,
             connection(SHOP_US, &TILL, "us"),
             connection(SHOP_EU, &TILL, "eu"),
             connection("stripe-us", &TILL, "us"),
@@ -98,7 +105,8 @@ impl Road {
         };
         let hub = Hub::new(Store::in_memory().expect("a store"), setup);
         let now = Timestamp::now();
-        for (shop, mapping) in [(SHOP_US, us.clone()), (SHOP_EU, eu.clone())] {
+        let mapped = [(SHOP_US, us.clone()), (SHOP_EU, eu.clone()), (PORTAL, eu.clone())];
+        for (shop, mapping) in mapped {
             hub.store
                 .write(move |tx| mappings::approve(tx, shop, &mapping, "ada", "first", now))
                 .expect("approved");
@@ -131,6 +139,25 @@ impl Road {
             body: serde_json::to_vec(&stated).expect("JSON"),
             asked_at: None,
         };
+        let now = self.now;
+        self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("recorded");
+    }
+
+    /// A delivery of a connection that proves its senders, signed as they do; its id is its content.
+    pub fn send(&mut self, name: &str, body: &serde_json::Value) {
+        let connection = self.hub.connection(name).expect("configured");
+        let webhooks = connection.connector.webhooks.expect("it takes them");
+        let body = body.to_string().into_bytes();
+        let headers = (webhooks.sign)(&SignedDelivery {
+            kind: "",
+            source_id: &trueup_domain::key::body_hash(&body),
+            account: "",
+            body: &body,
+            secret: connection.webhook_secrets.first().expect("a secret"),
+            now: self.now,
+        });
+        let delivery = receive::Delivery { headers: &headers, body: &body };
+        let message = receive::webhook(connection, &delivery, self.now).expect("authentic");
         let now = self.now;
         self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("recorded");
     }
