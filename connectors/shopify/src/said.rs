@@ -12,6 +12,7 @@ use crate::wire::Amount;
 pub struct Order {
     pub id: String,
     pub name: String,
+    pub po_number: Option<String>,
     pub created_at: Timestamp,
     pub processed_at: Option<Timestamp>,
     pub updated_at: Timestamp,

@@ -37,6 +37,7 @@ struct PageInfo {
 pub struct Order {
     pub id: Id,
     name: String,
+    po_number: Option<String>,
     created_at: Timestamp,
     processed_at: Option<Timestamp>,
     updated_at: Timestamp,
@@ -327,6 +328,7 @@ impl Order {
         Ok(Some(said::Order {
             id: self.id.0,
             name: self.name,
+            po_number: filled(self.po_number),
             created_at: self.created_at,
             processed_at: self.processed_at,
             updated_at: self.updated_at,

@@ -18,6 +18,7 @@ use crate::wire::{Amount, Id, Set, currency, filled};
 pub struct Order {
     pub id: Id,
     name: String,
+    po_number: Option<String>,
     created_at: Timestamp,
     processed_at: Option<Timestamp>,
     updated_at: Timestamp,
@@ -253,6 +254,7 @@ impl Order {
         Ok(Some(said::Order {
             id: self.id.0,
             name: self.name,
+            po_number: filled(self.po_number),
             created_at: self.created_at,
             processed_at: self.processed_at,
             updated_at: self.updated_at,

@@ -58,7 +58,7 @@ pub fn order(said: &said::Order) -> Result<Order, DecodeError> {
     Ok(Order {
         id: said.id.clone(),
         number: said.name.clone(),
-        customer_reference: None,
+        customer_reference: said.po_number.clone(),
         version: Version::at(said.updated_at),
         placed_at: said.processed_at.unwrap_or(said.created_at),
         due_on: None,

@@ -109,6 +109,7 @@ impl GraphQl<'_> {
         json!({
             "id": gid("Order", order.id),
             "name": order.name(),
+            "poNumber": null,
             "createdAt": time(order.created_at),
             "processedAt": time(order.processed_at),
             "updatedAt": time(order.updated_at),

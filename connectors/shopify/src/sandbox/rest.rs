@@ -113,6 +113,7 @@ impl Rest<'_> {
             "original_total_duties_set": null,
             "payment_gateway_names": gateways,
             "phone": buyer.and_then(|buyer| buyer.phone.clone()),
+            "po_number": null,
             "presentment_currency": self.shop.currency.code(),
             "processed_at": self.time(order.processed_at),
             "source_name": order.source,
