@@ -893,6 +893,15 @@ fn a_retailer_is_set_up_polled_posted_and_proven() {
     let first = fs::read_to_string(place.path("us.json")).unwrap();
     run(&[&apply[..], &["--write-mapping", "us.json"]].concat()).said("Made, or found");
     assert_eq!(fs::read_to_string(place.path("us.json")).unwrap(), first, "made once");
+    // The mapping of what is there needs no --apply, but a key that sees it.
+    let again = ["odoo", "setup", "books", "--write-mapping", "again.json"];
+    run(&again).ended(1).complained("--admin-key-env");
+    assert!(!place.path("again.json").exists());
+    run(&[&again[..], &["--admin-key-env", "ADMIN_KEY"]].concat())
+        .ended(0)
+        .said("Nothing was written to Odoo")
+        .said("The mapping is in again.json");
+    assert_eq!(fs::read_to_string(place.path("again.json")).unwrap(), first);
     // What exists is not proposed again, to a user who may see it.
     run(&["odoo", "setup", "books", "--admin-key-env", "ADMIN_KEY"])
         .ended(0)

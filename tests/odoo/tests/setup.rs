@@ -48,7 +48,17 @@ fn story(books: &mut dyn Books) -> (Vec<String>, Vec<String>) {
         assert!(count(books) > before);
         // An administrator sees that nothing is lacking any more.
         let report = look(books, &wanted, true);
-        assert_eq!(summary(&setup::plan(&report, &wanted).expect("a plan")), [""; 0]);
+        let plan = setup::plan(&report, &wanted).expect("a plan");
+        assert_eq!(summary(&plan), [""; 0]);
+        // A new SKU is mapped without making anything.
+        assert_eq!(setup::mapped(&report, &wanted, &plan).expect("a mapping"), first);
+        let sku = format!("NEW-{}", wanted.entity);
+        let product = books.add_product(&sku);
+        let report = look(books, &wanted, true);
+        let plan = setup::plan(&report, &wanted).expect("a plan");
+        let mut with_new = first.clone();
+        with_new.products.insert(sku, product.to_string());
+        assert_eq!(setup::mapped(&report, &wanted, &plan).expect("a mapping"), with_new);
         assert_eq!(report.fingerprint, look(books, &wanted, false).fingerprint);
     }
     (plans, findings.into_iter().collect())
@@ -98,6 +108,8 @@ fn p16_what_odoo_does_by_itself_is_told() {
         };
         let key = json!({ "key": "sale.automatic_invoice", "value": "True" });
         write("ir.config_parameter", "set_param", key);
+        let key = json!({ "key": "sale.default_invoice_email_template", "value": "7" });
+        write("ir.config_parameter", "set_param", key);
         let on = json!({ "stock_move_email_validation": true, "account_use_credit_limit": true });
         write("res.company", "write", json!({ "ids": [1], "vals": on }));
         let tax = json!({ "name": "Blank", "amount": 5, "type_tax_use": "sale" });
@@ -112,6 +124,7 @@ fn p16_what_odoo_does_by_itself_is_told() {
     let notes = codes(&seen, false);
     for code in [
         "mail_on_delivery",
+        "automatic_invoice_mail",
         "credit_limit",
         "tax_without_account",
         "scheduled_action",

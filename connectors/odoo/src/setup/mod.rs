@@ -35,6 +35,7 @@ use crate::wire;
 
 pub use plan::{Creation, plan};
 pub use report::{Finding, RIGHTS, SetupReport, inspect, rights};
+pub use unasked::NOT_LOOKED_FOR;
 
 /// Carries one request out.
 pub type Caller<'a> = dyn FnMut(&Request) -> Result<Reply, CallError> + 'a;
@@ -163,6 +164,17 @@ pub fn apply(
         }
     }
     Ok(made)
+}
+
+/// The mapping of what earlier runs made and of the products that are there now; nothing is made.
+/// Lacks whatever of the plan does not exist.
+pub fn mapped(
+    report: &SetupReport,
+    wanted: &Wanted,
+    plan: &[Creation],
+) -> Result<Mapping, SetupError> {
+    let made = plan.iter().filter_map(|it| Some((it.key.clone(), it.exists?)));
+    map::mapping(report, wanted, &made.collect())
 }
 
 /// Looks, plans, makes and maps, as `trueup odoo setup --apply` does for one entity.

@@ -2,8 +2,8 @@
 //! of its own, other connectors. Each is looked for with the rights that the caller has; what could
 //! not be read is told, because silence would read as "there is none".
 //!
-//! Not looked for: what a person or another program does through the screens of Odoo, and modules
-//! whose names say nothing of what they do.
+//! Not looked for: what is in [`NOT_LOOKED_FOR`], and what a person or another program does through
+//! the screens of Odoo.
 
 use serde_json::{Value, json};
 use trueup_connect::CallError;
@@ -30,6 +30,14 @@ const TOUCHED: &[&str] = &[
 /// Words in names of modules, fields and scheduled actions by which another connector shows.
 const RIVALS: &[&str] =
     &["shopify", "woo", "amazon", "magento", "prestashop", "ebay", "bigcommerce", "connector"];
+
+/// What nobody's key shows, told with every report: silence would read as "there is none".
+pub const NOT_LOOKED_FOR: &[&str] = &[
+    "invoices that somebody has queued for sending",
+    "mails of modules other than sale, stock and project (help desk, subscriptions, surveys)",
+    "how each customer wants his invoices (Odoo sends them when a person says so)",
+    "code of modules whose names say nothing of what they do",
+];
 
 /// One question to Odoo, and what its answer means.
 struct Probe {
@@ -79,6 +87,41 @@ const PROBES: &[Probe] = &[
             "Odoo invoices an order by itself when an online payment is done: a second invoice \
              beside ours"
                 .to_owned()
+        },
+    },
+    Probe {
+        code: "automatic_invoice_mail",
+        about: "the mail of automatic invoices",
+        module: "sale",
+        model: "ir.config_parameter",
+        domain: |_| {
+            json!([
+                ["key", "=", "sale.default_invoice_email_template"],
+                ["value", "not in", [false, "", "False"]]
+            ])
+        },
+        fields: &["value"],
+        blocks: false,
+        tell: |names| {
+            format!(
+                "an invoice that Odoo makes by itself is mailed to the customer, with the template \
+                 {names}; ours are made by us and mailed by nobody"
+            )
+        },
+    },
+    Probe {
+        code: "rating_mail",
+        about: "mails that ask for a rating",
+        module: "project",
+        model: "project.task.type",
+        domain: |_| json!([["active", "=", true], ["rating_active", "=", true]]),
+        fields: &["name"],
+        blocks: false,
+        tell: |names| {
+            format!(
+                "customers are asked for a rating by mail when a task reaches, or stays in, these \
+                 stages; an order of services may make tasks: {names}"
+            )
         },
     },
     Probe {
@@ -133,20 +176,27 @@ const PROBES: &[Probe] = &[
         tell: |_| "Odoo sends invoices over Peppol: decide whether ours are to go out".to_owned(),
     },
     Probe {
-        code: "loyalty",
+        code: "loyalty_on_confirm",
         about: "loyalty programs",
-        module: "loyalty",
+        module: "sale_loyalty",
         model: "loyalty.program",
         domain: |id| {
             json!([
                 ["active", "=", true],
+                ["sale_ok", "=", true],
+                ["trigger", "=", "auto"],
                 ["program_type", "not in", ["gift_card", "ewallet"]],
                 ["company_id", "in", [id, false]]
             ])
         },
         fields: &["name"],
         blocks: false,
-        tell: |names| format!("these programs grant points or rewards on orders: {names}"),
+        tell: |names| {
+            format!(
+                "these programs grant points or rewards when an order is confirmed, and ours are: \
+                 {names}"
+            )
+        },
     },
     Probe {
         code: "made_to_order",

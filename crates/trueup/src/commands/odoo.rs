@@ -45,6 +45,7 @@ Examples:
   trueup odoo setup books
   trueup odoo setup books --entity us --apply --admin-key-env ODOO_ADMIN_KEY \\
       --write-mapping us.json
+  trueup odoo setup books --entity us --admin-key-env ODOO_ADMIN_KEY --write-mapping us.json
 
 Exit status: 0 nothing stands in the way; 1 something blocks posting, or was refused;
 2 the configuration is wrong; 3 Odoo cannot be reached")]
@@ -64,8 +65,9 @@ pub struct SetupArgs {
     /// The environment variable with the key of a user that may create accounts and journals.
     #[arg(long, value_name = "VARIABLE")]
     admin_key_env: Option<String>,
-    /// Write the mapping that follows to this file, for `trueup mapping approve`.
-    #[arg(long, value_name = "FILE", requires = "apply")]
+    /// Write the mapping that follows to this file, for `trueup mapping approve`. Without --apply
+    /// it is the mapping of what is there, and nothing is written to Odoo.
+    #[arg(long, value_name = "FILE")]
     write_mapping: Option<std::path::PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
@@ -124,25 +126,28 @@ fn set_up(global: &Global, args: &SetupArgs) -> Result<ExitCode> {
             eprintln!("Making {} records in company {}…", plan.len(), wanted.company);
         }
         mapping = Some(setup::run(&mut look, &wanted).map_err(told)?);
+    } else if args.write_mapping.is_some() {
+        mapping = Some(what_is_there(&report, &wanted, &plan)?);
     }
     if let (Some(path), Some(mapping)) = (&args.write_mapping, &mapping) {
         let mut text = serde_json::to_string_pretty(mapping)?;
         text.push('\n');
         std::fs::write(path, text).map_err(|error| {
             let what = format!("`{}` cannot be written: {error}", path.display());
-            Failure::file(what, "name a file that may be written; what was made stays")
+            Failure::file(what, "name a file that may be written; what was made in Odoo stays")
         })?;
     }
     let blocks = findings.iter().any(|finding| finding.blocks);
     // What was made is shown as it is now.
     let report =
-        if mapping.is_some() { setup::inspect(&mut look, &wanted).map_err(told)? } else { report };
+        if args.apply { setup::inspect(&mut look, &wanted).map_err(told)? } else { report };
     let looked = Looked {
         wanted: &wanted,
         report: &report,
         findings: &findings,
         plan: &plan,
         mapping: mapping.as_ref(),
+        made: args.apply,
         gateways_named: settings
             .entities
             .get(&wanted.entity)
@@ -157,6 +162,26 @@ fn set_up(global: &Global, args: &SetupArgs) -> Result<ExitCode> {
         say(&shown(args, &looked))?;
     }
     Ok(if blocks { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The mapping of an Odoo that was set up before: a product whose SKU is new needs nothing else.
+fn what_is_there(
+    report: &SetupReport,
+    wanted: &Wanted,
+    plan: &[setup::Creation],
+) -> Result<Mapping> {
+    if report.existing.is_none() {
+        let what = "this key may not see which records exist, so that no mapping can be written";
+        return Err(
+            Failure::unknown(what.to_owned(), "name an administrator's: --admin-key-env").into()
+        );
+    }
+    let lacking = setup::plan::summary(plan);
+    if !lacking.is_empty() {
+        let what = format!("Odoo lacks what the mapping names: {}", lacking.join(", "));
+        return Err(Failure::unknown(what, "make it with --apply").into());
+    }
+    setup::mapped(report, wanted, plan).map_err(told)
 }
 
 /// The database behind a connection to Odoo, against the one that the configuration pins (B18).
@@ -397,6 +422,8 @@ struct Looked<'a> {
     findings: &'a [Finding],
     plan: &'a [setup::Creation],
     mapping: Option<&'a Mapping>,
+    /// Whether what was lacking was made.
+    made: bool,
     /// Whether the configuration names the gateways itself.
     gateways_named: bool,
     /// What the connection is pinned to, and whether the hub's own key was there to be tried.
@@ -437,6 +464,7 @@ fn as_json(it: &Looked<'_>) -> serde_json::Value {
         "products": report.products.len(),
         "findings": it.findings.iter().map(finding).collect::<Vec<_>>(),
         "not_read": report.unread,
+        "not_looked_for": setup::NOT_LOOKED_FOR,
         "rights": setup::RIGHTS.iter().map(|(model, right)| format!("{right} {model}"))
             .collect::<Vec<_>>(),
         "rights_tried": it.hub_asked,
@@ -504,13 +532,13 @@ fn shown(args: &SetupArgs, it: &Looked<'_>) -> String {
     for (role, proposed) in setup::map::proposal(report, wanted) {
         let account = match proposed.id.and_then(|id| account_shown(report, id)) {
             Some(account) => account,
-            None if it.mapping.is_some() => proposed.name,
+            None if it.made => proposed.name,
             None => format!("{}, to be made", proposed.name),
         };
         text.push_str(&format!("  {role:<26} {}\n", print::plain(&account)));
     }
-    if it.mapping.is_none() {
-        text.push_str("\nNothing was written.\n");
+    if !it.made {
+        text.push_str("\nNothing was written to Odoo.\n");
     }
     if let Some(path) = &args.write_mapping {
         let channel = args.channel.as_deref().unwrap_or("CHANNEL");
@@ -634,6 +662,10 @@ fn findings(it: &Looked<'_>) -> String {
         text.push_str(&format!("\nNot for this key to see{more}\n"));
         text.push_str(&entry("  -", 4, &print::plain(&it.report.unread.join(", "))));
     }
+    text.push_str("\nNot looked for\n");
+    for one in setup::NOT_LOOKED_FOR {
+        text.push_str(&entry("  -", 4, one));
+    }
     let rights = setup::RIGHTS.len();
     let lacking = it.findings.iter().filter(|it| it.code == "right_missing").count();
     let rights = match (it.hub_asked, lacking) {
@@ -652,22 +684,22 @@ fn records(it: &Looked<'_>) -> String {
     let lacking: Vec<&setup::Creation> =
         it.plan.iter().filter(|one| one.exists.is_none()).collect();
     let exist = it.plan.len() - lacking.len();
-    let head = match it.mapping {
-        Some(_) => format!("Made, or found as it was made before: {} records", it.plan.len()),
-        None if it.report.existing.is_none() => format!(
+    let head = match it.made {
+        true => format!("Made, or found as it was made before: {} records", it.plan.len()),
+        false if it.report.existing.is_none() => format!(
             "Would be made with --apply, where it does not exist yet: {} records",
             lacking.len()
         ),
-        None if lacking.is_empty() => {
+        false if lacking.is_empty() => {
             format!("Would be made with --apply: nothing, all {exist} records exist")
         }
-        None => {
+        false => {
             format!("Would be made with --apply: {} records; {exist} exist already", lacking.len())
         }
     };
     let mut text = format!("\n{head}\n");
     let mut by_label: Vec<(&str, Vec<String>)> = Vec::new();
-    for one in if it.mapping.is_some() { it.plan.iter().collect() } else { lacking } {
+    for one in if it.made { it.plan.iter().collect() } else { lacking } {
         let name = print::plain(&one.name);
         match by_label.iter_mut().find(|(label, _)| *label == one.label) {
             Some((_, names)) => names.push(name),

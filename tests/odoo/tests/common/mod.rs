@@ -36,6 +36,15 @@ pub trait Books {
     fn cancel_move(&mut self, id: i64);
     /// Somebody deletes a move.
     fn delete_move(&mut self, id: i64);
+    /// Somebody adds a product to the catalogue.
+    fn add_product(&mut self, sku: &str) -> i64 {
+        let values = json!({ "name": sku, "default_code": sku, "type": "consu" });
+        let arguments = json!({ "vals_list": [values] });
+        let path = "/json/2/product.product/create";
+        let reply = self.send(&Request::post_json(path, &arguments), true).expect("a reply");
+        let made: Value = serde_json::from_slice(&reply.body).expect("JSON");
+        made[0].as_i64().unwrap_or_else(|| panic!("a product: {made}"))
+    }
     /// Somebody enters a bank line.
     fn enter_bank_line(&mut self, journal: i64, amount: &str);
 }
