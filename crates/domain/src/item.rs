@@ -57,6 +57,8 @@ pub enum ItemKind {
     Dispute,
     Reserve,
     Unknown,
+    /// A row that is about a capture and neither takes it nor gives it back; its net.
+    OfCapture,
 }
 
 impl ItemKind {
@@ -74,6 +76,7 @@ impl ItemKind {
         Self::Dispute,
         Self::Reserve,
         Self::Unknown,
+        Self::OfCapture,
     ];
     pub const fn word(self) -> &'static str {
         match self {
@@ -90,6 +93,7 @@ impl ItemKind {
             Self::Dispute => "dispute",
             Self::Reserve => "reserve",
             Self::Unknown => "unknown",
+            Self::OfCapture => "of_capture",
         }
     }
     pub fn parse(word: &str) -> Option<Self> {

@@ -4,6 +4,7 @@
 //! |---------------------|---------------------------------------|----------------------------------------|
 //! | channel to books    | the channel's orders less its refunds | a grouped sum asked of the books       |
 //! | channel to provider | what the channel says was taken       | the provider's payouts and balance     |
+//! | account of provider | nothing, and all rows but payouts     | the balance that the provider states   |
 //! | provider to bank    | the provider's payouts                | closing less opening of the statements |
 //!
 //! Neither total comes from our items; the steps do, each with some of its evidence (`DESIGN.md` §9.9).
@@ -43,6 +44,9 @@ pub fn build(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Shown>, StoreError> {
         let Some(mapping) = mappings::get(tx, &connection.name, None)? else { continue };
         bridges.extend(channel_to_books(tx, connection, &mapping)?);
         bridges.extend(channel_to_provider(tx, hub, connection, &mapping)?);
+    }
+    for connection in hub.setup.connections.values() {
+        bridges.extend(accounts(tx, &connection.name)?);
     }
     for connection in hub.setup.connections.values() {
         bridges.extend(provider_to_bank(tx, hub, connection)?);
@@ -332,6 +336,42 @@ fn tender_steps(
         }
     }
     Ok(())
+}
+
+/// A provider's account in each currency (P8): opening and rows less payouts are its balance. The
+/// ledger is read from the start of the account, so that the opening is nothing; an account that is
+/// older than what was read shows its opening as unexplained. One that never moved is left out.
+fn accounts(tx: &mut Tx<'_>, provider: &str) -> Result<Vec<Shown>, StoreError> {
+    let mut accounts = Vec::new();
+    for balance in records(tx, provider, BALANCE)? {
+        let currency = balance.total.currency();
+        let mut rows = 0;
+        for sum in documents::sums(tx, provider, Kind::LedgerRow, currency, Timestamp::MIN)? {
+            if sum.word != PAYOUT {
+                rows = add(rows, sub(sum.amount, sum.fee)?)?;
+            }
+        }
+        let mut steps = Steps::new(currency);
+        // Every payout left the balance; the row of one that came back is among the rows.
+        for payouts in documents::sums(tx, provider, Kind::Payout, currency, Timestamp::MIN)? {
+            let some = some_rows(tx, provider, (Kind::Payout, Some(&payouts.word)), currency)?;
+            steps.add_many("payouts", payouts.amount, payouts.amounts, some)?;
+        }
+        if rows == 0 && balance.total.is_zero() && steps.by_name.is_empty() {
+            continue;
+        }
+        let shown = bridge(
+            format!("account of {provider}"),
+            (
+                format!("rows other than payouts, says {provider}"),
+                Money::from_minor(rows, currency),
+            ),
+            (format!("closing balance, says {provider}"), balance.total),
+            steps.list(),
+        );
+        accounts.push(shown.map_err(StoreError::corrupt)?);
+    }
+    Ok(accounts)
 }
 
 fn provider_to_bank(

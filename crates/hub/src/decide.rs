@@ -60,13 +60,13 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
             for decision in &decisions {
                 tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
             }
-            refresh(tx, &decisions)
+            refresh(tx, &decisions, now)
         }));
     }
 }
 
 /// Keeps the proofs of the sales that were decided, and of those whose ledger rows were.
-fn refresh(tx: &mut Tx<'_>, decisions: &[Decision]) -> Result<(), StoreError> {
+fn refresh(tx: &mut Tx<'_>, decisions: &[Decision], now: Timestamp) -> Result<(), StoreError> {
     let of_kind = |kind: RootKind| -> Vec<String> {
         let own = decisions.iter().filter(|decision| decision.root.root.kind == kind);
         own.map(|decision| decision.root.id.clone()).collect()
@@ -85,7 +85,7 @@ fn refresh(tx: &mut Tx<'_>, decisions: &[Decision]) -> Result<(), StoreError> {
         };
         sales::put(tx, place, decision.sold.as_ref())?;
     }
-    proofs::refresh(tx, &proven)
+    proofs::refresh(tx, &proven, now)
 }
 
 /// A decision about one root, with the facts it was compared to.

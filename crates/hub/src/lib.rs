@@ -20,6 +20,7 @@
 //! vendor (`connectors/`).
 
 pub mod bridges;
+pub mod conservation;
 pub mod decide;
 pub mod decisions;
 pub mod decode;

@@ -6,11 +6,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use trueup_domain::item::ItemKind;
+use trueup_domain::money::Money;
 use trueup_matching::Status;
+use trueup_matching::conservation::Place;
 use trueup_matching::links::{Proof, TenderStanding, worst};
 use trueup_store::proofs::{self, Proved};
 use trueup_store::{StoreError, Tx, documents, facts, scopes};
+
+use crate::conservation;
+
+/// How the keys of captures begin, and those of rows that are about one.
+pub(crate) const CAPTURE: &str = "capture/";
+pub(crate) const OF_CAPTURE: &str = "of_capture/";
 
 /// Everything that the proofs of some sales are read from.
 #[derive(Default)]
@@ -21,6 +30,8 @@ pub struct Evidence {
     /// The payout (or the open row) of a ledger row's root.
     payout_of_row: BTreeMap<String, String>,
     channel_of_root: BTreeMap<String, Vec<(ItemKind, String)>>,
+    /// What the channel says was captured under each key.
+    captured: BTreeMap<String, Money>,
 }
 
 impl Evidence {
@@ -29,9 +40,13 @@ impl Evidence {
         let mut all = Self::default();
         let mut keys = BTreeSet::new();
         let mut tenders = BTreeSet::new();
-        for (root, kind, key) in facts::stated_by_channel(tx, sales)? {
+        for facts::Stated { root, kind, key, amount } in facts::stated_by_channel(tx, sales)? {
             if matches!(kind, ItemKind::Capture | ItemKind::RefundPaid) {
                 tenders.insert(key.clone());
+            }
+            if let Some(capture) = key.strip_prefix(CAPTURE) {
+                tenders.insert(format!("{OF_CAPTURE}{capture}"));
+                all.captured.insert(key.clone(), amount);
             }
             keys.insert(key.clone());
             all.channel_of_root.entry(root).or_default().push((kind, key));
@@ -53,6 +68,29 @@ impl Evidence {
             all.scopes.insert(key, status_of(&status));
         }
         Ok(all)
+    }
+
+    /// The keys of one sale's tenders that a provider states, with what was captured under those
+    /// of captures.
+    pub(crate) fn tenders(&self, root: &str) -> impl Iterator<Item = (&str, Option<Money>)> {
+        let own = self.channel_of_root.get(root).into_iter().flatten();
+        own.filter(|(kind, _)| matches!(kind, ItemKind::Capture | ItemKind::RefundPaid))
+            .map(|(_, key)| (key.as_str(), self.captured.get(key).copied()))
+    }
+
+    /// The roots of the ledger rows behind a key.
+    pub(crate) fn rows(&self, key: &str) -> &[String] {
+        self.rows_of_key.get(key).map_or(&[][..], Vec::as_slice)
+    }
+
+    /// Where the net of a ledger row is, by its root.
+    pub(crate) fn place(&self, row: &str) -> Place {
+        let bank = self.payout_of_row.get(row).and_then(|payout| bank_key(payout));
+        match bank.and_then(|bank| self.scopes.get(&bank).copied()) {
+            Some(Status::Proven) => Place::Banked,
+            Some(Status::NotDue | Status::Broken) => Place::InTransit,
+            Some(Status::NotApplicable) | None => Place::NotSettled,
+        }
     }
 
     fn status(&self, key: &str) -> Status {
@@ -119,8 +157,12 @@ fn status_of(word: &str) -> Status {
     Status::parse(word).unwrap_or(Status::NotDue)
 }
 
-/// Writes how these sales stand now.
-pub fn refresh(tx: &mut Tx<'_>, sales: &BTreeSet<String>) -> Result<(), StoreError> {
+/// Writes how these sales stand now, and whether the money of their captures is conserved.
+pub fn refresh(
+    tx: &mut Tx<'_>,
+    sales: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if sales.is_empty() {
         return Ok(());
     }
@@ -130,10 +172,11 @@ pub fn refresh(tx: &mut Tx<'_>, sales: &BTreeSet<String>) -> Result<(), StoreErr
         if sale.kind != "sale" {
             continue;
         }
-        let Some(day) = sale.day.filter(|_| sale.state != "test") else {
+        let Some(day) = sale.day.clone().filter(|_| sale.state != "test") else {
             proofs::remove(tx, &sale.id)?;
             continue;
         };
+        conservation::check(tx, &evidence, &sale, now)?;
         let proof = evidence.proof(&sale.id);
         let proved = Proved {
             root: sale.id,
@@ -160,9 +203,15 @@ pub fn sales_of(tx: &mut Tx<'_>, keys: &[String]) -> Result<BTreeSet<String>, St
         match key.split_once('/') {
             Some(("payout" | "unpaid", _)) => payouts.push(key.clone()),
             Some(("bank", id)) => payouts.push(format!("payout/{id}")),
+            Some(("of_capture", capture)) => stated.push(format!("{CAPTURE}{capture}")),
             _ => stated.push(key.clone()),
         }
     }
-    stated.extend(facts::tenders_of_payouts(tx, &payouts)?);
+    for key in facts::tenders_of_payouts(tx, &payouts)? {
+        stated.push(match key.strip_prefix(OF_CAPTURE) {
+            Some(capture) => format!("{CAPTURE}{capture}"),
+            None => key,
+        });
+    }
     Ok(facts::sales_of_keys(tx, &stated)?.into_iter().collect())
 }

@@ -53,19 +53,19 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
             for scope in &part {
                 unit(tx, &hub_for_write, scope, today, now)?;
             }
-            refresh(tx, &part)
+            refresh(tx, &part, now)
         })?;
     }
 }
 
 /// Keeps the proofs of the sales whose keys changed their status.
-fn refresh(tx: &mut Tx<'_>, judged: &[DueScope]) -> Result<(), StoreError> {
+fn refresh(tx: &mut Tx<'_>, judged: &[DueScope], now: Timestamp) -> Result<(), StoreError> {
     let keys: Vec<String> = judged.iter().map(|scope| scope.key.clone()).collect();
     let statuses: BTreeMap<String, String> = scopes::statuses(tx, &keys)?.into_iter().collect();
     let changed = judged.iter().filter(|scope| statuses.get(&scope.key) != Some(&scope.status));
     let changed: Vec<String> = changed.map(|scope| scope.key.clone()).collect();
     let sales = proofs::sales_of(tx, &changed)?;
-    proofs::refresh(tx, &sales)
+    proofs::refresh(tx, &sales, now)
 }
 
 /// Judges one key; what cannot be judged is set aside with a case, and the others go on.

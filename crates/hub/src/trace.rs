@@ -7,6 +7,7 @@ use trueup_domain::money::Money;
 use trueup_matching::links::{Link, Proof};
 use trueup_store::{StoreError, Tx, cases, commands, documents, facts, messages, scopes};
 
+use crate::conservation;
 use crate::proofs::Evidence;
 
 #[derive(Clone, Debug, Serialize)]
@@ -21,11 +22,22 @@ pub struct Trace {
     /// The version of the mapping that its facts are pinned to.
     pub mapping_version: Option<i64>,
     pub proof: Vec<(String, String)>,
+    /// One line for each capture that is in its provider's ledger: where its money is.
+    pub captures: Vec<CaptureStep>,
     pub documents: Vec<DocumentStep>,
     pub commands: Vec<CommandStep>,
     pub keys: Vec<KeyStep>,
     pub journal: Vec<JournalStep>,
     pub cases: Vec<CaseStep>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct CaptureStep {
+    /// `<provider>/<id>`.
+    pub capture: String,
+    pub holds: bool,
+    /// Such as `captured 100.00 EUR = banked 97.00 + fees 3.00`.
+    pub line: String,
 }
 
 /// A statement of the source, with the raw message that made it.
@@ -124,6 +136,10 @@ pub fn trace(tx: &mut Tx<'_>, order: &str) -> Result<Option<Trace>, StoreError> 
     for key in &keys {
         all_cases.extend(cases::of_subject(tx, key)?);
     }
+    let kept = conservation::of_sale(tx, &evidence, &root.id)?;
+    for one in &kept {
+        all_cases.extend(cases::of_subject(tx, &conservation::subject(&one.capture))?);
+    }
     let commands = commands::of_root(tx, &root.id)?;
     for command in &commands {
         all_cases.extend(cases::of_subject(tx, &format!("command/{}", command.key))?);
@@ -144,6 +160,14 @@ pub fn trace(tx: &mut Tx<'_>, order: &str) -> Result<Option<Trace>, StoreError> 
             })
             .collect(),
         proof: proof_words(&proof),
+        captures: kept
+            .into_iter()
+            .map(|one| CaptureStep {
+                capture: one.capture,
+                holds: one.conservation.holds(),
+                line: one.conservation.to_string(),
+            })
+            .collect(),
         amount: root.amount.zip(root.currency.as_deref()).map(|(minor, code)| show(minor, code)),
         number: root.number,
         state: root.state,

@@ -62,6 +62,8 @@ pub enum BreakKind {
     NotPaidOut,
     /// The provider gave the money of a refund back: the buyer has none.
     RefundFailed,
+    /// The rows about a capture do not say where all of it is.
+    NotConserved,
 }
 
 impl BreakKind {
@@ -78,6 +80,7 @@ impl BreakKind {
             Self::RowsDiffer => "rows_differ",
             Self::NotPaidOut => "not_paid_out",
             Self::RefundFailed => "refund_failed",
+            Self::NotConserved => "not_conserved",
         }
     }
 
@@ -103,6 +106,9 @@ impl BreakKind {
                 "retry it, which reads the payout again; ask the provider if it stays"
             }
             Self::NotPaidOut => "ask the provider why the row is in no payout",
+            Self::NotConserved => {
+                "find the row that has no part in the sum, and ask the provider what it is"
+            }
             Self::RefundFailed => {
                 "pay the customer another way; the payment is taken back and the credit note is \
                  open again: pay it in the books, and accept this case as done"
@@ -175,7 +181,9 @@ pub fn judge(
         "bank" => case.bank()?,
         "unpaid" => case.unpaid(),
         // Rows that stand alone are explained by their class; an unknown one is a case of its root.
-        "dispute" | "reserve" | "fee" | "unknown" | "line" => case.plain(Status::NotApplicable),
+        "dispute" | "reserve" | "fee" | "unknown" | "line" | "of_capture" => {
+            case.plain(Status::NotApplicable)
+        }
         _ => case.sides(word)?,
     };
     Ok(Some(verdict))

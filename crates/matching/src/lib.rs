@@ -9,9 +9,11 @@
 //! | [`claim`]   | which bank lines are a payout or a transfer                                  |
 //! | [`links`]   | document, tender, payout, bank: the proof of one order                       |
 //! | [`bridge`]  | two totals obtained apart, and every step between them                       |
+//! | [`conservation`] | where the money of one capture is                                       |
 
 pub mod bridge;
 pub mod claim;
+pub mod conservation;
 pub mod judge;
 pub mod links;
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use trueup_domain::document::{
-    Document, Kind, PaymentKind, PaymentStatus, PayoutStatus, Root, RootKind, RowClass,
+    Document, Kind, LedgerRow, PaymentKind, PaymentStatus, PayoutStatus, Root, RootKind, RowClass,
 };
 use trueup_domain::key;
 use trueup_domain::money::{Currency, Money};
@@ -412,6 +412,19 @@ pub fn of_word(tx: &mut Tx<'_>, connection: &str, kind: Kind, word: &str) -> Res
         values![connection, kind.word(), word],
     )?;
     read_all(kind, &rows)
+}
+
+/// The ledger rows in force under these roots, by root.
+pub fn ledger_rows(tx: &mut Tx<'_>, roots: &[String]) -> Result<Vec<(String, LedgerRow)>> {
+    let sql = "SELECT DISTINCT root, body FROM documents WHERE root IN ({})
+         AND kind || '' = 'ledger_row' ORDER BY root";
+    let rows = many::query(tx, sql, roots)?;
+    rows.iter()
+        .map(|row| {
+            let read = serde_json::from_str(&row.text(1)?).map_err(StoreError::corrupt)?;
+            Ok((row.text(0)?, read))
+        })
+        .collect()
 }
 
 /// The bank's oldest and newest statement.

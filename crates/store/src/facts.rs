@@ -281,27 +281,39 @@ pub fn unclaimed(tx: &mut Tx<'_>, kind: ItemKind, side: Side) -> Result<Vec<Live
 // In these, `side || ''` keeps a planner that knows no numbers from the indexes by side and kind:
 // the list of roots or keys is what narrows.
 
-/// What the channel states of these sales: root, kind and key of each item.
-pub fn stated_by_channel(
-    tx: &mut Tx<'_>,
-    roots: &[String],
-) -> Result<Vec<(String, ItemKind, String)>> {
-    let sql = "SELECT root, kind, key FROM items
+/// What the channel states of a sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stated {
+    pub root: String,
+    pub kind: ItemKind,
+    pub key: String,
+    pub amount: Money,
+}
+
+/// What the channel states of these sales.
+pub fn stated_by_channel(tx: &mut Tx<'_>, roots: &[String]) -> Result<Vec<Stated>> {
+    let sql = "SELECT root, kind, key, amount, currency FROM items
          WHERE root IN ({}) AND live = 1 AND side || '' = 'channel' ORDER BY root, id";
     let rows = many::query(tx, sql, roots)?;
     rows.iter()
         .map(|row| {
             let kind = row.text(1)?;
-            let kind = ItemKind::parse(&kind).ok_or_else(|| StoreError::corrupt(kind))?;
-            Ok((row.text(0)?, kind, row.text(2)?))
+            let currency = Currency::parse(&row.text(4)?).map_err(StoreError::corrupt)?;
+            Ok(Stated {
+                root: row.text(0)?,
+                kind: ItemKind::parse(&kind).ok_or_else(|| StoreError::corrupt(kind))?,
+                key: row.text(2)?,
+                amount: Money::from_minor(row.int(3)?, currency),
+            })
         })
         .collect()
 }
 
-/// The ledger rows behind these keys of tenders: key, root.
+/// The ledger rows behind these keys of tenders, or about these captures: key, root.
 pub fn rows_of_keys(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<(String, String)>> {
     let sql = "SELECT DISTINCT key, root FROM items WHERE key IN ({}) AND live = 1
-         AND side || '' = 'settlement' AND kind || '' IN ('capture', 'refund_paid') ORDER BY key, root";
+         AND side || '' = 'settlement' AND kind || '' IN ('capture', 'refund_paid', 'of_capture')
+         ORDER BY key, root";
     pairs(&many::query(tx, sql, keys)?)
 }
 
@@ -317,14 +329,16 @@ pub fn payouts_of_rows(tx: &mut Tx<'_>, rows: &[String]) -> Result<Vec<(String, 
 pub fn tenders_of_payouts(tx: &mut Tx<'_>, payouts: &[String]) -> Result<Vec<String>> {
     let sql = "SELECT DISTINCT t.key FROM items p JOIN items t ON t.root = p.root
          WHERE p.key IN ({}) AND p.live = 1 AND p.kind || '' = 'payout_row' AND t.live = 1
-             AND t.side || '' = 'settlement' AND t.kind || '' IN ('capture', 'refund_paid') ORDER BY t.key";
+             AND t.side || '' = 'settlement'
+             AND t.kind || '' IN ('capture', 'refund_paid', 'of_capture') ORDER BY t.key";
     many::query(tx, sql, payouts)?.iter().map(|row| row.text(0)).collect()
 }
 
-/// The keys of the tenders that these ledger rows state.
+/// The keys of the tenders that these ledger rows state, or of the captures that they are about.
 pub fn tenders_of_rows(tx: &mut Tx<'_>, rows: &[String]) -> Result<Vec<String>> {
     let sql = "SELECT DISTINCT key FROM items WHERE root IN ({}) AND live = 1
-         AND side || '' = 'settlement' AND kind || '' IN ('capture', 'refund_paid') ORDER BY key";
+         AND side || '' = 'settlement' AND kind || '' IN ('capture', 'refund_paid', 'of_capture')
+         ORDER BY key";
     many::query(tx, sql, rows)?.iter().map(|row| row.text(0)).collect()
 }
 

@@ -63,7 +63,7 @@ fn run(orders: u32, seed: u64, faults: bool) {
     }
     println!("planted: {:#?}", week.planted);
     let bridges = hub.store.read(|tx| trueup_hub::bridges::build(tx, &hub)).expect("the bridges");
-    assert_eq!(bridges.len(), 6, "each side states its totals: {bridges:#?}");
+    assert_eq!(bridges.len(), 8, "each side states its totals: {bridges:#?}");
     for bridge in &bridges {
         assert!(bridge.unexplained.is_zero(), "{bridge:#?}");
     }

@@ -181,6 +181,18 @@ fn add_items(
     if let Some((kind, key, amount)) = about {
         push("about", kind, key, amount, None);
     }
+    // Captures and refunds name theirs by their own keys.
+    let by_key = matches!(
+        row.class,
+        RowClass::Capture
+            | RowClass::PartialCaptureReversal
+            | RowClass::Refund
+            | RowClass::RefundFailure
+    );
+    if let Some(capture) = row.capture.as_ref().filter(|_| !by_key) {
+        let key = format!("of_capture/{connection}/{capture}");
+        push("capture", ItemKind::OfCapture, key, row.net, None);
+    }
     if row.class == RowClass::Payout {
         return Ok(());
     }

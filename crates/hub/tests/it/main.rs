@@ -2,6 +2,7 @@
 //! books that carry out commands, both played.
 
 mod books;
+mod conservation;
 mod decisions;
 mod end;
 mod failures;

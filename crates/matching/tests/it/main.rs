@@ -3,5 +3,6 @@
 
 mod bridge;
 mod claim;
+mod conservation;
 mod judge;
 mod world;

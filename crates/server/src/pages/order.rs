@@ -7,7 +7,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use trueup_domain::item::Side;
 use trueup_domain::money::Money;
-use trueup_hub::trace::{self, CommandStep, DocumentStep, JournalStep, KeyStep, SideStep, Trace};
+use trueup_hub::trace::{
+    self, CaptureStep, CommandStep, DocumentStep, JournalStep, KeyStep, SideStep, Trace,
+};
 use trueup_store::{StoreError, Tx, documents};
 
 use super::{Chrome, LINKS, PageProblem, Shared, page, status_label};
@@ -31,6 +33,7 @@ struct Order {
     waiting: String,
     mapping: String,
     links: Vec<LinkBox>,
+    captures: Vec<CaptureStep>,
     cases: Vec<CaseLine>,
     documents: Vec<DocumentLine>,
     commands: Vec<CommandLine>,
@@ -134,6 +137,7 @@ fn order(tx: &mut Tx<'_>, state: &ServerState, wanted: &str) -> Result<Option<Or
         is_sale,
         connection,
         links: link_boxes(&trace),
+        captures: trace.captures.clone(),
         cases: cases(&trace),
         documents: trace.documents.iter().map(document).collect(),
         commands: trace.commands.iter().map(command).collect(),

@@ -64,6 +64,10 @@ fn shown(trace: &Trace) -> String {
         .map(|(link, status)| format!("{link} {}", print::word(status)))
         .collect();
     fact("proof", Some(&links.join("  ·  ")));
+    for capture in &trace.captures {
+        let wrong = if capture.holds { "" } else { "  (does not add up)" };
+        fact("money", Some(&format!("{}: {}{wrong}", capture.capture, capture.line)));
+    }
 
     section(&mut text, "Documents: what the sources state, with the raw message of each");
     for document in &trace.documents {
