@@ -203,7 +203,7 @@ fn all(items: &RawValue, decode: Decoder) -> Result<Decoded, DecodeError> {
         match decode(item.get().as_bytes())? {
             Decoded::Documents(more) => documents.extend(more),
             Decoded::Hints(more) => hints.extend(more),
-            Decoded::Ignored(_) => {}
+            Decoded::Subscriptions(_) | Decoded::Ignored(_) => {}
         }
     }
     // One message is documents or hints. What is whole here will be read again with the rest.

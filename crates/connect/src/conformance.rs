@@ -29,7 +29,7 @@ use crate::message::{DecodeError, Decoded, Message};
 use crate::settings::Secret;
 use crate::webhook::{Authentic, Delivery, NotAuthentic, SignedDelivery, Webhooks};
 
-/// One JSON line per document, hint or ignored message: what `trueup decode` prints.
+/// One JSON line per document, hint, subscription or ignored message: what `trueup decode` prints.
 pub fn render(decoded: &Decoded) -> String {
     let mut lines = String::new();
     match decoded {
@@ -52,6 +52,18 @@ pub fn render(decoded: &Decoded) -> String {
         Decoded::Hints(hints) => {
             for hint in hints {
                 let line = serde_json::json!({"hint": hint.kind, "identity": hint.external_id});
+                let _ = writeln!(lines, "{line}");
+            }
+        }
+        Decoded::Subscriptions(subscriptions) => {
+            for one in subscriptions {
+                let line = serde_json::json!({
+                    "subscription": one.title,
+                    "identity": one.id,
+                    "address": one.address,
+                    "active": one.active,
+                    "status": one.status,
+                });
                 let _ = writeln!(lines, "{line}");
             }
         }

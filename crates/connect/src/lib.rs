@@ -29,7 +29,7 @@ pub use conversation::{
     Context, Conversations, Dispatch, Method, Outcome, Receipt, ReceiptOutcome, Record, Reply,
     Request, State, Step, Stream, Task,
 };
-pub use message::{DecodeError, Decoded, Hint, Message};
+pub use message::{DecodeError, Decoded, Hint, Message, Subscription};
 pub use settings::{Auth, Secret, Setting, Settings};
 pub use webhook::{Delivery, NotAuthentic, Webhooks};
 

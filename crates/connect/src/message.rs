@@ -16,6 +16,9 @@ pub enum Decoded {
     Documents(Vec<Document>),
     /// Shapes that cannot state their object whole: each causes a read, never a partial document.
     Hints(Vec<Hint>),
+    /// How the source's pushes to us stand: one that is off is a case, because what it would have
+    /// brought now waits for the next poll.
+    Subscriptions(Vec<Subscription>),
     /// Authentic, but of a kind Trueup does not use. Kept, counted, never retried.
     Ignored(String),
 }
@@ -32,6 +35,20 @@ impl Hint {
     pub fn new(kind: Kind, external_id: impl Into<String>) -> Self {
         Self { kind: kind.word().to_owned(), external_id: external_id.into() }
     }
+}
+
+/// What a source is asked to push to us, and whether it still does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The source's own id of it, unique within the connection.
+    pub id: String,
+    /// What it is about, for people.
+    pub title: String,
+    /// Where it is sent.
+    pub address: String,
+    pub active: bool,
+    /// The source's own word for how it stands.
+    pub status: String,
 }
 
 /// Why a message could not be read. Each has a stable code with a page in `docs/errors/`.

@@ -51,4 +51,6 @@ pub enum Auth {
     None,
     /// `<name>: <prefix><secret>`.
     Header { name: &'static str, prefix: &'static str },
+    /// `authorization: Basic` and the secret, which is `user:password`, in base64.
+    Basic,
 }

@@ -18,6 +18,7 @@ pub enum Role {
     TipIncome,
     DutyIncome,
     GiftWrapIncome,
+    FeeIncome,
     TaxPayable,
     /// Collected by the marketplace for the state; nets to zero with the next role.
     MarketplaceTaxCollected,
@@ -59,7 +60,7 @@ macro_rules! role_words {
 role_words! {
     Receivable = "receivable", Sales = "sales", Discounts = "discounts", Returns = "returns",
     ShippingIncome = "shipping_income", TipIncome = "tip_income", DutyIncome = "duty_income",
-    GiftWrapIncome = "gift_wrap_income", TaxPayable = "tax_payable",
+    GiftWrapIncome = "gift_wrap_income", FeeIncome = "fee_income", TaxPayable = "tax_payable",
     MarketplaceTaxCollected = "marketplace_tax_collected",
     MarketplaceTaxWithheld = "marketplace_tax_withheld",
     MarketplaceReceivable = "marketplace_receivable",

@@ -36,7 +36,7 @@ pub struct Mapping {
     /// The source's SKUs.
     pub products: BTreeMap<String, TargetRef>,
     /// Products for what is no SKU: `shipping`, `discount`, `tip`, `gift_card`, `duty`,
-    /// `gift_wrap`, `cash_rounding`.
+    /// `gift_wrap`, `fee`, `cash_rounding`.
     pub service_products: BTreeMap<String, TargetRef>,
     pub taxes: Vec<TaxRule>,
 }

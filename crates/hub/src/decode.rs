@@ -2,7 +2,7 @@
 //! an object is the newest (`DESIGN.md` §9.2).
 
 use jiff::{SignedDuration, Timestamp};
-use trueup_connect::{DecodeError, Decoded, Message};
+use trueup_connect::{DecodeError, Decoded, Message, Subscription};
 use trueup_domain::document::{
     BooksRecord, Document, Kind, LedgerRow, RefundFailure, SettlementMatch, Version,
 };
@@ -124,6 +124,12 @@ fn record(
             }
             messages::finish(tx, &message.id, Fate::Hinted, None)
         }
+        Ok(Decoded::Subscriptions(subscriptions)) => {
+            for subscription in subscriptions {
+                stands(tx, hub, message, subscription, now)?;
+            }
+            messages::finish(tx, &message.id, Fate::Decoded, None)
+        }
         Ok(Decoded::Ignored(kind)) => {
             messages::finish(tx, &message.id, Fate::Ignored, Some(("", kind.clone())))
         }
@@ -149,6 +155,34 @@ fn record(
             messages::finish(tx, &message.id, Fate::Failed, Some((error.code(), detail)))
         }
     }
+}
+
+/// A source that stopped pushing is polled as before; somebody has to switch it on again.
+fn stands(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    message: &Received,
+    subscription: &Subscription,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let connection = &message.connection;
+    let subject = format!("{connection}/subscription/{}", subscription.id);
+    if subscription.active {
+        let by = "the source pushes again";
+        return cases::resolve(tx, Some("subscription_off"), &subject, by, now);
+    }
+    let case = cases::NewCase {
+        kind: "subscription_off",
+        subject: &subject,
+        entity: hub.connection(connection).map_or("", |it| &it.entity),
+        title: &format!("{connection} does not push {} any more", subscription.title),
+        detail: &format!("it is {} there; sent to {}", subscription.status, subscription.address),
+        remedy: "see why deliveries failed, then switch it on again at the source; polling brings \
+                 what it missed",
+        amount: None,
+        owner: "integrator",
+    };
+    cases::open(tx, &case, now)
 }
 
 /// Puts a statement in force if it is the newest of its object.

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use trueup_connect::{Auth, CallError, Reply, Request};
 use trueup_store::StoreError;
@@ -67,10 +69,17 @@ impl Http {
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
-        if let Auth::Header { name, prefix } = connection.connector.auth {
-            let secret = connection.secret.as_ref().ok_or_else(|| not_set_up("no secret"))?;
-            builder = builder.header(name, format!("{prefix}{}", secret.expose()));
-        }
+        let secret = || connection.secret.as_ref().ok_or_else(|| not_set_up("no secret"));
+        builder = match connection.connector.auth {
+            Auth::None => builder,
+            Auth::Header { name, prefix } => {
+                builder.header(name, format!("{prefix}{}", secret()?.expose()))
+            }
+            Auth::Basic => {
+                let encoded = STANDARD.encode(secret()?.expose());
+                builder.header("authorization", format!("Basic {encoded}"))
+            }
+        };
         let asked = std::time::Instant::now();
         let response = builder.send().await.map_err(|error| class_of(&error))?;
         let status = response.status().as_u16();

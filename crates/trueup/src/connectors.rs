@@ -9,6 +9,7 @@ pub static ALL: &[&Connector] = &[
     &trueup_odoo::CONNECTOR,
     &trueup_shopify::CONNECTOR,
     &trueup_stripe::CONNECTOR,
+    &trueup_woocommerce::CONNECTOR,
 ];
 
 /// The contracts of our own that senders build against, as the server publishes them.

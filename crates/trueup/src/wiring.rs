@@ -113,6 +113,7 @@ fn usual_account(configured: &Configured) -> Option<String> {
     match configured.connector.name {
         "shopify" => configured.settings.get("shop").cloned(),
         "stripe" => configured.settings.get("account").cloned(),
+        "woocommerce" => configured.url.as_deref().map(trueup_woocommerce::account_of),
         _ => None,
     }
 }

@@ -183,6 +183,24 @@ const CASES: &[Case] = &[
         &["sale in 1 move: gift_wrap_income -1.50, receivable 11.50, sales -10.00"],
     ),
     us(
+        "a fee with its tax",
+        |till| {
+            let goods = till.goods("MUG-01", 1, "10.00", &[till.tax("0.08", "0.80")]);
+            let fee = till.charge(ChargeKind::Fee, "4.00", &[till.tax("0.08", "0.32")]);
+            vec![vec![till.order(vec![goods], vec![fee]).into()]]
+        },
+        &["sale in 1 move: fee_income -4.00, receivable 15.12, sales -10.00, tax_payable -1.12"],
+    ),
+    us(
+        "a fee below zero",
+        |till| {
+            let goods = till.goods("MUG-01", 1, "10.00", &[till.tax("0.08", "0.80")]);
+            let fee = till.charge(ChargeKind::Fee, "-2.50", &[till.tax("0.08", "-0.20")]);
+            vec![vec![till.order(vec![goods], vec![fee]).into()]]
+        },
+        &["sale in 1 move: discounts 2.50, receivable 8.10, sales -10.00, tax_payable -0.60"],
+    ),
+    us(
         "cash rounded down",
         |till| only(till, ChargeKind::CashRounding, "-0.02"),
         &["sale in 1 move: receivable 9.98, rounding 0.02, sales -10.00"],

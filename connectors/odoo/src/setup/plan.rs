@@ -40,6 +40,7 @@ const ACCOUNTS: &[(Role, &str, &str, &str, bool)] = &[
     (Role::TipIncome, "4060", "Tips", "income", false),
     (Role::DutyIncome, "4070", "Duties charged", "income", false),
     (Role::GiftWrapIncome, "4080", "Gift wrapping", "income", false),
+    (Role::FeeIncome, "4085", "Fees charged to buyers", "income", false),
     (Role::GiftCardLiability, "2300", "Gift cards", "liability_current", true),
     (Role::StoreCreditLiability, "2310", "Store credit", "liability_current", true),
     (Role::MarketplaceReceivable, "1165", "Marketplace receivable", "asset_current", true),
@@ -68,6 +69,7 @@ pub(super) const SERVICES: &[(&str, &str, Role)] = &[
     ("gift_card", "Gift card sold", Role::GiftCardLiability),
     ("duty", "Duties", Role::DutyIncome),
     ("gift_wrap", "Gift wrapping", Role::GiftWrapIncome),
+    ("fee", "Fee", Role::FeeIncome),
     ("cash_rounding", "Cash rounding", Role::Rounding),
 ];
 

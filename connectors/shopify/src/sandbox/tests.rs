@@ -164,6 +164,7 @@ fn pushes_agree(pushes: &[Push], polled: &BTreeMap<(Kind, String), Document>) {
                     assert!(polled.contains_key(&(Kind::Order, hint.external_id)), "{}", push.kind);
                 }
             }
+            Decoded::Subscriptions(_) => panic!("a push states no subscription"),
             Decoded::Ignored(kind) => panic!("{kind} is ignored"),
         }
     }

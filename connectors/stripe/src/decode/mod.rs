@@ -206,7 +206,7 @@ fn list(body: &[u8]) -> Result<Decoded, DecodeError> {
         match listed(item)? {
             Decoded::Documents(more) => documents.extend(more),
             Decoded::Hints(more) => hints.extend(more),
-            Decoded::Ignored(_) => ignored = true,
+            Decoded::Subscriptions(_) | Decoded::Ignored(_) => ignored = true,
         }
     }
     match (documents.is_empty(), hints.is_empty()) {

@@ -41,7 +41,7 @@ pub fn decode(kind: &str, body: &[u8]) -> Seen {
     match (CONNECTOR.decode)(&Message { kind, body }) {
         Ok(Decoded::Documents(documents)) => Seen::Documents(documents),
         Ok(Decoded::Hints(hints)) => Seen::Hints(hints),
-        Ok(Decoded::Ignored(_)) => Seen::Ignored,
+        Ok(Decoded::Subscriptions(_) | Decoded::Ignored(_)) => Seen::Ignored,
         Err(error) => panic!("{kind}: {error}: {}", String::from_utf8_lossy(body)),
     }
 }

@@ -107,6 +107,8 @@ fn of_charge(
         ChargeKind::Tip => (Role::TipIncome, "tip"),
         ChargeKind::Duty => (Role::DutyIncome, "duty"),
         ChargeKind::GiftWrap => (Role::GiftWrapIncome, "gift_wrap"),
+        ChargeKind::Fee if charge.gross.is_negative() => (Role::Discounts, "discount"),
+        ChargeKind::Fee => (Role::FeeIncome, "fee"),
         ChargeKind::CashRounding => (Role::Rounding, "cash_rounding"),
     };
     Ok(Billed {

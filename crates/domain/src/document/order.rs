@@ -122,7 +122,8 @@ pub struct Charge {
     pub id: String,
     pub kind: ChargeKind,
     pub title: String,
-    /// Negative only for rounding.
+    /// Negative only for rounding, and for a fee that is none: what the channel takes off the whole
+    /// order.
     pub gross: Money,
     pub discounts: Vec<Discount>,
     pub taxes: Vec<TaxLine>,
@@ -135,6 +136,9 @@ pub enum ChargeKind {
     Tip,
     Duty,
     GiftWrap,
+    /// What the channel charges beside the goods under a name of the merchant's: a surcharge, a
+    /// service. Below zero it is a discount of the whole order.
+    Fee,
     CashRounding,
 }
 

@@ -197,6 +197,40 @@ fn every_charge_has_its_own_income() {
     );
 }
 
+/// What the channel takes off the whole order is a discount, with the tax that it takes off.
+#[test]
+fn a_fee_is_income_and_below_zero_a_discount() {
+    let mut fee = charge("f", ChargeKind::Fee, "4.00");
+    fee.taxes = vec![tax("0.08", "0.32")];
+    let mut taken_off = charge("g", ChargeKind::Fee, "-7.50");
+    taken_off.taxes = vec![tax("0.08", "-0.60")];
+    let mut goods = line("A1", 1, "20.00");
+    goods.taxes = vec![tax("0.08", "1.60")];
+    let sale = order(vec![goods], vec![fee, taken_off]);
+    let sale = Given::default().sale(&[sale.into(), paid("cash", "17.82")]);
+    check(
+        &sale,
+        "paid
+         net sales -20.00
+         net discounts 7.50
+         net fee_income -4.00
+         net tax_payable -1.32
+         net clearing 17.82
+         order 1 17.82 tax 1.32
+         invoice 1 17.82 tax 1.32
+         payment p1 in J4 17.82
+         tie p1 to invoice 1 17.82",
+    );
+    assert_eq!(
+        lines_of(&sale, "invoice"),
+        [
+            "A1 P-A 1x 20.00 tax 1.60",
+            "charge/f P-fee 1x 4.00 tax 0.32",
+            "charge/g P-disc 1x -7.50 tax -0.60",
+        ]
+    );
+}
+
 #[test]
 fn a_tip_line_is_no_sale_of_goods() {
     let mut tip = line("T1", 1, "5.00");

@@ -89,6 +89,7 @@ pub fn mapping() -> Mapping {
             ("gift_card", "P-gift"),
             ("duty", "P-duty"),
             ("gift_wrap", "P-wrap"),
+            ("fee", "P-fee"),
             ("cash_rounding", "P-round"),
         ]),
         taxes,

@@ -9,7 +9,7 @@ use trueup_store::{documents, facts, messages, streams};
 
 use crate::world::{
     ROOT, absorbed, answers, approve, at, balances, command_state, hears, hinting, hub, line,
-    mapped, mapping, money, open_cases, order, payment, read, settle, states, stating,
+    mapped, mapping, money, open_cases, order, payment, pushing, read, settle, states, stating,
 };
 
 fn sale() -> Vec<Document> {
@@ -132,6 +132,23 @@ fn a_hint_asks_for_a_read() {
     hears(&hub, "shop", "thin", hinting("order", "o9"), 1);
     settle(&hub, 2);
     assert_eq!(reads(&hub), [("order".to_owned(), "o9".to_owned())]);
+}
+
+#[test]
+fn a_source_that_does_not_push_any_more_is_a_case_until_it_does() {
+    let hub = mapped();
+    hears(&hub, "shop", "1", pushing("7", true), 1);
+    settle(&hub, 2);
+    assert_eq!(open_cases(&hub), [""; 0]);
+    hears(&hub, "shop", "2", pushing("7", false), 3);
+    hears(&hub, "shop", "3", pushing("8", false), 3);
+    settle(&hub, 4);
+    assert_eq!(open_cases(&hub), ["subscription_off", "subscription_off"]);
+    hears(&hub, "shop", "4", pushing("7", true), 5);
+    settle(&hub, 6);
+    let open = read(&hub, trueup_store::cases::open_cases);
+    let subjects: Vec<&str> = open.iter().map(|case| case.subject.as_str()).collect();
+    assert_eq!(subjects, ["shop/subscription/8"], "each closes by itself");
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use trueup_connect::{Auth, Connector, DecodeError, Decoded, Hint, Message, Settings};
+use trueup_connect::{
+    Auth, Connector, DecodeError, Decoded, Hint, Message, Settings, Subscription,
+};
 use trueup_domain::Money;
 use trueup_domain::calendar::Calendar;
 use trueup_domain::document::{
@@ -29,6 +31,8 @@ enum Said<'a> {
     #[serde(borrow)]
     Documents(Vec<(String, &'a RawValue)>),
     Hints(Vec<Hint>),
+    /// A subscription, and whether it is on.
+    Pushes(String, bool),
     Nothing(String),
 }
 
@@ -56,6 +60,13 @@ fn read_till(message: &Message<'_>) -> Result<Decoded, DecodeError> {
             Ok(Decoded::Documents(documents))
         }
         Said::Hints(hints) => Ok(Decoded::Hints(hints)),
+        Said::Pushes(id, active) => Ok(Decoded::Subscriptions(vec![Subscription {
+            id,
+            title: "orders".to_owned(),
+            address: "https://hub.example.com".to_owned(),
+            active,
+            status: if active { "on" } else { "off" }.to_owned(),
+        }])),
         Said::Nothing(kind) => Ok(Decoded::Ignored(kind)),
     }
 }
@@ -74,6 +85,10 @@ pub fn stating(documents: &[Document]) -> Vec<u8> {
 pub fn hinting(kind: &str, id: &str) -> Vec<u8> {
     let hint = Hint { kind: kind.to_owned(), external_id: id.to_owned() };
     serde_json::to_vec(&Said::Hints(vec![hint])).expect("JSON")
+}
+
+pub fn pushing(id: &str, active: bool) -> Vec<u8> {
+    serde_json::to_vec(&Said::Pushes(id.to_owned(), active)).expect("JSON")
 }
 
 fn connection(name: &str, connector: &'static Connector) -> Connection {

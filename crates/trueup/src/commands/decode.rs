@@ -16,8 +16,9 @@ use crate::failure::Failure;
 /// Print the canonical documents of message files as JSON lines.
 ///
 /// Each line has `kind`, its identity and version; money is `{"amount":"12.30","currency":"EUR"}`.
-/// What only points at an object (`hint`) and what is not used (`ignored`) are lines, too. A file
-/// that cannot be decoded is named on the standard error stream, and the others go on.
+/// What only points at an object (`hint`), how the source's pushes stand (`subscription`) and what
+/// is not used (`ignored`) are lines, too. A file that cannot be decoded is named on the standard
+/// error stream, and the others go on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,7 +28,7 @@ Examples:
 
 Exit status: 0 every file was decoded; 1 some were not; 2 there is no such connector")]
 pub struct DecodeArgs {
-    /// Whose words the files are in: bank, channel, odoo, shopify, stripe.
+    /// Whose words the files are in: amazon, bank, channel, odoo, shopify, stripe, woocommerce.
     #[arg(long, value_name = "NAME")]
     connector: String,
     /// The kind of the messages, such as a webhook's topic; without it the shape tells.

@@ -172,7 +172,8 @@ fn section(connector: &Connector) -> String {
         let help = comment(setting.help);
         let off = if setting.required { "" } else { "# " };
         if setting.name == "base_url" {
-            text.push_str(&format!("{help}{off}url = \"https://books.example.com\"\n"));
+            let host = if connector.webhooks.is_some() { "shop" } else { "books" };
+            text.push_str(&format!("{help}{off}url = \"https://{host}.example.com\"\n"));
         } else if is_webhook_secret(setting) {
             text.push_str(&format!(
                 "{help}{off}webhook_secret_env = [\"{variable}_WEBHOOK_SECRET\"]\n"
@@ -238,6 +239,7 @@ fn example(setting: &str) -> &'static str {
         "fingerprint" => "0a1b2c3d",
         "account" => "acct_…",
         "webhooks" | "pull" => "on",
+        "delivery_url" => "https://hub.example.com/webhooks/woocommerce",
         _ => "…",
     }
 }

@@ -350,8 +350,9 @@ fn gateways(
             .map(|(name, _)| name)
             .collect()
     };
-    let shops = of(trueup_shopify::CONNECTOR.name);
-    let shop = match (channel, shops.as_slice()) {
+    let mut channels = of(trueup_shopify::CONNECTOR.name);
+    channels.extend(of(trueup_woocommerce::CONNECTOR.name));
+    let channel = match (channel, channels.as_slice()) {
         (Some(name), _) => {
             wiring::find(settings, name)?;
             Some(name.to_owned())
@@ -364,20 +365,38 @@ fn gateways(
             return Err(Failure::usage(what, format!("add --channel: {}", names.join(", "))));
         }
     };
+    let is = |connector: &str| {
+        let channel = channel.as_ref().and_then(|name| settings.connections.get(name));
+        channel.is_some_and(|it| it.connector.name == connector)
+    };
     let stripe = of(trueup_stripe::CONNECTOR.name).first().map(|name| (*name).clone());
     let gateway = |word: &str, title: &str, tender, provider: Option<String>| {
         let (word, title) = (word.to_owned(), title.to_owned());
         wanted_gateway(&Gateway { word, title, tender, provider, currency: None })
     };
-    let mut all = vec![
-        gateway("gift_card", "Gift cards", Some(Tender::GiftCard), None),
-        gateway("store_credit", "Store credit", Some(Tender::StoreCredit), None),
-        gateway("Bank Deposit", "Bank transfers", Some(Tender::BankTransfer), None),
-        gateway("manual", "Manual payments", None, None),
-        gateway("paypal", "PayPal", None, None),
-    ];
-    if shop.is_some() {
-        all.push(gateway("shopify_payments", "Shopify Payments", Some(Tender::Card), shop));
+    let mut all = if is(trueup_woocommerce::CONNECTOR.name) {
+        vec![
+            gateway("bacs", "Bank transfers", Some(Tender::BankTransfer), None),
+            gateway("cheque", "Cheques", None, None),
+            gateway("cod", "Cash on delivery", None, None),
+            gateway("ppcp-gateway", "PayPal", None, None),
+        ]
+    } else {
+        vec![
+            gateway("gift_card", "Gift cards", Some(Tender::GiftCard), None),
+            gateway("store_credit", "Store credit", Some(Tender::StoreCredit), None),
+            gateway("Bank Deposit", "Bank transfers", Some(Tender::BankTransfer), None),
+            gateway("manual", "Manual payments", None, None),
+            gateway("paypal", "PayPal", None, None),
+        ]
+    };
+    if is(trueup_shopify::CONNECTOR.name) {
+        all.push(gateway(
+            "shopify_payments",
+            "Shopify Payments",
+            Some(Tender::Card),
+            channel.clone(),
+        ));
     }
     if stripe.is_some() {
         all.push(gateway("stripe", "Stripe", Some(Tender::Card), stripe));

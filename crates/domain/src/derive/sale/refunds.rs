@@ -190,6 +190,8 @@ impl<'a> Credited<'a> {
             Some(ChargeKind::Tip) => Role::TipIncome,
             Some(ChargeKind::Duty) => Role::DutyIncome,
             Some(ChargeKind::GiftWrap) => Role::GiftWrapIncome,
+            Some(ChargeKind::Fee) if adjustment.amount.is_negative() => Role::Discounts,
+            Some(ChargeKind::Fee) => Role::FeeIncome,
             Some(ChargeKind::CashRounding) => Role::Rounding,
             None => Role::Returns,
         };
