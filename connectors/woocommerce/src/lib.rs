@@ -6,11 +6,17 @@
 //! | [`authenticate`] | the signature of webhooks                                        |
 //! | [`wire`]         | WooCommerce's JSON, named as WooCommerce names it                |
 //! | [`decode`]       | what a body means                                                |
+//! | [`conversation`] | polls and reads over REST                                        |
+//! | [`outcome`]      | what a reply of the shop means for the call                      |
+//! | [`sandbox`]      | a shop played by pure functions                                  |
 //!
 //! Deliberately absent: writing to the shop (stock, refunds, statuses).
 
 mod authenticate;
+mod conversation;
 pub mod decode;
+mod outcome;
+pub mod sandbox;
 pub mod settings;
 mod wire;
 
@@ -28,6 +34,6 @@ pub static CONNECTOR: Connector = Connector {
     kinds: decode::KINDS,
     decode: decode::decode,
     webhooks: Some(&authenticate::WEBHOOKS),
-    conversations: None,
+    conversations: Some(&conversation::CONVERSATIONS),
     files: false,
 };
