@@ -156,7 +156,7 @@ fn the_money_of_a_refund_is_moved_pending_or_by_hand() {
         let back = payments(documents)[1];
         assert_eq!((back.status, back.provider_id.clone()), (expected, gateway), "{method}");
         assert_eq!(back.amount, money("10.00"));
-        assert_eq!(refunds(documents)[0].transactions, [back.id.clone()]);
+        assert_eq!(refunds(documents)[0].transactions, std::slice::from_ref(&back.id));
     };
     check("stripe", Some("re_1"), PaymentStatus::Succeeded);
     check("stripe", None, PaymentStatus::Pending);

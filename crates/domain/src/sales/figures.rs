@@ -40,6 +40,8 @@ measures! {
     DiscountsPlatform = "discounts_platform";
     DiscountsSupplier = "discounts_supplier";
     GiftWrap = "gift_wrap";
+    /// Charged beside the goods, less what the channel took off whole orders.
+    Fees = "fees";
     Rounding = "rounding";
     /// Given back for no line and no charge: goodwill, discrepancies; fees that were kept lower it.
     Adjustments = "adjustments";
@@ -100,11 +102,11 @@ impl Figures {
     /// total sales + beside = the total that the channel states.
     pub fn beside_total(&self) -> i64 {
         use Measure::{
-            Adjustments, DiscountsPlatform, DiscountsSupplier, GiftCardsSold, GiftWrap, Rounding,
-            TaxMarketplace,
+            Adjustments, DiscountsPlatform, DiscountsSupplier, Fees, GiftCardsSold, GiftWrap,
+            Rounding, TaxMarketplace,
         };
         self.sum(
-            &[TaxMarketplace, GiftWrap, Rounding, GiftCardsSold],
+            &[TaxMarketplace, GiftWrap, Fees, Rounding, GiftCardsSold],
             &[DiscountsPlatform, DiscountsSupplier, Adjustments],
         )
     }
@@ -157,6 +159,7 @@ columns! {
     DiscountsPlatform = "discounts_funded_by_platform", "Discounts funded by the platform";
     DiscountsSupplier = "discounts_funded_by_supplier", "Discounts funded by suppliers";
     GiftWrap = "gift_wrap", "Gift wrap";
+    Fees = "fees", "Fees charged to buyers";
     Rounding = "cash_rounding", "Cash rounding";
     Adjustments = "refund_adjustments", "Refund adjustments";
     GiftCardsSold = "gift_cards_sold", "Gift cards sold";
@@ -197,6 +200,7 @@ impl Column {
             Self::DiscountsPlatform => get(Measure::DiscountsPlatform),
             Self::DiscountsSupplier => get(Measure::DiscountsSupplier),
             Self::GiftWrap => get(Measure::GiftWrap),
+            Self::Fees => get(Measure::Fees),
             Self::Rounding => get(Measure::Rounding),
             Self::Adjustments => get(Measure::Adjustments),
             Self::GiftCardsSold => get(Measure::GiftCardsSold),

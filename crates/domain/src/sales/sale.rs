@@ -278,6 +278,7 @@ const fn measure_of(charge: ChargeKind) -> Measure {
         ChargeKind::Tip => Measure::Tips,
         ChargeKind::Duty => Measure::Duties,
         ChargeKind::GiftWrap => Measure::GiftWrap,
+        ChargeKind::Fee => Measure::Fees,
         ChargeKind::CashRounding => Measure::Rounding,
     }
 }

@@ -79,9 +79,9 @@ fn order_of(parts: &[Part], charges: &[Part], included: bool, remitters: u8) -> 
         line.taxes = taxes_of(net, &part.taxes, remitter(index));
         line
     });
-    let kinds = [ChargeKind::Shipping, ChargeKind::Duty, ChargeKind::GiftWrap];
+    let kinds = [ChargeKind::Shipping, ChargeKind::Duty, ChargeKind::GiftWrap, ChargeKind::Fee];
     let charges = charges.iter().enumerate().map(|(index, part)| {
-        let mut charge = charge(&index.to_string(), kinds[index % 3], &text(part.unit));
+        let mut charge = charge(&index.to_string(), kinds[index % 4], &text(part.unit));
         charge.discounts = discounts_of(part.unit, &part.discounts);
         let net = part.unit - charge.discounts.iter().map(|one| one.amount.minor()).sum::<i64>();
         charge.taxes = taxes_of(net, &part.taxes, remitter(index + 3));

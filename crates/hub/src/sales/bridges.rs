@@ -110,6 +110,7 @@ fn beside(figures: &Figures, currency: Currency) -> Result<Vec<Step>, StoreError
         ("tax remitted by the marketplace", Measure::TaxMarketplace, -1),
         ("gift cards sold", Measure::GiftCardsSold, -1),
         ("gift wrap", Measure::GiftWrap, -1),
+        ("fees charged to buyers", Measure::Fees, -1),
         ("cash rounding", Measure::Rounding, -1),
         ("discounts funded by the platform", Measure::DiscountsPlatform, 1),
         ("discounts funded by suppliers", Measure::DiscountsSupplier, 1),
