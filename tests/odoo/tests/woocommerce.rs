@@ -265,8 +265,8 @@ impl<'a> Market<'a> {
         assert_eq!(self.moves("out_invoice", order), expected, "{}", self.books.name());
     }
 
-    fn credited(&self, order: &str, refund: &str, total: i64, tax: i64) {
-        let reference = format!("{order} refund {order}-{refund}");
+    fn credited(&self, order: &str, refund: &str, reason: &str, total: i64, tax: i64) {
+        let reference = format!("{order} refund {order}-{refund}, {reason}");
         let found = self.moves("out_refund", &reference);
         assert_eq!(found, [(total, tax, 0)], "{}", self.books.name());
     }
@@ -334,10 +334,10 @@ fn histories(books: &mut dyn Books) {
         market.invoiced(order);
         market.proven(order);
     }
-    market.credited(&partly, &of_partly, amount, tax);
+    market.credited(&partly, &of_partly, "too small", amount, tax);
     let all_tax = market.woo.order(&whole).expect("known").tax();
-    market.credited(&whole, &of_whole, total, all_tax);
-    market.credited(&late, &of_late, total, all_tax);
+    market.credited(&whole, &of_whole, "refund", total, all_tax);
+    market.credited(&late, &of_late, "refund", total, all_tax);
     let counts = market.hub.store.read(commands::counts).expect("readable");
     let refused: Vec<_> = counts.iter().filter(|(_, _, state, _)| state == "refused").collect();
     assert!(refused.is_empty(), "{refused:?}");
