@@ -272,10 +272,11 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Opti
 }
 
 macro_rules! words {
-    ($($name:ident { $($variant:ident,)* })*) => {$(
+    ($($(#[$derived:meta])* $name:ident { $($(#[$left_out:meta])* $variant:ident,)* })*) => {$(
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+        $(#[$derived])*
         #[serde(rename_all = "snake_case")]
-        pub enum $name { $($variant,)* }
+        pub enum $name { $($(#[$left_out])* $variant,)* }
 
         impl From<$name> for document::$name {
             fn from(word: $name) -> Self {
@@ -285,6 +286,7 @@ macro_rules! words {
     )*};
 }
 
+// A default is what is meant where the word is left out, as the schema says.
 words! {
     PaymentStanding {
         Pending,
@@ -296,31 +298,17 @@ words! {
         Voided,
         Expired,
     }
-    LineKind { Goods, GiftCard, Tip, }
+    #[derive(Default)]
+    LineKind { #[default] Goods, GiftCard, Tip, }
     ChargeKind { Shipping, Tip, Duty, GiftWrap, CashRounding, }
-    Funder { Merchant, Marketplace, Supplier, }
-    Remitter { Merchant, Marketplace, }
+    #[derive(Default)]
+    Funder { #[default] Merchant, Marketplace, Supplier, }
+    #[derive(Default)]
+    Remitter { #[default] Merchant, Marketplace, }
     PaymentKind { Authorization, Capture, Sale, Void, Refund, }
     PaymentStatus { Pending, Succeeded, Failed, Cancelled, }
     Tender { Card, GiftCard, StoreCredit, BankTransfer, Cash, Other, }
     Restock { None, Cancelled, Returned, }
     FulfilmentStatus { Pending, Succeeded, Cancelled, Failed, }
     ReturnStatus { Requested, Open, Closed, Declined, Cancelled, }
-}
-
-// What is meant where the word is left out, as the schema says.
-impl Default for LineKind {
-    fn default() -> Self {
-        Self::Goods
-    }
-}
-impl Default for Funder {
-    fn default() -> Self {
-        Self::Merchant
-    }
-}
-impl Default for Remitter {
-    fn default() -> Self {
-        Self::Merchant
-    }
 }

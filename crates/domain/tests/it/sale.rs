@@ -952,11 +952,11 @@ fn a_marketplace_settles_in_parts_and_weeks_later() {
     let mut taken = payment("m1", PaymentKind::Sale, "card", "20.00");
     let channel = |taken: &trueup_domain::document::Payment| {
         let sale = Given::default().sale(&[order.clone().into(), taken.clone().into()]);
-        let items = sale.facts.iter().filter_map(|fact| match &fact.content {
+        let mut items = sale.facts.iter().filter_map(|fact| match &fact.content {
             FactContent::Item(item) if item.key.starts_with("capture/") => Some(item.clone()),
             _ => None,
         });
-        items.last().expect("a capture")
+        items.next_back().expect("a capture")
     };
     let by_card = channel(&taken);
     assert_eq!(by_card.hints.len(), 1);
