@@ -67,6 +67,7 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
     match state.read() {
         Ok(Talk::Deliver(chain)) => deliver::resume(context, *chain, reply),
         Ok(Talk::Reconcile(pairs)) => deliver::resume_pairs(context, *pairs, reply),
+        Ok(Talk::Goods(goods)) => deliver::resume_goods(context, *goods, reply),
         Ok(Talk::Read(reading)) => read::resume(context, *reading, reply),
         Ok(Talk::Totals(summing)) => totals::resume(context, summing, reply),
         Err(error) => Step::Failed(error),
@@ -78,6 +79,7 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
 enum Talk {
     Deliver(Box<deliver::Chain>),
     Reconcile(Box<deliver::Pairs>),
+    Goods(Box<deliver::Goods>),
     Read(Box<read::Reading>),
     Totals(totals::Summing),
 }

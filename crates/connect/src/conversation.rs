@@ -44,7 +44,7 @@ pub struct Dispatch {
     pub content: Content,
     /// What the commands in `after` made, by role: `customer`, `order`, `invoice`, ….
     pub bindings: BTreeMap<String, String>,
-    /// This command has been sent before and its outcome is unknown.
+    /// This command has been sent before: it may have had its effect.
     pub again: bool,
 }
 

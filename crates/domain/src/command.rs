@@ -26,6 +26,8 @@ pub enum CommandKind {
     Reconciliation,
     Cancellation,
     Entry,
+    /// Whatever touches stock, in one lane: two writers of one product's stock block each other.
+    Goods,
 }
 
 impl CommandKind {
@@ -38,6 +40,7 @@ impl CommandKind {
         Self::Reconciliation,
         Self::Cancellation,
         Self::Entry,
+        Self::Goods,
     ];
     pub const fn word(self) -> &'static str {
         match self {
@@ -49,6 +52,7 @@ impl CommandKind {
             Self::Reconciliation => "reconciliation",
             Self::Cancellation => "cancellation",
             Self::Entry => "entry",
+            Self::Goods => "goods",
         }
     }
     pub fn parse(word: &str) -> Option<Self> {
@@ -72,6 +76,7 @@ pub enum Content {
     Reconciliation(ReconciliationContent),
     Cancellation(CancellationContent),
     Entry(EntryContent),
+    Goods(GoodsContent),
 }
 
 impl Content {
@@ -85,6 +90,7 @@ impl Content {
             Self::Reconciliation(_) => CommandKind::Reconciliation,
             Self::Cancellation(_) => CommandKind::Cancellation,
             Self::Entry(_) => CommandKind::Entry,
+            Self::Goods(_) => CommandKind::Goods,
         }
     }
 
@@ -99,6 +105,7 @@ impl Content {
             Self::Reconciliation(it) => &it.company,
             Self::Cancellation(it) => &it.company,
             Self::Entry(it) => &it.company,
+            Self::Goods(it) => &it.company,
         }
     }
 
@@ -109,9 +116,11 @@ impl Content {
             Self::Invoice(it) => Some(it.total),
             Self::CreditNote(it) => Some(it.total),
             Self::Payment(it) => Some(it.amount),
-            Self::Partner(_) | Self::Reconciliation(_) | Self::Cancellation(_) | Self::Entry(_) => {
-                None
-            }
+            Self::Partner(_)
+            | Self::Reconciliation(_)
+            | Self::Cancellation(_)
+            | Self::Entry(_)
+            | Self::Goods(_) => None,
         }
     }
 
@@ -122,9 +131,11 @@ impl Content {
             Self::Payment(it) => Some(&it.journal),
             Self::CreditNote(it) => Some(&it.journal),
             Self::Entry(it) => Some(&it.journal),
-            Self::Partner(_) | Self::Order(_) | Self::Reconciliation(_) | Self::Cancellation(_) => {
-                None
-            }
+            Self::Partner(_)
+            | Self::Order(_)
+            | Self::Reconciliation(_)
+            | Self::Cancellation(_)
+            | Self::Goods(_) => None,
         }
     }
 }
@@ -299,6 +310,46 @@ pub struct AccountLine {
     pub amount: Money,
 }
 
+/// What happened to goods of one order of the books (`POSTING.md` P4). It makes no entry.
+///
+/// Binding role `order` names the order; what takes another movement back has role `goods`
+/// instead, and then moves the goods of that movement the other way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoodsContent {
+    pub company: TargetRef,
+    pub way: Way,
+    /// Shown, never a key.
+    pub reference: String,
+    /// Hash of the order's content: an order that is made anew plans its goods anew, so they are
+    /// moved anew.
+    pub order: String,
+    pub lines: Vec<GoodsLine>,
+}
+
+/// Where goods go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// They left.
+    Out,
+    /// Units were taken off the order before they left; the quantities are how many of the line may
+    /// leave in all.
+    Limit,
+    /// They came back.
+    Back,
+}
+
+/// Units of one line of the channel's order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoodsLine {
+    /// The source's line id.
+    pub part: String,
+    pub product: TargetRef,
+    /// As on the order of the books, to prefer the line it was sold on.
+    pub name: String,
+    pub quantity: i64,
+}
+
 /// What takes a document back once it may exist at the target: the content, and the role under
 /// which it finds the original. `None` where nothing needs to be, or can be, undone.
 pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
@@ -354,6 +405,11 @@ pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
                     Money::from_minor(line.amount.minor().saturating_neg(), line.amount.currency());
             }
             Some((Content::Entry(back), "entry"))
+        }
+        // A limit is a level: its successor states the new one.
+        Content::Goods(it) if it.way == Way::Limit => None,
+        Content::Goods(it) => {
+            Some((Content::Goods(GoodsContent { way: Way::Back, ..it.clone() }), "goods"))
         }
         // A customer stays; a tie stays, and the reversal of what it tied is set off against the
         // successor; a cancelled order stays so.

@@ -29,6 +29,9 @@ pub struct Mapping {
     pub pricelist: Option<TargetRef>,
     pub warehouse: Option<TargetRef>,
     pub customers: CustomerPolicy,
+    /// A mapping that does not say leaves stock alone.
+    #[serde(default)]
+    pub goods: GoodsPolicy,
     /// Accounts by role, and by role and qualifier as `role/qualifier`.
     pub accounts: BTreeMap<String, TargetRef>,
     /// The channel's gateway words.
@@ -48,6 +51,17 @@ pub enum CustomerPolicy {
     PerBuyer { guests: TargetRef },
     /// One customer for the whole connection.
     One(TargetRef),
+}
+
+/// Who says in the books that goods left and came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GoodsPolicy {
+    /// The books' own warehouse: what it plans, people or another program carry out there.
+    #[default]
+    Books,
+    /// The channel: its fulfilments and returned units are carried out in the books.
+    Channel,
 }
 
 /// Where a gateway's money is: whose ledger states it, and which journal clears it.

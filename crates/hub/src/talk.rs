@@ -193,7 +193,7 @@ fn remember(
     Ok(())
 }
 
-/// What a customer waits for, then the payments, and tying the two after that.
+/// What a customer waits for, then the payments, tying the two after that, and goods last.
 const fn class(kind: CommandKind) -> u8 {
     match kind {
         CommandKind::Partner
@@ -203,6 +203,8 @@ const fn class(kind: CommandKind) -> u8 {
         | CommandKind::CreditNote => 0,
         CommandKind::Payment | CommandKind::Entry => 1,
         CommandKind::Reconciliation => 2,
+        // Stock is slow to write, and no money waits for it.
+        CommandKind::Goods => 3,
     }
 }
 

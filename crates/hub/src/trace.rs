@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use trueup_domain::command::{Content, Way};
 use trueup_domain::item::Side;
 use trueup_domain::money::Money;
 use trueup_matching::links::{Link, Proof};
@@ -56,6 +57,8 @@ pub struct DocumentStep {
 pub struct CommandStep {
     pub key: String,
     pub kind: String,
+    /// Which units left, came back or may leave.
+    pub goods: Option<String>,
     pub state: String,
     pub binding: Option<String>,
     pub error: Option<String>,
@@ -207,6 +210,7 @@ fn command_step(command: commands::Shown) -> CommandStep {
     let moment = |micros: i64| Timestamp::from_microsecond(micros).map(|it| it.to_string()).ok();
     CommandStep {
         kind: command.kind.word().to_owned(),
+        goods: goods(&command.content),
         key: command.key,
         state: command.state,
         binding: command.binding,
@@ -214,6 +218,17 @@ fn command_step(command: commands::Shown) -> CommandStep {
         attempts: command.attempts,
         done_at: command.done_at.and_then(moment),
     }
+}
+
+fn goods(content: &Content) -> Option<String> {
+    let Content::Goods(goods) = content else { return None };
+    let lines = goods.lines.iter().map(|line| format!("{} × {}", line.quantity, line.name));
+    let way = match goods.way {
+        Way::Out => "left",
+        Way::Limit => "may leave in all",
+        Way::Back => "came back",
+    };
+    Some(format!("{} {way}", lines.collect::<Vec<_>>().join(", ")))
 }
 
 fn key_step(tx: &mut Tx<'_>, key: &str) -> Result<Option<KeyStep>, StoreError> {

@@ -224,7 +224,13 @@ impl World {
         shipping: i64,
         now: Timestamp,
     ) -> Option<String> {
-        let restocked = lines.iter().map(|(line, quantity)| (*line, *quantity, Restock::Returned));
+        let order = self.shop(sold.shop)?.order(&sold.id)?;
+        // What has not left does not come back.
+        let restock = |line: usize| match order.lines.get(line).is_some_and(|it| it.fulfilled > 0) {
+            true => Restock::Returned,
+            false => Restock::Cancelled,
+        };
+        let restocked = lines.iter().map(|(line, units)| (*line, *units, restock(*line)));
         let mut refund = NewRefund {
             lines: restocked.collect(),
             shipping,

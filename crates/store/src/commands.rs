@@ -515,12 +515,12 @@ pub fn back(
     Ok(())
 }
 
-/// A person lets a refused command be sent again, with all its attempts, or one of unknown outcome
-/// be looked up at once.
+/// A person lets a refused command be sent again, with all its attempts but the one that says that
+/// it was sent before, or one of unknown outcome be looked up at once.
 pub fn retry(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE commands SET state = CASE WHEN state = 'refused' THEN 'ready' ELSE state END,
-             next_at = 0, attempts = 0
+             next_at = 0, attempts = CASE WHEN attempts > 0 THEN 1 ELSE 0 END
          WHERE key = $1 AND (state = 'refused' OR (state = 'unknown' AND conversation IS NULL))",
         values![key],
     )?;

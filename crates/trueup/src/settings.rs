@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use trueup_connect::{Auth, Connector, Setting};
 use trueup_domain::document::{Remitter, Tender};
+use trueup_domain::mapping::GoodsPolicy;
 use trueup_domain::money::{Currency, Money, parse_decimal};
 
 use crate::connectors;
@@ -65,6 +66,8 @@ pub struct Entity {
     pub company: Option<String>,
     /// One customer in the books for all buyers.
     pub one_customer: bool,
+    /// Who says in the books that goods left and came back.
+    pub goods: GoodsPolicy,
     pub taxes: Vec<Tax>,
     /// None where the configuration names none: then the usual ones are taken.
     pub gateways: Vec<Gateway>,
@@ -229,6 +232,7 @@ struct EntitySection {
     time_zone: Spanned<String>,
     company: Option<Spanned<Word>>,
     one_customer: Option<bool>,
+    goods: Option<Spanned<String>>,
     #[serde(default)]
     tax: Vec<TaxSection>,
     #[serde(default)]
@@ -439,6 +443,18 @@ impl EntitySection {
             let remedy = "write the number that the books give the company, such as 1";
             return Err(Mistake::at(company, what, remedy));
         }
+        let goods = match &self.goods {
+            None => GoodsPolicy::default(),
+            Some(word) => match word.as_ref().as_str() {
+                "books" => GoodsPolicy::Books,
+                "channel" => GoodsPolicy::Channel,
+                other => {
+                    let what = format!("`{other}` does not say who moves goods");
+                    let remedy = "write \"books\" or \"channel\"";
+                    return Err(Mistake::at(word, what, remedy));
+                }
+            },
+        };
         let mut keys = BTreeSet::new();
         let mut taxes = Vec::new();
         for tax in self.tax {
@@ -464,6 +480,7 @@ impl EntitySection {
             time_zone: self.time_zone.into_inner(),
             company: self.company.map(|company| company.into_inner().0),
             one_customer: self.one_customer.unwrap_or(false),
+            goods,
             taxes,
             gateways,
         })

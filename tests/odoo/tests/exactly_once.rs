@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use common::facts::{self, guests, lines};
 use common::scenarios::NEW_YORK;
-use common::{Books, Real, applied, deliver, drive, set_up};
+use common::{Books, Real, applied, deliver, drive, goods, set_up};
 use jiff::Timestamp;
 use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch, Reply, Request, Step, Task};
 use trueup_connect::{CallError, ReceiptOutcome, Settings};
-use trueup_domain::command::{CustomerRef, Direction};
+use trueup_domain::command::{CustomerRef, Direction, Way};
 
 /// Sends a request and goes away without waiting: Odoo carries it out, or not, unseen.
 fn send_and_vanish(books: &Real, request: &Request) {
@@ -156,6 +156,56 @@ fn b1_lost_replies_leave_one_document_each() {
     assert_eq!(seen, [3, 3, 3, 15, 3, 3, 3, 3, 3, 0]);
     // 7 commands: all lose their first write, 5 a second one, the order a third.
     assert_eq!(lost_replies, 13);
+}
+
+/// Two shipments, units that stay and units that come back, each losing every reply in turn.
+#[test]
+fn b1_goods_move_once_whatever_is_lost() {
+    let Some(mut books) = Real::fresh("goodslost") else { return };
+    let (us, _) = set_up(&mut books);
+    let mut lost_replies = 0;
+    // Two writing calls at most: load, and the action.
+    for lost in 0..2 {
+        let mut once = |books: &mut Real, command: Dispatch| {
+            let (hit, receipts) = deliver_losing(books, &command, lost);
+            lost_replies += usize::from(hit);
+            match receipts.into_iter().next() {
+                Some(ReceiptOutcome::Applied { differs, .. }) if !hit => {
+                    assert!(differs.is_empty(), "{differs:?}");
+                }
+                Some(ReceiptOutcome::Unknown { .. }) if hit => {
+                    look_up(books, &command);
+                }
+                other => panic!("{} after losing {lost}: {other:?}", command.key),
+            }
+        };
+        let key = |what: &str| format!("7{lost}{what}");
+        let order = facts::order(&us, &key(""), guests(&us), &goods::sold(&us));
+        let order = applied(&mut books, &order);
+        let order = ("order", order.as_str());
+        let first = [("1", "TEE-S", 2), ("2", "MUG-01", 1), ("3", "MUG-01", 1)];
+        once(&mut books, facts::goods(&us, &key("a"), Way::Out, order, &first));
+        let limit = [("1", "TEE-S", 4)];
+        once(&mut books, facts::goods(&us, &key("b"), Way::Limit, order, &limit));
+        let rest = [("1", "TEE-S", 2), ("2", "MUG-01", 1)];
+        once(&mut books, facts::goods(&us, &key("c"), Way::Out, order, &rest));
+        let back = [("1", "TEE-S", 3), ("2", "MUG-01", 1)];
+        once(&mut books, facts::goods(&us, &key("d"), Way::Back, order, &back));
+        assert_eq!(goods::delivered(&books, &format!("#{}", key(""))), [1, 1, 1, 0]);
+    }
+    let count = |model: &str, domain| books.read(model, domain, &["id"]).len();
+    let seen = [
+        count("stock.picking", json!([["picking_type_code", "=", "outgoing"]])),
+        count("stock.picking", json!([["picking_type_code", "=", "incoming"]])),
+        count("stock.picking", json!([["state", "!=", "done"]])),
+        count("stock.move.line", json!([["state", "=", "done"]])),
+        count("stock.move.line", json!([["state", "!=", "done"]])),
+    ];
+    // Each order: two shipments of 3 and 2 lines, one return that takes back two moves of tees and
+    // one of mugs.
+    assert_eq!(seen, [4, 2, 0, 16, 0]);
+    // The limit of each order loses a second call as well: what is left is set aside again.
+    assert_eq!(lost_replies, 8);
 }
 
 #[test]

@@ -701,7 +701,8 @@ fn in_odoo(
             CommandKind::Partner
             | CommandKind::Order
             | CommandKind::Reconciliation
-            | CommandKind::Cancellation => continue,
+            | CommandKind::Cancellation
+            | CommandKind::Goods => continue,
             CommandKind::Entry => panic!("{root}: no entry of ours belongs to a sale"),
         };
         let fact = fact_of(&command.key, root, &captures);

@@ -4,18 +4,22 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
 use trueup::demo::compare::compare;
 use trueup::demo::play::{Clock, play};
 use trueup::demo::setup;
+use trueup_domain::document::{Document, FulfilmentStatus, LineKind, Restock};
 use trueup_domain::item::{ItemKind, Side};
 use trueup_hub::{Hub, report};
 use trueup_matching::Status;
 use trueup_matching::links::{Link, Proof, TenderStanding, worst};
+use trueup_odoo::OdooSandbox;
 use trueup_sandbox::{Week, WeekSettings, World};
 use trueup_simulation::rig::{Direct, FrontDoor, lossy};
 use trueup_simulation::sold::sales_are_kept;
 use trueup_store::facts::LiveItem;
-use trueup_store::{Store, documents, facts, scopes};
+use trueup_store::{Store, StoreError, documents, facts, scopes};
 
 fn run(orders: u32, seed: u64, faults: bool) {
     let settings = WeekSettings { orders, seed, faults, ..WeekSettings::default() };
@@ -70,6 +74,8 @@ fn run(orders: u32, seed: u64, faults: bool) {
     proofs_are_kept(&hub.store, &report);
     sales_are_kept(&hub).expect("kept as the documents say");
     sales_are_explained(&hub, &report);
+    let sold = world.borrow();
+    goods_are_as_the_channel_says(&hub.store, &report, sold.odoo.as_ref().expect("an Odoo"));
     let comparison = compare(&week.planted, &report);
     assert!(comparison.is_exact(), "{comparison:#?}");
     in_transit_is_itemised(&hub.store);
@@ -102,6 +108,65 @@ fn sales_are_explained(hub: &Hub, report: &report::Report) {
         let totals = whole.totals.iter().map(|line| (line.currency, line.figures.clone()));
         assert_eq!(sums, totals.collect(), "by {by}");
     }
+}
+
+/// Of each sale as many units are delivered in the books as its channel says left and did not come
+/// back.
+fn goods_are_as_the_channel_says(store: &Store, report: &report::Report, odoo: &OdooSandbox) {
+    let sales = store
+        .read(|tx| {
+            let sales = documents::sales_between(tx, &report.from, &report.to)?;
+            let all = sales.into_iter().map(|sale| {
+                let stated = documents::of_root(tx, &sale.id)?;
+                Ok((sale, stated.into_iter().map(|(document, _)| document).collect()))
+            });
+            all.collect::<Result<Vec<(_, Vec<Document>)>, StoreError>>()
+        })
+        .expect("the sales");
+    let mut moved = 0;
+    for (sale, documents) in sales {
+        let is_goods = |id: &str| {
+            documents.iter().any(|document| match document {
+                Document::Order(order) => {
+                    order.lines.iter().any(|it| it.id == id && it.kind == LineKind::Goods)
+                }
+                _ => false,
+            })
+        };
+        let (mut left, mut back) = (0, 0);
+        for document in &documents {
+            match document {
+                Document::Fulfilment(it) if it.status == FulfilmentStatus::Succeeded => {
+                    let lines = it.lines.iter().filter(|line| is_goods(&line.line));
+                    left += lines.map(|line| line.quantity).sum::<i64>();
+                }
+                Document::Refund(it) => {
+                    let lines = it.lines.iter().filter(|line| line.restock == Restock::Returned);
+                    let lines = lines.filter(|line| is_goods(&line.line));
+                    back += lines.map(|line| line.quantity).sum::<i64>();
+                }
+                _ => {}
+            }
+        }
+        if !matches!(sale.state.as_str(), "paid" | "partially_refunded" | "refunded") {
+            continue;
+        }
+        let shop = sale.id.split('/').next().expect("a connection");
+        let origin = json!([["origin", "=", format!("{shop} {}", sale.number)]]);
+        let lines = odoo.read_all("sale.order", &origin, &["order_line"]);
+        let lines: Vec<i64> = lines
+            .iter()
+            .flat_map(|order| order["order_line"].as_array().cloned().unwrap_or_default())
+            .filter_map(|id| id.as_i64())
+            .collect();
+        let lines =
+            odoo.read_all("sale.order.line", &json!([["id", "in", lines]]), &["qty_delivered"]);
+        let units = |line: &Value| line["qty_delivered"].to_string().parse::<Decimal>().ok();
+        let delivered: Decimal = lines.iter().filter_map(units).sum();
+        assert_eq!(delivered, Decimal::from(left - back), "{} {}", sale.id, sale.number);
+        moved += left;
+    }
+    assert!(moved > 0, "something was shipped");
 }
 
 /// The projection says of each sale what all items and scopes say, read without it; and the report

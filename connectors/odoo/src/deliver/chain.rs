@@ -78,9 +78,8 @@ const fn target(kind: CommandKind) -> Target {
         CommandKind::Invoice
         | CommandKind::CreditNote
         | CommandKind::Entry
-        | CommandKind::Reconciliation => {
-            Target { model: decode::MOVE, action: Some("action_post") }
-        }
+        | CommandKind::Reconciliation
+        | CommandKind::Goods => Target { model: decode::MOVE, action: Some("action_post") },
     }
 }
 

@@ -70,7 +70,10 @@ fn asked(content: &Content) -> Option<Asked<'_>> {
             ready: drafts,
             done: posted,
         },
-        Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => return None,
+        Content::Partner(_)
+        | Content::Reconciliation(_)
+        | Content::Cancellation(_)
+        | Content::Goods(_) => return None,
     })
 }
 

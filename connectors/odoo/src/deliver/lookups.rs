@@ -55,7 +55,7 @@ const fn of(kind: CommandKind) -> &'static [LookUp] {
         CommandKind::CreditNote | CommandKind::Payment | CommandKind::Entry => {
             &[LookUp::Currencies]
         }
-        CommandKind::Reconciliation | CommandKind::Cancellation => &[],
+        CommandKind::Reconciliation | CommandKind::Cancellation | CommandKind::Goods => &[],
     }
 }
 
@@ -114,7 +114,8 @@ fn lines(content: &Content) -> &[DocumentLine] {
         | Content::Payment(_)
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
-        | Content::Entry(_) => &[],
+        | Content::Entry(_)
+        | Content::Goods(_) => &[],
     }
 }
 
@@ -125,7 +126,10 @@ pub(super) fn currency(content: &Content) -> Option<Currency> {
         Content::CreditNote(it) => Some(it.total.currency()),
         Content::Payment(it) => Some(it.amount.currency()),
         Content::Entry(it) => it.lines.first().map(|line| line.amount.currency()),
-        Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => None,
+        Content::Partner(_)
+        | Content::Reconciliation(_)
+        | Content::Cancellation(_)
+        | Content::Goods(_) => None,
     }
 }
 

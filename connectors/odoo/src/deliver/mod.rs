@@ -9,12 +9,14 @@
 //! | [`tables`]    | content to rows of `load()`                                        |
 //! | [`compare`]   | what Odoo stored against what was asked                            |
 //! | [`pairs`]     | tying payments to documents, which has no record of its own        |
+//! | [`goods`]     | carrying out what Odoo's warehouse has planned                     |
 //!
 //! `load()` is safe by its key, every later step by the state that was read before it. A batch that
 //! Odoo refuses is taken apart until the record that it refuses stands alone (B10).
 
 pub mod chain;
 mod compare;
+mod goods;
 mod lookups;
 mod pairs;
 mod tables;
@@ -24,6 +26,7 @@ use trueup_connect::{CallError, Receipt, ReceiptOutcome};
 use trueup_domain::command::CommandKind;
 
 pub use chain::Chain;
+pub use goods::Goods;
 pub use pairs::Pairs;
 
 /// The most commands in one delivery: beyond it a call takes longer without being cheaper.
@@ -42,6 +45,7 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
     }
     match kind {
         CommandKind::Reconciliation => pairs::start(context, commands),
+        CommandKind::Goods => goods::start(context, commands),
         CommandKind::Partner
         | CommandKind::Order
         | CommandKind::Invoice
@@ -58,6 +62,10 @@ pub fn resume(context: &Context<'_>, chain: Chain, reply: Result<&Reply, CallErr
 
 pub fn resume_pairs(context: &Context<'_>, pairs: Pairs, reply: Result<&Reply, CallError>) -> Step {
     pairs.resume(context, reply)
+}
+
+pub fn resume_goods(context: &Context<'_>, goods: Goods, reply: Result<&Reply, CallError>) -> Step {
+    goods.resume(context, reply)
 }
 
 /// How often a conflict is waited out within one conversation, and how long: 0.4, 0.8, 1.6 s.

@@ -37,7 +37,7 @@ pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Tabl
             Content::Payment(it) => (payment(key, &customer, it, &chain.found), Vec::new()),
             Content::Entry(it) => entry(key, it, &chain.found),
             // They make no record of their own, so they are never loaded.
-            Content::Reconciliation(_) | Content::Cancellation(_) => continue,
+            Content::Reconciliation(_) | Content::Cancellation(_) | Content::Goods(_) => continue,
         };
         table.record(head, &lines);
     }
@@ -189,9 +189,10 @@ fn empty(kind: CommandKind, items: &[&Item], shipping_flag: bool) -> Table {
             move_table(&head, MOVE_LINES, items)
         }
         CommandKind::Payment => Table::new(PAYMENT, &[]),
-        CommandKind::Entry | CommandKind::Reconciliation | CommandKind::Cancellation => {
-            Table::new(ENTRY, &[ENTRY_LINES])
-        }
+        CommandKind::Entry
+        | CommandKind::Reconciliation
+        | CommandKind::Cancellation
+        | CommandKind::Goods => Table::new(ENTRY, &[ENTRY_LINES]),
     }
 }
 
@@ -485,7 +486,8 @@ pub(super) fn customer(dispatch: &Dispatch) -> Result<Option<String>, CallError>
         Content::Partner(_)
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
-        | Content::Entry(_) => return Ok(None),
+        | Content::Entry(_)
+        | Content::Goods(_) => return Ok(None),
     };
     let text = match customer {
         CustomerRef::Bound => bound(dispatch, "customer")?,
@@ -515,6 +517,7 @@ pub(super) fn references(content: &Content) -> Box<dyn Iterator<Item = &str> + '
             let accounts = it.lines.iter().map(|line| line.account.as_str());
             Box::new(accounts.chain([it.journal.as_str()]))
         }
+        Content::Goods(it) => Box::new(it.lines.iter().map(|line| line.product.as_str())),
         Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => {
             Box::new(std::iter::empty())
         }
@@ -532,6 +535,7 @@ pub(super) fn forget_lines(content: &mut Content) {
         | Content::Partner(_)
         | Content::Payment(_)
         | Content::Reconciliation(_)
-        | Content::Cancellation(_) => {}
+        | Content::Cancellation(_)
+        | Content::Goods(_) => {}
     }
 }

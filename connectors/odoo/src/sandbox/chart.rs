@@ -217,15 +217,8 @@ fn company(world: &mut World, id: i64, name: &str, currency: i64, country: i64) 
             ("active", Cell::Flag(true)),
         ]),
     );
-    store.insert(
-        "stock.warehouse",
-        record([
-            ("name", text(name)),
-            ("code", text("WH")),
-            ("company_id", link.clone()),
-            ("active", Cell::Flag(true)),
-        ]),
-    );
+    world.found_warehouse(id, name);
+    let store = &mut world.store;
     let mut accounts = std::collections::BTreeMap::new();
     for (code, name, kind, reconcile) in ACCOUNTS {
         let account = store.insert(

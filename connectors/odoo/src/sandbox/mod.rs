@@ -14,11 +14,12 @@
 //! | [`sales`]     | orders                                                            |
 //! | [`books`]     | moves: invoices, credit notes, entries                            |
 //! | [`payments`]  | payments, and what pays what                                      |
+//! | [`stock`]     | what is planned, delivered and taken back                         |
 //! | [`taxes`]     | taxes                                                             |
 //! | [`chart`]     | the two companies it begins with                                  |
 //! | [`people`]    | what people do in Odoo behind our back                            |
 //!
-//! Not played: stock, cost of goods, exchange differences on payment, mail.
+//! Not played: levels of stock, cost of goods, exchange differences on payment, mail.
 
 mod books;
 mod chart;
@@ -29,6 +30,7 @@ mod people;
 mod records;
 mod sales;
 mod schema;
+mod stock;
 mod store;
 mod taxes;
 mod world;
@@ -307,6 +309,15 @@ fn run(
             world.confirm_orders(call, &ids()).map(|()| json!(true))
         }
         ("sale.order", "action_cancel") => world.cancel_orders(call, &ids()).map(|()| json!(true)),
+        ("stock.picking", "button_validate") => {
+            world.validate_pickings(call, &ids()).map(|()| json!(true))
+        }
+        ("stock.picking", "action_cancel") => {
+            world.cancel_pickings(call, &ids()).map(|()| json!(true))
+        }
+        ("stock.picking", "action_assign") => {
+            world.assign_pickings(call, &ids()).map(|()| json!(true))
+        }
         ("account.move", "action_post") => world.post_moves(call, &ids()).map(|()| json!(false)),
         ("account.payment", "action_post") => {
             world.post_payments(call, &ids()).map(|()| Value::Null)

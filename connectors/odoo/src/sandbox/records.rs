@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::schema::{self, Kind, Model};
+use super::stock;
 use super::store::{Cell, Fault, Fields, Record};
 use super::world::{Call, World};
 
@@ -21,6 +22,8 @@ impl World {
             "sale.order" => return self.create_order(call, values, rows(lines)),
             "account.move" => return self.create_move(call, values, rows(lines)),
             "account.payment" => return self.create_payment(call, values),
+            "stock.picking" => return self.create_picking(call, values, rows(lines)),
+            "stock.move.line" => return self.create_move_line(call, &values),
             "res.partner" => {
                 values.entry("is_company").or_insert(Cell::Flag(false));
                 values.insert("active", Cell::Flag(true));
@@ -29,6 +32,7 @@ impl World {
                 }
             }
             "product.product" => {
+                values.entry("type").or_insert(Cell::text("consu"));
                 values.insert("active", Cell::Flag(true));
                 values.entry("uom_id").or_insert(Cell::Link(1));
                 values.entry("categ_id").or_insert(Cell::Link(1));
@@ -180,6 +184,11 @@ impl World {
             // Odoo computes this field; writing it reconciles.
             let lines: Vec<i64> = std::iter::once(id).chain(others).collect();
             self.reconcile(call, &lines)?;
+        }
+        if let (stock::MOVE, Some(Cell::Number(units))) =
+            (model.name, values.remove("product_uom_qty"))
+        {
+            self.demand(call, id, units);
         }
         self.change(call, model.name, id, |record| record.extend(values));
         if model.name == "sale.order" {

@@ -55,6 +55,12 @@ impl World {
             line.entry("product_uom_qty").or_insert(Cell::Number(Decimal::ONE));
             line.entry("discount").or_insert(Cell::Number(Decimal::ZERO));
             line.insert("qty_invoiced", Cell::Number(Decimal::ZERO));
+            line.insert("qty_delivered", Cell::Number(Decimal::ZERO));
+            line.insert("order_partner_id", Cell::Link(customer));
+            let product =
+                line.link("product_id").and_then(|id| self.store.get("product.product", id));
+            let kind = product.map_or(Cell::Nothing, |product| product.cell("type").clone());
+            line.insert("product_type", kind);
             ids.push(self.insert(call, "sale.order.line", line));
         }
         self.store.set("sale.order", id, "order_line", Cell::Links(ids));
@@ -103,6 +109,7 @@ impl World {
                 order.insert("date_order", Cell::Text(moment));
                 order.insert("invoice_status", Cell::text("to invoice"));
             });
+            self.plan_delivery(call, *id);
         }
         Ok(())
     }
@@ -122,6 +129,7 @@ impl World {
                 order.insert("state", Cell::text("cancel"));
                 order.insert("invoice_status", Cell::text("no"));
             });
+            self.cancel_delivery(call, *id);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 use trueup_domain::document::{Remitter, Tender};
+use trueup_domain::mapping::GoodsPolicy;
 use trueup_domain::money::Currency;
 
 use super::{Clears, Customers, Wanted, WantedGateway, WantedProduct, WantedTax};
@@ -35,6 +36,7 @@ pub fn wanted() -> Vec<Wanted> {
         currency: usd,
         time_zone: "America/New_York".to_owned(),
         customers: Customers::PerBuyer,
+        goods: GoodsPolicy::Channel,
         gateways: gateways("stripe-us"),
         taxes: american(),
         products: products(),

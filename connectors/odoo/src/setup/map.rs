@@ -145,6 +145,7 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
             Customers::PerBuyer => CustomerPolicy::PerBuyer { guests },
             Customers::One => CustomerPolicy::One(guests),
         },
+        goods: wanted.goods,
         accounts,
         gateways,
         products,

@@ -26,7 +26,7 @@ use trueup_connect::conversation::{Reply, Request};
 use trueup_connect::{CallError, Settings};
 use trueup_domain::command::TargetRef;
 use trueup_domain::document::{Remitter, Tender};
-use trueup_domain::mapping::Mapping;
+use trueup_domain::mapping::{GoodsPolicy, Mapping};
 use trueup_domain::money::Currency;
 
 use crate::load::{self, Loaded};
@@ -34,7 +34,7 @@ use crate::request;
 use crate::wire;
 
 pub use plan::{Creation, plan};
-pub use report::{Finding, RIGHTS, SetupReport, inspect, rights};
+pub use report::{Finding, SetupReport, inspect, rights, rights_needed};
 pub use unasked::NOT_LOOKED_FOR;
 
 /// Carries one request out.
@@ -53,6 +53,8 @@ pub struct Wanted {
     pub time_zone: String,
     /// One customer for all buyers, or one for each.
     pub customers: Customers,
+    /// Who says that goods left and came back.
+    pub goods: GoodsPolicy,
     pub gateways: Vec<WantedGateway>,
     pub taxes: Vec<WantedTax>,
     /// Products to make where no product has the SKU. Usually none: the catalogue is the owner's.

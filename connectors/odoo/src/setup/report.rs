@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rust_decimal::Decimal;
 use serde_json::json;
 use trueup_connect::{CallError, DecodeError};
+use trueup_domain::mapping::GoodsPolicy;
 
 use super::unasked::{self, Seen};
 use super::{Caller, SetupError, Wanted, ask, company, settings};
@@ -105,8 +106,21 @@ pub struct Finding {
     pub text: String,
 }
 
-/// What our user may do, by model and operation.
-pub const RIGHTS: &[(&str, &str)] = &[
+/// What our user must be allowed, by model and operation.
+pub fn rights_needed(wanted: &Wanted) -> Vec<(&'static str, &'static str)> {
+    let goods = if wanted.goods == GoodsPolicy::Channel { GOODS_RIGHTS } else { &[] };
+    RIGHTS.iter().chain(goods).copied().collect()
+}
+
+/// Where the channel's shipments are carried out in Odoo.
+const GOODS_RIGHTS: &[(&str, &str)] = &[
+    ("stock.picking", "create"),
+    ("stock.picking", "write"),
+    ("stock.move", "write"),
+    ("stock.move.line", "create"),
+];
+
+const RIGHTS: &[(&str, &str)] = &[
     ("res.partner", "create"),
     ("sale.order", "create"),
     ("sale.order", "write"),
@@ -122,7 +136,7 @@ pub const RIGHTS: &[(&str, &str)] = &[
 /// Asks, with the hub user's own key, for every right that deliveries need.
 pub fn rights(call: &mut Caller<'_>, wanted: &Wanted) -> Result<Vec<Finding>, SetupError> {
     let mut findings = Vec::new();
-    for (model, operation) in RIGHTS {
+    for (model, operation) in rights_needed(wanted) {
         if !granted(call, wanted, model, operation)? {
             let text = format!("the hub's user may not {operation} {model}");
             findings.push(Finding { blocks: true, code: "right_missing", text });

@@ -7,11 +7,15 @@
 
 use serde_json::{Value, json};
 use trueup_connect::CallError;
+use trueup_domain::mapping::GoodsPolicy;
 
 use super::report::{Finding, SetupReport};
 use super::{Caller, SetupError, Wanted, company, settings};
 use crate::request;
 use crate::wire::{self, Row};
+
+/// What stands in the way where the channel's shipments are carried out in Odoo.
+const GOODS: &[&str] = &["mail_on_delivery", "several_steps", "no_backorder"];
 
 /// The models that our documents are made of, or lead to.
 const TOUCHED: &[&str] = &[
@@ -73,7 +77,39 @@ const PROBES: &[Probe] = &[
         domain: |id| json!([["id", "=", id], ["stock_move_email_validation", "=", true]]),
         fields: &["name"],
         blocks: false,
-        tell: |_| "Odoo mails the customer when a delivery is done, whoever does it".to_owned(),
+        tell: |_| {
+            "Odoo mails the customer when a delivery is done, whoever does it; ours are left alone \
+             while it does"
+                .to_owned()
+        },
+    },
+    Probe {
+        code: "several_steps",
+        about: "steps of delivery",
+        module: "stock",
+        model: "stock.warehouse",
+        domain: |id| json!([["company_id", "=", id], ["delivery_steps", "!=", "ship_only"]]),
+        fields: &["name"],
+        blocks: false,
+        tell: |names| {
+            format!("these warehouses pick or pack before they ship, which we do not do: {names}")
+        },
+    },
+    Probe {
+        code: "no_backorder",
+        about: "backorders",
+        module: "stock",
+        model: "stock.picking.type",
+        domain: |id| {
+            json!([
+                ["company_id", "=", id],
+                ["code", "=", "outgoing"],
+                ["create_backorder", "=", "never"]
+            ])
+        },
+        fields: &["name"],
+        blocks: false,
+        tell: |names| format!("Odoo drops what a first shipment leaves over: {names}"),
     },
     Probe {
         code: "automatic_invoice",
@@ -359,7 +395,9 @@ pub(super) fn look(
             Seen::Rows(rows) => {
                 let names = names(&rows, probe.fields);
                 if !rows.is_empty() {
-                    let (code, blocks) = (probe.code, probe.blocks);
+                    let code = probe.code;
+                    let ours = wanted.goods == GoodsPolicy::Channel && GOODS.contains(&code);
+                    let blocks = probe.blocks || ours;
                     report.findings.push(Finding { blocks, code, text: (probe.tell)(&names) });
                 }
             }

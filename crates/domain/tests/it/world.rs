@@ -14,7 +14,7 @@ use trueup_domain::document::{
 };
 use trueup_domain::fact::{Fact, FactContent};
 use trueup_domain::journal::{Entry, Role};
-use trueup_domain::mapping::{CustomerPolicy, Gateway, Mapping, TaxRule};
+use trueup_domain::mapping::{CustomerPolicy, Gateway, GoodsPolicy, Mapping, TaxRule};
 use trueup_domain::money::{Currency, Money};
 
 pub fn usd() -> Currency {
@@ -72,6 +72,7 @@ pub fn mapping() -> Mapping {
         pricelist: None,
         warehouse: None,
         customers: CustomerPolicy::PerBuyer { guests: "guests".to_owned() },
+        goods: GoodsPolicy::Books,
         accounts: words(&[("returns", "4095"), ("tip_income", "4060"), ("rounding", "7900")]),
         gateways: BTreeMap::from([
             ("card".to_owned(), gateway(None, Some("stripe"), "J1")),
@@ -436,6 +437,7 @@ pub fn document_lines(content: &Content) -> &[DocumentLine] {
         | Content::Payment(_)
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
-        | Content::Entry(_) => &[],
+        | Content::Entry(_)
+        | Content::Goods(_) => &[],
     }
 }

@@ -143,6 +143,8 @@ fn what_was_refused_is_a_case_and_what_needs_it_waits() {
     // A person mends it and lets it go.
     let retried = hub.store.write(|tx| commands::retry(tx, &key("order/1/1")));
     assert!(retried.expect("asked"));
+    let retried = command(&hub, "order/1/1").expect("a command");
+    assert_eq!(retried.attempts, 1, "it was sent before, and its target is told so");
     drain(&hub, &mut books, 5010);
     assert!(all_applied(&hub));
     assert!(!open_cases(&hub).contains(&"refused".to_owned()), "{:?}", open_cases(&hub));

@@ -14,7 +14,7 @@ use trueup_domain::document::{
     Document, Kind, Line, LineKind, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus,
     Refund, RefundLine, Restock, Tender, Version,
 };
-use trueup_domain::mapping::{CustomerPolicy, Gateway, Mapping};
+use trueup_domain::mapping::{CustomerPolicy, Gateway, GoodsPolicy, Mapping};
 use trueup_domain::money::Currency;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::{Connection, Hub, Worker, decide, decode, receive, reconcile};
@@ -162,6 +162,7 @@ pub fn mapping() -> Mapping {
         pricelist: None,
         warehouse: None,
         customers: CustomerPolicy::One("7".to_owned()),
+        goods: GoodsPolicy::Books,
         accounts: BTreeMap::from([("returns".to_owned(), "4095".to_owned())]),
         gateways: BTreeMap::from([("card".to_owned(), gateway)]),
         products: ["A", "B"].map(|sku| (sku.to_owned(), format!("P-{sku}"))).into(),

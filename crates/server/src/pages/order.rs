@@ -68,6 +68,7 @@ struct DocumentLine {
 
 struct CommandLine {
     kind: String,
+    goods: String,
     key: String,
     state: String,
     class: &'static str,
@@ -230,6 +231,7 @@ fn document(step: &DocumentStep) -> DocumentLine {
 fn command(step: &CommandStep) -> CommandLine {
     CommandLine {
         kind: format::title(&step.kind),
+        goods: step.goods.clone().unwrap_or_default(),
         key: step.key.clone(),
         class: match step.state.as_str() {
             "applied" => "proven",

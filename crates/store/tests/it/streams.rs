@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trueup_domain::mapping::{CustomerPolicy, Mapping};
+use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, Mapping};
 use trueup_store::{mappings, streams};
 
 use crate::engines::on_every_engine;
@@ -21,6 +21,7 @@ fn mapping(entity: &str) -> Mapping {
         pricelist: None,
         warehouse: None,
         customers: CustomerPolicy::One("7".to_owned()),
+        goods: GoodsPolicy::Books,
         accounts: BTreeMap::new(),
         gateways: BTreeMap::new(),
         products: BTreeMap::new(),

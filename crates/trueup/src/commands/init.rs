@@ -130,6 +130,9 @@ time_zone = \"America/New_York\"
 company = 1
 # `true`: one customer in Odoo for all buyers, instead of one for each.
 one_customer = false
+# Who says in Odoo that goods left and came back: its own warehouse (\"books\"), or the channel
+# (\"channel\"), whose shipments and returned units Trueup then carries out there.
+goods = \"books\"
 
 # Taxes that `trueup odoo setup` makes, and to which sales they apply; the first that fits wins.
 # The channel's amount is always kept to the cent: `percent` is what Odoo would compute.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use trueup_connect::{CallError, Reply, Request, Secret};
 use trueup_domain::document::Tender;
-use trueup_domain::mapping::Mapping;
+use trueup_domain::mapping::{GoodsPolicy, Mapping};
 use trueup_hub::shell::{Http, Transport};
 use trueup_hub::{Connection, Hub};
 use trueup_odoo::setup::{
@@ -326,6 +326,7 @@ fn wanted(settings: &Settings, args: &SetupArgs) -> Result<Wanted, Failure> {
         currency: entity.currency,
         time_zone: entity.time_zone.clone(),
         customers: if entity.one_customer { Customers::One } else { Customers::PerBuyer },
+        goods: entity.goods,
         gateways: gateways(settings, &name, args.channel.as_deref())?,
         taxes: taxes(entity),
         products: Vec::new(),
@@ -466,6 +467,7 @@ fn as_json(it: &Looked<'_>) -> serde_json::Value {
         "lock_dates": report.locks,
         "modules": report.modules,
         "valuation": report.valuation,
+        "goods": wanted.goods,
         "accounts": report.accounts.len(),
         "journals": report.journals.iter().map(|it| json!({
             "id": it.id, "code": it.code, "name": it.name, "type": it.kind,
@@ -484,8 +486,8 @@ fn as_json(it: &Looked<'_>) -> serde_json::Value {
         "findings": it.findings.iter().map(finding).collect::<Vec<_>>(),
         "not_read": report.unread,
         "not_looked_for": setup::NOT_LOOKED_FOR,
-        "rights": setup::RIGHTS.iter().map(|(model, right)| format!("{right} {model}"))
-            .collect::<Vec<_>>(),
+        "rights": setup::rights_needed(wanted).iter()
+            .map(|(model, right)| format!("{right} {model}")).collect::<Vec<_>>(),
         "rights_tried": it.hub_asked,
         "creates": setup::plan::as_json(it.plan),
         "roles": setup::map::proposal(report, wanted).into_iter().map(|(role, proposed)| json!({
@@ -593,6 +595,10 @@ fn facts(it: &Looked<'_>) -> Vec<(&'static str, String)> {
         (0, _) => "not installed, or not for this user to see".to_owned(),
         (all, some) => format!("{some} of {all} product categories perpetual"),
     };
+    let goods = match it.wanted.goods {
+        GoodsPolicy::Books => "Odoo's warehouse moves them; we touch no transfer",
+        GoodsPolicy::Channel => "what the channel shipped and took back is carried out here",
+    };
     vec![
         ("database", format!("{print}{uuid}, {pinned}")),
         ("modules", modules),
@@ -601,6 +607,7 @@ fn facts(it: &Looked<'_>) -> Vec<(&'static str, String)> {
         ("tax rounding", report.rounding.replace('_', " ")),
         ("lock dates", if locks.is_empty() { "none".to_owned() } else { locks.join(", ") }),
         ("valuation", valuation),
+        ("goods", goods.to_owned()),
         ("products", format!("{} with a SKU", report.products.len())),
     ]
 }
@@ -685,7 +692,7 @@ fn findings(it: &Looked<'_>) -> String {
     for one in setup::NOT_LOOKED_FOR {
         text.push_str(&entry("  -", 4, one));
     }
-    let rights = setup::RIGHTS.len();
+    let rights = setup::rights_needed(it.wanted).len();
     let lacking = it.findings.iter().filter(|it| it.code == "right_missing").count();
     let rights = match (it.hub_asked, lacking) {
         (false, _) => format!("not tried, its key is not set; it needs {rights}"),
@@ -693,8 +700,10 @@ fn findings(it: &Looked<'_>) -> String {
         (true, lacking) => format!("lacks {lacking} of the {rights} that it needs"),
     };
     text.push_str(&entry("\nRights of the hub's user:", 0, &format!(" {rights}")));
-    let listed: Vec<String> =
-        setup::RIGHTS.iter().map(|(model, right)| format!("{right} {model}")).collect();
+    let listed: Vec<String> = setup::rights_needed(it.wanted)
+        .iter()
+        .map(|(model, right)| format!("{right} {model}"))
+        .collect();
     text.push_str(&entry("  -", 4, &listed.join(", ")));
     text
 }

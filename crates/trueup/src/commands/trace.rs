@@ -90,6 +90,9 @@ fn shown(trace: &Trace) -> String {
             command.state,
             bound.unwrap_or_default()
         ));
+        if let Some(goods) = &command.goods {
+            text.push_str(&format!("      {}\n", print::plain(goods)));
+        }
         text.push_str(&format!("      key {}\n", command.key));
         if let Some(error) = &command.error {
             text.push_str(&format!(

@@ -256,3 +256,30 @@ pub fn cancellation(map: &Mapping, key: &str, order: &str) -> Dispatch {
         &[("order", order)],
     )
 }
+
+/// Goods of an order by line: part, SKU or `service:<word>`, and units.
+pub fn goods(
+    map: &Mapping,
+    key: &str,
+    way: Way,
+    bound: (&str, &str),
+    lines: &[(&str, &str, i64)],
+) -> Dispatch {
+    let line = |(part, what, quantity): &(&str, &str, i64)| GoodsLine {
+        part: (*part).to_owned(),
+        product: match what.split_once(':') {
+            Some((_, word)) => map.service_products[word].clone(),
+            None => map.products[*what].clone(),
+        },
+        name: format!("Part {part}"),
+        quantity: *quantity,
+    };
+    let content = GoodsContent {
+        company: map.company.clone(),
+        way,
+        reference: format!("#{key}"),
+        order: "1".to_owned(),
+        lines: lines.iter().map(line).collect(),
+    };
+    dispatch(&format!("test/{}/goods/{key}", map.entity), Content::Goods(content), &[bound])
+}

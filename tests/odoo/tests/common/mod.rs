@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod facts;
+pub mod goods;
 pub mod road;
 pub mod scenarios;
 pub mod till;

@@ -11,7 +11,7 @@ use trueup_connect::{Auth, CallError, Connector, DecodeError, Decoded, Message, 
 use trueup_connect::{Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::document::{Document, Kind};
-use trueup_domain::mapping::Mapping;
+use trueup_domain::mapping::{GoodsPolicy, Mapping};
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub, receive};
@@ -107,6 +107,8 @@ impl Road {
         let now = Timestamp::now();
         let mapped = [(SHOP_US, us.clone()), (SHOP_EU, eu.clone()), (PORTAL, eu.clone())];
         for (shop, mapping) in mapped {
+            // These tills state money alone; what goods do is tested in `goods.rs`.
+            let mapping = Mapping { goods: GoodsPolicy::Books, ..mapping };
             hub.store
                 .write(move |tx| mappings::approve(tx, shop, &mapping, "ada", "first", now))
                 .expect("approved");

@@ -6,7 +6,7 @@ use trueup_domain::command::{CustomerRef, Direction};
 use trueup_domain::mapping::Mapping;
 
 use super::facts::{self, Spec, guests, lines};
-use super::{Books, applied, deliver};
+use super::{Books, applied, deliver, goods};
 
 const fn spec<'a>(
     part: &'a str,
@@ -57,6 +57,7 @@ pub fn all(books: &mut dyn Books, us: &Mapping, eu: &Mapping) {
     provider_rows(books, us);
     refused_and_cancelled(books, us);
     foreign(books, us, eu);
+    goods::all(books, us, eu);
     locked(books, us);
 }
 
@@ -298,8 +299,37 @@ pub fn remains(books: &dyn Books) -> Vec<String> {
             "price_total",
             "discount",
             "qty_invoiced",
+            "qty_delivered",
         ],
     );
+    tell(
+        "stock.picking",
+        &[
+            "name",
+            "state",
+            "partner_id",
+            "location_id",
+            "location_dest_id",
+            "return_id",
+            "backorder_id",
+            "company_id",
+        ],
+    );
+    tell(
+        "stock.move",
+        &[
+            "picking_id",
+            "product_id",
+            "product_uom_qty",
+            "quantity",
+            "picked",
+            "state",
+            "location_id",
+            "location_dest_id",
+            "company_id",
+        ],
+    );
+    tell("stock.move.line", &["picking_id", "product_id", "quantity", "picked", "state"]);
     tell(
         "account.move",
         &[

@@ -9,8 +9,10 @@
 //! | [`tenders`] | money taken and given back: payments, and the documents that they are for |
 //! | [`refunds`] | what was agreed to be given back: credit notes                            |
 //! | [`failures`]| money given back that came back itself                                    |
+//! | [`goods`]   | what left, what came back, and what will not leave                        |
 
 mod failures;
+mod goods;
 pub(crate) mod refunds;
 mod tenders;
 
@@ -24,12 +26,13 @@ use super::billing::{self, Billed};
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
-    Document, Funder, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Refund,
-    RefundFailure, Remitter, Tender,
+    Document, Fulfilment, Funder, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus,
+    Refund, RefundFailure, Remitter, Tender,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
 use crate::journal::{Booker, EntryBuilder, Role};
+use crate::key;
 use crate::mapping::{CustomerPolicy, Mapping, Missing};
 use crate::money::{Money, MoneyError};
 
@@ -58,7 +61,7 @@ pub(crate) struct Documents<'a> {
     pub refunds: Vec<&'a Refund>,
     /// Of payments of kind `refund`, by their ids.
     failures: BTreeMap<&'a str, &'a RefundFailure>,
-    fulfilled: bool,
+    fulfilments: Vec<&'a Fulfilment>,
     pub deleted: bool,
 }
 
@@ -73,7 +76,7 @@ impl<'a> Documents<'a> {
                 Document::RefundFailure(failure) => {
                     sorted.failures.insert(&failure.id, failure);
                 }
-                Document::Fulfilment(_) => sorted.fulfilled = true,
+                Document::Fulfilment(fulfilment) => sorted.fulfilments.push(fulfilment),
                 Document::Deletion(gone) if gone.id.starts_with("order/") => sorted.deleted = true,
                 _ => {}
             }
@@ -85,7 +88,12 @@ impl<'a> Documents<'a> {
 
 pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Derived, DeriveError> {
     let sorted = Documents::of(documents);
-    let mut sale = Sale { around, derived: Derived::default(), invoiced: BTreeMap::new() };
+    let mut sale = Sale {
+        around,
+        derived: Derived::default(),
+        invoiced: BTreeMap::new(),
+        ordered: BTreeMap::new(),
+    };
     let Some(order) = sorted.order else {
         return Ok(sale.without_order(&sorted));
     };
@@ -125,6 +133,8 @@ struct Sale<'a> {
     derived: Derived,
     /// What each invoice of the books bills.
     invoiced: BTreeMap<u32, Money>,
+    /// The order of the books that has each line or charge.
+    ordered: BTreeMap<String, Ordered>,
 }
 
 impl Sale<'_> {
@@ -372,6 +382,7 @@ impl Sale<'_> {
         if is_billed(order, sorted)? {
             self.sale_entries(order, &parts)?;
             missing.extend(self.sale_documents(order, &parts, mapping)?);
+            self.goods(order, &parts, sorted, mapping);
         }
         for payment in &sorted.payments {
             if let Err(lack) = self.payment(order, payment, sorted, mapping)? {
@@ -460,6 +471,11 @@ impl Sale<'_> {
                 total,
                 tax,
             });
+            let content_hash = content_hash(&content);
+            for one in &parts {
+                let ordered = Ordered { number, content_hash: content_hash.clone() };
+                self.ordered.insert(one.part.clone(), ordered);
+            }
             self.command("order", &part, mapping, content, customer.after(), None);
             let content = Content::Invoice(InvoiceContent {
                 company: mapping.company.clone(),
@@ -523,6 +539,19 @@ impl Sale<'_> {
         }
         Customer { reference: CustomerRef::Bound, root: Some(root) }
     }
+}
+
+/// An order of the books: its number within the sale, and the hash of its content.
+#[derive(Clone)]
+struct Ordered {
+    number: u32,
+    content_hash: String,
+}
+
+fn content_hash(content: &Content) -> String {
+    let json = serde_json::to_vec(content)
+        .unwrap_or_else(|error| unreachable!("contents always serialise: {error}"));
+    key::body_hash(&json)
 }
 
 /// The customer of the books that a document names.

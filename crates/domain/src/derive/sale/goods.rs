@@ -1,0 +1,148 @@
+//! What left, what came back, and what will not leave (`POSTING.md` P4).
+//!
+//! Only where the mapping says that the channel's word moves goods. Gift cards, tips and charges
+//! are no goods; which goods the books keep no stock of is theirs to know.
+
+use std::collections::BTreeMap;
+
+use super::{Documents, Ordered, Sale, needs};
+use crate::command::{Content, GoodsContent, GoodsLine, Way};
+use crate::derive::billing::Billed;
+use crate::document::{FulfilmentStatus, LineKind, Order, Restock};
+use crate::mapping::{GoodsPolicy, Mapping};
+
+/// Units by line of the channel's order.
+type Units = BTreeMap<String, i64>;
+
+/// Lines by the number of the order of the books that has them.
+type Moved = BTreeMap<u32, (Ordered, Vec<GoodsLine>)>;
+
+impl Sale<'_> {
+    pub(super) fn goods(
+        &mut self,
+        order: &Order,
+        parts: &[Billed],
+        sorted: &Documents<'_>,
+        mapping: &Mapping,
+    ) {
+        if mapping.goods == GoodsPolicy::Books {
+            return;
+        }
+        for fulfilment in &sorted.fulfilments {
+            if fulfilment.status != FulfilmentStatus::Succeeded {
+                continue;
+            }
+            let lines = fulfilment.lines.iter().map(|line| (&line.line, line.quantity));
+            let units = sum(lines);
+            self.movement(order, parts, mapping, Way::Out, &fulfilment.id, &units);
+        }
+        self.limits(order, parts, sorted, mapping);
+        for refund in &sorted.refunds {
+            let back = refund.lines.iter().filter(|line| line.restock == Restock::Returned);
+            let lines = back.map(|line| (&line.line, line.quantity));
+            let units = sum(lines);
+            self.movement(order, parts, mapping, Way::Back, &refund.id, &units);
+        }
+    }
+
+    /// Units that were taken off the order before they left. Lines with one product are one in
+    /// stock, so their units are limited together.
+    fn limits(
+        &mut self,
+        order: &Order,
+        parts: &[Billed],
+        sorted: &Documents<'_>,
+        mapping: &Mapping,
+    ) {
+        let lines = sorted.refunds.iter().flat_map(|refund| &refund.lines);
+        let cancelled = lines.filter(|line| line.restock == Restock::Cancelled);
+        let cancelled = sum(cancelled.map(|line| (&line.line, line.quantity)));
+        let mut limits: Moved = BTreeMap::new();
+        for (ordered, line) in self.goods_lines(order, parts) {
+            let off = cancelled.get(&line.part).copied().unwrap_or(0);
+            let lines = &mut limits.entry(ordered.number).or_insert((ordered, Vec::new())).1;
+            let left = line.quantity.saturating_sub(off).max(0);
+            match lines.iter_mut().find(|one| one.product == line.product) {
+                Some(one) => one.quantity = one.quantity.saturating_add(left),
+                None => lines.push(GoodsLine { quantity: left, ..line }),
+            }
+        }
+        let touched = |line: &GoodsLine| {
+            let of = parts.iter().filter(|part| part.product.as_ref() == Ok(&line.product));
+            of.into_iter().any(|part| cancelled.contains_key(&part.part))
+        };
+        for (_, lines) in limits.values_mut() {
+            lines.retain(touched);
+        }
+        self.commands(order, mapping, Way::Limit, "", limits);
+    }
+
+    fn movement(
+        &mut self,
+        order: &Order,
+        parts: &[Billed],
+        mapping: &Mapping,
+        way: Way,
+        by: &str,
+        units: &Units,
+    ) {
+        let mut moved: Moved = BTreeMap::new();
+        for (ordered, line) in self.goods_lines(order, parts) {
+            let Some(quantity) = units.get(&line.part).copied() else { continue };
+            let lines = &mut moved.entry(ordered.number).or_insert((ordered, Vec::new())).1;
+            lines.push(GoodsLine { quantity, ..line });
+        }
+        self.commands(order, mapping, way, by, moved);
+    }
+
+    /// The lines of goods, with all their units, and the order of the books that has each.
+    fn goods_lines(&self, order: &Order, parts: &[Billed]) -> Vec<(Ordered, GoodsLine)> {
+        let of = |part: &Billed| {
+            let line = order.lines.iter().find(|line| line.id == part.part)?;
+            let ordered = self.ordered.get(&part.part).filter(|_| line.kind == LineKind::Goods)?;
+            let line = GoodsLine {
+                part: part.part.clone(),
+                product: part.product.clone().ok()?,
+                name: part.name.clone(),
+                quantity: line.quantity,
+            };
+            Some((ordered.clone(), line))
+        };
+        parts.iter().filter_map(of).collect()
+    }
+
+    /// One command for each order of the books that has some of the lines.
+    fn commands(&mut self, order: &Order, mapping: &Mapping, way: Way, by: &str, moved: Moved) {
+        for (number, (ordered, lines)) in moved {
+            if lines.is_empty() {
+                continue;
+            }
+            let (kind, part, reference) = match way {
+                Way::Out => ("goods_out", format!("{by}/{number}"), order.number.clone()),
+                Way::Limit => ("goods_limit", number.to_string(), order.number.clone()),
+                Way::Back => {
+                    let reference = format!("{} refund {by}", order.number);
+                    ("goods_back", format!("{by}/{number}"), reference)
+                }
+            };
+            let content = Content::Goods(GoodsContent {
+                company: mapping.company.clone(),
+                way,
+                reference,
+                order: ordered.content_hash,
+                lines,
+            });
+            let after = vec![needs("order", "order", &number.to_string())];
+            self.command(kind, &part, mapping, content, after, None);
+        }
+    }
+}
+
+fn sum<'a>(lines: impl Iterator<Item = (&'a String, i64)>) -> Units {
+    let mut units = Units::new();
+    for (line, quantity) in lines.filter(|(_, quantity)| *quantity > 0) {
+        let sum = units.entry(line.clone()).or_default();
+        *sum = sum.saturating_add(quantity);
+    }
+    units
+}
