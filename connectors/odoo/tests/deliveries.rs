@@ -78,10 +78,10 @@ fn a_sale_is_paid_and_partly_taken_back() {
     assert_eq!(state[0]["payment_state"], "paid");
 }
 
-/// A price changed after the sale was paid: the note that takes the first invoice back pays the
-/// second, and what is left is the customer's.
+/// A price changed after the sale was paid: the note takes the place of the money, the money pays
+/// the second invoice, and what is left of it is the customer's.
 #[test]
-fn a_document_and_its_successor_are_set_off() {
+fn the_money_of_a_document_pays_its_successor() {
     let (mut sandbox, map) = world();
     let order_id = applied(&mut sandbox, &order(&map, "1001"));
     let first = applied(&mut sandbox, &invoice(&map, "1001", &order_id));
@@ -105,28 +105,37 @@ fn a_document_and_its_successor_are_set_off() {
         (content.total, content.tax) = (usd("649.80"), usd("50.91"));
     }
     let second = applied(&mut sandbox, &cheaper);
-    // The first is paid, so nothing of it is left for the note.
-    let set_off = |key: &str, document: &str| {
-        let mut tie = tie(&map, key, "912.24", &note, document);
+    // The first is paid, so nothing of it is left for the note, before the money is taken off.
+    let set_off = |key: &str, extent: Extent| {
+        let mut tie = tie(&map, key, "912.24", &note, &first);
         if let Content::Reconciliation(content) = &mut tie.content {
             content.payment = CommandKind::CreditNote;
-            content.extent = Extent::WhatIsOpen;
+            content.extent = extent;
         }
         tie
     };
-    let undone = set_off("undone", &first);
-    assert_eq!(applied(&mut sandbox, &undone), "nothing open");
-    let passed_on = applied(&mut sandbox, &set_off("passed on", &second));
-    assert!(passed_on.starts_with("account.partial.reconcile/"), "{passed_on}");
-    assert_eq!(applied(&mut sandbox, &set_off("passed on", &second)), passed_on);
+    assert_eq!(applied(&mut sandbox, &set_off("in vain", Extent::WhatIsOpen)), "nothing open");
+    let undone = applied(&mut sandbox, &set_off("undone", Extent::Instead));
+    assert!(undone.starts_with("account.partial.reconcile/"), "{undone}");
+    assert_eq!(applied(&mut sandbox, &set_off("undone", Extent::Instead)), undone, "done once");
+    let mut pays = tie(&map, "passed on", "912.24", &money, &second);
+    if let Content::Reconciliation(content) = &mut pays.content {
+        content.extent = Extent::WhatIsOpen;
+    }
+    let passed_on = applied(&mut sandbox, &pays);
+    assert_eq!(applied(&mut sandbox, &pays), passed_on);
     let states = sandbox.read_all("account.move", &json!([]), &["payment_state"]);
     let of = |id: &str| {
         let id: i64 = id.parse().expect("an id");
         states.iter().find(|one| one["id"] == id).map(|one| one["payment_state"].clone())
     };
     // Odoo's word for an invoice that a credit note pays.
-    assert_eq!((of(&first), of(&second)), (Some(json!("paid")), Some(json!("reversed"))));
-    assert_eq!(of(&note), Some(json!("partial")), "the rest is the customer's");
+    assert_eq!((of(&first), of(&second)), (Some(json!("reversed")), Some(json!("paid"))));
+    assert_eq!(of(&note), Some(json!("paid")));
+    let lines = json!([["account_type", "=", "asset_receivable"], ["reconciled", "=", false]]);
+    let open = sandbox.read_all("account.move.line", &lines, &["amount_residual"]);
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0]["amount_residual"], json!(-262.44), "the rest is the customer's");
 }
 
 #[test]

@@ -261,11 +261,11 @@ pub struct PaymentContent {
 }
 
 /// Ties the payment of binding role `payment` to the document of binding role `document`. Either
-/// may be a payment or a document: what takes a record back is set off against it.
+/// may be a payment or a document: what takes a record back is tied to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReconciliationContent {
     pub company: TargetRef,
-    /// What the record bound as `payment` is: a payment, or a document that is set off.
+    /// What the record bound as `payment` is: a payment, or a document that takes the other back.
     pub payment: CommandKind,
     /// What the record bound as `document` is.
     pub document: CommandKind,
@@ -411,8 +411,8 @@ pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
         Content::Goods(it) => {
             Some((Content::Goods(GoodsContent { way: Way::Back, ..it.clone() }), "goods"))
         }
-        // A customer stays; a tie stays, and the reversal of what it tied is set off against the
-        // successor; a cancelled order stays so.
+        // A customer stays; a tie goes when the reversal of what it tied takes its place; a cancelled
+        // order stays so.
         Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => None,
     }
 }

@@ -60,6 +60,14 @@ pub fn add(
             break;
         }
     }
+    if matches!(command.content, Content::Reconciliation(_)) {
+        for after in command.after.iter().filter(|it| is_end(&it.role)) {
+            let root = after.root.as_deref().unwrap_or(place.root);
+            if let Some(freed) = freed_by(tx, place, root, &after.fact)? {
+                needs.insert(format!("settled/{}", after.role), freed);
+            }
+        }
+    }
     let mut command = command.clone();
     if let Content::Reconciliation(content) = &mut command.content
         && generation > 1
@@ -73,6 +81,34 @@ pub fn add(
 
 fn reversal_key(own: &str) -> String {
     format!("{own}/rev")
+}
+
+/// The tie of a reversal to what it takes back.
+fn undoing_key(own: &str) -> String {
+    format!("{}/tie", reversal_key(own))
+}
+
+/// The roles under which a tie finds the two records that it ties.
+fn is_end(role: &str) -> bool {
+    matches!(role, "payment" | "document")
+}
+
+/// The tie that takes the place of what was tied to the generation before: until it is done, what
+/// the newest one is to be tied to may not be free.
+fn freed_by(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    root: &str,
+    fact: &FactKey,
+) -> Result<Option<String>> {
+    let newest = newest_generation(tx, root, fact)?;
+    for older in (1..newest).rev() {
+        let undoing = undoing_key(&effect_key(place, root, fact, older));
+        if is_there(tx, &undoing)? {
+            return Ok(Some(undoing));
+        }
+    }
+    Ok(None)
 }
 
 fn is_there(tx: &mut Tx<'_>, command: &str) -> Result<bool> {
@@ -203,6 +239,8 @@ pub(crate) fn take_back(
         after: Vec::new(),
         states: command.states.clone().map(|(kind, states)| (kind, format!("{states}#back"))),
     };
+    let tied = ties_of(tx, &own)?;
+    let notes = notes_of(tx, &own)?;
     let mut needs = customer_of(tx, &own)?;
     needs.insert(role.to_owned(), own.clone());
     // A tie under way is settled first, or the reversal might take what it is about to tie.
@@ -210,19 +248,25 @@ pub(crate) fn take_back(
         needs.insert(format!("settled/{number}"), tie);
     }
     insert(tx, place, &reversal_key(&own), key, generation, &reversal, &needs)?;
-    set_off(tx, place, key, generation, command, successor)
+    take_its_place(tx, place, key, generation, command)?;
+    wait_for_freed(tx, &own, &tied)?;
+    match successor {
+        Some(next) => {
+            let next = effect_key(place, place.root, key, next);
+            pass_on(tx, place, (key, generation), (&own, &next), &tied, &notes)
+        }
+        None => Ok(()),
+    }
 }
 
-/// Sets the reversal of a document or payment off against what it takes back, as far as that is
-/// open, and then against the successor: so the money that paid the first pays the second. A payment
-/// without a successor moved nothing after all: what it had paid is open again.
-fn set_off(
+/// Ties the reversal of a document or payment to what it takes back, in the place of whatever was
+/// tied to that: it is open again, and free for the successor.
+fn take_its_place(
     tx: &mut Tx<'_>,
     place: Place<'_>,
     key: &FactKey,
     generation: u32,
     command: &Command,
-    successor: Option<u32>,
 ) -> Result<()> {
     let (Content::Invoice(_) | Content::CreditNote(_) | Content::Payment(_), Some(amount)) =
         (&command.content, command.content.total())
@@ -230,9 +274,6 @@ fn set_off(
         return Ok(());
     };
     let Some((back, _)) = reversal_of(&command.content) else { return Ok(()) };
-    let moved_nothing = matches!(command.content, Content::Payment(_)) && successor.is_none();
-    // What takes it back is of another kind than the original, except for payments; what comes
-    // after it is of the same.
     let tie = Command {
         target: command.target.clone(),
         content: Content::Reconciliation(ReconciliationContent {
@@ -240,23 +281,148 @@ fn set_off(
             payment: back.kind(),
             document: command.content.kind(),
             amount,
-            extent: if moved_nothing { Extent::Instead } else { Extent::WhatIsOpen },
+            extent: Extent::Instead,
         }),
         after: Vec::new(),
         states: None,
     };
     let own = effect_key(place, place.root, key, generation);
-    let reversal = reversal_key(&own);
-    let with_original = format!("{reversal}/tie");
-    let mut needs =
-        BTreeMap::from([("payment".to_owned(), reversal), ("document".to_owned(), own.clone())]);
-    insert(tx, place, &with_original, key, generation, &tie, &needs)?;
-    if let Some(next) = successor {
-        needs.insert("document".to_owned(), effect_key(place, place.root, key, next));
-        needs.insert("settled".to_owned(), with_original);
-        insert(tx, place, &format!("{own}/tie"), key, generation, &tie, &needs)?;
+    let needs = BTreeMap::from([
+        ("payment".to_owned(), reversal_key(&own)),
+        ("document".to_owned(), own.clone()),
+    ]);
+    insert(tx, place, &undoing_key(&own), key, generation, &tie, &needs)
+}
+
+/// What is to be tied to a record that a reversal will free waits until it is free. Reversals do not
+/// wait for each other.
+fn wait_for_freed(tx: &mut Tx<'_>, own: &str, tied: &[Shown]) -> Result<()> {
+    let undoing = undoing_key(own);
+    if !is_there(tx, &undoing)? {
+        return Ok(());
+    }
+    for tie in tied {
+        for freed in ends_of(tx, &tie.key)?.into_values().filter(|end| end != own) {
+            let rows = tx.query(
+                "SELECT c.key FROM commands c JOIN command_after a ON a.command = c.key
+                 WHERE a.needs = $1 AND a.role IN ('payment', 'document')
+                     AND c.kind = 'reconciliation' AND c.state IN ('waiting', 'ready')
+                     AND c.key NOT LIKE '%/rev/tie'
+                 ORDER BY c.key",
+                values![&freed],
+            )?;
+            for row in &rows {
+                let waits = row.text(0)?;
+                tx.execute(
+                    "INSERT INTO command_after (command, role, needs) VALUES ($1, $2, $3)
+                     ON CONFLICT DO NOTHING",
+                    values![&waits, format!("freed/{undoing}"), &undoing],
+                )?;
+                tx.execute(
+                    "UPDATE commands SET state = 'waiting' WHERE key = $1 AND state = 'ready'",
+                    values![&waits],
+                )?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Ties what was tied to a record to its successor, as far as both are open: the money that paid
+/// the first invoice pays the second.
+fn pass_on(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    (key, generation): (&FactKey, u32),
+    (own, next): (&str, &str),
+    tied: &[Shown],
+    notes: &[Shown],
+) -> Result<()> {
+    let undoing = undoing_key(own);
+    let mut settled = BTreeMap::from([("settled".to_owned(), undoing.clone())]);
+    for (number, tie) in tied.iter().enumerate() {
+        let Content::Reconciliation(content) = &tie.content else { continue };
+        let mut content = content.clone();
+        if content.extent != Extent::Instead {
+            content.extent = Extent::WhatIsOpen;
+        }
+        let mut needs = ends_of(tx, &tie.key)?;
+        for needed in needs.values_mut().filter(|needed| *needed == own) {
+            next.clone_into(needed);
+        }
+        needs.insert("settled".to_owned(), undoing.clone());
+        let again = format!("{own}/tie/{number}");
+        let command = tie_again(tie, content);
+        insert(tx, place, &again, key, generation, &command, &needs)?;
+        settled.insert(format!("settled/{number}"), again);
+    }
+    // Money first: a note is only what was left open.
+    for (number, note) in notes.iter().enumerate() {
+        let Some(amount) = note.content.total() else { continue };
+        let content = ReconciliationContent {
+            company: note.content.company().to_owned(),
+            payment: CommandKind::CreditNote,
+            document: CommandKind::Invoice,
+            amount,
+            extent: Extent::WhatIsOpen,
+        };
+        let mut needs = settled.clone();
+        needs.insert("payment".to_owned(), note.key.clone());
+        needs.insert("document".to_owned(), next.to_owned());
+        let command = tie_again(note, content);
+        insert(tx, place, &format!("{own}/note/{number}"), key, generation, &command, &needs)?;
+    }
+    Ok(())
+}
+
+fn tie_again(like: &Shown, content: ReconciliationContent) -> Command {
+    Command {
+        target: like.target.clone(),
+        content: Content::Reconciliation(content),
+        after: Vec::new(),
+        states: None,
+    }
+}
+
+/// The ties of a record that have left, from either end.
+fn ties_of(tx: &mut Tx<'_>, record: &str) -> Result<Vec<Shown>> {
+    let rows = tx.query(
+        &format!(
+            "{COMMANDS} WHERE kind = 'reconciliation' AND state IN ('sent', 'unknown', 'applied')
+                 AND key IN (SELECT command FROM command_after
+                     WHERE needs = $1 AND role IN ('payment', 'document'))
+             ORDER BY key"
+        ),
+        values![record],
+    )?;
+    rows.iter().map(shown).collect()
+}
+
+/// The credit notes that the target tied to an invoice by itself, because it was open when they
+/// were posted: those that waited for no tie of money.
+fn notes_of(tx: &mut Tx<'_>, invoice: &str) -> Result<Vec<Shown>> {
+    let rows = tx.query(
+        &format!(
+            "{COMMANDS} WHERE kind = 'credit_note' AND state IN ('sent', 'unknown', 'applied')
+                 AND key IN (SELECT command FROM command_after
+                     WHERE needs = $1 AND role = 'invoice')
+                 AND NOT EXISTS (SELECT 1 FROM command_after s
+                     WHERE s.command = commands.key AND s.role LIKE 'settled%')
+             ORDER BY key"
+        ),
+        values![invoice],
+    )?;
+    rows.iter().map(shown).collect()
+}
+
+/// What a tie ties, by role.
+fn ends_of(tx: &mut Tx<'_>, tie: &str) -> Result<BTreeMap<String, String>> {
+    let rows = tx.query(
+        "SELECT role, needs FROM command_after
+         WHERE command = $1 AND role IN ('payment', 'document')",
+        values![tie],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
 }
 
 /// What would have set an older generation off against a record that will never be.

@@ -535,6 +535,29 @@ const CASES: &[Case] = &[
         &[TAKEN, "sale in 3 moves: receivable 43.20, sales -40.00, tax_payable -3.20"],
     ),
     us(
+        "a price lowered after the money and the difference refunded",
+        |till| {
+            let order = two_tees(till);
+            let cheaper = till.changed(&order, |order| {
+                order.lines = vec![till.goods("TEE-S", 2, "20.00", &[till.tax("0.08", "3.20")])];
+            });
+            let difference = till.adjustment(None, "11.24", "0.00");
+            vec![
+                vec![order.into(), till.paid("p1", "stripe", "54.44")],
+                vec![cheaper.into()],
+                vec![
+                    till.refund(Vec::new(), vec![difference], &["b1"]),
+                    till.back("b1", "stripe", "11.24").into(),
+                ],
+            ]
+        },
+        &[
+            TAKEN,
+            "refund_paid in 1 move: clearing/stripe-us -11.24, receivable 11.24",
+            "sale in 3 moves: receivable 43.20, sales -40.00, tax_payable -3.20",
+        ],
+    ),
+    us(
         "a unit taken off before any money",
         |till| {
             let back = till.given_back("TEE-S", 1, "25.00", "2.22", Restock::Cancelled);

@@ -103,7 +103,99 @@ const CASES: &[Case] = &[
             "payment p1/1: 54.44 inbound on 2026-11-02, open 0.00",
         ],
     },
+    Case {
+        name: "a price raised after the money",
+        story: |till| {
+            let order = two_tees(till);
+            let dearer = till.changed(&order, |order| {
+                order.lines = vec![till.goods("TEE-S", 2, "30.00", &[till.tax("0.08", "4.80")])];
+            });
+            vec![vec![order.into(), till.paid("p1", "stripe", "54.44")], vec![dearer.into()]]
+        },
+        open: &[
+            "invoice 1/1: 54.44 reversed, open 0.00",
+            "invoice 1/1/rev: 54.44 paid, open 0.00",
+            "invoice 1/2: 64.80 partial, open 10.36",
+            "payment p1/1: 54.44 inbound on 2026-11-02, open 0.00",
+        ],
+    },
+    Case {
+        name: "a price lowered after the money and the difference refunded",
+        story: lowered,
+        open: &[
+            "invoice 1/1: 54.44 reversed, open 0.00",
+            "invoice 1/1/rev: 54.44 paid, open 0.00",
+            "invoice 1/2: 43.20 paid, open 0.00",
+            "payment b1/1: 11.24 outbound on 2026-11-05, open 0.00",
+            "payment p1/1: 54.44 inbound on 2026-11-02, open 0.00",
+        ],
+    },
+    Case {
+        name: "the same told at once",
+        story: |till| vec![lowered(till).concat()],
+        open: &[
+            "invoice 1/1: 43.20 paid, open 0.00",
+            "payment b1/1: 11.24 outbound on 2026-11-05, open 0.00",
+            "payment p1/1: 54.44 inbound on 2026-11-02, open 0.00",
+        ],
+    },
+    Case {
+        name: "the refund told before the lower price",
+        story: |till| {
+            let mut story = lowered(till);
+            story.swap(1, 2);
+            story
+        },
+        open: &[
+            "credit_note r1/1: 11.24 paid, open 0.00",
+            "credit_note r1/1/rev: 11.24 reversed, open 0.00",
+            "invoice 1/1: 54.44 reversed, open 0.00",
+            "invoice 1/1/rev: 54.44 paid, open 0.00",
+            "invoice 1/2: 43.20 paid, open 0.00",
+            "payment b1/1: 11.24 outbound on 2026-11-05, open 0.00",
+            "payment p1/1: 54.44 inbound on 2026-11-02, open 0.00",
+        ],
+    },
+    Case {
+        name: "a unit taken off before any money and a price lowered after it",
+        story: |till| {
+            let order = two_tees(till);
+            let back = till.given_back("TEE-S", 1, "25.00", "2.22", Restock::Cancelled);
+            let cheaper = till.changed(&order, |order| {
+                order.lines = vec![till.goods("TEE-S", 2, "20.00", &[till.tax("0.08", "3.20")])];
+            });
+            vec![
+                vec![order.into()],
+                vec![till.refund(vec![back], Vec::new(), &[])],
+                vec![cheaper.into()],
+            ]
+        },
+        open: &[
+            "credit_note r1/1: 27.22 paid, open 0.00",
+            "invoice 1/1: 54.44 reversed, open 0.00",
+            "invoice 1/1/rev: 54.44 paid, open 0.00",
+            "invoice 1/2: 43.20 partial, open 15.98",
+        ],
+    },
 ];
+
+/// The order above, paid; then a unit costs 20.00, and the channel gives the difference back as a
+/// refund without lines, as its discrepancy.
+fn lowered(till: &Till) -> Vec<Vec<Document>> {
+    let order = two_tees(till);
+    let cheaper = till.changed(&order, |order| {
+        order.lines = vec![till.goods("TEE-S", 2, "20.00", &[till.tax("0.08", "3.20")])];
+    });
+    let difference = till.adjustment(None, "11.24", "0.00");
+    vec![
+        vec![order.into(), till.paid("p1", "stripe", "54.44")],
+        vec![cheaper.into()],
+        vec![
+            till.refund(Vec::new(), vec![difference], &["b1"]),
+            till.back("b1", "stripe", "11.24").into(),
+        ],
+    ]
+}
 
 fn text(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };

@@ -431,6 +431,9 @@ impl Pairs {
         let rows = wire::rows(body)?;
         for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
             match tie(pair, &rows)? {
+                // Tied in part: what is beside it has to go first.
+                Some((_, differs))
+                    if !last && pair.extent == Extent::Instead && !differs.is_empty() => {}
                 Some((binding, differs)) => {
                     pair.tied = true;
                     pair.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });

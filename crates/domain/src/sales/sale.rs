@@ -12,7 +12,9 @@ use super::figures::{Figures, Measure};
 use super::tax::{self, TaxRow};
 use crate::derive::Surroundings;
 use crate::derive::billing::proportion;
-use crate::derive::sale::refunds::{remitted_of_adjustment, remitted_of_line, without};
+use crate::derive::sale::refunds::{
+    excess_back, remitted_of_adjustment, remitted_of_line, without, without_excess,
+};
 use crate::derive::sale::{Documents, is_billed, moved};
 use crate::document::{
     Charge, ChargeKind, Discount, Document, Funder, Line, LineKind, Order, Payment,
@@ -74,7 +76,11 @@ pub fn of(
         rows.order(&name, order)?;
         taxes.extend(tax::of_order(order, &name, order_day, around.mapping)?);
     }
+    let excess = excess_back(order, &sorted)?;
     for refund in &sorted.refunds {
+        // What goes back beyond the sale is no return.
+        let beyond = excess.get(&refund.id).copied().unwrap_or(Money::zero(order.currency));
+        let refund = &without_excess(refund, beyond)?;
         let (name, day) = (format!("refund/{}", refund.id), around.day(refund.created_at));
         let stated = refund.total.checked_neg()?.minor();
         rows.add(&name, day, "", Measure::Stated, stated)?;

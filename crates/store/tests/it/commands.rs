@@ -1,5 +1,6 @@
 //! Commands: what each needs, what becomes of it, and the conversations under way.
 
+use trueup_domain::command::{Content, Extent};
 use trueup_domain::fact::{Fact, FactContent};
 use trueup_store::commands::{self, Back, Conversation, Taken};
 use trueup_store::{Store, documents};
@@ -254,8 +255,9 @@ on_every_engine! {
         assert_eq!(taken[0].bindings.get("document").map(String::as_str), Some("account.move/5"));
     }
 
-    /// The money that paid the first invoice pays the second, through the note between them.
-    fn d4_a_paid_document_and_its_successor_are_set_off(store) {
+    /// The note takes the place of the money that paid the first invoice, and the money pays the
+    /// second.
+    fn d4_the_money_of_a_document_pays_its_successor(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         deliver(store, &key("order", "1", 1), "order", "sale.order/1");
         deliver(store, &key("invoice", "1", 1), "invoice", "account.move/2");
@@ -263,7 +265,7 @@ on_every_engine! {
         deliver(store, &key("reconciliation", "p1", 1), "reconciliation", "partial/1");
         decide(store, ROOT, chain("10.00", "9.00"), 2);
         let (first, note) = (key("invoice", "1", 1), format!("{}/rev", key("invoice", "1", 1)));
-        let (undone, passed_on) = (format!("{note}/tie"), format!("{first}/tie"));
+        let (undone, passed_on) = (format!("{note}/tie"), format!("{first}/tie/0"));
         deliver(store, &note, "credit_note", "account.move/4");
         let taken = take(store, "reconciliation", "c", 5);
         assert_eq!(taken.len(), 1, "the note against what it takes back comes first");
@@ -271,19 +273,24 @@ on_every_engine! {
         let bound = |one: &Taken, role: &str| one.bindings.get(role).cloned().unwrap_or_default();
         assert_eq!(bound(&taken[0], "payment"), "account.move/4");
         assert_eq!(bound(&taken[0], "document"), "account.move/2");
-        apply(store, &undone, "nothing open");
+        let Content::Reconciliation(tie) = &taken[0].content else { panic!("a tie") };
+        assert_eq!(tie.extent, Extent::Instead);
+        apply(store, &undone, "partial/9");
         assert_eq!(state(store, &passed_on), "waiting", "for the second invoice");
         deliver(store, &key("invoice", "1", 2), "invoice", "account.move/5");
         let taken = take(store, "reconciliation", "c", 5);
         assert_eq!(taken[0].key, passed_on);
-        assert_eq!(bound(&taken[0], "payment"), "account.move/4");
+        assert_eq!(bound(&taken[0], "payment"), "account.payment/3");
         assert_eq!(bound(&taken[0], "document"), "account.move/5");
-        // The second is taken back before it left, and the third comes after the note, too.
+        let Content::Reconciliation(tie) = &taken[0].content else { panic!("a tie") };
+        assert_eq!(tie.extent, Extent::WhatIsOpen);
+        // The second is taken back too, and the same money goes on to the third.
         let third = key("invoice", "1", 3);
         apply(store, &passed_on, "partial/2");
         decide(store, ROOT, chain("10.00", "8.00"), 3);
         assert_eq!(state(store, &third), "waiting");
-        assert_eq!(state(store, &format!("{}/tie", key("invoice", "1", 2))), "waiting");
+        assert_eq!(state(store, &format!("{}/tie/0", key("invoice", "1", 2))), "waiting");
+        assert_eq!(state(store, &format!("{}/tie/1", key("invoice", "1", 2))), "none");
     }
 
     /// A tie that is under way may still take the first invoice: the note waits for its end.
@@ -304,15 +311,17 @@ on_every_engine! {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         deliver(store, &key("order", "1", 1), "order", "sale.order/1");
         deliver(store, &key("invoice", "1", 1), "invoice", "account.move/2");
+        deliver(store, &key("payment", "p1", 1), "payment", "account.payment/3");
+        deliver(store, &key("reconciliation", "p1", 1), "reconciliation", "partial/1");
         decide(store, ROOT, chain("10.00", "9.00"), 2);
         let (note, tie) =
-            (format!("{}/rev", key("invoice", "1", 1)), format!("{}/tie", key("invoice", "1", 1)));
+            (format!("{}/rev", key("invoice", "1", 1)), format!("{}/tie/0", key("invoice", "1", 1)));
         // Back to the first amount before the second left: the third follows the same note.
         decide(store, ROOT, chain("10.00", "10.00"), 3);
         assert_eq!(state(store, &key("invoice", "1", 2)), "withdrawn");
         deliver(store, &note, "credit_note", "account.move/4");
         deliver(store, &key("invoice", "1", 3), "invoice", "account.move/5");
-        deliver(store, &format!("{note}/tie"), "reconciliation", "nothing open");
+        deliver(store, &format!("{note}/tie"), "reconciliation", "partial/9");
         let taken = take(store, "reconciliation", "c", 5);
         assert_eq!(taken[0].key, tie);
         assert_eq!(taken[0].bindings.get("document").map(String::as_str), Some("account.move/5"));
@@ -320,7 +329,7 @@ on_every_engine! {
         decide(store, ROOT, chain("10.00", "7.00"), 4);
         decide(store, ROOT, Vec::new(), 5);
         assert_eq!(state(store, &key("invoice", "1", 4)), "withdrawn");
-        assert_eq!(state(store, &format!("{}/tie", key("invoice", "1", 3))), "withdrawn");
+        assert_eq!(state(store, &format!("{}/tie/0", key("invoice", "1", 3))), "withdrawn");
     }
 
     fn what_is_under_way_is_reversed_not_withdrawn(store) {

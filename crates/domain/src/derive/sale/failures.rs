@@ -137,8 +137,8 @@ impl Sale<'_> {
         self.leg(order, payment, gateway, mapping, leg)?;
         let mut after =
             vec![needs("payment", "payment", &part), needs("document", "payment", &payment.id)];
-        if refund_of(payment, &sorted.refunds).is_some() {
-            after.push(needs("settled", "reconciliation", &payment.id));
+        for tie in self.ties(order, payment, sorted)? {
+            after.push(needs(&format!("settled/{}", tie.part), "reconciliation", &tie.part));
         }
         let content = Content::Reconciliation(ReconciliationContent {
             company: mapping.company.clone(),

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use self::refunds::remitted_back;
+use self::refunds::{excess_back, remitted_back, without_excess};
 use self::tenders::tender_key;
 use super::billing::{self, Billed};
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
@@ -93,6 +93,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
         derived: Derived::default(),
         invoiced: BTreeMap::new(),
         ordered: BTreeMap::new(),
+        excess: BTreeMap::new(),
     };
     let Some(order) = sorted.order else {
         return Ok(sale.without_order(&sorted));
@@ -119,6 +120,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
         });
         return Ok(sale.derived);
     }
+    sale.excess = excess_back(order, &sorted)?;
     sale.channel_items(order, &sorted)?;
     sale.relations(order, &sorted)?;
     match around.mapping {
@@ -135,6 +137,8 @@ struct Sale<'a> {
     invoiced: BTreeMap<u32, Money>,
     /// The order of the books that has each line or charge.
     ordered: BTreeMap<String, Ordered>,
+    /// What each refund gives back of money beyond the sale: that needs no credit note.
+    excess: BTreeMap<String, Money>,
 }
 
 impl Sale<'_> {
@@ -197,7 +201,8 @@ impl Sale<'_> {
             self.item(ItemKind::DocumentTax, &order.id, &key, tax, day, true);
         }
         for refund in sorted.refunds.iter().filter(|_| billed) {
-            let total = refund.total.checked_sub(remitted_back(order, refund)?)?;
+            let credited = without_excess(refund, self.excess_of(refund))?;
+            let total = credited.total.checked_sub(remitted_back(order, &credited)?)?;
             if !total.is_zero() {
                 let key = format!("refund/{connection}/{}", refund.id);
                 let day = self.around.day(refund.created_at);
@@ -331,13 +336,15 @@ impl Sale<'_> {
                 owner: "finance",
             });
         }
-        if captured > order.total {
+        let returned = Money::sum(order.currency, self.excess.values().copied())?;
+        let kept = captured.checked_sub(returned)?;
+        if kept > order.total {
             self.derived.breaks.push(Break {
                 kind: "overpaid",
                 title: format!("More was captured on {number} than was sold"),
-                detail: format!("sold for {}, captured {captured}", order.total),
+                detail: format!("sold for {}, captured {kept}", order.total),
                 remedy: "refund the excess at the channel, or accept it",
-                amount: Some(captured.checked_sub(order.total)?),
+                amount: Some(kept.checked_sub(order.total)?),
                 owner: "operator",
             });
         }
@@ -390,10 +397,11 @@ impl Sale<'_> {
             }
         }
         for refund in &sorted.refunds {
+            let refund = without_excess(refund, self.excess_of(refund))?;
             if refund.total.is_zero() && refund.lines.is_empty() {
                 continue;
             }
-            if let Err(lack) = self.refund(order, refund, &parts, sorted, mapping)? {
+            if let Err(lack) = self.refund(order, &refund, &parts, sorted, mapping)? {
                 missing.push(lack);
             }
         }
@@ -430,6 +438,11 @@ impl Sale<'_> {
             }
         }
         Ok(())
+    }
+
+    fn excess_of(&self, refund: &Refund) -> Money {
+        let zero = Money::zero(refund.total.currency());
+        self.excess.get(&refund.id).copied().unwrap_or(zero)
     }
 
     fn fact(&mut self, kind: &str, part: &str, content: FactContent) {

@@ -1,7 +1,9 @@
 //! What was agreed to be given back: the credit note of each refund. Its money moves in payments of
 //! their own (P11).
 
-use super::{Documents, Sale, is_billed, is_capture, needs};
+use std::collections::BTreeMap;
+
+use super::{Documents, Sale, captured, is_billed, is_capture, needs};
 use crate::command::{Content, CreditNoteContent, DocumentLine, DocumentTax};
 use crate::derive::billing::{self, Billed};
 use crate::derive::{Break, DeriveError};
@@ -95,6 +97,56 @@ impl Sale<'_> {
         self.command("credit_note", &refund.id, mapping, content, after, states);
         Ok(Ok(()))
     }
+}
+
+/// Money that belongs to no line and no charge: the channel's discrepancy, or an amount.
+fn is_loose(adjustment: &RefundAdjustment) -> bool {
+    adjustment.charge.is_none()
+        && adjustment.tax.is_zero()
+        && !adjustment.amount.is_zero()
+        && !adjustment.amount.is_negative()
+}
+
+/// What each refund gives back of money that was captured beyond what is sold: of a price that was
+/// lowered after it was paid, the channel's order and so the invoice are lower already, and the
+/// channel writes the difference as a discrepancy of the refund. A refund of just the excess comes
+/// first; the others in their order.
+pub(crate) fn excess_back(
+    order: &Order,
+    sorted: &Documents<'_>,
+) -> Result<BTreeMap<String, Money>, MoneyError> {
+    let mut left = captured(order, &sorted.payments)?.checked_sub(order.total)?;
+    let mut loose = Vec::new();
+    for refund in sorted.refunds.iter().filter(|refund| !refund.transactions.is_empty()) {
+        let amounts = refund.adjustments.iter().filter(|it| is_loose(it)).map(|it| it.amount);
+        loose.push((*refund, Money::sum(order.currency, amounts)?));
+    }
+    loose.retain(|(_, amount)| !amount.is_zero());
+    loose.sort_by_key(|(refund, amount)| (*amount != left, refund.created_at, &refund.id));
+    let mut given = BTreeMap::new();
+    for (refund, amount) in loose {
+        if left.is_zero() || left.is_negative() {
+            break;
+        }
+        let beyond = amount.min(left);
+        left = left.checked_sub(beyond)?;
+        given.insert(refund.id.clone(), beyond);
+    }
+    Ok(given)
+}
+
+/// A refund as it is credited: without what it gives back of money beyond the sale.
+pub(crate) fn without_excess(refund: &Refund, excess: Money) -> Result<Refund, MoneyError> {
+    let mut credited = refund.clone();
+    credited.total = refund.total.checked_sub(excess)?;
+    let mut left = excess;
+    for adjustment in credited.adjustments.iter_mut().filter(|it| is_loose(it)) {
+        let beyond = left.min(adjustment.amount);
+        left = left.checked_sub(beyond)?;
+        adjustment.amount = adjustment.amount.checked_sub(beyond)?;
+    }
+    credited.adjustments.retain(|it| !it.amount.is_zero() || !it.tax.is_zero());
+    Ok(credited)
 }
 
 /// What the marketplace gives back of the tax that it remits.

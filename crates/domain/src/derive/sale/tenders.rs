@@ -18,9 +18,10 @@ use crate::mapping::{Gateway, Mapping, Missing};
 use crate::money::Money;
 
 /// A tie of a payment to a document, as a command of the sale.
-struct Tie {
-    part: String,
+pub(super) struct Tie {
+    pub(super) part: String,
     document: After,
+    kind: CommandKind,
     amount: Money,
     extent: Extent,
     /// What must have been tied before.
@@ -83,7 +84,7 @@ impl Sale<'_> {
             let content = Content::Reconciliation(ReconciliationContent {
                 company: mapping.company.clone(),
                 payment: CommandKind::Payment,
-                document: if inbound { CommandKind::Invoice } else { CommandKind::CreditNote },
+                document: tie.kind,
                 amount: tie.amount,
                 extent: tie.extent,
             });
@@ -189,7 +190,7 @@ impl Sale<'_> {
     /// What a payment pays. Money given back pays its credit note. Captures fill the invoices in
     /// the order of both; one that is larger than what is left of its invoice is tied to all of
     /// them, as far as they are open. A capture that came when all was paid is tied to nothing.
-    fn ties(
+    pub(super) fn ties(
         &self,
         order: &Order,
         payment: &Payment,
@@ -197,7 +198,7 @@ impl Sale<'_> {
     ) -> Result<Vec<Tie>, DeriveError> {
         let amount = payment.amount.checked_sub(remitted_in(order, payment, sorted)?)?;
         if !is_capture(payment) {
-            return Ok(tie_to_note((payment, amount), sorted)?.into_iter().collect());
+            return self.ties_back(order, (payment, amount), sorted);
         }
         let Some((first, left)) = self.filled_by(order, payment, sorted)? else {
             return Ok(Vec::new());
@@ -206,6 +207,7 @@ impl Sale<'_> {
             return Ok(vec![Tie {
                 part: payment.id.clone(),
                 document: needs("document", "invoice", &first.to_string()),
+                kind: CommandKind::Invoice,
                 amount,
                 extent: Extent::Whole,
                 settled: Vec::new(),
@@ -218,11 +220,70 @@ impl Sale<'_> {
                 format!("{}/{number}", payment.id)
             },
             document: needs("document", "invoice", &number.to_string()),
+            kind: CommandKind::Invoice,
             amount: amount.min(*billed),
             extent: Extent::WhatIsOpen,
             settled: Vec::new(),
         };
         Ok(self.invoiced.iter().map(tie).collect())
+    }
+
+    /// Money given back pays its credit note, after what failed before it has opened that again.
+    /// Where the note seems paid already, a failure that nobody has told of yet may open it. What was
+    /// captured beyond the sale goes back against the captures, as far as they are open once their
+    /// invoices are paid.
+    fn ties_back(
+        &self,
+        order: &Order,
+        (payment, amount): (&Payment, Money),
+        sorted: &Documents<'_>,
+    ) -> Result<Vec<Tie>, DeriveError> {
+        let Some(refund) = refund_of(payment, &sorted.refunds) else { return Ok(Vec::new()) };
+        let excess = self.excess_of(refund);
+        let noted = refund.total.checked_sub(excess)?;
+        let mut left = noted;
+        let mut settled = Vec::new();
+        for before in sorted.payments.iter().take_while(|one| one.id != payment.id) {
+            if refund_of(before, &sorted.refunds).is_none_or(|own| own.id != refund.id) {
+                continue;
+            }
+            left = left.checked_sub(sorted.given_back(before)?)?;
+            if sorted.moved(before).is_some() && sorted.failure(before).is_some() {
+                let opened = way_back(&before.id);
+                settled.push(needs(&format!("settled/{opened}"), "reconciliation", &opened));
+            }
+        }
+        let mut ties = Vec::new();
+        if !noted.is_zero() {
+            ties.push(Tie {
+                part: payment.id.clone(),
+                document: needs("document", "credit_note", &refund.id),
+                kind: CommandKind::CreditNote,
+                amount,
+                extent: if payment.amount <= left { Extent::Whole } else { Extent::WhatIsOpen },
+                settled: settled.clone(),
+            });
+        }
+        if excess.is_zero() {
+            return Ok(ties);
+        }
+        for capture in sorted.payments.iter().filter(|one| is_capture(one)) {
+            let mut settled = settled.clone();
+            settled.extend(self.settled_by(order, capture, sorted)?);
+            if let Some(note) = ties.first().filter(|_| !noted.is_zero()) {
+                let role = format!("settled/{}", note.part);
+                settled.push(needs(&role, "reconciliation", &note.part));
+            }
+            ties.push(Tie {
+                part: format!("{}/{}", payment.id, capture.id),
+                document: needs("document", "payment", &capture.id),
+                kind: CommandKind::Payment,
+                amount: amount.min(excess),
+                extent: Extent::WhatIsOpen,
+                settled,
+            });
+        }
+        Ok(ties)
     }
 
     /// The ties that a credit note waits for.
@@ -275,30 +336,6 @@ impl Sale<'_> {
         }
         Ok(None)
     }
-}
-
-/// Money given back pays its credit note, after what failed before it has opened that again.
-/// Where the note seems paid already, a failure that nobody has told of yet may open it.
-fn tie_to_note(
-    (payment, amount): (&Payment, Money),
-    sorted: &Documents<'_>,
-) -> Result<Option<Tie>, DeriveError> {
-    let Some(refund) = refund_of(payment, &sorted.refunds) else { return Ok(None) };
-    let mut left = refund.total;
-    let mut settled = Vec::new();
-    for before in sorted.payments.iter().take_while(|one| one.id != payment.id) {
-        if refund_of(before, &sorted.refunds).is_none_or(|own| own.id != refund.id) {
-            continue;
-        }
-        left = left.checked_sub(sorted.given_back(before)?)?;
-        if sorted.moved(before).is_some() && sorted.failure(before).is_some() {
-            let opened = way_back(&before.id);
-            settled.push(needs(&format!("settled/{opened}"), "reconciliation", &opened));
-        }
-    }
-    let extent = if payment.amount <= left { Extent::Whole } else { Extent::WhatIsOpen };
-    let document = needs("document", "credit_note", &refund.id);
-    Ok(Some(Tie { part: payment.id.clone(), document, amount, extent, settled }))
 }
 
 /// The part of a payment that is tax which the marketplace remits: the running share of what was
