@@ -5,17 +5,26 @@
 //! | [`settings`]   | what a connection must be told                                        |
 //! | [`wire`]       | Amazon's JSON, named as Amazon names it                               |
 //! | [`decode`]     | orders → documents; older shapes and notifications → hints            |
+//! | [`auth`]       | tokens of an hour                                                     |
+//! | [`conversation`] | polls of orders and settlement reports, reads of single orders      |
+//! | [`outcome`]    | what a reply's status means                                           |
+//! | [`sandbox`]    | Amazon played by a pure function                                      |
 //! | [`settlement`] | settlement reports (flat file V2) → payout, ledger rows, refunds      |
 //! | [`returns`]    | the report of units that came back                                    |
 //!
 //! Deliberately absent: anything that writes to Amazon.
 
+pub mod auth;
+pub mod conversation;
 pub mod decode;
+pub mod outcome;
 mod returns;
+pub mod sandbox;
 pub mod settings;
 mod settlement;
 pub mod wire;
 
+pub use sandbox::AmazonSandbox;
 use trueup_connect::{Auth, Connector};
 
 /// The version of the order API; settlement reports have one of their own.
@@ -28,10 +37,10 @@ pub static CONNECTOR: Connector = Connector {
     name: "amazon",
     api_version: API_VERSION,
     settings: settings::SETTINGS,
-    auth: Auth::None,
+    auth: Auth::Token(&auth::SCHEME),
     kinds: decode::KINDS,
     decode: decode::decode,
     webhooks: None,
-    conversations: None,
+    conversations: Some(&conversation::CONVERSATIONS),
     files: true,
 };

@@ -245,5 +245,28 @@ pub struct OneOrder {
 #[serde(rename_all = "camelCase")]
 pub struct OrderHead {
     pub order_id: String,
-    pub last_updated_time: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportsPage {
+    pub reports: Vec<Report>,
+    pub next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub report_id: String,
+    pub report_type: String,
+    pub processing_status: String,
+    pub created_time: String,
+    pub report_document_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportDocument {
+    pub url: String,
+    pub compression_algorithm: Option<String>,
 }

@@ -101,6 +101,8 @@ impl Method {
 }
 
 /// A request without credentials; `path` (with its query) is relative to the connection's base URL.
+/// One that is a whole address (`https://…`) is asked for without credentials: a document that a
+/// reply of the vendor points at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub method: Method,

@@ -11,6 +11,7 @@
 //! | [`conversation`] | whatever takes more than one request: polls, reads, deliveries     |
 //! | [`call_error`]   | failures of outside calls, in the four terms of what comes next    |
 //! | [`settings`]     | what a connection must be told, and its secrets                    |
+//! | [`token`]        | credentials that live for a while                                  |
 //! | [`json`]         | exact and bounded reading of JSON: amounts from the token's text   |
 //! | [`sandbox`]      | a vendor played by pure functions, for demo, rehearsal and tests   |
 //! | [`conformance`]  | the suite that every connector passes                              |
@@ -22,6 +23,7 @@ pub mod json;
 pub mod message;
 pub mod sandbox;
 pub mod settings;
+pub mod token;
 pub mod webhook;
 
 pub use call_error::{CallError, NextStep};
@@ -31,6 +33,7 @@ pub use conversation::{
 };
 pub use message::{DecodeError, Decoded, Hint, Message, Subscription};
 pub use settings::{Auth, Secret, Setting, Settings};
+pub use token::{Token, TokenScheme};
 pub use webhook::{Delivery, NotAuthentic, Webhooks};
 
 /// The table of contents of one connector.

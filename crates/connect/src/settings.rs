@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::token::TokenScheme;
+
 /// One setting of a connector; the help becomes the comment in `trueup.toml` and the docs.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -53,4 +55,6 @@ pub enum Auth {
     Header { name: &'static str, prefix: &'static str },
     /// `authorization: Basic` and the secret, which is `user:password`, in base64.
     Basic,
+    /// A token that lives for a while and is got with the secret.
+    Token(&'static TokenScheme),
 }

@@ -7,6 +7,7 @@
 //! | [`decide`]    | documents          | facts: journal, items, commands; cases    | `domain`        |
 //! | [`talk`]      | commands, cursors  | receipts, records, bindings (as messages) | `Conversations` |
 //! | [`reconcile`] | items              | scopes, matches, cases                    | `matching`      |
+//! | [`token`]     | replies            | tokens that live for a while              | `TokenScheme`   |
 //! | [`timers`]    | what waits         | what is due again, cases                  |                 |
 //!
 //! No stage calls another. Each takes what is due, computes outside any transaction, and records in
@@ -35,6 +36,7 @@ pub mod shell;
 pub mod talk;
 pub mod taxes;
 pub mod timers;
+pub mod token;
 pub mod trace;
 
 pub use setup::{Connection, Hub, Turn, Worker};

@@ -12,11 +12,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use trueup_connect::{Auth, CallError, Reply, Request};
-use trueup_store::StoreError;
+use trueup_store::{Store, StoreError};
 
 use crate::setup::{Connection, Hub, Worker};
 use crate::talk::{self, Next, Talk};
-use crate::{decide, decode, reconcile, timers};
+use crate::{decide, decode, reconcile, timers, token};
 
 /// How long an idle loop sleeps before it looks again. Polling is the guarantee; waking is speed.
 const IDLE: Duration = Duration::from_millis(50);
@@ -37,6 +37,8 @@ pub trait Transport {
 pub struct Http {
     client: reqwest::Client,
     runtime: tokio::runtime::Handle,
+    /// Where tokens that live for a while are kept.
+    store: Option<Store>,
 }
 
 impl Http {
@@ -48,7 +50,14 @@ impl Http {
             .user_agent(concat!("trueup/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| CallError::NotSetUp { why: error.to_string() })?;
-        Ok(Self { client, runtime })
+        Ok(Self { client, runtime, store: None })
+    }
+
+    /// For connections whose vendor gives tokens that live for a while; without, each request
+    /// asks for one of its own.
+    #[must_use]
+    pub fn keeping_tokens_in(self, store: Store) -> Self {
+        Self { store: Some(store), ..self }
     }
 
     async fn exchange(
@@ -57,8 +66,13 @@ impl Http {
         request: &Request,
     ) -> Result<Reply, CallError> {
         let not_set_up = |why: &str| CallError::NotSetUp { why: why.to_owned() };
-        let base = connection.base_url.as_deref().ok_or_else(|| not_set_up("no url is set"))?;
-        let url = format!("{}{}", base.trim_end_matches('/'), request.path);
+        let elsewhere = is_whole_address(request);
+        let url = if elsewhere {
+            request.path.clone()
+        } else {
+            let base = connection.base_url.as_deref().ok_or_else(|| not_set_up("no url is set"))?;
+            format!("{}{}", base.trim_end_matches('/'), request.path)
+        };
         let method = reqwest::Method::from_bytes(request.method.word().as_bytes())
             .map_err(|_| not_set_up("an unknown method"))?;
         let mut builder = self
@@ -71,7 +85,9 @@ impl Http {
         }
         let secret = || connection.secret.as_ref().ok_or_else(|| not_set_up("no secret"));
         builder = match connection.connector.auth {
-            Auth::None => builder,
+            // A token is in the request already, and a whole address is somebody else's.
+            Auth::None | Auth::Token(_) => builder,
+            _ if elsewhere => builder,
             Auth::Header { name, prefix } => {
                 builder.header(name, format!("{prefix}{}", secret()?.expose()))
             }
@@ -101,7 +117,8 @@ impl Http {
         }
         tracing::debug!(
             connection = connection.name,
-            path = request.path,
+            // What stands behind it may be a secret, where the address is a signed one.
+            path = request.path.split('?').next().unwrap_or_default(),
             status,
             sent = request.body.len(),
             received = body.len(),
@@ -110,6 +127,11 @@ impl Http {
         );
         Ok(Reply { status, headers, body })
     }
+}
+
+/// A document that a reply points at, or the vendor's endpoint for tokens.
+fn is_whole_address(request: &Request) -> bool {
+    request.path.starts_with("https://")
 }
 
 /// Only a failed connection is certain; everything later may have been applied.
@@ -129,7 +151,15 @@ fn class_of(error: &reqwest::Error) -> CallError {
 
 impl Transport for Http {
     fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError> {
-        self.runtime.block_on(self.exchange(connection, request))
+        let mut exchange =
+            |request: &Request| self.runtime.block_on(self.exchange(connection, request));
+        match connection.connector.auth {
+            Auth::Token(scheme) if !is_whole_address(request) => {
+                let (store, clock) = (self.store.as_ref(), &Timestamp::now);
+                token::send(store, connection, scheme, request, clock, &mut exchange)
+            }
+            _ => exchange(request),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ pub mod proofs;
 pub mod sales;
 pub mod scopes;
 pub mod streams;
+pub mod tokens;
 mod writer;
 
 pub use database::{CommitFate, Row, Store, StoreError, Tx, Value};

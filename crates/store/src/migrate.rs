@@ -9,6 +9,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_first_light.sql")),
     (2, include_str!("../migrations/0002_sales.sql")),
     (3, include_str!("../migrations/0003_fees.sql")),
+    (4, include_str!("../migrations/0004_tokens.sql")),
 ];
 
 /// Brings the schema to the newest version. Each migration commits with its own row, so that one

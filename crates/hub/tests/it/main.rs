@@ -9,4 +9,5 @@ mod failures;
 mod reconcile;
 mod road;
 mod talk;
+mod token;
 mod world;

@@ -43,7 +43,9 @@ pub fn run(global: &Global, args: &PollArgs) -> Result<ExitCode> {
         return Err(Failure::busy(what, "let `trueup serve` do it, or end it first").into());
     };
     let hub = hub.in_turn(claim.turn.clone());
-    let mut http = Http::new(runtime.handle().clone()).context("the HTTP client cannot be made")?;
+    let mut http = Http::new(runtime.handle().clone())
+        .context("the HTTP client cannot be made")?
+        .keeping_tokens_in(hub.store.clone());
     odoo::refuse_another_database(&hub, &http)?;
     let asked = |name: &str| args.connection.as_deref().is_none_or(|only| only == name);
     let names: Vec<String> =

@@ -59,7 +59,9 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
 
     let runtime = wiring::runtime()?;
     let hub = wiring::hub(&settings, environment)?;
-    let http = Http::new(runtime.handle().clone()).context("the HTTP client cannot be made")?;
+    let http = Http::new(runtime.handle().clone())
+        .context("the HTTP client cannot be made")?
+        .keeping_tokens_in(hub.store.clone());
     odoo::refuse_another_database(&hub, &http)?;
     let claim = Claim::wait(&settings.store, &hub.store, wiring::now)?;
     let hub = hub.in_turn(claim.turn.clone());
