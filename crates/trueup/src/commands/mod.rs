@@ -21,8 +21,13 @@ use anyhow::Result;
 
 /// Writes a command's answer. A reader that went away, such as `head`, is no error.
 pub fn say(text: &str) -> Result<()> {
+    say_bytes(text.as_bytes())
+}
+
+/// Writes an answer that is no text.
+pub fn say_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => Ok(outcome?),
     }

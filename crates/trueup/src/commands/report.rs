@@ -13,10 +13,10 @@ use trueup_domain::sales::calendar::Periods;
 use trueup_hub::Hub;
 use trueup_store::documents;
 
-use super::say;
+use super::say_bytes;
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::sheet::{Sheet, csv};
+use crate::sheet::{Sheet, csv, xlsx};
 use crate::wiring;
 
 /// Report what was sold and taxed, by one definition for every channel.
@@ -27,6 +27,7 @@ use crate::wiring;
 Examples:
   trueup report sales --by channel,month
   trueup report sales --by sku --from 2026-05-01 --to 2026-05-31 --format csv --output may.csv
+  trueup report sales --by day --format xlsx --output days.xlsx
   trueup report sales --channel shop-us --documents
   trueup report tax --from 2026-05-01 --to 2026-05-31")]
 pub struct ReportArgs {
@@ -80,6 +81,7 @@ enum Format {
     Table,
     Json,
     Csv,
+    Xlsx,
 }
 
 impl Common {
@@ -108,10 +110,11 @@ impl Common {
             Format::Table => table().into_bytes(),
             Format::Json => json()?.into_bytes(),
             Format::Csv => csv::written(&sheet()).into_bytes(),
+            Format::Xlsx => xlsx::written(&sheet())?,
         };
         match &self.output {
             Some(path) => put(path, &bytes)?,
-            None => say(&String::from_utf8_lossy(&bytes))?,
+            None => say_bytes(&bytes)?,
         }
         Ok(ExitCode::SUCCESS)
     }
