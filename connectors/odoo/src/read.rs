@@ -21,6 +21,7 @@ use crate::decode::{
 use crate::outcome;
 use crate::request;
 use crate::settings;
+use crate::totals::Sums;
 use crate::wire::{self, Row};
 
 /// Odoo kills a call after 120 s (`limit_time_real`); its own clock may be set in between.
@@ -36,8 +37,18 @@ pub static STREAMS: &[Stream] = &[
     },
     Stream { name: "books_census", help: "Our records that are no longer there", every_s: 3_600 },
     Stream {
-        name: crate::totals::STREAM,
+        name: Sums::Totals.stream(),
         help: "The sums of our invoices and credit notes, as Odoo adds them up itself",
+        every_s: 3_600,
+    },
+    Stream {
+        name: Sums::ByDay.stream(),
+        help: "The same sums of each day, for the sales report",
+        every_s: 3_600,
+    },
+    Stream {
+        name: Sums::Taxes.stream(),
+        help: "The sums of our tax lines by tax and month, for the tax report",
         every_s: 3_600,
     },
     Stream {
@@ -84,8 +95,8 @@ type Census = BTreeMap<String, String>;
 
 pub fn poll(context: &Context<'_>, stream: &str, cursor: Option<&str>, since: Timestamp) -> Step {
     let moment = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    if stream == crate::totals::STREAM {
-        return crate::totals::poll(context, cursor);
+    if let Some(step) = crate::totals::poll(context, stream, cursor) {
+        return step;
     }
     if stream == "bank_lines" && ids_of(context, settings::BANK_JOURNALS).is_empty() {
         // Another source feeds the bank side: lines read here, too, would be there twice.

@@ -1,14 +1,24 @@
-//! What the books state themselves: one grouped sum of our posted invoices and credit notes.
+//! What the books state themselves: grouped sums of our posted invoices and credit notes.
 //!
-//! The variance bridge compares it with the channel's own total (`DESIGN.md` §9.9), so it is asked
-//! of Odoo and never added up from what we know. A group that has gone, because its last document
-//! was deleted, is stated as zero: Odoo leaves it out, and its old sum would stay in force.
+//! | stream          | sums                          | by company, currency and            | for            |
+//! |-----------------|-------------------------------|-------------------------------------|----------------|
+//! | `totals`        | `account.move`, its total     | move type                           | the bridges    |
+//! | `totals_by_day` | `account.move`, its total     | move type and accounting day        | sales reports  |
+//! | `tax_totals`    | `account.move.line`, tax lines | tax and month                       | tax reports    |
+//!
+//! A bridge compares them with what the channel states (`DESIGN.md` §9.9), so they are asked of Odoo
+//! and never added up from what we know. A group that has gone, because its last document was deleted
+//! or moved to another day, is stated as zero: Odoo leaves it out, and its old sum would stay in
+//! force. Sums of days and months are asked for the last [`WINDOW_DAYS`]; older ones stay as they
+//! were stated last.
 
 use std::collections::BTreeSet;
 
+use jiff::ToSpan;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use trueup_connect::conversation::{Context, Outcome, Record, Reply, State, Step};
 use trueup_connect::json::NumberText;
 use trueup_connect::{CallError, DecodeError};
@@ -20,27 +30,117 @@ use crate::decode::MOVE;
 use crate::wire;
 use crate::{Talk, outcome, request, settings};
 
-pub const STREAM: &str = "totals";
 /// The kind of the record; the moment at which the sum was read follows it.
 pub const KIND: &str = "books_totals?at=";
-const SUM: &str = "amount_total:sum";
+const LINE: &str = "account.move.line";
+/// So far back sums of days and months are asked: a year and the month that closes after it.
+const WINDOW_DAYS: i64 = 400;
+
+/// Which sums are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sums {
+    #[default]
+    Totals,
+    ByDay,
+    Taxes,
+}
+
+impl Sums {
+    pub const ALL: [Self; 3] = [Self::Totals, Self::ByDay, Self::Taxes];
+
+    /// The stream, and the kind of the records that it states.
+    pub const fn stream(self) -> &'static str {
+        match self {
+            Self::Totals => "totals",
+            Self::ByDay => "totals_by_day",
+            Self::Taxes => "tax_totals",
+        }
+    }
+
+    const fn model(self) -> &'static str {
+        match self {
+            Self::Totals | Self::ByDay => MOVE,
+            Self::Taxes => LINE,
+        }
+    }
+
+    /// What tells groups apart, beside company and currency.
+    const fn group(self) -> &'static str {
+        match self {
+            Self::Totals | Self::ByDay => "move_type",
+            Self::Taxes => "tax_line_id",
+        }
+    }
+
+    /// How dates are gathered.
+    const fn dates(self) -> Option<&'static str> {
+        match self {
+            Self::Totals => None,
+            Self::ByDay => Some("date:day"),
+            Self::Taxes => Some("date:month"),
+        }
+    }
+
+    const fn sum(self) -> &'static str {
+        match self {
+            Self::Totals | Self::ByDay => "amount_total:sum",
+            Self::Taxes => "amount_currency:sum",
+        }
+    }
+
+    fn domain(self, user: i64, from: Date) -> Value {
+        let types = json!(["out_invoice", "out_refund"]);
+        let from = from.to_string();
+        match self {
+            Self::Totals => json!([
+                ["create_uid", "=", user],
+                ["state", "=", "posted"],
+                ["move_type", "in", types],
+            ]),
+            Self::ByDay => json!([
+                ["create_uid", "=", user],
+                ["state", "=", "posted"],
+                ["move_type", "in", types],
+                ["date", ">=", from],
+            ]),
+            Self::Taxes => json!([
+                ["move_id.create_uid", "=", user],
+                ["parent_state", "=", "posted"],
+                ["move_id.move_type", "in", types],
+                ["tax_line_id", "!=", false],
+                ["date", ">=", from],
+            ]),
+        }
+    }
+}
 
 /// Asks who we are, then for the sums of what we made.
 #[derive(Serialize, Deserialize)]
 pub struct Summing {
+    #[serde(default)]
+    sums: Sums,
     companies: Vec<i64>,
     user: Option<i64>,
-    /// The groups that were ever stated: `company/currency's id/currency/move type`.
+    /// The groups that were ever stated and are still asked for:
+    /// `company/currency's id/currency/move type or tax`, and `/date` where there are dates.
     #[serde(default)]
     stated: BTreeSet<String>,
 }
 
-/// `cursor` lists the groups that earlier polls stated.
-pub fn poll(context: &Context<'_>, cursor: Option<&str>) -> Step {
+/// The sums of a stream of this module. `cursor` lists the groups that earlier polls stated.
+pub fn poll(context: &Context<'_>, stream: &str, cursor: Option<&str>) -> Option<Step> {
+    let sums = Sums::ALL.into_iter().find(|sums| sums.stream() == stream)?;
     let listed = context.settings.get(settings::COMPANIES).unwrap_or("1");
     let companies = listed.split(',').filter_map(|id| request::id(id.trim()).ok()).collect();
     let stated = cursor.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-    Summing { companies, user: None, stated }.step(context)
+    Some(Summing { sums, companies, user: None, stated }.step(context))
+}
+
+/// The first day that is asked for: a month is asked whole.
+fn window(context: &Context<'_>) -> Date {
+    let today = context.now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    today.saturating_sub(WINDOW_DAYS.days()).first_of_month()
 }
 
 impl Summing {
@@ -49,19 +149,19 @@ impl Summing {
         let more = [("allowed_company_ids", json!(self.companies))];
         let (model, method, arguments) = match self.user {
             None => ("res.users", "context_get", json!({})),
-            Some(user) => (
-                MOVE,
-                "formatted_read_group",
-                json!({
-                    "domain": [
-                        ["create_uid", "=", user],
-                        ["state", "=", "posted"],
-                        ["move_type", "in", ["out_invoice", "out_refund"]],
-                    ],
-                    "groupby": ["company_id", "currency_id", "move_type"],
-                    "aggregates": [SUM],
-                }),
-            ),
+            Some(user) => {
+                let mut by = vec!["company_id", "currency_id", self.sums.group()];
+                by.extend(self.sums.dates());
+                (
+                    self.sums.model(),
+                    "formatted_read_group",
+                    json!({
+                        "domain": self.sums.domain(user, window(context)),
+                        "groupby": by,
+                        "aggregates": [self.sums.sum()],
+                    }),
+                )
+            }
         };
         let request = request::call(context.settings, first, model, method, arguments, &more);
         Step::Send { request, writes: false, state: State::of(&Talk::Totals(self)) }
@@ -78,7 +178,7 @@ pub fn resume(
             summing.user = Some(crate::read::who(body)?);
             return Ok(None);
         }
-        records(context, body, &mut summing.stated).map(Some)
+        records(context, body, &mut summing).map(Some)
     });
     match taken {
         Ok(None) => summing.step(context),
@@ -97,52 +197,117 @@ pub fn resume(
 fn records(
     context: &Context<'_>,
     body: &[u8],
-    stated: &mut BTreeSet<String>,
+    summing: &mut Summing,
 ) -> Result<Vec<Record>, CallError> {
+    let sums = summing.sums;
     let unreadable = |error: serde_json::Error| wire::unexpected(&error.to_string());
     let rows: Vec<&RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
     let kind = format!("{KIND}{}", context.now.as_microsecond());
-    let mut gone = std::mem::take(stated);
+    let mut gone = std::mem::take(&mut summing.stated);
     let mut records = Vec::new();
     for row in rows {
         let group: Group = serde_json::from_str(row.get()).map_err(unreadable)?;
-        let (company, (id, currency)) = (group.company_id.0, &group.currency_id);
-        let name = format!("{company}/{id}/{currency}/{}", group.move_type);
-        gone.remove(&name);
-        stated.insert(name);
-        records.push(Record {
-            kind: kind.clone(),
-            external_id: format!("{company}/{currency}/{}", group.move_type),
-            body: row.get().as_bytes().to_vec(),
-        });
+        let word = group.word().ok_or_else(|| wire::unexpected("a group without its name"))?;
+        let name = Name {
+            company: group.company_id.0,
+            currency_id: group.currency_id.0,
+            currency: &group.currency_id.1,
+            word: &word,
+            date: group.date.as_ref().map(|(day, _)| day.as_str()),
+        };
+        gone.remove(&name.written());
+        summing.stated.insert(name.written());
+        let external_id = name.external_id(sums);
+        records.push(Record { kind: kind.clone(), external_id, body: row.get().into() });
     }
-    for name in gone {
-        let parts: Vec<&str> = name.split('/').collect();
-        let [company, id, currency, move_type] = parts.as_slice() else { continue };
-        let (Ok(company), Ok(id)) = (company.parse::<i64>(), id.parse::<i64>()) else { continue };
-        let body = json!({
-            "company_id": [company, ""],
-            "currency_id": [id, currency],
-            "move_type": move_type,
-            SUM: 0,
+    let from = window(context).to_string();
+    for written in gone {
+        let Some(name) = Name::read(&written) else { continue };
+        // What is older than what was asked stays as it was stated.
+        if name.date.is_some_and(|day| *day < *from) {
+            continue;
+        }
+        let mut body = json!({
+            "company_id": [name.company, ""],
+            "currency_id": [name.currency_id, name.currency],
+            sums.sum(): 0,
         });
-        records.push(Record {
-            kind: kind.clone(),
-            external_id: format!("{company}/{currency}/{move_type}"),
-            body: body.to_string().into_bytes(),
-        });
-        stated.insert(name);
+        if let Some(body) = body.as_object_mut() {
+            let word = match (sums, name.word.parse::<i64>()) {
+                (Sums::Taxes, Ok(tax)) => json!([tax, ""]),
+                _ => json!(name.word),
+            };
+            body.insert(sums.group().to_owned(), word);
+            if let Some((by, day)) = sums.dates().zip(name.date) {
+                body.insert(by.to_owned(), json!([day, ""]));
+            }
+        }
+        let body = body.to_string().into_bytes();
+        records.push(Record { kind: kind.clone(), external_id: name.external_id(sums), body });
+        summing.stated.insert(written);
     }
     Ok(records)
+}
+
+/// What a group is called in the cursor.
+struct Name<'a> {
+    company: i64,
+    currency_id: i64,
+    currency: &'a str,
+    word: &'a str,
+    date: Option<&'a str>,
+}
+
+impl<'a> Name<'a> {
+    fn read(written: &'a str) -> Option<Self> {
+        let mut parts = written.split('/');
+        Some(Self {
+            company: parts.next()?.parse().ok()?,
+            currency_id: parts.next()?.parse().ok()?,
+            currency: parts.next()?,
+            word: parts.next()?,
+            date: parts.next(),
+        })
+    }
+
+    fn written(&self) -> String {
+        let Self { company, currency_id, currency, word, .. } = self;
+        let date = self.date.map(|day| format!("/{day}")).unwrap_or_default();
+        format!("{company}/{currency_id}/{currency}/{word}{date}")
+    }
+
+    fn external_id(&self, sums: Sums) -> String {
+        let Self { company, currency, word, .. } = self;
+        let start = match sums {
+            Sums::Totals => String::new(),
+            Sums::ByDay | Sums::Taxes => format!("{}/", sums.stream()),
+        };
+        let date = self.date.map(|day| format!("/{day}")).unwrap_or_default();
+        format!("{start}{company}/{currency}/{word}{date}")
+    }
 }
 
 #[derive(Deserialize)]
 struct Group {
     company_id: (i64, String),
     currency_id: (i64, String),
-    move_type: String,
-    #[serde(rename = "amount_total:sum")]
+    #[serde(default)]
+    move_type: Option<String>,
+    #[serde(default)]
+    tax_line_id: Option<(i64, String)>,
+    /// The first day, and how Odoo calls them.
+    #[serde(default, rename = "date:day", alias = "date:month")]
+    date: Option<(String, String)>,
+    #[serde(rename = "amount_total:sum", alias = "amount_currency:sum")]
     sum: NumberText,
+}
+
+impl Group {
+    /// The move type, or the tax.
+    fn word(&self) -> Option<String> {
+        let tax = self.tax_line_id.as_ref().map(|(tax, _)| tax.to_string());
+        self.move_type.clone().or(tax)
+    }
 }
 
 /// A sum as a statement of the books; `at` is the moment in the record's kind.
@@ -151,14 +316,34 @@ pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
     let at: i64 = at.parse().map_err(|_| DecodeError::field("at"))?;
     let currency = Currency::parse(&group.currency_id.1)
         .map_err(|source| DecodeError::amount("currency_id", source))?;
-    let word = match group.move_type.as_str() {
-        "out_invoice" => CommandKind::Invoice.word(),
-        "out_refund" => CommandKind::CreditNote.word(),
-        other => return Err(DecodeError::unknown("move_type", other)),
-    };
     let company = group.company_id.0;
-    let total = group.sum.money("amount_total:sum", currency)?;
-    let id = format!("totals/{company}/{currency}/{word}");
-    let stated = BooksRecord::stated(STREAM, id, total, Version(at));
-    Ok(BooksRecord { company: company.to_string(), ..stated })
+    let date = match &group.date {
+        None => None,
+        Some((day, _)) => Some(day.parse::<Date>().map_err(|_| DecodeError::field("date"))?),
+    };
+    let (sums, word, total) = match (&group.move_type, &group.tax_line_id) {
+        (Some(word), _) => {
+            let word = match word.as_str() {
+                "out_invoice" => CommandKind::Invoice.word(),
+                "out_refund" => CommandKind::CreditNote.word(),
+                other => return Err(DecodeError::unknown("move_type", other)),
+            };
+            let sums = if date.is_some() { Sums::ByDay } else { Sums::Totals };
+            (sums, word.to_owned(), group.sum.money("amount_total:sum", currency)?)
+        }
+        (None, Some((tax, _))) => {
+            // Tax that we owe is a credit.
+            let credit = group.sum.money("amount_currency:sum", currency)?;
+            let owed = credit
+                .checked_neg()
+                .map_err(|source| DecodeError::amount("amount_currency:sum", source))?;
+            (Sums::Taxes, tax.to_string(), owed)
+        }
+        (None, None) => return Err(DecodeError::field("move_type")),
+    };
+    let day = date.map(|day| format!("/{day}")).unwrap_or_default();
+    let id = format!("{}/{company}/{currency}/{word}{day}", sums.stream());
+    let stated = BooksRecord::stated(sums.stream(), id, total, Version(at));
+    let name = group.tax_line_id.map(|(_, name)| name).filter(|name| !name.is_empty());
+    Ok(BooksRecord { company: company.to_string(), date, name, ..stated })
 }

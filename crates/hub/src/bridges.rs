@@ -55,17 +55,17 @@ pub fn build(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Shown>, StoreError> {
 }
 
 /// Collects steps by name, with their evidence.
-struct Steps {
+pub(crate) struct Steps {
     currency: Currency,
     by_name: BTreeMap<String, Step>,
 }
 
 impl Steps {
-    fn new(currency: Currency) -> Self {
+    pub(crate) fn new(currency: Currency) -> Self {
         Self { currency, by_name: BTreeMap::new() }
     }
 
-    fn add(
+    pub(crate) fn add(
         &mut self,
         name: impl Into<String>,
         minor: i64,
@@ -74,7 +74,7 @@ impl Steps {
         self.add_many(name, minor, 1, vec![evidence.to_owned()])
     }
 
-    fn add_many(
+    pub(crate) fn add_many(
         &mut self,
         name: impl Into<String>,
         minor: i64,
@@ -99,7 +99,7 @@ impl Steps {
         Ok(())
     }
 
-    fn list(self) -> Vec<Step> {
+    pub(crate) fn list(self) -> Vec<Step> {
         self.by_name.into_values().collect()
     }
 }
@@ -113,7 +113,7 @@ fn add(left: i64, right: i64) -> Result<i64, StoreError> {
 }
 
 /// How a key stands, in words for a step. What a person accepted is a step of its own.
-fn standing(tx: &mut Tx<'_>, key: &str) -> Result<String, StoreError> {
+pub(crate) fn standing(tx: &mut Tx<'_>, key: &str) -> Result<String, StoreError> {
     let scope = scopes::find(tx, key)?;
     let words = scope.map_or_else(
         || "not judged yet".to_owned(),

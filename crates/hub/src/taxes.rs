@@ -1,6 +1,8 @@
 //! The tax report: regime, jurisdiction, rate, who remits, period; tied to the tax lines of the books
 //! for each of their taxes (`POSTING.md` P14, `docs/reports.md`).
 
+mod ties;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,8 +10,11 @@ use jiff::civil::Date;
 use serde::Serialize;
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::sales::calendar::Periods;
+use trueup_matching::bridge::Bridge;
 use trueup_store::sales::{self, TaxSum};
 use trueup_store::{StoreError, Tx};
+
+use crate::setup::Hub;
 
 /// What is asked of the tax report.
 #[derive(Clone, Debug)]
@@ -52,6 +57,20 @@ pub struct Report {
     /// By entity, currency and who remits: base without what is counted under several taxes is not
     /// told, because it would not be the sum of the rows.
     pub totals: Vec<Total>,
+    /// For the whole months of the period; none where there is no such month, or the report is of
+    /// some channels of a company alone.
+    pub ties: Vec<Tie>,
+}
+
+/// One tax of the books: what the report sums of it and what the books do, with every step between.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tie {
+    pub entity: String,
+    /// The books' own id of the tax, and what they call it.
+    pub tax: String,
+    pub name: Option<String>,
+    #[serde(flatten)]
+    pub bridge: Bridge,
 }
 
 /// The tax of all rows of one entity and currency.
@@ -63,7 +82,12 @@ pub struct Total {
 }
 
 /// Builds the report of the days `from..=to`.
-pub fn build(tx: &mut Tx<'_>, wanted: &Wanted, now: Timestamp) -> Result<Report, StoreError> {
+pub fn build(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<Report, StoreError> {
     type Key = [String; 7];
     let mut rows: BTreeMap<(Key, Currency), (i64, i64, i64)> = BTreeMap::new();
     let mut totals: BTreeMap<(String, String, Currency), i64> = BTreeMap::new();
@@ -117,6 +141,7 @@ pub fn build(tx: &mut Tx<'_>, wanted: &Wanted, now: Timestamp) -> Result<Report,
                 tax: Money::from_minor(tax, currency),
             })
             .collect(),
+        ties: ties::build(tx, hub, wanted)?,
     })
 }
 
@@ -129,6 +154,6 @@ fn sums(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Vec<TaxSum>, StoreError> {
     Ok(sums)
 }
 
-fn add(left: i64, right: i64) -> Result<i64, StoreError> {
+pub(crate) fn add(left: i64, right: i64) -> Result<i64, StoreError> {
     left.checked_add(right).ok_or_else(|| StoreError::corrupt("a sum that no money can hold"))
 }

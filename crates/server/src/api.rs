@@ -126,10 +126,10 @@ async fn tax_report(
     State(state): State<ServerState>,
     Query(wanted): Query<taxes_page::Wanted>,
 ) -> Result<Json<taxes::Report>, Problem> {
-    let now = state.now();
+    let (now, hub) = (state.now(), state.hub.clone());
     let report = state
         .read(move |tx| match wanted.read(tx, now)? {
-            Ok(wanted) => Ok(Ok(taxes::build(tx, &wanted, now)?)),
+            Ok(wanted) => Ok(Ok(taxes::build(tx, &hub, &wanted, now)?)),
             Err(problem) => Ok(Err(problem)),
         })
         .await??;

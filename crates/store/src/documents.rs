@@ -1,6 +1,7 @@
 //! The newest statement of each object, and the roots that a new statement raises.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use trueup_domain::document::{
     Document, Kind, LedgerRow, PaymentKind, PaymentStatus, PayoutStatus, Root, RootKind, RowClass,
 };
@@ -162,14 +163,15 @@ fn counts_as(document: &Document) -> Counts {
             at: Some(payout.created_at),
             fee: 0,
         },
-        Document::BooksRecord(record) => {
-            Counts { word: record.kind.clone(), amount: Some(record.total), ..Counts::default() }
-        }
+        Document::BooksRecord(record) => Counts {
+            word: record.kind.clone(),
+            amount: Some(record.total),
+            at: record.date.and_then(midnight),
+            fee: 0,
+        },
         Document::BankStatement(statement) => Counts {
             word: "statement".to_owned(),
-            at: statement.date.and_then(|day| {
-                day.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|day| day.timestamp())
-            }),
+            at: statement.date.and_then(midnight),
             ..Counts::default()
         },
         _ => Counts::default(),
@@ -178,6 +180,11 @@ fn counts_as(document: &Document) -> Counts {
 
 /// The word of every refund whose money came back.
 pub const REFUND_FAILURE: &str = "refund_failure";
+/// A day as a moment, for what is stated of a whole day.
+fn midnight(day: Date) -> Option<Timestamp> {
+    day.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|day| day.timestamp())
+}
+
 /// The word of a payout that is on its way to the bank, or there.
 pub const LEFT: &str = "left";
 /// The words of ledger rows that are compared with the channel, and of those that pay out.
@@ -425,6 +432,22 @@ pub fn ledger_rows(tx: &mut Tx<'_>, roots: &[String]) -> Result<Vec<(String, Led
             Ok((row.text(0)?, read))
         })
         .collect()
+}
+
+/// What a connection states of the days `from..=to`, of a kind of record that has a day.
+pub fn stated_of_days(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    word: &str,
+    (from, to): (Date, Date),
+) -> Result<Vec<Document>> {
+    let moment = |day: Date| midnight(day).map_or(0, Timestamp::as_microsecond);
+    let rows = tx.query(
+        "SELECT body FROM documents WHERE connection = $1 AND kind = 'books_record' AND word = $2
+             AND at >= $3 AND at <= $4 ORDER BY external_id",
+        values![connection, word, moment(from), moment(to)],
+    )?;
+    read_all(Kind::BooksRecord, &rows)
 }
 
 /// The bank's oldest and newest statement.

@@ -363,6 +363,32 @@ pub struct BankLines {
     pub some: Vec<String>,
 }
 
+/// Keys that begin with `start` under which channel and books state otherwise on the days
+/// `from..=to` (ISO dates): channel less books, in minor units.
+pub fn unlike_in_days(
+    tx: &mut Tx<'_>,
+    start: &str,
+    currency: Currency,
+    (from, to): (&str, &str),
+) -> Result<Vec<(String, i64)>> {
+    let rows = tx.query(
+        "SELECT key, CAST(SUM(CASE WHEN side = 'channel' THEN amount ELSE -amount END) AS BIGINT)
+         FROM items
+         WHERE live = 1 AND side IN ('channel', 'books') AND day >= $1 AND day <= $2
+             AND currency = $3 AND SUBSTR(key, 1, $4) = $5
+         GROUP BY key
+         HAVING SUM(CASE WHEN side = 'channel' THEN amount ELSE -amount END) <> 0 ORDER BY key",
+        values![
+            from,
+            to,
+            currency.code(),
+            i64::try_from(start.chars().count()).unwrap_or(0),
+            start
+        ],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
 pub fn lines_beside_payouts(
     tx: &mut Tx<'_>,
     bank: &str,

@@ -367,6 +367,25 @@ pub fn excluded(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Excluded>> {
         .collect()
 }
 
+/// The tax that we remit of one document on the days `from..=to` (ISO dates), by tax of the books.
+pub fn taxes_of(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    document: &str,
+    (from, to): (&str, &str),
+) -> Result<Vec<(String, i64)>> {
+    let (kind, id) = document.split_once('/').unwrap_or((document, ""));
+    let rows = tx.query(
+        "SELECT t.target, CAST(SUM(t.tax) AS BIGINT) FROM documents d
+         JOIN sale_taxes t ON t.root = d.root AND t.document = d.kind || '/' || d.external_id
+         WHERE d.connection = $1 AND d.kind = $2 AND d.external_id = $3
+             AND t.remitted_by = 'us' AND t.day >= $4 AND t.day <= $5
+         GROUP BY t.target ORDER BY t.target",
+        values![connection, kind, id, from, to],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
 /// The sum of one tax on the documents of one day; `order_day` is that of the sales they are of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaxSum {

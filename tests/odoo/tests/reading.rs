@@ -63,6 +63,12 @@ fn story(books: &mut dyn Books) -> Vec<String> {
     scenarios::american(books, &us);
     let first = poll(books, "books", None);
     tell("first", &books_records(&first));
+    let by_day = poll(books, "totals_by_day", None);
+    tell("sum of a day", &books_records(&by_day));
+    let taxes = poll(books, "tax_totals", None);
+    let unnamed = |record: BooksRecord| BooksRecord { name: None, ..record };
+    let of_taxes: Vec<_> = books_records(&taxes).into_iter().map(unnamed).collect();
+    tell("sum of a tax", &of_taxes);
     let census = poll(books, "books_census", None);
     assert!(census.records.is_empty(), "the first census finds nothing gone");
     record_fixtures(books, &first.records);
@@ -90,6 +96,11 @@ fn story(books: &mut dyn Books) -> Vec<String> {
         |kind: &str| meddled.iter().filter(|it| it.kind == kind).cloned().collect::<Vec<_>>();
     tell("meddled", &only("order"));
     tell("meddled", &only("credit_note"));
+    // The cancelled note was the only one of its day: its group has gone, and is stated as zero.
+    let after = books_records(&poll(books, "totals_by_day", by_day.cursor));
+    let notes: Vec<_> = after.into_iter().filter(|it| it.id.contains("credit_note")).collect();
+    assert_eq!(notes.len(), 1, "{}: {notes:?}", books.name());
+    tell("sum of a day with nothing left", &notes);
     let gone = poll(books, "books_census", before.cursor);
     let gone: Vec<BooksRecord> = books_records(&gone)
         .into_iter()

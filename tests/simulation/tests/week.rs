@@ -93,10 +93,13 @@ fn sales_are_explained(hub: &Hub, report: &report::Report) {
         hub.store.read(|tx| sales::build(tx, hub, &wanted, now)).expect("a report")
     };
     let whole = build(&[Dimension::Channel]);
-    assert!(!whole.bridges.is_empty() && !whole.totals.is_empty());
+    let books = whole.bridges.iter().filter(|bridge| bridge.name.contains("books of"));
+    assert_eq!(books.count(), 2, "one of each entity: {:#?}", whole.bridges);
+    assert!(!whole.totals.is_empty());
     for bridge in &whole.bridges {
         assert!(bridge.unexplained.is_zero(), "{bridge:#?}");
     }
+    taxes_are_tied(hub, report);
     for by in Dimension::ALL {
         let divided = build(&[*by]);
         let mut sums = BTreeMap::new();
@@ -167,6 +170,25 @@ fn goods_are_as_the_channel_says(store: &Store, report: &report::Report, odoo: &
         moved += left;
     }
     assert!(moved > 0, "something was shipped");
+}
+
+/// Each tax of each whole month is what the books' own tax lines say, or every cent is explained.
+fn taxes_are_tied(hub: &Hub, report: &report::Report) {
+    use trueup_hub::taxes::{self, Wanted};
+    let day = |text: &str| -> jiff::civil::Date { text.parse().expect("a day") };
+    let wanted = Wanted {
+        from: day(&report.from).first_of_month(),
+        to: day("2099-12-31"),
+        periods: trueup_domain::sales::calendar::Periods::Month,
+        channel: None,
+        entity: None,
+    };
+    let now = report.as_of.parse().expect("a moment");
+    let taxes = hub.store.read(|tx| taxes::build(tx, hub, &wanted, now)).expect("a report");
+    assert!(taxes.ties.len() >= 2, "each entity has a tax: {:#?}", taxes.ties);
+    for tie in &taxes.ties {
+        assert!(tie.bridge.unexplained.is_zero(), "{tie:#?}");
+    }
 }
 
 /// The projection says of each sale what all items and scopes say, read without it; and the report

@@ -417,9 +417,19 @@ fn read_group(
     for id in ids {
         let mut group = Map::new();
         for name in &by {
-            let field = name.split(':').next().unwrap_or(name);
+            let (field, part) = name.split_once(':').unwrap_or((name, ""));
             let shown = world.show(model, id, &[field])?;
-            group.insert((*name).to_owned(), shown[field].clone());
+            let value = match (part, shown[field].as_str()) {
+                ("", _) | (_, None) => shown[field].clone(),
+                // A date is named by the first day of what it is gathered into.
+                ("day", Some(day)) => json!([day, day]),
+                ("month", Some(day)) => {
+                    let month = day.get(..7).unwrap_or(day);
+                    json!([format!("{month}-01"), month])
+                }
+                (other, _) => return Err(Fault::value(format!("Invalid granularity {other}"))),
+            };
+            group.insert((*name).to_owned(), value);
         }
         let key = Value::Object(group.clone()).to_string();
         groups.entry(key).or_insert((group, Vec::new())).1.push(id);

@@ -10,7 +10,7 @@ use trueup_hub::taxes;
 use trueup_store::{StoreError, Tx};
 
 use super::period::Period;
-use super::{Chrome, PageProblem, Shared, page};
+use super::{Chrome, PageProblem, Shared, bridges, page};
 use crate::format;
 use crate::problem::Problem;
 
@@ -56,6 +56,7 @@ struct Taxes {
     basis: &'static str,
     rows: Vec<Row>,
     totals: Vec<Total>,
+    bridges: Vec<bridges::Bridge>,
 }
 
 struct Row {
@@ -90,7 +91,7 @@ pub async fn show(
                 Ok(wanted) => wanted,
                 Err(problem) => return Ok(Err(problem)),
             };
-            let report = taxes::build(tx, &wanted, now)?;
+            let report = taxes::build(tx, &shared.hub, &wanted, now)?;
             Ok(Ok(shown(Chrome::new(tx, &shared, "reports")?, report)))
         })
         .await??;
@@ -118,12 +119,20 @@ fn shown(chrome: Chrome, report: taxes::Report) -> Taxes {
             remitted_by: row.remitted_by,
         }
     });
+    let ties = report.ties.into_iter().map(|tie| match tie.name {
+        Some(name) => trueup_hub::bridges::Shown {
+            name: format!("{}: {name}", tie.bridge.name),
+            ..tie.bridge
+        },
+        None => tie.bridge,
+    });
     let totals = report.totals.iter().map(|total| Total {
         what: format!("{}, remitted by {}", total.entity, total.remitted_by),
         tax: format::money(total.tax.minor(), total.tax.currency().code()),
     });
     Taxes {
         chrome,
+        bridges: bridges::shown(ties.collect()),
         rows: rows.collect(),
         totals: totals.collect(),
         from: report.from,

@@ -33,7 +33,7 @@ pub fn run(hub: &Hub, args: &TaxArgs) -> Result<ExitCode> {
         channel: args.common.channel.clone(),
         entity: args.common.entity.clone(),
     };
-    let report = hub.store.read(|tx| taxes::build(tx, &wanted, wiring::now()))?;
+    let report = hub.store.read(|tx| taxes::build(tx, hub, &wanted, wiring::now()))?;
     args.common.write(|| table(&report), || json(&report), || sheet(&report))
 }
 
@@ -73,6 +73,31 @@ fn table(report: &Report) -> String {
         let tax = print::money(total.tax.minor(), total.tax.currency().code());
         let entity = print::plain(&total.entity);
         text.push_str(&format!("{entity}, remitted by {}: {tax}\n", total.remitted_by));
+    }
+    text.push_str("\nAgainst the books' own tax lines, in whole months\n");
+    if report.ties.is_empty() {
+        text.push_str("  no whole month, or the books have not been asked\n");
+    }
+    for tie in &report.ties {
+        let name = print::short(tie.name.as_deref().unwrap_or(&tie.tax));
+        let bridge = &tie.bridge;
+        let money =
+            |amount: trueup_domain::Money| print::money(amount.minor(), amount.currency().code());
+        text.push_str(&format!(
+            "  {} {name}: {} here, {} in the books, {} unexplained\n",
+            print::plain(&tie.entity),
+            money(bridge.from_total),
+            money(bridge.to_total),
+            money(bridge.unexplained),
+        ));
+        for step in &bridge.steps {
+            let amount = money(step.amount);
+            text.push_str(&format!(
+                "    {} ({}): {amount}\n",
+                print::short(&step.name),
+                step.count
+            ));
+        }
     }
     text
 }
