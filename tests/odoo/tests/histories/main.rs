@@ -1,0 +1,124 @@
+//! The scenario table: named histories of orders, from what is said to documents, journal, records of
+//! Odoo, proof and report, on the sandbox and on a real Odoo 19.
+//!
+//! `UPDATE_EXPECT=1` writes down what came of each on the sandbox; a person then checks it against
+//! `docs/posting.md`.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod file;
+mod seen;
+mod stage;
+mod words;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fmt::Write;
+use std::path::Path;
+
+use common::{Books, Played, Real};
+use rust_decimal::Decimal;
+use trueup_connect::Request;
+use trueup_domain::document::Remitter;
+use trueup_domain::mapping::Mapping;
+use trueup_odoo::sandbox::OdooSandbox;
+use trueup_odoo::setup::{self, WantedTax};
+
+use file::Scenario;
+use seen::{Account, Held};
+use stage::Stage;
+
+/// Both entities of the demo, the European one with taxes on top as well.
+fn set_up(books: &mut dyn Books) -> (Mapping, Mapping) {
+    let on_top = |percent: i64| WantedTax {
+        key: format!("eu_{percent}_on_top"),
+        name: format!("VAT {percent} %, on top"),
+        percent: percent.into(),
+        included: false,
+        title: None,
+        jurisdiction: None,
+        rate: Some(Decimal::new(percent, 2)),
+        remitted_by: Remitter::Merchant,
+    };
+    let mut wanted = setup::demo::wanted();
+    wanted[1].taxes.extend([on_top(19), on_top(7)]);
+    let mut map = |wanted| {
+        let mut call = |request: &Request| books.send(request, true);
+        setup::run(&mut call, wanted).unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    };
+    (map(&wanted[0]), map(&wanted[1]))
+}
+
+fn updating() -> bool {
+    env::var_os("UPDATE_EXPECT").is_some()
+}
+
+fn check(books: &mut dyn Books, may_update: bool) {
+    let scenarios = file::all();
+    let (us, eu) = set_up(books);
+    let mut stage = Stage::new(&scenarios, &us, &eu);
+    stage.play(&scenarios, books);
+    let held = Held::read(books);
+    let mut wrong = Vec::new();
+    for scenario in &scenarios {
+        let mut account = Account { stage: &stage, held: &held, scenario, wrong: Vec::new() };
+        let seen = account.tell();
+        // What is known to be wrong stands in the scenario, and is to be taken out once it is mended.
+        let known: Vec<String> = scenario.heading("Wrong").into_iter().map(str::to_owned).collect();
+        if account.wrong != known {
+            let (found, name) = (&account.wrong, &scenario.name);
+            wrong.push(format!("{name}: wrong is {found:#?}, and known to be so {known:#?}"));
+        }
+        if may_update && updating() {
+            scenario.accept(&seen);
+        } else if let Some(difference) = file::difference(&scenario.expected, &seen) {
+            wrong.push(format!("{} ({})\n{difference}", scenario.name, scenario.title));
+        } else {
+            println!("{}: {}", scenario.name, scenario.title);
+        }
+    }
+    let unbalanced = stage.hub.store.read(trueup_store::facts::unbalanced).expect("readable");
+    assert_eq!(unbalanced, [""; 0]);
+    let count = wrong.len();
+    assert!(count == 0, "{}: {count} wrong\n\n{}", books.name(), wrong.join("\n\n"));
+    println!("{}: {} scenarios", books.name(), scenarios.len());
+}
+
+#[test]
+fn each_history_comes_out_as_written_in_the_sandbox() {
+    check(&mut Played(OdooSandbox::bare()), true);
+}
+
+#[test]
+fn each_history_comes_out_as_written_in_the_real_odoo() {
+    if let Some(mut real) = Real::fresh("histories") {
+        check(&mut real, false);
+    }
+}
+
+/// The table of `docs/scenarios.md`, from the files.
+fn table(scenarios: &[Scenario]) -> String {
+    let mut table = "| Scenario | Shows | Numbers |\n|---|---|---|\n".to_owned();
+    for one in scenarios {
+        let numbers = one.heading("Numbers").unwrap_or_default();
+        let path = format!("../tests/odoo/scenarios/{}.txt", one.name);
+        writeln!(table, "| [{}]({path}) | {} | {numbers} |", one.name, one.title).expect("written");
+    }
+    table
+}
+
+#[test]
+fn the_index_lists_every_scenario() {
+    let scenarios = file::all();
+    let titles: BTreeSet<&str> = scenarios.iter().map(|one| one.title.as_str()).collect();
+    assert_eq!(titles.len(), scenarios.len(), "two scenarios have one title");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scenarios.md");
+    let text = std::fs::read_to_string(&path).expect("readable");
+    let start = text.find("| Scenario |").expect("a table");
+    let wanted = format!("{}{}", &text[..start], table(&scenarios));
+    if updating() {
+        std::fs::write(&path, wanted).expect("writable");
+    } else {
+        assert_eq!(text, wanted, "UPDATE_EXPECT=1 writes the table");
+    }
+}

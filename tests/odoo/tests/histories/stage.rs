@@ -1,0 +1,234 @@
+//! One hub on which all scenarios are played together, so that the books get batches: each has a
+//! channel of its own, the providers and the books are shared.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_connect::webhook::{Delivery, SignedDelivery};
+use trueup_connect::{CallError, Connector, Reply, Request, Secret, Settings};
+use trueup_domain::calendar::Calendar;
+use trueup_domain::mapping::{GoodsPolicy, Mapping};
+use trueup_hub::setup::HubSetup;
+use trueup_hub::shell::{self, Transport};
+use trueup_hub::{Connection, Hub, receive};
+use trueup_store::messages::{NewMessage, Origin};
+use trueup_store::{Store, commands, mappings};
+
+use crate::common::Books;
+use crate::file::Scenario;
+use crate::words::{Teller, Told};
+
+pub const ENVIRONMENT: &str = "histories";
+const BOOKS: &str = "odoo";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Rounds of a minute each that a busy Odoo is given.
+const ROUNDS_MAX: usize = 30;
+
+/// Carries requests to the books as the hub's own user. Nobody answers for a channel.
+struct Carrier<'a>(&'a mut dyn Books);
+
+impl Transport for Carrier<'_> {
+    fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError> {
+        if connection.name == BOOKS {
+            self.0.send(request, false)
+        } else {
+            Err(CallError::Unreachable { why: "it only tells".to_owned() })
+        }
+    }
+}
+
+pub struct Stage {
+    pub hub: Hub,
+    pub mappings: BTreeMap<String, Mapping>,
+    now: Timestamp,
+    /// Deliveries and records so far.
+    told: u32,
+}
+
+fn connector(word: &str) -> &'static Connector {
+    match word {
+        "channel" => &trueup_channel::CONNECTOR,
+        "shopify" => &trueup_shopify::CONNECTOR,
+        "woocommerce" => &trueup_woocommerce::CONNECTOR,
+        "amazon" => &trueup_amazon::CONNECTOR,
+        other => panic!("no channel `{other}`"),
+    }
+}
+
+impl Stage {
+    pub fn new(scenarios: &[Scenario], us: &Mapping, eu: &Mapping) -> Self {
+        let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
+            name: name.to_owned(),
+            connector,
+            entity: entity.to_owned(),
+            time_zone: "UTC".to_owned(),
+            settings: Settings::default(),
+            base_url: None,
+            secret: Some(Secret::new("carried by the test")),
+            webhook_secrets: vec![Secret::new(SECRET)],
+            account: None,
+            since: Timestamp::MIN,
+            fees: None,
+            bank_names: Vec::new(),
+            poll_every_s: None,
+        };
+        let mut connections = vec![
+            connection("stripe-us", &trueup_stripe::CONNECTOR, "us"),
+            connection("stripe-eu", &trueup_stripe::CONNECTOR, "eu"),
+            connection(BOOKS, &trueup_odoo::CONNECTOR, "us"),
+        ];
+        let mut own = BTreeMap::new();
+        for scenario in scenarios {
+            let (entity, books) = if scenario.european() { ("eu", eu) } else { ("us", us) };
+            let word = scenario.heading("Channel").unwrap_or("channel");
+            let mut channel = connection(&scenario.name, connector(word), entity);
+            if let Some(day) = scenario.heading("Since") {
+                channel.since = format!("{day}T00:00:00Z").parse().expect("a day");
+            }
+            connections.push(channel);
+            own.insert(scenario.name.clone(), mapping(scenario, books));
+        }
+        let named = connections.into_iter().map(|one| (one.name.clone(), one));
+        let setup = HubSetup {
+            environment: ENVIRONMENT.to_owned(),
+            connections: named.collect(),
+            calendar: Calendar::default(),
+        };
+        let hub = Hub::new(Store::in_memory().expect("a store"), setup);
+        let now: Timestamp = "2026-11-11T09:00:00Z".parse().expect("a time");
+        let mut stage = Self { hub, mappings: own, now, told: 0 };
+        for name in stage.mappings.keys().cloned().collect::<Vec<_>>() {
+            stage.approve(&name);
+        }
+        stage
+    }
+
+    fn approve(&mut self, name: &str) {
+        let (mapping, now) = (self.mappings[name].clone(), self.now);
+        let shop = name.to_owned();
+        let approved = self.hub.store.write(move |tx| {
+            mappings::approve(tx, &shop, &mapping, "ada", "as the scenario says", now)
+        });
+        approved.expect("approved");
+    }
+
+    /// Plays all scenarios, round by round.
+    pub fn play(&mut self, scenarios: &[Scenario], books: &mut dyn Books) {
+        let mut tellers: Vec<Teller<'_>> = scenarios.iter().map(Teller::new).collect();
+        let mut said: Vec<Vec<Told>> = scenarios.iter().map(|_| Vec::new()).collect();
+        let rounds = scenarios.iter().map(|it| it.rounds.len()).max().unwrap_or(0);
+        for round in 0..rounds {
+            for ((scenario, teller), said) in scenarios.iter().zip(&mut tellers).zip(&mut said) {
+                for statement in scenario.rounds.get(round).into_iter().flatten() {
+                    let told = teller.tell(statement);
+                    self.say(scenario, &told, said);
+                    said.push(told);
+                }
+            }
+            self.settle(books);
+        }
+    }
+
+    fn say(&mut self, scenario: &Scenario, told: &Told, before: &[Told]) {
+        match told {
+            Told::Delivery(message) => self.deliver(&scenario.name, message),
+            Told::Record { connection, kind, body } => self.record(connection, kind, body),
+            Told::Again => {
+                for told in before {
+                    self.say(scenario, told, &[]);
+                }
+            }
+            Told::Mapped { sku, product } => {
+                let mapping = self.mappings.get_mut(&scenario.name).expect("mapped");
+                let product = mapping.products[product].clone();
+                mapping.products.insert(sku.clone(), product);
+                self.approve(&scenario.name);
+            }
+        }
+    }
+
+    /// A signed delivery. Each has an id of its own, as if its sender made it anew.
+    fn deliver(&mut self, name: &str, message: &serde_json::Value) {
+        self.told += 1;
+        let connection = self.hub.connection(name).expect("configured");
+        let webhooks = connection.connector.webhooks.expect("it takes them");
+        let body = message.to_string().into_bytes();
+        let headers = (webhooks.sign)(&SignedDelivery {
+            kind: "",
+            source_id: &format!("d{}", self.told),
+            account: "",
+            body: &body,
+            secret: connection.webhook_secrets.first().expect("a secret"),
+            now: self.now,
+        });
+        let delivery = Delivery { headers: &headers, body: &body };
+        let now = self.now;
+        // A provider that repeats a delivery does it under the same id.
+        for _ in 0..2 {
+            let message = receive::webhook(connection, &delivery, now).expect("authentic");
+            self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("stored");
+        }
+    }
+
+    fn record(&mut self, connection: &str, kind: &str, body: &[u8]) {
+        self.told += 1;
+        let now = self.now;
+        let message = NewMessage {
+            connection: connection.to_owned(),
+            source_id: format!("r{}", self.told),
+            kind: kind.to_owned(),
+            origin: Origin::Poll,
+            headers: String::new(),
+            body: body.to_vec(),
+            asked_at: Some(now),
+        };
+        self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("stored");
+    }
+
+    /// Runs every stage until nothing is left that Odoo could still carry out.
+    fn settle(&mut self, books: &mut dyn Books) {
+        for _ in 0..ROUNDS_MAX {
+            let now = self.now;
+            shell::drain(&self.hub, &mut Carrier(books), &|| now).expect("the stages rest");
+            self.now += SignedDuration::from_mins(1);
+            let counts = self.hub.store.read(commands::counts).expect("readable");
+            let under_way = |state: &str| matches!(state, "ready" | "sent" | "unknown");
+            if !counts.iter().any(|(_, _, state, _)| under_way(state)) {
+                return;
+            }
+        }
+        panic!("{} does not take everything", books.name());
+    }
+
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
+/// The books' mapping with the words of the scenario's own channel.
+fn mapping(scenario: &Scenario, books: &Mapping) -> Mapping {
+    let goods = match scenario.heading("Goods") {
+        Some("channel") => GoodsPolicy::Channel,
+        _ => GoodsPolicy::Books,
+    };
+    let mut mapping = Mapping { goods, ..books.clone() };
+    for words in scenario.heading("Words").unwrap_or_default().split(", ") {
+        let Some((theirs, ours)) = words.split_once(" is ") else { continue };
+        if let Some(product) = mapping.products.get(ours).cloned() {
+            mapping.products.insert(theirs.to_owned(), product);
+        } else {
+            // Under its new word alone: an account has one name.
+            let mut gateway = mapping.gateways.remove(ours).expect("a gateway of the demo");
+            if scenario.heading("Channel") == Some("amazon") {
+                gateway.provider = Some(scenario.name.clone());
+            }
+            mapping.gateways.insert(theirs.to_owned(), gateway);
+            let of = |word: &str| format!("clearing/{word}");
+            if let Some(account) = mapping.accounts.remove(&of(ours)) {
+                mapping.accounts.insert(of(theirs), account);
+            }
+        }
+    }
+    mapping
+}
