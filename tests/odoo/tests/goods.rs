@@ -24,7 +24,7 @@ fn v12_what_would_reach_a_customer_or_needs_a_lot_is_left_to_people() {
     let out = facts::goods(&us, "4500", Way::Out, order, &[("1", "TEE-S", 1)]);
 
     admin(&books, "res.company", 1, json!({ "stock_move_email_validation": true }));
-    assert_eq!(refusal(&deliver(&mut books, &[out.clone()])[0]), "would_mail");
+    assert_eq!(refusal(&deliver(&mut books, std::slice::from_ref(&out))[0]), "would_mail");
     assert_eq!(goods::delivered(&books, "#4500"), [0, 0, 0, 0]);
     admin(&books, "res.company", 1, json!({ "stock_move_email_validation": false }));
     // Retried, as a person does after mending it.
