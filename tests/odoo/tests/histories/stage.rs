@@ -120,8 +120,8 @@ impl Stage {
         let rounds = scenarios.iter().map(|it| it.rounds.len()).max().unwrap_or(0);
         for round in 0..rounds {
             for ((scenario, teller), said) in scenarios.iter().zip(&mut tellers).zip(&mut said) {
-                for statement in scenario.rounds.get(round).into_iter().flatten() {
-                    let told = teller.tell(statement);
+                let statements = scenario.rounds.get(round).into_iter().flatten();
+                for told in together(statements.map(|statement| teller.tell(statement))) {
                     self.say(scenario, &told, said);
                     said.push(told);
                 }
@@ -204,6 +204,31 @@ impl Stage {
     pub const fn now(&self) -> Timestamp {
         self.now
     }
+}
+
+/// One message for all that the channel says in a round: it is decided as one, whatever other
+/// scenarios stand beside it.
+fn together(told: impl Iterator<Item = Told>) -> Vec<Told> {
+    let mut message = serde_json::Map::new();
+    let mut others = Vec::new();
+    for one in told {
+        let Told::Delivery(serde_json::Value::Object(delivery)) = one else {
+            others.push(one);
+            continue;
+        };
+        for (list, stated) in delivery {
+            match (message.get_mut(&list).and_then(serde_json::Value::as_array_mut), stated) {
+                (Some(known), serde_json::Value::Array(more)) => known.extend(more),
+                (_, stated) => {
+                    message.insert(list, stated);
+                }
+            }
+        }
+    }
+    if !message.is_empty() {
+        others.push(Told::Delivery(message.into()));
+    }
+    others
 }
 
 /// The books' mapping with the words of the scenario's own channel.
