@@ -18,7 +18,7 @@ fn both_demo_entities_are_set_up() {
     for (entity, company) in [("us", "1"), ("eu", "2")] {
         let map = sandbox.demo_mapping(entity).expect("a mapping");
         assert_eq!((map.company.as_str(), map.gateways.len()), (company, 7));
-        assert_eq!(map.service_products.len(), 9);
+        assert_eq!(map.service_products.len(), 10);
     }
 }
 

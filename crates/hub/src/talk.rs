@@ -654,7 +654,11 @@ fn refuse(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let text = error.to_string();
-    commands::back(tx, &command.key, Back::Refused, now, error.code(), &text)?;
+    let state = commands::back(tx, &command.key, Back::Refused, now, error.code(), &text)?;
+    if state == "withdrawn" {
+        let by = "the command was replaced, and the books made nothing of it";
+        return cases::resolve(tx, None, subject, by, now);
+    }
     let case = case_of(command, "refused", format!("{text} ({})", error.code()));
     open_case(tx, &case, command, subject, now)
 }

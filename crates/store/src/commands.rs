@@ -660,6 +660,9 @@ pub enum Back {
     Unknown,
 }
 
+///
+/// A refused one that was replaced meanwhile certainly has no effect, so it is withdrawn with all
+/// that was to take it back. Returns the state that it has now.
 pub fn back(
     tx: &mut Tx<'_>,
     key: &str,
@@ -667,7 +670,10 @@ pub fn back(
     next_at: Timestamp,
     code: &str,
     error: &str,
-) -> Result<()> {
+) -> Result<&'static str> {
+    if state == Back::Refused && withdraw_replaced(tx, key, next_at)? {
+        return Ok("withdrawn");
+    }
     let word = match state {
         Back::Ready => "ready",
         Back::Refused => "refused",
@@ -678,7 +684,32 @@ pub fn back(
              conversation = NULL WHERE key = $1 AND state IN ('sent', 'unknown')",
         values![key, word, next_at.as_microsecond(), code, error],
     )?;
-    Ok(())
+    Ok(word)
+}
+
+/// Withdraws a command and its reversal, if it has one that has not left; what waited for the
+/// reversal waits no longer.
+fn withdraw_replaced(tx: &mut Tx<'_>, own: &str, now: Timestamp) -> Result<bool> {
+    let reversal = reversal_key(own);
+    let withdraw = "UPDATE commands SET state = 'withdrawn', done_at = $2, conversation = NULL
+         WHERE key = $1 AND state IN ";
+    let now = now.as_microsecond();
+    let waiting = format!("{withdraw} ('waiting', 'ready')");
+    if tx.execute(&waiting, values![&reversal, now])? == 0 {
+        return Ok(false);
+    }
+    tx.execute(&format!("{withdraw} ('sent', 'unknown')"), values![own, now])?;
+    let undoing = undoing_key(own);
+    tx.execute(&waiting, values![&undoing, now])?;
+    for gone in [&reversal, &undoing] {
+        let behind =
+            tx.query("SELECT command FROM command_after WHERE needs = $1", values![gone])?;
+        tx.execute("DELETE FROM command_after WHERE needs = $1", values![gone])?;
+        for row in &behind {
+            release(tx, &row.text(0)?)?;
+        }
+    }
+    Ok(true)
 }
 
 /// A person lets a refused command be sent again, with all its attempts but the one that says that

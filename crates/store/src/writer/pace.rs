@@ -41,7 +41,9 @@ impl Pace {
 
     /// A closure from behind the front door was written, and took so long.
     pub(super) fn wrote_behind(&mut self, now: Instant, took: Duration) {
-        self.turn = now + (took * REST).min(REST_MAX);
+        if self.is_busy(now) {
+            self.turn = now + (took * REST).min(REST_MAX);
+        }
     }
 
     /// Much came in just now.
@@ -70,6 +72,8 @@ mod tests {
         pace.came_in(start, BUSY_FROM - 1);
         pace.wrote_behind(start + MS, 8 * MS);
         assert_eq!(pace.behind_waits(start + MS), None);
+        pace.came_in(start + 2 * MS, BUSY_FROM);
+        assert_eq!(pace.behind_waits(start + 2 * MS), None, "it was quiet when that was written");
     }
 
     #[test]

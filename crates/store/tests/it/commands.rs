@@ -363,6 +363,23 @@ on_every_engine! {
         }
     }
 
+    /// Replaced while its reply was open, then refused: nothing is there that could be taken back.
+    fn b2_what_is_refused_after_it_was_replaced_is_withdrawn(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        take(store, "order", "c1", 2);
+        decide(store, ROOT, chain("12.00", "12.00"), 3);
+        let (first, second) = (key("order", "1", 1), key("order", "1", 2));
+        let cancel = format!("{first}/rev");
+        assert_eq!((state(store, &cancel), state(store, &second)), ("waiting".into(), "waiting".into()));
+        let own = first.clone();
+        write(store, move |tx| commands::back(tx, &own, Back::Refused, at(4), "TU104", "no such tax"));
+        assert_eq!(state(store, &first), "withdrawn");
+        assert_eq!(state(store, &cancel), "withdrawn");
+        assert_eq!(state(store, &second), "ready");
+        deliver(store, &second, "order", "sale.order/2");
+        assert_eq!(state(store, &key("invoice", "1", 2)), "ready");
+    }
+
     fn a_reversal_states_what_it_takes_back(store) {
         let mut derived = chain("10.00", "10.00");
         for fact in &mut derived {
