@@ -17,7 +17,7 @@ use trueup_connect::webhook::{Delivery, SignedDelivery};
 use trueup_connect::{CallError, Connector, Reply, Request, Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::document::Remitter;
-use trueup_domain::mapping::Mapping;
+use trueup_domain::mapping::{GoodsPolicy, Mapping};
 use trueup_domain::money::Currency;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
@@ -52,6 +52,8 @@ fn set_up(books: &mut dyn Books) -> Mapping {
     };
     let mut wanted = setup::demo::wanted().pop().expect("the European entity");
     wanted.taxes.extend([on_top(19), on_top(7)]);
+    // WooCommerce states no shipment, so that goods could only ever come back.
+    wanted.goods = GoodsPolicy::Books;
     let mut call = |request: &Request| books.send(request, true);
     setup::run(&mut call, &wanted).unwrap_or_else(|error| panic!("{error}: {error:?}"))
 }
@@ -223,7 +225,8 @@ impl<'a> Market<'a> {
                 return;
             }
         }
-        panic!("{} does not take everything", self.books.name());
+        let counts = self.hub.store.read(commands::counts).expect("readable");
+        panic!("{} does not take everything: {counts:?}", self.books.name());
     }
 
     fn trace(&self, order: &str) -> Trace {
