@@ -69,6 +69,8 @@ fn every_page_shows_a_week_in_which_things_went_wrong() -> Result<()> {
             ("bridges", "/bridges".to_owned(), vec!["every cent explained"]),
             ("connections", "/connections".to_owned(), vec!["Complete through"]),
             ("journal", "/journal".to_owned(), vec!["balances"]),
+            ("sales", "/reports/sales".to_owned(), vec!["Net sales", "In all", "unexplained"]),
+            ("taxes", "/reports/tax".to_owned(), vec!["domestic", "own tax lines"]),
         ];
         for (name, path, words) in &pages {
             let dom = browser.dom(&format!("{url}{path}"))?;
