@@ -1,5 +1,5 @@
-//! Ids that the content names in other words: currencies, countries, states, units of measure, and
-//! the order's lines that an invoice bills.
+//! Ids that the content names in other words: currencies, countries, states, units of measure, the
+//! order's lines that an invoice bills; and the currency that Odoo would give an order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use trueup_connect::{CallError, ReceiptOutcome, Request, Settings};
-use trueup_domain::command::{CommandKind, Content, DocumentLine};
+use trueup_domain::command::{CommandKind, Content, DocumentLine, OrderContent};
 use trueup_domain::money::Currency;
 
 use super::{Chain, bound_id};
@@ -17,7 +17,14 @@ use crate::wire::{self, Row};
 
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Found {
+    /// Those in use.
     pub currencies: BTreeMap<String, i64>,
+    /// Those that Odoo knows and nobody has activated.
+    inactive: BTreeSet<String>,
+    /// The currency of each price list that an order names.
+    pricelists: BTreeMap<i64, String>,
+    /// The company's currency, where an order names no price list.
+    own: Option<String>,
     pub countries: BTreeMap<String, i64>,
     /// By `US-NY`.
     pub states: BTreeMap<String, i64>,
@@ -45,12 +52,16 @@ enum LookUp {
     States,
     Units,
     OrderLines,
+    Pricelists,
+    Company,
 }
 
 const fn of(kind: CommandKind) -> &'static [LookUp] {
     match kind {
         CommandKind::Partner => &[LookUp::Countries, LookUp::States],
-        CommandKind::Order => &[LookUp::Currencies, LookUp::Units],
+        CommandKind::Order => {
+            &[LookUp::Currencies, LookUp::Units, LookUp::Pricelists, LookUp::Company]
+        }
         CommandKind::Invoice => &[LookUp::Currencies, LookUp::OrderLines],
         CommandKind::CreditNote | CommandKind::Payment | CommandKind::Entry => {
             &[LookUp::Currencies]
@@ -68,7 +79,7 @@ pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Opti
         LookUp::Currencies => {
             let names: BTreeSet<&str> =
                 contents(chain).filter_map(currency).map(Currency::code).collect();
-            read("res.currency", json!([["name", "in", names]]), &["name"], "id")
+            read("res.currency", json!([["name", "in", names]]), &["name", "active"], "id")
         }
         LookUp::Countries => {
             let codes: BTreeSet<String> = contents(chain).filter_map(|it| place(it).0).collect();
@@ -97,6 +108,14 @@ pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Opti
             let fields = ["order_id", "product_id", "name", "price_unit"];
             let domain = json!([["order_id", "in", orders], ["display_type", "=", false]]);
             read("sale.order.line", domain, &fields, "order_id, sequence, id")
+        }
+        LookUp::Pricelists => {
+            let ids: BTreeSet<i64> =
+                contents(chain).filter_map(|it| pricelist(it)?.parse().ok()).collect();
+            read("product.pricelist", json!([["id", "in", ids]]), &["currency_id"], "id")
+        }
+        LookUp::Company => {
+            read("res.company", json!([["id", "=", chain.company]]), &["currency_id"], "id")
         }
     })
 }
@@ -133,6 +152,11 @@ pub(super) fn currency(content: &Content) -> Option<Currency> {
     }
 }
 
+fn pricelist(content: &Content) -> Option<&str> {
+    let Content::Order(order) = content else { return None };
+    order.pricelist.as_deref()
+}
+
 /// Country and region of a customer's address, upper case.
 pub(super) fn place(content: &Content) -> (Option<String>, Option<String>) {
     let Content::Partner(partner) = content else { return (None, None) };
@@ -154,7 +178,12 @@ fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_conn
     let id = row.id()?;
     match look_up {
         LookUp::Currencies => {
-            found.currencies.insert(row.word("name")?, id);
+            let code = row.word("name")?;
+            if row.flag("active")? {
+                found.currencies.insert(code, id);
+            } else {
+                found.inactive.insert(code);
+            }
         }
         LookUp::Countries => {
             found.countries.insert(row.word("code")?, id);
@@ -179,6 +208,15 @@ fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_conn
             };
             found.order_lines.entry(row.reference_id("order_id")?).or_default().push(line);
         }
+        LookUp::Pricelists => {
+            let (_, code) = row
+                .reference("currency_id")?
+                .ok_or_else(|| trueup_connect::DecodeError::field("currency_id"))?;
+            found.pricelists.insert(id, code);
+        }
+        LookUp::Company => {
+            found.own = row.reference("currency_id")?.map(|(_, code)| code);
+        }
     }
     Ok(())
 }
@@ -189,15 +227,46 @@ pub(super) fn missing(found: &Found, content: &Content) -> Option<CallError> {
     if let Some(code) = code
         && !found.currencies.contains_key(code)
     {
-        return Some(outcome::refused("missing_record", &format!("Odoo has no currency {code}")));
+        return Some(if found.inactive.contains(code) {
+            let why = format!("the currency {code} is not active in Odoo: activate it there");
+            outcome::refused("currency_inactive", &why)
+        } else {
+            outcome::refused("missing_record", &format!("Odoo has no currency {code}"))
+        });
     }
     let Content::Order(order) = content else { return None };
+    if let Some(error) = other_currency(found, order) {
+        return Some(error);
+    }
     let gone =
         order.lines.iter().filter_map(|line| line.product.as_deref()).find(|product| {
             product.parse().ok().is_none_or(|id: i64| !found.units.contains_key(&id))
         });
     gone.map(|id| {
         outcome::refused("missing_record", &format!("Odoo has no product {id} in this company"))
+    })
+}
+
+/// Odoo takes the currency of an order from its price list, without one from its company, and has
+/// no word for another: it would make the order in that currency at the same figures.
+fn other_currency(found: &Found, order: &OrderContent) -> Option<CallError> {
+    let code = order.total.currency().code();
+    let (giver, given) = match order.pricelist.as_deref() {
+        None => (format!("company {}", order.company), found.own.as_ref()?),
+        Some(id) => {
+            let Some(given) = id.parse().ok().and_then(|id: i64| found.pricelists.get(&id)) else {
+                let why = format!("Odoo has no price list {id} in this company");
+                return Some(outcome::refused("missing_record", &why));
+            };
+            (format!("price list {id}"), given)
+        }
+    };
+    (given != code).then(|| {
+        let why = format!(
+            "the order is in {code}, and {giver} would make it one in {given}: map a price list \
+             in {code}"
+        );
+        outcome::refused("currency_differs", &why)
     })
 }
 

@@ -104,15 +104,29 @@ fn text(text: &str) -> Cell {
     Cell::text(text)
 }
 
+/// Id, code, digits, rate, and whether it is in use: Odoo comes with all of them, and whoever wants
+/// one activates it.
+const CURRENCIES: &[(i64, &str, i64, Decimal, bool)] = &[
+    (1, "USD", 2, Decimal::ONE, true),
+    (126, "EUR", 2, Decimal::from_parts(8, 0, 0, false, 1), true),
+    (25, "JPY", 0, Decimal::ONE, false),
+    (94, "KWD", 3, Decimal::ONE, false),
+    (144, "GBP", 2, Decimal::ONE, false),
+];
+
 pub fn world() -> World {
     let mut world = World::default();
     let store = &mut world.store;
-    for (id, code, rate) in [(1, "USD", Decimal::ONE), (126, "EUR", Decimal::new(8, 1))] {
-        let active = Cell::Flag(true);
+    for (id, code, digits, rate, active) in CURRENCIES {
         store.insert_at(
             "res.currency",
-            id,
-            record([("name", text(code)), ("active", active), ("rate", Cell::Number(rate))]),
+            *id,
+            record([
+                ("name", text(code)),
+                ("active", Cell::Flag(*active)),
+                ("decimal_places", Cell::Whole(*digits)),
+                ("rate", Cell::Number(*rate)),
+            ]),
         );
     }
     for (id, code, name, states) in COUNTRIES {

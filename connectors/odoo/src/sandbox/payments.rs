@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::books::{LINE, MOVE};
 use super::store::{Cell, Fault, Fields, Record};
-use super::taxes::round;
+use super::taxes;
 use super::world::{Call, World};
 
 impl World {
@@ -223,7 +223,13 @@ impl World {
                 residual(world, id, "amount_residual").abs(),
                 residual(world, id, "amount_residual_currency").abs(),
             );
-            if own == amount { all } else { round(all * amount / own) }
+            let line = world.store.get(LINE, id);
+            let currency = line.and_then(|line| line.link("currency_id")).unwrap_or(0);
+            if own == amount {
+                all
+            } else {
+                taxes::round_to(all * amount / own, taxes::digits(&world.store, currency))
+            }
         };
         let (debit_foreign, credit_foreign) = (foreign(self, debit), foreign(self, credit));
         for (id, own, other) in [(debit, -amount, -debit_foreign), (credit, amount, credit_foreign)]

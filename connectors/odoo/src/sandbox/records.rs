@@ -56,6 +56,9 @@ impl World {
                 values.entry("reconcile").or_insert(Cell::Flag(reconcilable));
             }
             "account.tax" => self.complete_tax(call, &mut values),
+            "product.pricelist" => {
+                values.entry("active").or_insert(Cell::Flag(true));
+            }
             "account.journal" => {
                 values.entry("active").or_insert(Cell::Flag(true));
                 values.entry("bank_statements_source").or_insert(Cell::text("undefined"));

@@ -111,7 +111,7 @@ static MODELS: &[Model] = &[
         "res.currency",
         "Currency",
         false,
-        &[f("name", Text), f("active", Flag), f("rate", Number)],
+        &[f("name", Text), f("active", Flag), f("decimal_places", Whole), f("rate", Number)],
     ),
     model_of("res.country", "Country", false, &[f("name", Text), f("code", Text)]),
     model_of(

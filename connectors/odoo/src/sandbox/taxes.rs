@@ -28,8 +28,17 @@ pub struct Computed {
     pub tax: Decimal,
 }
 
-pub fn round(value: Decimal) -> Decimal {
-    value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
+/// To so many digits behind the point.
+pub fn round_to(value: Decimal, digits: u32) -> Decimal {
+    value.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero)
+}
+
+/// The digits of a currency behind the point.
+pub fn digits(store: &Store, currency: i64) -> u32 {
+    match store.get("res.currency", currency).map(|it| it.cell("decimal_places")) {
+        Some(Cell::Whole(digits)) => u32::try_from(*digits).unwrap_or(2),
+        _ => 2,
+    }
 }
 
 fn taxes_of(store: &Store, line: &Record) -> Vec<Tax> {
@@ -50,6 +59,8 @@ pub fn compute(
     globally: bool,
     convert: &dyn Fn(Decimal) -> Decimal,
 ) -> Computed {
+    let digits = digits(store, currency);
+    let round = |value| round_to(value, digits);
     let mut result = Computed::default();
     // Unrounded, of taxes that are not forced: `round_globally` rounds their sum.
     let mut raw: BTreeMap<i64, Decimal> = BTreeMap::new();
@@ -60,7 +71,7 @@ pub fn compute(
         let off = Decimal::ONE - line.amount("discount") / Decimal::ONE_HUNDRED;
         let gross = price * line.amount(quantity) * off;
         let taxes = taxes_of(store, line);
-        if let Some((without, forced)) = forced(line, &taxes, quantity, currency) {
+        if let Some((without, forced)) = forced(line, &taxes, quantity, (currency, digits)) {
             let sum: Decimal = forced.values().sum();
             for (tax, amount) in forced {
                 *result.taxes.entry(tax).or_default() += amount;
@@ -99,14 +110,15 @@ fn forced(
     line: &Record,
     taxes: &[Tax],
     quantity: &str,
-    currency: i64,
+    (currency, digits): (i64, u32),
 ) -> Option<(Decimal, BTreeMap<i64, Decimal>)> {
+    let round = |value| round_to(value, digits);
     let Cell::Json(text) = line.cell("extra_tax_data") else { return None };
     let data: Value = serde_json::from_str(text).ok()?;
     let number = |value: &Value| value.as_number()?.to_string().parse::<Decimal>().ok();
     let same = data["currency_id"].as_i64() == Some(currency)
         && round(number(&data["price_unit"])?) == round(line.amount("price_unit"))
-        && round(number(&data["quantity"])?) == round(line.amount(quantity));
+        && number(&data["quantity"])? == line.amount(quantity);
     let manual = data["manual_tax_amounts"].as_object()?;
     if !same || taxes.is_empty() {
         return None;

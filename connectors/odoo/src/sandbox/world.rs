@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::store::{Cell, Fault, Fields, Record, Store};
-use super::taxes::round;
+use super::taxes;
 
 #[derive(Clone, Debug, Default)]
 pub struct World {
@@ -85,7 +85,11 @@ impl World {
             self.store.get("res.currency", id).map_or(Decimal::ONE, |it| it.amount("rate"))
         };
         let (from, to) = (rate(currency), rate(own));
-        if from == Decimal::ZERO { amount } else { round(amount * to / from) }
+        if from == Decimal::ZERO {
+            amount
+        } else {
+            taxes::round_to(amount * to / from, taxes::digits(&self.store, own))
+        }
     }
 
     pub fn journal_of(&self, company: i64, kind: &str) -> Result<i64, Fault> {

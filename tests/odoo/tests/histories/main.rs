@@ -11,13 +11,14 @@ mod seen;
 mod stage;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write;
 use std::path::Path;
 
 use common::{Books, Played, Real};
 use rust_decimal::Decimal;
+use serde_json::{Value, json};
 use trueup_connect::Request;
 use trueup_domain::document::Remitter;
 use trueup_domain::mapping::Mapping;
@@ -28,8 +29,17 @@ use file::Scenario;
 use seen::{Account, Held};
 use stage::Stage;
 
-/// Both entities of the demo, the European one with taxes on top as well.
-fn set_up(books: &mut dyn Books) -> (Mapping, Mapping) {
+/// The mappings of both entities, and what else the scenarios name.
+pub struct SetUp {
+    us: Mapping,
+    eu: Mapping,
+    /// Price lists of the American company in other currencies than its own, by currency.
+    pricelists: BTreeMap<&'static str, i64>,
+}
+
+/// Both entities of the demo, the European one with taxes on top as well; and two currencies more,
+/// which somebody activates and gives a price list. Others stay as Odoo comes with them.
+fn set_up(books: &mut dyn Books) -> SetUp {
     let on_top = |percent: i64| WantedTax {
         key: format!("eu_{percent}_on_top"),
         name: format!("VAT {percent} %, on top"),
@@ -46,7 +56,27 @@ fn set_up(books: &mut dyn Books) -> (Mapping, Mapping) {
         let mut call = |request: &Request| books.send(request, true);
         setup::run(&mut call, wanted).unwrap_or_else(|error| panic!("{error}: {error:?}"))
     };
-    (map(&wanted[0]), map(&wanted[1]))
+    let (us, eu) = (map(&wanted[0]), map(&wanted[1]));
+    let company = us.company.parse().expect("an id");
+    let pricelists = ["JPY", "KWD"].map(|code| (code, pricelist(books, company, code)));
+    SetUp { us, eu, pricelists: pricelists.into() }
+}
+
+/// Somebody takes a currency into use and gives a company a price list in it.
+fn pricelist(books: &mut dyn Books, company: i64, code: &str) -> i64 {
+    let found = books.read("res.currency", json!([["name", "=", code]]), &["id", "active"]);
+    assert_eq!(found[0]["active"], json!(false), "{code} is there, and not in use");
+    let currency = &found[0]["id"];
+    let mut call = |path: &str, arguments: Value| -> Value {
+        let request = Request::post_json(format!("/json/2/{path}"), &arguments);
+        let reply = books.send(&request, true).expect("a reply");
+        assert_eq!(reply.status, 200, "{path}: {}", String::from_utf8_lossy(&reply.body));
+        serde_json::from_slice(&reply.body).expect("JSON")
+    };
+    call("res.currency/write", json!({ "ids": [currency], "vals": { "active": true } }));
+    let values = json!({ "name": code, "currency_id": currency, "company_id": company });
+    let made = call("product.pricelist/create", json!({ "vals_list": [values] }));
+    made[0].as_i64().expect("an id")
 }
 
 fn updating() -> bool {
@@ -55,8 +85,7 @@ fn updating() -> bool {
 
 fn check(books: &mut dyn Books, may_update: bool) {
     let scenarios = file::all();
-    let (us, eu) = set_up(books);
-    let mut stage = Stage::new(&scenarios, &us, &eu);
+    let mut stage = Stage::new(&scenarios, &set_up(books));
     stage.play(&scenarios, books);
     let held = Held::read(books);
     let mut wrong = Vec::new();

@@ -14,6 +14,7 @@ use trueup_hub::{Connection, Hub, receive};
 use trueup_store::messages::{NewMessage, Origin};
 use trueup_store::{Store, commands, mappings};
 
+use crate::SetUp;
 use crate::common::Books;
 use crate::file::Scenario;
 use crate::words::{Teller, Told};
@@ -57,7 +58,7 @@ fn connector(word: &str) -> &'static Connector {
 }
 
 impl Stage {
-    pub fn new(scenarios: &[Scenario], us: &Mapping, eu: &Mapping) -> Self {
+    pub fn new(scenarios: &[Scenario], set_up: &SetUp) -> Self {
         let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
             name: name.to_owned(),
             connector,
@@ -80,14 +81,14 @@ impl Stage {
         ];
         let mut own = BTreeMap::new();
         for scenario in scenarios {
-            let (entity, books) = if scenario.european() { ("eu", eu) } else { ("us", us) };
+            let entity = if scenario.european() { "eu" } else { "us" };
             let word = scenario.heading("Channel").unwrap_or("channel");
             let mut channel = connection(&scenario.name, connector(word), entity);
             if let Some(day) = scenario.heading("Since") {
                 channel.since = format!("{day}T00:00:00Z").parse().expect("a day");
             }
             connections.push(channel);
-            own.insert(scenario.name.clone(), mapping(scenario, books));
+            own.insert(scenario.name.clone(), mapping(scenario, set_up));
         }
         let named = connections.into_iter().map(|one| (one.name.clone(), one));
         let setup = HubSetup {
@@ -232,12 +233,18 @@ fn together(told: impl Iterator<Item = Told>) -> Vec<Told> {
 }
 
 /// The books' mapping with the words of the scenario's own channel.
-fn mapping(scenario: &Scenario, books: &Mapping) -> Mapping {
+fn mapping(scenario: &Scenario, set_up: &SetUp) -> Mapping {
+    let books = if scenario.european() { &set_up.eu } else { &set_up.us };
     let goods = match scenario.heading("Goods") {
         Some("channel") => GoodsPolicy::Channel,
         _ => GoodsPolicy::Books,
     };
     let mut mapping = Mapping { goods, ..books.clone() };
+    match scenario.heading("Pricelist") {
+        Some("none") => mapping.pricelist = None,
+        Some(code) => mapping.pricelist = Some(set_up.pricelists[code].to_string()),
+        None => {}
+    }
     for words in scenario.heading("Words").unwrap_or_default().split(", ") {
         let Some((theirs, ours)) = words.split_once(" is ") else { continue };
         if let Some(product) = mapping.products.get(ours).cloned() {

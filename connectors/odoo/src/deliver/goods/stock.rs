@@ -216,7 +216,7 @@ impl Stock {
         if rest.is_zero() {
             return Ok(shares);
         }
-        let had: Decimal = shares.iter().map(|share| share.units).sum();
+        let had = units(&shares);
         let why = format!(
             "{} of {} left, and Odoo has {had} to deliver: another step of the warehouse comes \
              first, or somebody delivered or cancelled them",
@@ -237,7 +237,7 @@ impl Stock {
         if rest.is_zero() {
             return Ok(shares);
         }
-        let had: Decimal = shares.iter().map(|share| share.units).sum();
+        let had = units(&shares);
         let why =
             format!("{} of {} came back, and {had} are delivered", line.quantity, named(line));
         Err(CallError::Busy { why })
@@ -254,6 +254,7 @@ impl Stock {
         if rest.is_zero() || ids.is_empty() {
             return Ok(shares);
         }
+        let rest = rest.normalize();
         let why = format!("{rest} of {} are not there to be taken back", named(line));
         Err(refused("not_delivered", &why))
     }
@@ -326,6 +327,11 @@ impl Stock {
             .and_then(|kind| kind.to);
         Ok(WayBack { kind: returns.unwrap_or(own), to: to.unwrap_or(one.from) })
     }
+}
+
+/// In all, as a person writes it: Odoo says `2.0`.
+fn units(shares: &[Share]) -> Decimal {
+    shares.iter().map(|share| share.units).sum::<Decimal>().normalize()
 }
 
 fn named(line: &GoodsLine) -> String {
