@@ -15,7 +15,9 @@ use crate::outcome;
 use crate::request;
 use crate::wire::{self, Row};
 
+/// What an older version stored half way lacks what came in later.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Found {
     /// Those in use.
     pub currencies: BTreeMap<String, i64>,
