@@ -10,6 +10,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../migrations/0002_sales.sql")),
     (3, include_str!("../migrations/0003_fees.sql")),
     (4, include_str!("../migrations/0004_tokens.sql")),
+    (5, include_str!("../migrations/0005_excess.sql")),
 ];
 
 /// Brings the schema to the newest version. Each migration commits with its own row, so that one

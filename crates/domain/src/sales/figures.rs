@@ -45,6 +45,9 @@ measures! {
     Rounding = "rounding";
     /// Given back for no line and no charge: goodwill, discrepancies; fees that were kept lower it.
     Adjustments = "adjustments";
+    /// Given back of money that was captured beyond what is sold: neither a return nor in the books'
+    /// documents.
+    Excess = "excess";
     GiftCardsSold = "gift_cards_sold";
     GiftCardsUsed = "gift_cards_used";
     GiftCardsRefunded = "gift_cards_refunded";
@@ -102,12 +105,12 @@ impl Figures {
     /// total sales + beside = the total that the channel states.
     pub fn beside_total(&self) -> i64 {
         use Measure::{
-            Adjustments, DiscountsPlatform, DiscountsSupplier, Fees, GiftCardsSold, GiftWrap,
-            Rounding, TaxMarketplace,
+            Adjustments, DiscountsPlatform, DiscountsSupplier, Excess, Fees, GiftCardsSold,
+            GiftWrap, Rounding, TaxMarketplace,
         };
         self.sum(
             &[TaxMarketplace, GiftWrap, Fees, Rounding, GiftCardsSold],
-            &[DiscountsPlatform, DiscountsSupplier, Adjustments],
+            &[DiscountsPlatform, DiscountsSupplier, Adjustments, Excess],
         )
     }
 }
@@ -162,6 +165,7 @@ columns! {
     Fees = "fees", "Fees charged to buyers";
     Rounding = "cash_rounding", "Cash rounding";
     Adjustments = "refund_adjustments", "Refund adjustments";
+    Excess = "excess_refunded", "Excess refunded";
     GiftCardsSold = "gift_cards_sold", "Gift cards sold";
     GiftCardsUsed = "gift_cards_used", "Gift cards used";
     GiftCardsRefunded = "gift_cards_refunded_to", "Gift cards refunded to";
@@ -203,6 +207,7 @@ impl Column {
             Self::Fees => get(Measure::Fees),
             Self::Rounding => get(Measure::Rounding),
             Self::Adjustments => get(Measure::Adjustments),
+            Self::Excess => get(Measure::Excess),
             Self::GiftCardsSold => get(Measure::GiftCardsSold),
             Self::GiftCardsUsed => get(Measure::GiftCardsUsed),
             Self::GiftCardsRefunded => get(Measure::GiftCardsRefunded),

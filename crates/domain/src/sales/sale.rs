@@ -78,13 +78,14 @@ pub fn of(
     }
     let excess = excess_back(order, &sorted)?;
     for refund in &sorted.refunds {
-        // What goes back beyond the sale is no return.
-        let beyond = excess.get(&refund.id).copied().unwrap_or(Money::zero(order.currency));
-        let refund = &without_excess(refund, beyond)?;
         let (name, day) = (format!("refund/{}", refund.id), around.day(refund.created_at));
         let stated = refund.total.checked_neg()?.minor();
         rows.add(&name, day, "", Measure::Stated, stated)?;
         if rows.excluded.is_empty() {
+            // What goes back beyond the sale is no return.
+            let beyond = excess.get(&refund.id).copied().unwrap_or(Money::zero(order.currency));
+            rows.add(&name, day, "", Measure::Excess, beyond.minor())?;
+            let refund = &without_excess(refund, beyond)?;
             rows.refund(&name, day, order, refund)?;
             taxes.extend(tax::of_refund(order, refund, &name, (day, order_day), around.mapping)?);
         }

@@ -4,6 +4,7 @@ mod excess;
 mod failures;
 mod goods;
 mod properties;
+mod relations;
 mod sale;
 mod sales;
 mod vectors;

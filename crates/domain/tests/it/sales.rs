@@ -11,7 +11,7 @@ use trueup_domain::document::{
 };
 use trueup_domain::mapping::{Mapping, Regime};
 use trueup_domain::money::Money;
-use trueup_domain::sales::figures::{Cell, Column, Figures};
+use trueup_domain::sales::figures::{Cell, Column, Figures, Measure};
 use trueup_domain::sales::sale::{self, Contribution};
 
 use crate::world::{
@@ -245,6 +245,29 @@ fn what_is_no_sale_is_excluded_with_its_reason() {
     assert_eq!(with(Some(&mapping()), &[paid("card", "1.00")]), None);
 }
 
+/// A price was lowered after it was paid, and the difference goes back: neither a return nor goodwill.
+#[test]
+fn what_goes_back_beyond_the_sale_is_a_figure_of_its_own() {
+    let sale = |back: &str| {
+        let difference = vec![adjustment(None, back, "0")];
+        [
+            order(vec![line("A", 2, "20.00")], Vec::new()).into(),
+            paid("card", "50.00"),
+            refund_of("R1", false, Vec::new(), difference, &["b1"]).into(),
+        ]
+    };
+    let of_refund = |documents: &[Document]| {
+        let contribution = of(documents);
+        let rows = contribution.rows.iter().filter(|row| row.document == "refund/R1");
+        let mut figures = Figures::default();
+        rows.for_each(|row| figures.add_all(&row.figures).expect("sums that fit"));
+        assert_eq!(figures.total_sales() + figures.beside_total(), figures.get(Measure::Stated));
+        [Measure::Stated, Measure::Excess, Measure::Adjustments].map(|one| figures.get(one))
+    };
+    assert_eq!(of_refund(&sale("10.00")), [-1000, 1000, 0]);
+    assert_eq!(of_refund(&sale("15.00")), [-1500, 1000, 500]);
+}
+
 #[test]
 fn taxes_stand_under_regime_place_rate_and_who_remits() {
     let mut rules = mapping();
@@ -369,7 +392,7 @@ proptest! {
                 prop_assert_eq!(row.excluded, "");
                 figures.add_all(&row.figures).expect("sums that fit");
             }
-            let stated = figures.get(trueup_domain::sales::figures::Measure::Stated);
+            let stated = figures.get(Measure::Stated);
             prop_assert_eq!(figures.total_sales() + figures.beside_total(), stated);
         }
         let figures = sum(&contribution);
@@ -399,7 +422,7 @@ proptest! {
             let own = contribution.taxes.iter().filter(|row| row.key.remitted_by == who);
             own.map(|row| row.tax).sum::<i64>()
         };
-        use trueup_domain::sales::figures::Measure::{TaxMarketplace, TaxOwn};
+        use Measure::{TaxMarketplace, TaxOwn};
         prop_assert_eq!(by(Remitter::Merchant), figures.get(TaxOwn));
         prop_assert_eq!(by(Remitter::Marketplace), figures.get(TaxMarketplace));
     }

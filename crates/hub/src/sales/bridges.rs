@@ -107,8 +107,8 @@ fn to_books(tx: &mut Tx<'_>, hub: &Hub, wanted: &Wanted) -> Result<Vec<Bridge>, 
             }
         }
         let mut steps = beside(&figures, company.currency)?;
-        // What the marketplace remits is in no books.
-        steps.retain(|step| step.name != MARKETPLACE_TAX);
+        // What the marketplace remits is in no books, and excess goes back without a credit note.
+        steps.retain(|step| ![MARKETPLACE_TAX, EXCESS].contains(&step.name.as_str()));
         steps.extend(unlike_steps(tx, &company, &channels, days)?);
         let shown = bridge(
             format!("sales of {} → books of {}", channels.join(", "), company.entity),
@@ -187,6 +187,7 @@ pub(crate) fn standing_in_books(tx: &mut Tx<'_>, key: &str) -> Result<String, St
 }
 
 const MARKETPLACE_TAX: &str = "tax remitted by the marketplace";
+const EXCESS: &str = "given back of what was captured beyond the sale";
 
 /// The first moment of the report's days, and the first after them, in the channel's zone.
 fn moments(
@@ -263,6 +264,7 @@ fn beside(figures: &Figures, currency: Currency) -> Result<Vec<Step>, StoreError
         ("discounts funded by the platform", Measure::DiscountsPlatform, 1),
         ("discounts funded by suppliers", Measure::DiscountsSupplier, 1),
         ("refund adjustments", Measure::Adjustments, 1),
+        (EXCESS, Measure::Excess, 1),
     ];
     let mut steps = Vec::new();
     for (name, measure, sign) in parts {

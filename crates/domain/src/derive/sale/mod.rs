@@ -3,17 +3,19 @@
 //! The sub-ledger is written from the channel: sale, capture and refund, each booked by the ERP
 //! when the document of our command is posted, so each entry here is an expectation.
 //!
-//! | module      | what it derives                                                           |
-//! |-------------|---------------------------------------------------------------------------|
-//! | this one    | the channel's side, what contradicts itself, orders and invoices          |
-//! | [`tenders`] | money taken and given back: payments, and the documents that they are for |
-//! | [`refunds`] | what was agreed to be given back: credit notes                            |
-//! | [`failures`]| money given back that came back itself                                    |
-//! | [`goods`]   | what left, what came back, and what will not leave                        |
+//! | module        | what it derives                                                           |
+//! |---------------|---------------------------------------------------------------------------|
+//! | this one      | the channel's side, orders and invoices                                   |
+//! | [`relations`] | what the parts of a sale say about each other                             |
+//! | [`tenders`]   | money taken and given back: payments, and the documents that they are for |
+//! | [`refunds`]   | what was agreed to be given back: credit notes                            |
+//! | [`failures`]  | money given back that came back itself                                    |
+//! | [`goods`]     | what left, what came back, and what will not leave                        |
 
 mod failures;
 mod goods;
 pub(crate) mod refunds;
+mod relations;
 mod tenders;
 
 use std::collections::BTreeMap;
@@ -83,6 +85,10 @@ impl<'a> Documents<'a> {
         }
         sorted.payments.sort_by_key(|payment| (payment.processed_at, &payment.id));
         sorted
+    }
+
+    fn is_called_off(&self, order: &Order) -> bool {
+        order.cancelled_at.is_some() || self.deleted
     }
 }
 
@@ -315,68 +321,6 @@ impl Sale<'_> {
         Ok(())
     }
 
-    /// What the parts of a sale say about each other; a contradiction is a break, and the documents
-    /// stay true and booked.
-    fn relations(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
-        let captured = captured(order, &sorted.payments)?;
-        let refunded = sorted.refunded(order)?;
-        let number = &order.number;
-        let says_paid = matches!(
-            order.payment_standing,
-            PaymentStanding::Paid | PaymentStanding::PartiallyRefunded | PaymentStanding::Refunded
-        );
-        // Where the channel says that it was paid, a capture is only late.
-        if refunded > captured && !(captured.is_zero() && says_paid) {
-            self.derived.breaks.push(Break {
-                kind: "over_refund",
-                title: format!("More was refunded on {number} than was captured"),
-                detail: format!("captured {captured}, refunded {refunded}"),
-                remedy: "ask who refunded it; claim the difference back or accept it",
-                amount: Some(refunded.checked_sub(captured)?),
-                owner: "finance",
-            });
-        }
-        let returned = Money::sum(order.currency, self.excess.values().copied())?;
-        let kept = captured.checked_sub(returned)?;
-        if kept > order.total {
-            self.derived.breaks.push(Break {
-                kind: "overpaid",
-                title: format!("More was captured on {number} than was sold"),
-                detail: format!("sold for {}, captured {kept}", order.total),
-                remedy: "refund the excess at the channel, or accept it",
-                amount: Some(kept.checked_sub(order.total)?),
-                owner: "operator",
-            });
-        }
-        let sold: BTreeMap<&str, i64> =
-            order.lines.iter().map(|line| (line.id.as_str(), line.quantity)).collect();
-        let mut back: BTreeMap<&str, i64> = BTreeMap::new();
-        for line in sorted.refunds.iter().flat_map(|refund| &refund.lines) {
-            *back.entry(line.line.as_str()).or_default() += line.quantity;
-        }
-        for (line, quantity) in back {
-            if quantity > sold.get(line).copied().unwrap_or(0) {
-                self.derived.breaks.push(Break {
-                    kind: "over_returned",
-                    title: format!("More units of {number} came back than were sold"),
-                    detail: format!("line {line}: {quantity} back"),
-                    remedy: "look at the refunds of this order at the channel",
-                    amount: None,
-                    owner: "operator",
-                });
-            }
-        }
-        self.failed_refunds(order, sorted)?;
-        let removed = unpaid_removals(order, &sorted.refunds)?;
-        let owed = order.total.checked_sub(removed)?;
-        if says_paid && captured < owed {
-            let missing = owed.checked_sub(captured)?;
-            self.derived.waiting = Some(Waiting::Payments { missing });
-            self.derived.reads.push(("order".to_owned(), order.id.clone()));
-        }
-        Ok(())
-    }
-
     /// The commands and journal entries of a sale with a mapping.
     fn book(
         &mut self,
@@ -605,8 +549,7 @@ fn tranches<'a>(
 
 /// An order that was cancelled, voided or expired before any money moved is not a sale.
 pub(crate) fn is_billed(order: &Order, sorted: &Documents<'_>) -> Result<bool, MoneyError> {
-    let dead = order.cancelled_at.is_some()
-        || sorted.deleted
+    let dead = sorted.is_called_off(order)
         || matches!(order.payment_standing, PaymentStanding::Voided | PaymentStanding::Expired);
     Ok(!dead || !captured(order, &sorted.payments)?.is_zero())
 }
@@ -629,12 +572,6 @@ pub(crate) fn moved(payment: &Payment) -> Option<ItemKind> {
 fn captured(order: &Order, payments: &[&Payment]) -> Result<Money, MoneyError> {
     let taken = payments.iter().filter(|payment| is_capture(payment));
     Money::sum(order.currency, taken.map(|payment| payment.amount))
-}
-
-/// What edits took off before it was paid: refunds that move no money.
-fn unpaid_removals(order: &Order, refunds: &[&Refund]) -> Result<Money, MoneyError> {
-    let removals = refunds.iter().filter(|refund| refund.transactions.is_empty());
-    Money::sum(order.currency, removals.map(|refund| refund.total))
 }
 
 fn remitted(order: &Order) -> Result<Money, MoneyError> {
