@@ -1,8 +1,13 @@
 //! Webhooks: proof of the sender over the raw bytes, and the delivery's own id.
 
+pub mod body_signature;
+
 use jiff::Timestamp;
 
 use crate::settings::Secret;
+
+/// Longer header values are hostile, not ids.
+const HEADER_MAX: usize = 256;
 
 /// A request that claims to come from the vendor. Header names are lower case.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +20,12 @@ impl<'a> Delivery<'a> {
     pub fn header(&self, name: &str) -> Option<&'a str> {
         let found = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// A header that says something short: an id, a topic, an account.
+    pub fn stated(&self, name: &str) -> Option<String> {
+        let value = self.header(name)?.trim();
+        (!value.is_empty() && value.len() <= HEADER_MAX).then(|| value.to_owned())
     }
 }
 
