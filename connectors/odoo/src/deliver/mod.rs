@@ -91,3 +91,34 @@ fn bound_id(dispatch: &Dispatch, role: &str) -> Result<i64, CallError> {
 fn receipt(key: &str, outcome: ReceiptOutcome) -> Receipt {
     Receipt { key: key.to_owned(), outcome }
 }
+
+/// Odoo refused the batch that is next, and rolled it back whole: it is halved, until the guilty
+/// stand alone. Returns the one that does.
+fn halve(batches: &mut Vec<Vec<usize>>, batch: &[usize]) -> Option<usize> {
+    batches.pop();
+    if let [only] = batch {
+        return Some(*only);
+    }
+    let (left, right) = batch.split_at(batch.len() / 2);
+    batches.push(right.to_vec());
+    batches.push(left.to_vec());
+    None
+}
+
+/// What is certain of a command when its conversation ends early: whatever a call may have done is
+/// unknown.
+fn cut_short(wrote: bool, error: CallError) -> ReceiptOutcome {
+    if wrote {
+        ReceiptOutcome::Unknown { error }
+    } else {
+        ReceiptOutcome::NotApplied { error: sure(error) }
+    }
+}
+
+/// A command that was never sent is not lost, whatever was lost before it.
+fn sure(error: CallError) -> CallError {
+    match error {
+        CallError::ReplyLost { why } => CallError::Unreachable { why },
+        other => other,
+    }
+}

@@ -14,7 +14,7 @@ use trueup_connect::{CallError, ReceiptOutcome, Request};
 use trueup_domain::command::{CommandKind, Content, Extent};
 use trueup_domain::money::Money;
 
-use super::{BUSY_TRIES, bound_id, pause_ms, receipt};
+use super::{BUSY_TRIES, bound_id, cut_short, halve, pause_ms, receipt, sure};
 use crate::Talk;
 use crate::decode::PAYMENT;
 use crate::load::{self, Loaded, Table};
@@ -501,35 +501,20 @@ impl Pairs {
         self.step(context)
     }
 
-    /// Odoo refused a whole batch, and rolled it back whole: halves until the guilty stand alone.
     fn take_apart(mut self, context: &Context<'_>, batch: &[usize], error: CallError) -> Step {
-        self.batches.pop();
-        if let [only] = batch {
-            if let Some(pair) = self.pairs.get_mut(*only) {
-                pair.refusal = Some(error);
-            }
-        } else {
-            let (left, right) = batch.split_at(batch.len() / 2);
-            self.batches.push(right.to_vec());
-            self.batches.push(left.to_vec());
+        let only = halve(&mut self.batches, batch);
+        if let Some(pair) = only.and_then(|only| self.pairs.get_mut(only)) {
+            pair.refusal = Some(error);
         }
         self.step(context)
     }
 
     fn give_up(mut self, error: CallError) -> Step {
         if self.pairs.iter().all(|pair| !pair.wrote && pair.outcome.is_none()) {
-            return Step::Failed(match error {
-                CallError::ReplyLost { why } => CallError::Unreachable { why },
-                other => other,
-            });
+            return Step::Failed(sure(error));
         }
         for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
-            let error = error.clone();
-            pair.outcome = Some(if pair.wrote {
-                ReceiptOutcome::Unknown { error }
-            } else {
-                ReceiptOutcome::NotApplied { error: sure(error) }
-            });
+            pair.outcome = Some(cut_short(pair.wrote, error.clone()));
         }
         self.finish()
     }
@@ -538,14 +523,6 @@ impl Pairs {
         let receipts =
             self.pairs.into_iter().filter_map(|pair| Some(receipt(&pair.key, pair.outcome?)));
         Step::Done(Outcome { receipts: receipts.collect(), ..Outcome::default() })
-    }
-}
-
-/// A command that was never sent is not lost, whatever was lost before it.
-pub(super) fn sure(error: CallError) -> CallError {
-    match error {
-        CallError::ReplyLost { why } => CallError::Unreachable { why },
-        other => other,
     }
 }
 

@@ -33,8 +33,7 @@ use trueup_domain::command::{Content, GoodsContent, Way};
 
 use self::check::number;
 use self::stock::{Share, Stock};
-use super::pairs::sure;
-use super::{BUSY_TRIES, bound_id, pause_ms, receipt, tables};
+use super::{BUSY_TRIES, bound_id, cut_short, halve, pause_ms, receipt, sure, tables};
 use crate::Talk;
 use crate::load::{self, Loaded, Table};
 use crate::outcome;
@@ -588,34 +587,22 @@ impl Goods {
         }
     }
 
-    /// Odoo refused a whole batch, and rolled it back whole: halves until the guilty stand alone.
     fn take_apart(mut self, context: &Context<'_>, batch: &[usize], error: CallError) -> Step {
-        self.batches.pop();
-        if let [only] = batch {
-            match (self.at, self.items.get_mut(*only)) {
+        if let Some(only) = halve(&mut self.batches, batch) {
+            match (self.at, self.items.get_mut(only)) {
                 (At::Act, Some(item)) => item.refusal = Some(error),
-                _ => self.refuse(*only, error),
+                _ => self.refuse(only, error),
             }
-        } else {
-            let (left, right) = batch.split_at(batch.len() / 2);
-            self.batches.push(right.to_vec());
-            self.batches.push(left.to_vec());
         }
         self.step(context)
     }
 
-    /// Ends the conversation with what is certain: whatever a call may have done is unknown.
     fn give_up(mut self, error: CallError) -> Step {
         if self.items.iter().all(|item| !item.wrote && item.outcome.is_none()) {
             return Step::Failed(sure(error));
         }
         for item in self.items.iter_mut().filter(|item| item.outcome.is_none()) {
-            let error = error.clone();
-            item.outcome = Some(if item.wrote {
-                ReceiptOutcome::Unknown { error }
-            } else {
-                ReceiptOutcome::NotApplied { error: sure(error) }
-            });
+            item.outcome = Some(cut_short(item.wrote, error.clone()));
         }
         self.finish()
     }
