@@ -22,10 +22,11 @@ const WAITING_MAX: usize = 4096;
 const GROUP_MAX: usize = 512;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 /// How often the log is written back into the database.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
 /// A log of so many pages is written back between two groups, so that the next begins it anew:
-/// beside a writer that never rests it would only grow.
-const LOG_PAGES_MAX: i64 = 32_768;
+/// beside a writer that never rests it would only grow. SQLite syncs the database only when all of
+/// the log is written back, so a delivery may wait for this sync: the longer the log, the longer.
+const LOG_PAGES_MAX: i64 = 8192;
 
 pub(crate) type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Completion + Send>;
 /// Tells the caller how its closure ended, once the commit has succeeded or failed.
