@@ -166,8 +166,12 @@ impl Chain {
             return Some(Ready::End);
         }
         match self.at {
-            At::LookUp(number) => match lookups::request(self, context.settings, number) {
-                Some(request) => return Some(Ready::Read(request)),
+            At::LookUp(number) => match lookups::next(self, number) {
+                Some(number) => {
+                    self.at = At::LookUp(number);
+                    let request = lookups::request(self, context.settings, number)?;
+                    return Some(Ready::Read(request));
+                }
                 None => self.begin_loading(),
             },
             At::Load => match self.batches.last().cloned() {

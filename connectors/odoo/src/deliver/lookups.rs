@@ -72,7 +72,19 @@ const fn of(kind: CommandKind) -> &'static [LookUp] {
     }
 }
 
-/// The request of look-up `number`, or `None` when all are done.
+/// The first look-up from `number` on that a command needs, or `None` when all are done.
+pub(super) fn next(chain: &Chain, number: usize) -> Option<usize> {
+    let needs = |look_up: &LookUp| match look_up {
+        LookUp::States => contents(chain).any(|it| place(it).1.is_some()),
+        LookUp::Pricelists => contents(chain).any(|it| pricelist(it).is_some()),
+        LookUp::Company => contents(chain).any(|it| pricelist(it).is_none()),
+        LookUp::Currencies | LookUp::Countries | LookUp::Units | LookUp::OrderLines => true,
+    };
+    let from = of(chain.kind).iter().enumerate().skip(number);
+    from.filter(|(_, look_up)| needs(look_up)).map(|(number, _)| number).next()
+}
+
+/// The request of look-up `number`, or `None` where there is none of that number.
 pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Option<Request> {
     let read = |model, domain, fields: &[&str], order| {
         request::search_read(settings, chain.company, model, &domain, fields, order)
