@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use trueup_store::cases::{Case, End};
 use trueup_store::messages::{self, Fate, NewMessage, Origin, Recorded};
-use trueup_store::{StoreError, Tx, cases, commands, decisions, documents, scopes, streams};
+use trueup_store::{StoreError, Tx, cases, commands, decisions, documents, holds, scopes, streams};
 
-use crate::setup::Hub;
+use crate::setup::{Connection, Hub};
 
 /// The internal connection; none of this name can be configured.
 pub const CONNECTION: &str = "trueup";
@@ -38,6 +38,10 @@ pub enum What {
     Note { case: String },
     /// A case, command, message, root, key or connection is taken up again.
     Retry { about: String },
+    /// A connection delivers nothing until it is released.
+    Hold { connection: String },
+    /// What is held is delivered.
+    Release { connection: String },
 }
 
 impl What {
@@ -48,6 +52,8 @@ impl What {
             Self::Assign { .. } => "assign",
             Self::Note { .. } => "note",
             Self::Retry { .. } => "retry",
+            Self::Hold { .. } => "hold",
+            Self::Release { .. } => "release",
         }
     }
 
@@ -58,12 +64,20 @@ impl What {
             | Self::Assign { case, .. }
             | Self::Note { case } => case,
             Self::Retry { about } => about,
+            Self::Hold { connection } | Self::Release { connection } => connection,
         }
     }
 
     /// Whether it says nothing without a reason.
     const fn wants_reason(&self) -> bool {
-        matches!(self, Self::Close { .. } | Self::Accept { .. } | Self::Note { .. })
+        match self {
+            Self::Close { .. }
+            | Self::Accept { .. }
+            | Self::Note { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. } => true,
+            Self::Assign { .. } | Self::Retry { .. } => false,
+        }
     }
 }
 
@@ -128,6 +142,8 @@ pub fn take(
             None => Err(no_case(case)),
         },
         What::Retry { about } => retry(tx, hub, about, now)?,
+        What::Hold { connection } => hold(tx, hub, connection, decision, now)?,
+        What::Release { connection } => release(tx, connection, now)?,
     };
     if done.is_ok() {
         record(tx, decision, now)?;
@@ -139,7 +155,7 @@ pub fn take(
 fn record(tx: &mut Tx<'_>, decision: &Decision, now: Timestamp) -> Result<(), StoreError> {
     let message = NewMessage {
         connection: CONNECTION.to_owned(),
-        source_id: format!("decision/{}", now.as_microsecond()),
+        source_id: format!("decision/{}/{}", now.as_microsecond(), decision.what.about()),
         kind: DECISION.to_owned(),
         origin: Origin::Internal,
         headers: String::new(),
@@ -166,6 +182,85 @@ fn record(tx: &mut Tx<'_>, decision: &Decision, now: Timestamp) -> Result<(), St
     )
 }
 
+/// Whether a connection brings anything to its target.
+fn delivers(connection: &Connection) -> bool {
+    connection.connector.conversations.is_some_and(|it| it.delivers)
+}
+
+fn hold(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    name: &str,
+    decision: &Decision,
+    now: Timestamp,
+) -> Outcome<&'static str> {
+    let Some(connection) = hub.connection(name) else {
+        return Ok(Err(Refusal::Unknown(format!("connection `{name}`"))));
+    };
+    if !delivers(connection) {
+        return not_applicable("the connection delivers nothing");
+    }
+    if holds::held(tx, name)?.is_some() {
+        return not_applicable("the connection is held already");
+    }
+    hold_one(tx, connection, &decision.reason, now)?;
+    Ok(Ok("What is under way ends; nothing more is delivered until the connection is released."))
+}
+
+fn hold_one(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    holds::hold(tx, &connection.name, reason, now)?;
+    let case = cases::NewCase {
+        kind: "connection_held",
+        subject: &connection.name,
+        entity: &connection.entity,
+        title: &format!("Nothing is delivered to {}", connection.name),
+        detail: reason,
+        remedy: "see that the target is as it should be, then release the connection (`trueup \
+                 release`); what waits goes out in order",
+        amount: None,
+        owner: "operator",
+    };
+    cases::open(tx, &case, now)
+}
+
+/// After a database was brought back from a backup: nothing is delivered until a person releases
+/// it, and every source is asked at once for what came in since. Returns the connections that are
+/// held.
+pub fn restored(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    person: &str,
+    from: &str,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let mut held = Vec::new();
+    for (name, connection) in &hub.setup.connections {
+        streams::poll_now(tx, name)?;
+        if !delivers(connection) || holds::held(tx, name)?.is_some() {
+            continue;
+        }
+        let reason = format!("the database was brought back from {from}");
+        hold_one(tx, connection, &reason, now)?;
+        let what = What::Hold { connection: name.clone() };
+        record(tx, &Decision { what, person: person.to_owned(), reason }, now)?;
+        held.push(name.clone());
+    }
+    Ok(held)
+}
+
+fn release(tx: &mut Tx<'_>, name: &str, now: Timestamp) -> Outcome<&'static str> {
+    if !holds::release(tx, name)? {
+        return not_applicable("the connection is not held");
+    }
+    cases::resolve(tx, Some("connection_held"), name, "the connection was released", now)?;
+    Ok(Ok("What waited is delivered next; what was under way is looked up by its key first."))
+}
+
 fn no_case(id: &str) -> Refusal {
     Refusal::Unknown(format!("case `{id}`"))
 }
@@ -190,6 +285,9 @@ fn close(
         }
         (End::Accepted, _) if case.kind == "connection_suspended" => {
             return not_applicable("a connection that is suspended is resumed, not accepted");
+        }
+        (End::Accepted, _) if case.kind == "connection_held" => {
+            return not_applicable("a connection that is held is released, not accepted");
         }
         (End::Accepted, None) => {
             return not_applicable("its cause does not stand any more: close it");
@@ -220,6 +318,10 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
         "connection_suspended" => {
             let reason = streams::suspended(tx, subject)?;
             Ok(reason.map(|_| "the connection is suspended".to_owned()))
+        }
+        "connection_held" => {
+            let reason = holds::held(tx, subject)?;
+            Ok(reason.map(|_| "the connection is held".to_owned()))
         }
         "unreadable_object" | "identity_reused" | "posted_differs" => Ok(None),
         _ => {

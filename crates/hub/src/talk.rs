@@ -18,7 +18,7 @@ use trueup_domain::key;
 use trueup_store::commands::{self, Back, Conversation, ReadyLane, Taken};
 use trueup_store::leases::Lease;
 use trueup_store::messages::{self, NewMessage, Origin};
-use trueup_store::{StoreError, Tx, cases, streams};
+use trueup_store::{StoreError, Tx, cases, holds, streams};
 
 use crate::decode::BOOKS_RECORD;
 use crate::setup::{Connection, Hub, check};
@@ -88,10 +88,12 @@ pub fn next(
         return Ok(None);
     }
     let lease = worker.lease;
-    if let Some(talk) = left_behind(hub, connection, busy, &lease, now)? {
+    let held = hub.store.read(|tx| holds::held(tx, &name))?.is_some();
+    if let Some(talk) = left_behind(hub, connection, busy, held, &lease, now)? {
         return Ok(Some(talk));
     }
     if conversations.delivers
+        && !held
         && let Some(talk) = delivery(hub, connection, busy, &lease, now)?
     {
         return Ok(Some(talk));
@@ -151,12 +153,15 @@ fn left_behind(
     hub: &Hub,
     connection: &Connection,
     busy: &[String],
+    held: bool,
     lease: &Option<Lease>,
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
     let kept = hub.store.read(|tx| commands::conversations(tx, &connection.name))?;
     let due = kept.into_iter().find(|kept| {
-        !busy.contains(&kept.lane) && (kept.sending || kept.wait_until <= now.as_microsecond())
+        let goes = !held || kept.lane == READING;
+        goes && !busy.contains(&kept.lane)
+            && (kept.sending || kept.wait_until <= now.as_microsecond())
     });
     let Some(kept) = due else { return Ok(None) };
     let plan: Plan = serde_json::from_str(&kept.task).map_err(StoreError::corrupt)?;

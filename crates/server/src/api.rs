@@ -17,7 +17,7 @@ use trueup_hub::report::{self, Report};
 use trueup_hub::trace::{self, Trace};
 use trueup_hub::{sales, taxes};
 use trueup_store::documents::{SaleFilter, ShownRoot};
-use trueup_store::{StoreError, Tx, cases, decisions, documents, messages, streams};
+use trueup_store::{StoreError, Tx, cases, decisions, documents, holds, messages, streams};
 
 use crate::pages::act::{self, Given};
 use crate::pages::period::Period;
@@ -43,7 +43,7 @@ pub const PATHS: &[&str] = &[
     "/cases/{id}/{decision}",
     "/retry",
     "/connections",
-    "/connections/{name}/resume",
+    "/connections/{name}/{decision}",
     "/messages/{id}",
     "/messages/{id}/raw",
 ];
@@ -63,7 +63,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/cases/{id}/{decision}", post(decide_case))
         .route("/retry", post(retry))
         .route("/connections", get(connections))
-        .route("/connections/{name}/resume", post(resume))
+        .route("/connections/{name}/{decision}", post(decide_connection))
         .route("/messages/{id}", get(message))
         .route("/messages/{id}/raw", get(raw))
 }
@@ -376,15 +376,17 @@ async fn retry(State(state): State<ServerState>, body: Bytes) -> Result<Json<Don
     done(&state, said.given.decision(What::Retry { about: said.about })).await
 }
 
-async fn resume(
+async fn decide_connection(
     State(state): State<ServerState>,
-    Path(name): Path<String>,
+    Path((name, word)): Path<(String, String)>,
     body: Bytes,
 ) -> Result<Json<Done>, Problem> {
     if state.hub.connection(&name).is_none() {
         return Err(Problem::not_found("this connection"));
     }
-    done(&state, said(&body)?.given.decision(What::Retry { about: name })).await
+    let what = act::about_connection(&word, name);
+    let what = what.ok_or_else(|| Problem::not_found("this decision"))?;
+    done(&state, said(&body)?.given.decision(what)).await
 }
 
 async fn done(state: &ServerState, decision: Decision) -> Result<Json<Done>, Problem> {
@@ -399,6 +401,8 @@ struct Connection {
     entity: String,
     /// Why its outgoing calls are stopped, if they are.
     suspended: Option<String>,
+    /// Why its deliveries wait for a person, if they do.
+    held: Option<String>,
     messages: std::collections::BTreeMap<String, i64>,
     last_message_at: Option<Timestamp>,
     streams: Vec<Stream>,
@@ -435,6 +439,7 @@ fn connections_of(tx: &mut Tx<'_>, hub: &trueup_hub::Hub) -> Result<Vec<Connecti
             connector: connection.connector.name,
             entity: connection.entity.clone(),
             suspended: streams::suspended(tx, &connection.name)?,
+            held: holds::held(tx, &connection.name)?,
             messages: own.map(|(_, state, count, _)| (state.clone(), *count)).collect(),
             last_message_at: moment(newest),
             streams: streams

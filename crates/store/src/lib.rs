@@ -11,6 +11,8 @@
 //! | [`scopes`]     | what reconciliation judged, and its matches                       |
 //! | [`proofs`]     | how each sale stands on the four links: a projection              |
 //! | [`sales`]      | what each sale adds to the reports: a projection                  |
+//! | [`holds`]      | connections that deliver nothing until they are released          |
+//! | [`backup`]     | a database as one file                                            |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
 //! | [`decisions`]  | what people decided about them                                    |
@@ -20,12 +22,14 @@
 //! The store is synchronous (`DESIGN.md` §9.7): `store.read(|tx| …)`, `store.write(|tx| …)`. Every
 //! function takes the caller's transaction and the caller's clock.
 
+pub mod backup;
 pub mod cases;
 pub mod commands;
 pub mod database;
 pub mod decisions;
 pub mod documents;
 pub mod facts;
+pub mod holds;
 pub mod leases;
 mod many;
 pub mod mappings;

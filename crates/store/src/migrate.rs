@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../migrations/0003_fees.sql")),
     (4, include_str!("../migrations/0004_tokens.sql")),
     (5, include_str!("../migrations/0005_excess.sql")),
+    (7, include_str!("../migrations/0007_holds.sql")),
 ];
 
 /// Brings the schema to the newest version. Each migration commits with its own row, so that one
@@ -43,6 +44,27 @@ pub fn run(tx: &mut Tx<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The number of the newest migration that was applied, all of which this version must know.
+///
+/// # Errors
+/// The database belongs to another version, or is none of Trueup.
+pub fn known(tx: &mut Tx<'_>) -> Result<i64> {
+    let applied = tx.query("SELECT number, hash FROM migrations ORDER BY number", values![])?;
+    let mut newest = 0;
+    for row in applied {
+        newest = row.int(0)?;
+        let own = MIGRATIONS.iter().find(|(number, _)| *number == newest);
+        if own.is_none_or(|(_, sql)| {
+            key::body_hash(sql.as_bytes()) != row.text(1).unwrap_or_default()
+        }) {
+            return Err(StoreError::corrupt(format!(
+                "its migration {newest} is unknown here: it belongs to another version of Trueup"
+            )));
+        }
+    }
+    Ok(newest)
 }
 
 /// The number of the newest migration that was applied.

@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    cases, check, decode, explain, ingest, init, mapping, odoo, poll, reconcile, report, retry,
-    serve, trace,
+    backup, cases, check, decode, explain, hold, ingest, init, mapping, odoo, poll, reconcile,
+    report, retry, serve, trace,
 };
 use crate::demo;
 
@@ -65,8 +65,12 @@ pub enum Command {
     Trace(trace::TraceArgs),
     Cases(cases::CasesArgs),
     Retry(retry::RetryArgs),
+    Hold(hold::HoldArgs),
+    Release(hold::ReleaseArgs),
     Mapping(mapping::MappingArgs),
     Odoo(odoo::OdooArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Explain(explain::ExplainArgs),
 }
 
@@ -86,8 +90,12 @@ impl Cli {
             Command::Trace(args) => trace::run(global, &args),
             Command::Cases(args) => cases::run(global, args),
             Command::Retry(args) => retry::run(global, args),
+            Command::Hold(args) => hold::hold(global, args),
+            Command::Release(args) => hold::release(global, args),
             Command::Mapping(args) => mapping::run(global, args),
             Command::Odoo(args) => odoo::run(global, args),
+            Command::Backup(args) => backup::run(global, &args),
+            Command::Restore(args) => backup::restore(global, &args),
             Command::Explain(args) => explain::run(&args),
         }
     }

@@ -41,11 +41,7 @@ impl Claim {
     /// Takes the right to work now, or says that another process has it.
     pub fn take(at: &StoreAt, store: &Store, clock: fn() -> Timestamp) -> Result<Option<Self>> {
         match at {
-            StoreAt::Sqlite(path) => Ok(lock(path)?.map(|lock| Self {
-                _lock: Some(lock),
-                keeper: None,
-                turn: Turn::alone(),
-            })),
+            StoreAt::Sqlite(path) => Self::of_file(path),
             StoreAt::Postgres(_) | StoreAt::PostgresIn(_) => {
                 let turn = Turn::waiting();
                 let keeper = Keeper::start(store.clone(), turn.clone(), clock)?;
@@ -56,6 +52,13 @@ impl Claim {
                 Ok(Some(Self { _lock: None, keeper: Some(keeper), turn }))
             }
         }
+    }
+
+    /// Takes the right to work on a SQLite file that need not be there yet, or says that another
+    /// process has it.
+    pub fn of_file(path: &Path) -> Result<Option<Self>> {
+        let turn = Turn::alone();
+        Ok(lock(path)?.map(|lock| Self { _lock: Some(lock), keeper: None, turn }))
     }
 
     /// Takes the right to work, or waits for it beside the process that has it. On SQLite that is

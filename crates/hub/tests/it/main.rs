@@ -7,6 +7,7 @@ mod decisions;
 mod end;
 mod failures;
 mod reconcile;
+mod restored;
 mod road;
 mod talk;
 mod token;

@@ -34,7 +34,7 @@ fn books_of(hub: &Hub) -> Connection {
 }
 
 /// Runs everything at a moment until nothing is due then.
-fn drain(hub: &Hub, books: &mut Books, seconds: i64) {
+pub fn drain(hub: &Hub, books: &mut Books, seconds: i64) {
     let clock = Cell::new(at(seconds));
     shell::drain(hub, books, &|| {
         // No two conversations begin at the same instant.

@@ -111,14 +111,25 @@ pub async fn on_message(
     and_back(&state, given(form)?, What::Retry { about: id }, &back).await
 }
 
+/// What is decided about a connection, by its word.
+pub fn about_connection(word: &str, connection: String) -> Option<What> {
+    Some(match word {
+        "resume" => What::Retry { about: connection },
+        "hold" => What::Hold { connection },
+        "release" => What::Release { connection },
+        _ => return None,
+    })
+}
+
 pub async fn on_connection(
     State(state): Shared,
-    Path(name): Path<String>,
+    Path((name, word)): Path<(String, String)>,
     form: Result<Form<Given>, FormRejection>,
 ) -> Result<Response, PageProblem> {
     let given = given(form)?;
     if state.hub.connection(&name).is_none() {
         return Err(Problem::not_found("this connection").into());
     }
-    and_back(&state, given, What::Retry { about: name }, "/connections").await
+    let what = about_connection(&word, name).ok_or_else(|| Problem::not_found("this decision"))?;
+    and_back(&state, given, what, "/connections").await
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
-use trueup_store::{StoreError, Tx, commands, messages, streams};
+use trueup_store::{StoreError, Tx, commands, holds, messages, streams};
 
 use super::{Chrome, PageProblem, Shared, act, page};
 use crate::format;
@@ -21,9 +21,11 @@ pub struct Card {
     pub connector: &'static str,
     pub version: &'static str,
     pub entity: String,
-    /// flowing, failing, stopped or quiet
+    /// flowing, failing, held, stopped or quiet
     pub word: &'static str,
     pub suspended: Option<String>,
+    /// Why its deliveries wait for a person, if they do.
+    pub held: Option<String>,
     pub last: Option<Moment>,
     /// The stream that lags behind most decides.
     pub complete_to: Option<Moment>,
@@ -99,9 +101,11 @@ pub fn cards(
         // Complete as far as the stream that lags behind most; unknown if one never was.
         let complete = streams.iter().map(|stream| stream.complete_to).min().flatten();
         let suspended = streams::suspended(tx, name)?;
+        let held = holds::held(tx, name)?;
         let last = own().map(|(.., at)| *at).max();
         let word = match (&suspended, streams.iter().any(|stream| stream.failures > 0), last) {
             (Some(_), ..) => "stopped",
+            _ if held.is_some() => "held",
             (_, true, _) => "failing",
             (_, _, None) => "quiet",
             _ => "flowing",
@@ -119,6 +123,7 @@ pub fn cards(
             entity: connection.entity.clone(),
             word,
             suspended,
+            held,
             last: last.and_then(|at| Moment::of_micros(at, now)),
             complete_to: complete.and_then(|at| Moment::of_micros(at, now)),
             messages: own()

@@ -53,7 +53,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/cases/{id}", get(cases::show))
         .route("/cases/{id}/{decision}", post(act::on_case))
         .route("/connections", get(connections::show))
-        .route("/connections/{name}/resume", post(act::on_connection))
+        .route("/connections/{name}/{word}", post(act::on_connection))
         .route("/messages/{id}", get(message::show))
         .route("/messages/{id}/retry", post(act::on_message))
         .route("/journal", get(journal::show))

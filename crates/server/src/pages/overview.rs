@@ -172,8 +172,11 @@ fn pulse(
             _ => {}
         }
     }
-    let stopped: Vec<&str> =
-        connections.iter().filter(|one| one.suspended.is_some()).map(|one| &*one.name).collect();
+    let stopped: Vec<&str> = connections
+        .iter()
+        .filter(|one| one.suspended.is_some() || one.held.is_some())
+        .map(|one| &*one.name)
+        .collect();
     let waiting =
         format!("{} to send, {} of unknown outcome", format::count(ready), format::count(unknown));
     Ok(if !stopped.is_empty() {

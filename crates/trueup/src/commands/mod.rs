@@ -1,9 +1,11 @@
 //! One module for each command of `trueup`.
 
+pub mod backup;
 pub mod cases;
 pub mod check;
 pub mod decode;
 pub mod explain;
+pub mod hold;
 pub mod ingest;
 pub mod init;
 pub mod mapping;
