@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use trueup_store::cases::{Case, End};
 use trueup_store::messages::{self, Fate, NewMessage, Origin, Recorded};
-use trueup_store::{StoreError, Tx, cases, commands, decisions, documents, holds, scopes, streams};
+use trueup_store::{
+    StoreError, Tx, breakers, cases, commands, decisions, documents, holds, scopes, streams,
+};
 
 use crate::setup::{Connection, Hub};
 
@@ -289,6 +291,9 @@ fn close(
         (End::Accepted, _) if case.kind == "connection_held" => {
             return not_applicable("a connection that is held is released, not accepted");
         }
+        (End::Accepted, _) if case.kind == "connection_down" => {
+            return not_applicable("it closes by itself when the other side answers");
+        }
         (End::Accepted, None) => {
             return not_applicable("its cause does not stand any more: close it");
         }
@@ -318,6 +323,10 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
         "connection_suspended" => {
             let reason = streams::suspended(tx, subject)?;
             Ok(reason.map(|_| "the connection is suspended".to_owned()))
+        }
+        "connection_down" => {
+            let down = breakers::of(tx, subject)?;
+            Ok(down.map(|_| "the other side does not answer".to_owned()))
         }
         "connection_held" => {
             let reason = holds::held(tx, subject)?;
@@ -410,8 +419,15 @@ fn retry(tx: &mut Tx<'_>, hub: &Hub, about: &str, now: Timestamp) -> Outcome<&'s
             Ok(Ok("It is read again next."))
         }
         Again::Connection(name) => {
+            if streams::suspended(tx, &name)?.is_none()
+                && let Some(down) = breakers::of(tx, &name)?
+            {
+                breakers::put(tx, &name, Some(&breakers::Breaker { until: 0, ..down }))?;
+                streams::poll_now(tx, &name)?;
+                return Ok(Ok("The connection is tried next, with little at first."));
+            }
             if streams::suspended(tx, &name)?.is_none() {
-                return not_applicable("the connection is not suspended");
+                return not_applicable("the connection is not suspended, and gets answers");
             }
             streams::resume(tx, &name)?;
             streams::poll_now(tx, &name)?;

@@ -20,6 +20,7 @@
 //! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
 //! vendor (`connectors/`).
 
+mod breaker;
 pub mod bridges;
 pub mod conservation;
 pub mod decide;

@@ -18,12 +18,13 @@ use trueup_domain::key;
 use trueup_store::commands::{self, Back, Conversation, ReadyLane, Taken};
 use trueup_store::leases::Lease;
 use trueup_store::messages::{self, NewMessage, Origin};
-use trueup_store::{StoreError, Tx, cases, holds, streams};
+use trueup_store::{StoreError, Tx, breakers, cases, holds, streams};
 
+use crate::breaker::{self, Gate};
 use crate::decode::BOOKS_RECORD;
 use crate::setup::{Connection, Hub, check};
 
-const BATCH: i64 = 100;
+pub(crate) const BATCH: i64 = 100;
 const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(2);
 const RETRY_LONGEST: SignedDuration = SignedDuration::from_secs(300);
 /// Doubling beyond this would pass the longest wait anyway.
@@ -84,17 +85,31 @@ pub fn next(
     let Some(conversations) = connection.connector.conversations else { return Ok(None) };
     let Some(worker) = hub.turn.worker() else { return Ok(None) };
     let name = connection.name.clone();
-    if hub.store.read(|tx| streams::suspended(tx, &name))?.is_some() {
+    let (suspended, held, breaker) = hub.store.read(|tx| {
+        Ok((
+            streams::suspended(tx, &name)?.is_some(),
+            holds::held(tx, &name)?.is_some(),
+            breakers::of(tx, &name)?,
+        ))
+    })?;
+    let (limit, last_first) = match breaker::gate(breaker.as_ref(), now) {
+        Gate::Open => (BATCH, false),
+        // One command that brings no answer must not be the only one that is ever tried.
+        Gate::Narrow(limit) if busy.is_empty() => {
+            (limit, breaker.is_some_and(|breaker| breaker.failures % 2 == 1))
+        }
+        Gate::Narrow(_) | Gate::Shut => return Ok(None),
+    };
+    if suspended {
         return Ok(None);
     }
     let lease = worker.lease;
-    let held = hub.store.read(|tx| holds::held(tx, &name))?.is_some();
     if let Some(talk) = left_behind(hub, connection, busy, held, &lease, now)? {
         return Ok(Some(talk));
     }
     if conversations.delivers
         && !held
-        && let Some(talk) = delivery(hub, connection, busy, &lease, now)?
+        && let Some(talk) = delivery(hub, connection, busy, (limit, last_first), &lease, now)?
     {
         return Ok(Some(talk));
     }
@@ -234,6 +249,7 @@ fn delivery(
     hub: &Hub,
     connection: &Connection,
     busy: &[String],
+    (limit, last_first): (i64, bool),
     lease: &Option<Lease>,
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
@@ -244,6 +260,7 @@ fn delivery(
     })?;
     let unknown = unknown.into_iter().find(|lane| !busy.contains(lane));
     let (lane, unknown) = match (unknown, first_free(ready, busy, now)) {
+        (Some(_), Some(lane)) if last_first => (lane, false),
         (Some(lane), _) => (lane, true),
         (None, Some(lane)) => (lane, false),
         (None, None) => return Ok(None),
@@ -255,9 +272,9 @@ fn delivery(
         hub.store.write(move |tx| {
             check(tx, &lease)?;
             if unknown {
-                commands::take_unknown(tx, &name, &lane, &id, BATCH)
+                commands::take_unknown(tx, &name, &lane, &id, limit)
             } else {
-                commands::take(tx, &name, &lane, &id, BATCH, now)
+                commands::take(tx, &name, &lane, &id, limit, now)
             }
         })?
     };
@@ -378,8 +395,10 @@ impl Talk {
         let plan = self.plan.clone();
         let every = poll_interval(connection, &plan.purpose);
         let lease = self.lease.clone();
+        let entity = connection.entity.clone();
         hub.store.write(move |tx| {
             check(tx, &lease)?;
+            stands(tx, &name, &entity, None, now)?;
             for record in &outcome.records {
                 messages::record_read(tx, &message_of(&name, record, plan.asked_at), now)?;
             }
@@ -434,6 +453,8 @@ impl Talk {
         hub.store.write(move |tx| {
             check(tx, &lease)?;
             commands::end_conversation(tx, &id)?;
+            let silence = breaker::is_silence(&error).then_some(&error);
+            stands(tx, &connection.name, &connection.entity, silence, now)?;
             if error.next_step() == NextStep::Suspend {
                 suspend(tx, &connection, &error, now)?;
             }
@@ -450,7 +471,11 @@ impl Talk {
                     Ok(())
                 }
                 Purpose::Deliver | Purpose::LookUp => {
-                    let next_at = now.checked_add(RETRY_FIRST).unwrap_or(now);
+                    let tried = commands::attempts(tx, &id)?;
+                    if is_outage(&error) {
+                        commands::not_attempted(tx, &id)?;
+                    }
+                    let next_at = now.checked_add(delay(tried - 1, &id)).unwrap_or(now);
                     if wrote || error.next_step() == NextStep::LookUp {
                         let text = error.to_string();
                         commands::orphaned(tx, &id, next_at, error.code(), &text)?;
@@ -498,9 +523,47 @@ fn message_of(connection: &str, record: &Record, asked_at: Timestamp) -> NewMess
     }
 }
 
+/// Nothing was carried out, and whatever was asked has no part in it.
+fn is_outage(error: &CallError) -> bool {
+    matches!(error, CallError::Unreachable { .. } | CallError::RateLimited { .. })
+}
+
+/// Keeps how a connection stands after a conversation: with an answer, or with silence.
+fn stands(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    entity: &str,
+    silence: Option<&CallError>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let before = breakers::of(tx, connection)?;
+    let Some(error) = silence else {
+        let Some(before) = before else { return Ok(()) };
+        breakers::put(tx, connection, breaker::after_answer(before).as_ref())?;
+        return cases::resolve(tx, Some("connection_down"), connection, "it answers again", now);
+    };
+    let after = breaker::after_silence(before, connection, error, now);
+    breakers::put(tx, connection, Some(&after))?;
+    if !breaker::lasts(&after, now) {
+        return Ok(());
+    }
+    let case = cases::NewCase {
+        kind: "connection_down",
+        subject: connection,
+        entity,
+        title: &format!("The connection {connection} gets no answer"),
+        detail: &format!("{error} ({})", error.code()),
+        remedy: "see whether the other side is up and reachable from here; what waits goes out in \
+                 order when it answers, and nothing is lost",
+        amount: None,
+        owner: "integrator",
+    };
+    cases::open(tx, &case, now)
+}
+
 /// Exponential, with a jitter that depends on the subject: many retries do not herd, and a replay
 /// waits as long as the first time.
-fn delay(attempts: i64, subject: &str) -> SignedDuration {
+pub(crate) fn delay(attempts: i64, subject: &str) -> SignedDuration {
     let doublings = u32::try_from(attempts.max(0)).unwrap_or(u32::MAX).min(RETRY_DOUBLINGS_MAX);
     let full = RETRY_FIRST.saturating_mul(1 << doublings).min(RETRY_LONGEST);
     let jitter = key::id(&["jitter", subject, &attempts.to_string()]);
@@ -546,7 +609,10 @@ fn read_failed(
     let hopeless = error.next_step() == NextStep::DeadLetter || attempts >= READ_ATTEMPTS_MAX;
     if !hopeless {
         let due = now.checked_add(delay(attempts, &hint.external_id)).unwrap_or(now);
-        return streams::ask_later(tx, name, &hint.kind, &hint.external_id, due);
+        // What was asked and brought no answer may be the object's own doing.
+        let counted = !is_outage(error);
+        let attempts = attempts + i64::from(counted);
+        return streams::ask_later(tx, name, &hint.kind, &hint.external_id, attempts, due);
     }
     streams::answered(tx, name, &hint.kind, &hint.external_id)?;
     let subject = format!("{name}/{}/{}", hint.kind, hint.external_id);

@@ -17,7 +17,9 @@ use trueup_hub::report::{self, Report};
 use trueup_hub::trace::{self, Trace};
 use trueup_hub::{sales, taxes};
 use trueup_store::documents::{SaleFilter, ShownRoot};
-use trueup_store::{StoreError, Tx, cases, decisions, documents, holds, messages, streams};
+use trueup_store::{
+    StoreError, Tx, breakers, cases, decisions, documents, holds, messages, streams,
+};
 
 use crate::pages::act::{self, Given};
 use crate::pages::period::Period;
@@ -403,6 +405,8 @@ struct Connection {
     suspended: Option<String>,
     /// Why its deliveries wait for a person, if they do.
     held: Option<String>,
+    /// When it is tried again, where the other side does not answer.
+    rests_until: Option<Timestamp>,
     messages: std::collections::BTreeMap<String, i64>,
     last_message_at: Option<Timestamp>,
     streams: Vec<Stream>,
@@ -440,6 +444,7 @@ fn connections_of(tx: &mut Tx<'_>, hub: &trueup_hub::Hub) -> Result<Vec<Connecti
             entity: connection.entity.clone(),
             suspended: streams::suspended(tx, &connection.name)?,
             held: holds::held(tx, &connection.name)?,
+            rests_until: breakers::of(tx, &connection.name)?.and_then(|it| moment(Some(it.until))),
             messages: own.map(|(_, state, count, _)| (state.clone(), *count)).collect(),
             last_message_at: moment(newest),
             streams: streams

@@ -712,6 +712,16 @@ fn withdraw_replaced(tx: &mut Tx<'_>, own: &str, now: Timestamp) -> Result<bool>
     Ok(true)
 }
 
+/// Takes back the attempt of every command of a conversation: nobody was there to answer, which was
+/// no fault of theirs.
+pub fn not_attempted(tx: &mut Tx<'_>, conversation: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE commands SET attempts = attempts - 1 WHERE conversation = $1 AND attempts > 0",
+        values![conversation],
+    )?;
+    Ok(())
+}
+
 /// A person lets a refused command be sent again, with all its attempts but the one that says that
 /// it was sent before, or one of unknown outcome be looked up at once.
 pub fn retry(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
@@ -767,6 +777,15 @@ pub fn take_unknown(
         });
     }
     Ok(taken)
+}
+
+/// The most attempts that a command of a conversation has had.
+pub fn attempts(tx: &mut Tx<'_>, conversation: &str) -> Result<i64> {
+    let row = tx.query_one(
+        "SELECT COALESCE(MAX(attempts), 0) FROM commands WHERE conversation = $1",
+        values![conversation],
+    )?;
+    row.map_or(Ok(0), |row| row.int(0))
 }
 
 /// Commands of a conversation that ended without a receipt for them become unknown.

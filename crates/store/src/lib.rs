@@ -13,6 +13,7 @@
 //! | [`sales`]      | what each sale adds to the reports: a projection                  |
 //! | [`holds`]      | connections that deliver nothing until they are released          |
 //! | [`backup`]     | a database as one file                                            |
+//! | [`breakers`]   | connections whose other side does not answer                      |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
 //! | [`decisions`]  | what people decided about them                                    |
@@ -23,6 +24,7 @@
 //! function takes the caller's transaction and the caller's clock.
 
 pub mod backup;
+pub mod breakers;
 pub mod cases;
 pub mod commands;
 pub mod database;

@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../migrations/0004_tokens.sql")),
     (5, include_str!("../migrations/0005_excess.sql")),
     (7, include_str!("../migrations/0007_holds.sql")),
+    (8, include_str!("../migrations/0008_breakers.sql")),
 ];
 
 /// Brings the schema to the newest version. Each migration commits with its own row, so that one

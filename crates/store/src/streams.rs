@@ -143,12 +143,13 @@ pub fn ask_later(
     connection: &str,
     kind: &str,
     external_id: &str,
+    attempts: i64,
     due_at: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE reads SET attempts = attempts + 1, due_at = $4
+        "UPDATE reads SET attempts = $5, due_at = $4
          WHERE connection = $1 AND kind = $2 AND external_id = $3",
-        values![connection, kind, external_id, due_at.as_microsecond()],
+        values![connection, kind, external_id, due_at.as_microsecond(), attempts],
     )?;
     Ok(())
 }

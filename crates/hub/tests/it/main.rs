@@ -6,6 +6,7 @@ mod conservation;
 mod decisions;
 mod end;
 mod failures;
+mod outage;
 mod reconcile;
 mod restored;
 mod road;

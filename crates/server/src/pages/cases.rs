@@ -307,6 +307,7 @@ fn again(case: &cases::Case, command: Option<&commands::Shown>) -> &'static str 
         ("undecodable", _) => "Decode it again",
         ("unreadable_object", _) => "Read it again",
         ("connection_suspended", _) => "Resume the connection",
+        ("connection_down", _) => "Try it now",
         ("stuck" | "undecidable" | "waiting", _) => "Decide it again",
         ("unjudgeable", _) => "Compare it again",
         ("rows_differ", _) => "Read the payout again",

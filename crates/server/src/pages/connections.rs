@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
-use trueup_store::{StoreError, Tx, commands, holds, messages, streams};
+use trueup_store::{StoreError, Tx, breakers, commands, holds, messages, streams};
 
 use super::{Chrome, PageProblem, Shared, act, page};
 use crate::format;
@@ -21,11 +21,13 @@ pub struct Card {
     pub connector: &'static str,
     pub version: &'static str,
     pub entity: String,
-    /// flowing, failing, held, stopped or quiet
+    /// flowing, failing, down, held, stopped or quiet
     pub word: &'static str,
     pub suspended: Option<String>,
     /// Why its deliveries wait for a person, if they do.
     pub held: Option<String>,
+    /// Why it gets no answer and when it is tried again, if it rests.
+    pub down: Option<(String, Moment)>,
     pub last: Option<Moment>,
     /// The stream that lags behind most decides.
     pub complete_to: Option<Moment>,
@@ -102,10 +104,13 @@ pub fn cards(
         let complete = streams.iter().map(|stream| stream.complete_to).min().flatten();
         let suspended = streams::suspended(tx, name)?;
         let held = holds::held(tx, name)?;
+        let rests = breakers::of(tx, name)?.filter(|it| it.until > now.as_microsecond());
+        let down = rests.and_then(|it| Some((it.error, Moment::of_micros(it.until, now)?)));
         let last = own().map(|(.., at)| *at).max();
         let word = match (&suspended, streams.iter().any(|stream| stream.failures > 0), last) {
             (Some(_), ..) => "stopped",
             _ if held.is_some() => "held",
+            _ if down.is_some() => "down",
             (_, true, _) => "failing",
             (_, _, None) => "quiet",
             _ => "flowing",
@@ -124,6 +129,7 @@ pub fn cards(
             word,
             suspended,
             held,
+            down,
             last: last.and_then(|at| Moment::of_micros(at, now)),
             complete_to: complete.and_then(|at| Moment::of_micros(at, now)),
             messages: own()

@@ -65,7 +65,7 @@ on_every_engine! {
         let asked = |seconds| read(store, |tx| streams::asked(tx, "shop", at(seconds), 10));
         assert_eq!(asked(10), [("order".to_owned(), "1".to_owned(), 0)]);
         assert_eq!(asked(20).len(), 2);
-        write(store, |tx| streams::ask_later(tx, "shop", "order", "1", at(50)));
+        write(store, |tx| streams::ask_later(tx, "shop", "order", "1", 1, at(50)));
         assert_eq!(asked(20), [("order".to_owned(), "2".to_owned(), 0)]);
         assert_eq!(asked(50)[1], ("order".to_owned(), "1".to_owned(), 1));
         write(store, |tx| streams::answered(tx, "shop", "order", "2"));

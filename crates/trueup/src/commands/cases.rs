@@ -304,9 +304,10 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
 
 /// Whether taking it up again is an answer to the case.
 fn can_retry(case: &Case) -> bool {
-    const KINDS: [&str; 9] = [
+    const KINDS: [&str; 10] = [
         "refused",
         "connection_suspended",
+        "connection_down",
         "undecodable",
         "unreadable_object",
         "stuck",

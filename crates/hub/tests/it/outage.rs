@@ -1,0 +1,109 @@
+//! The other side does not answer for a while.
+
+use trueup_domain::document::{Document, Order, PaymentKind};
+use trueup_hub::decisions::{self, Decision, What};
+use trueup_store::{breakers, cases};
+
+use crate::books::{Books, Fault};
+use crate::talk::drain;
+use crate::world::{
+    at, command_state, line, mapped, open_cases, order, payment, read, states, write,
+};
+
+const SALES: i64 = 30;
+
+fn sales() -> Vec<Document> {
+    (0..SALES)
+        .map(|number| {
+            let id = format!("o{number}");
+            Order { id, ..order(1, vec![line("A1", "10.00")]) }.into()
+        })
+        .collect()
+}
+
+/// How many commands each conversation that was answered was about.
+fn batches(books: &Books) -> Vec<usize> {
+    books.asked.iter().map(|(_, keys)| keys.len()).collect()
+}
+
+#[test]
+fn b1_two_hours_without_an_answer_cost_no_command_an_attempt() {
+    let hub = mapped();
+    states(&hub, &sales(), 1);
+    let mut books = Books::with(&[Fault::Unreachable; 1_000]);
+    let mut tried = 0;
+    for second in (0..7_200).step_by(5) {
+        let before = books.faults.len();
+        drain(&hub, &mut books, 10 + second);
+        tried += before - books.faults.len();
+    }
+    assert!(books.asked.is_empty());
+    // 3 at once, then a pause that doubles up to five minutes.
+    assert!((24..80).contains(&tried), "tried {tried} times");
+    assert_eq!(open_cases(&hub), ["connection_down"], "one case, whatever waits");
+    let id = read(&hub, cases::open_cases).remove(0).id;
+    let accept = What::Accept { case: id };
+    let decision = Decision { what: accept, person: "ann".into(), reason: "so be it".into() };
+    let own = hub.clone();
+    assert!(write(&hub, move |tx| decisions::take(tx, &own, &decision, at(7_300))).is_err());
+
+    // It answers again: little at first, then whole batches, and nothing was given up.
+    books.faults.clear();
+    for second in 0..40 {
+        drain(&hub, &mut books, 7_400 + second * 30);
+    }
+    let batches = batches(&books);
+    assert_eq!(batches[..2], [1, 4], "{batches:?}");
+    assert!(batches.iter().max() >= Some(&16), "{batches:?}");
+    for number in 0..SALES {
+        let key = format!("test/shop/sale/o{number}/order/1/1");
+        assert_eq!(books.times(&key), 1, "{key}");
+    }
+    assert_eq!(open_cases(&hub), [""; 0]);
+    assert!(read(&hub, |tx| breakers::of(tx, "books")).is_none(), "it is well again");
+}
+
+#[test]
+fn b1_a_person_may_have_it_tried_at_once() {
+    let hub = mapped();
+    states(&hub, &sales(), 1);
+    let mut books = Books::with(&[Fault::Unreachable; 3]);
+    for second in 10..40 {
+        drain(&hub, &mut books, second);
+        if books.faults.is_empty() {
+            drain(&hub, &mut books, second);
+            break;
+        }
+    }
+    assert!(books.asked.is_empty(), "it rests after the third");
+    let until = read(&hub, |tx| breakers::of(tx, "books")).expect("it rests").until;
+    let decision = Decision {
+        what: What::Retry { about: "books".into() },
+        person: "ann".into(),
+        reason: String::new(),
+    };
+    let own = hub.clone();
+    let before = jiff::Timestamp::from_microsecond(until).expect("a time")
+        - jiff::SignedDuration::from_millis(500);
+    let took = write(&hub, move |tx| decisions::take(tx, &own, &decision, before));
+    assert!(took.is_ok(), "{took:?}");
+    assert!(read(&hub, |tx| breakers::of(tx, "books")).expect("not well yet").until == 0);
+}
+
+/// What brings no answer by its own doing must not keep everything else from going out.
+#[test]
+fn b3_a_command_that_never_brings_an_answer_holds_up_nobody_else() {
+    let hub = mapped();
+    states(&hub, &[order(1, vec![line("A1", "10.00")]).into()], 1);
+    let mut books = Books::with(&[Fault::ReplyLost; 3]);
+    drain(&hub, &mut books, 10);
+    assert_eq!(command_state(&hub, "order/1/1"), "unknown");
+    // Its look-up gets no answer either, while another lane has something to send.
+    states(&hub, &[payment("p1", 1, PaymentKind::Sale, "10.00").into()], 11);
+    for second in 12..400 {
+        drain(&hub, &mut books, second);
+    }
+    assert_eq!(command_state(&hub, "payment/p1/1"), "applied");
+    assert_eq!(command_state(&hub, "order/1/1"), "applied");
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
