@@ -6,6 +6,7 @@ pub const DATABASE: &str = "database";
 pub const COMPANIES: &str = "companies";
 pub const SHIPPING_FLAG: &str = "shipping_flag";
 pub const BANK_JOURNALS: &str = "bank_journals";
+pub const FIND_CUSTOMERS: &str = "find_customers";
 pub const FINGERPRINT: &str = "fingerprint";
 
 pub static ALL: &[Setting] = &[
@@ -37,6 +38,13 @@ pub static ALL: &[Setting] = &[
         name: BANK_JOURNALS,
         help: "Ids of the journals whose statement lines are the bank side, such as `7,12`. Each \
                bank account has one source: leave out those whose files are handed in",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: FIND_CUSTOMERS,
+        help: "By what a buyer is found among the customers that Odoo has: `vat, email, phone, \
+               company` where nothing is said, `none` makes every buyer anew",
         required: false,
         secret: false,
     },

@@ -394,3 +394,41 @@ fn b16_a_record_is_gone_by_the_clock_of_odoo() {
     assert_eq!(seen(Some("Sat, 21 Nov 2026 10:07:00 GMT")), Version::at(later));
     assert_eq!(seen(Some("Sat, 21 Nov 2026 09:00:00 GMT")), Version::at(now()), "never before us");
 }
+
+/// Two shops have one buyer; Odoo gets one customer, whether he is there already or is being made.
+#[test]
+fn b23_two_buyers_who_are_one_become_one_customer() {
+    let (mut sandbox, map) = world();
+    let buyer = |reference: &str, email: &str| {
+        let partner = Partner {
+            company: map.company.clone(),
+            reference: reference.to_owned(),
+            buyer: Buyer {
+                name: Some("Ann".to_owned()),
+                email: Some(email.to_owned()),
+                ..Buyer::default()
+            },
+        };
+        dispatch(&format!("test/{reference}/customer/1"), Content::Partner(partner), &[])
+    };
+    let of_shop = buyer("shop/7", "ann@example.com");
+    let of_store = buyer("store/31", "Ann@Example.com ");
+    let other = buyer("shop/8", "bob@example.com");
+    let made = deliver(&mut sandbox, &[of_shop.clone(), of_store.clone(), other]);
+    let customer = |outcome: &ReceiptOutcome| match outcome {
+        ReceiptOutcome::Applied { binding, found_by, .. } => (binding.clone(), found_by.clone()),
+        other => panic!("{other:?}"),
+    };
+    let (first, found) = customer(&made[0]);
+    assert_eq!(found, None, "he is new");
+    let busy = matches!(&made[1], ReceiptOutcome::NotApplied { error: CallError::Busy { .. } });
+    assert!(busy, "made at this moment: {:?}", made[1]);
+    assert_ne!(customer(&made[2]).0, first);
+
+    let again = deliver(&mut sandbox, &[of_store]);
+    assert_eq!(customer(&again[0]), (first.clone(), Some("e-mail address".to_owned())));
+    // A replay of what was made is no customer that was found.
+    assert_eq!(customer(&deliver(&mut sandbox, &[of_shop])[0]).0, first);
+    let both = json!([["ref", "in", ["shop/7", "store/31"]]]);
+    assert_eq!(sandbox.read_all("res.partner", &both, &["ref"]).len(), 1);
+}

@@ -181,7 +181,15 @@ pub struct Receipt {
 pub enum ReceiptOutcome {
     /// The effect exists. `record` is what the target stored, read back; `differs` says in words
     /// what is not as asked (the effect stands, and a break is opened beside it).
-    Applied { binding: String, record: Option<Box<BooksRecord>>, differs: Vec<String> },
+    /// `found_by` says by what the target's own record was found to be the one that was asked for;
+    /// nothing was made then.
+    Applied {
+        binding: String,
+        record: Option<Box<BooksRecord>>,
+        differs: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found_by: Option<String>,
+    },
     /// The target said no, for good.
     Refused { error: CallError },
     /// Certainly not applied; may be sent again.

@@ -642,12 +642,18 @@ fn take_receipt(
     };
     let subject = format!("command/{}", command.key);
     match &receipt.outcome {
-        ReceiptOutcome::Applied { binding, record, differs } => {
+        ReceiptOutcome::Applied { binding, record, differs, found_by } => {
             let was_lost =
                 command.state == "unknown" || command.error_code.as_deref() == Some("TU103");
             let named = record.as_ref().map(|record| record.id.as_str());
             commands::applied(tx, &command.key, binding, named, now)?;
             cases::resolve(tx, None, &subject, "the command was applied", now)?;
+            if let Some(by) = found_by
+                && !was_lost
+            {
+                let detail = format!("{binding} of the books is the buyer, by {by}");
+                cases::absorb(tx, "known_customer", &command.key, &detail, now)?;
+            }
             if let Some(record) = record {
                 let mut record = record.as_ref().clone();
                 record.effect_key = Some(command.key.clone());
@@ -703,7 +709,12 @@ struct CommandCase {
 
 fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> CommandCase {
     let word = command.kind.word().replace('_', " ");
-    let (title, remedy) = if kind == "refused" {
+    let (title, remedy) = if kind == "customer_unclear" {
+        (
+            format!("Several customers of the books may be the buyer {}", command.root),
+            "say in the books who it is, then retry the command; the buyer's documents wait",
+        )
+    } else if kind == "refused" {
         (
             format!("The books refused the {word} of {}", command.root),
             "mend what the books name, then retry the command; what depends on it waits",
@@ -730,7 +741,13 @@ fn refuse(
         let by = "the command was replaced, and the books made nothing of it";
         return cases::resolve(tx, None, subject, by, now);
     }
-    let case = case_of(command, "refused", format!("{text} ({})", error.code()));
+    let kind = match error {
+        CallError::Refused { reason_code, .. } if reason_code == "customer_unclear" => {
+            "customer_unclear"
+        }
+        _ => "refused",
+    };
+    let case = case_of(command, kind, format!("{text} ({})", error.code()));
     open_case(tx, &case, command, subject, now)
 }
 

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, State, Step};
 use trueup_connect::{CallError, ReceiptOutcome};
-use trueup_domain::command::{CommandKind, Content};
+use trueup_domain::command::{CommandKind, Content, Partner};
 use trueup_domain::document::BooksRecord;
 
 use super::compare::{self, Standing};
+use super::customers::{self, Who};
 use super::lookups::{self, Found};
 use super::{BUSY_TRIES, bound_id, cut_short, halve, pause_ms, receipt, sure, tables};
 use crate::Talk;
@@ -172,7 +173,7 @@ impl Chain {
                     let request = lookups::request(self, context.settings, number)?;
                     return Some(Ready::Read(request));
                 }
-                None => self.begin_loading(),
+                None => self.begin_loading(context),
             },
             At::Load => match self.batches.last().cloned() {
                 Some(batch) => return Some(Ready::Write(self.load_request(context, &batch))),
@@ -200,7 +201,47 @@ impl Chain {
         None
     }
 
-    fn begin_loading(&mut self) {
+    /// Whom Odoo has is not made again; who is unclear waits for a person.
+    fn find_customers(&mut self, context: &Context<'_>) {
+        let mut new: Vec<usize> = Vec::new();
+        for index in self.open().collect::<Vec<_>>() {
+            let Some(partner) = self.partner(index) else { continue };
+            let who = customers::resolve(context.settings, partner, &self.found.customers);
+            let twin = |own: &usize| {
+                let other = self.partner(*own);
+                other.is_some_and(|other| customers::are_one(context.settings, partner, other))
+            };
+            match who {
+                Who::Found { id, by } => {
+                    let applied = ReceiptOutcome::Applied {
+                        binding: id.to_string(),
+                        record: None,
+                        differs: Vec::new(),
+                        found_by: Some(by.to_owned()),
+                    };
+                    self.settle(index, applied);
+                }
+                Who::Unclear(error) => self.refuse(index, error),
+                // The one that is made now will be found by the next attempt.
+                Who::Nobody if new.iter().any(twin) => {
+                    let why = "the same customer is made at this moment".to_owned();
+                    let error = CallError::Busy { why };
+                    self.settle(index, ReceiptOutcome::NotApplied { error });
+                }
+                Who::Nobody => new.push(index),
+            }
+        }
+    }
+
+    fn partner(&self, index: usize) -> Option<&Partner> {
+        match &self.items.get(index)?.dispatch.content {
+            Content::Partner(partner) => Some(partner),
+            _ => None,
+        }
+    }
+
+    fn begin_loading(&mut self, context: &Context<'_>) {
+        self.find_customers(context);
         for index in self.open().collect::<Vec<_>>() {
             let missing = self
                 .items
@@ -382,8 +423,12 @@ impl Chain {
             let Some(item) = self.items.get_mut(index) else { continue };
             let Some(id) = item.id else { continue };
             let differs = std::mem::take(&mut item.differs);
-            item.outcome =
-                Some(ReceiptOutcome::Applied { binding: id.to_string(), record: None, differs });
+            item.outcome = Some(ReceiptOutcome::Applied {
+                binding: id.to_string(),
+                record: None,
+                differs,
+                found_by: None,
+            });
         }
     }
 
@@ -451,8 +496,12 @@ impl Chain {
             compare::end(&item.dispatch.content, &record, &mut item.differs);
             let binding = item.id.unwrap_or_default().to_string();
             let differs = std::mem::take(&mut item.differs);
-            let applied =
-                ReceiptOutcome::Applied { binding, record: Some(Box::new(record)), differs };
+            let applied = ReceiptOutcome::Applied {
+                binding,
+                record: Some(Box::new(record)),
+                differs,
+                found_by: None,
+            };
             if model == decode::MOVE {
                 self.found.applied.insert(index, applied);
             } else {
@@ -466,7 +515,8 @@ impl Chain {
     fn read_lines(&mut self, body: &[u8]) -> Result<(), CallError> {
         let rows = wire::rows(body)?;
         for (index, applied) in std::mem::take(&mut self.found.applied) {
-            let ReceiptOutcome::Applied { binding, record: Some(mut record), differs } = applied
+            let ReceiptOutcome::Applied { binding, record: Some(mut record), differs, .. } =
+                applied
             else {
                 continue;
             };
@@ -478,7 +528,8 @@ impl Chain {
                 }
             }
             record.taxes = Row::or_lost(decode::taxes(&own, &record))?;
-            let applied = ReceiptOutcome::Applied { binding, record: Some(record), differs };
+            let applied =
+                ReceiptOutcome::Applied { binding, record: Some(record), differs, found_by: None };
             self.settle(index, applied);
         }
         self.at = At::End;

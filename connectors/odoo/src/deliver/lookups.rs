@@ -10,6 +10,7 @@ use trueup_connect::{CallError, ReceiptOutcome, Request, Settings};
 use trueup_domain::command::{CommandKind, Content, DocumentLine, OrderContent};
 use trueup_domain::money::Currency;
 
+use super::customers::{self, Known};
 use super::{Chain, bound_id};
 use crate::outcome;
 use crate::request;
@@ -30,6 +31,8 @@ pub(super) struct Found {
     pub countries: BTreeMap<String, i64>,
     /// By `US-NY`.
     pub states: BTreeMap<String, i64>,
+    /// Who may be one of the buyers.
+    pub customers: Vec<Known>,
     /// By product.
     pub units: BTreeMap<i64, i64>,
     /// By order.
@@ -52,6 +55,7 @@ enum LookUp {
     Currencies,
     Countries,
     States,
+    Customers,
     Units,
     OrderLines,
     Pricelists,
@@ -60,7 +64,7 @@ enum LookUp {
 
 const fn of(kind: CommandKind) -> &'static [LookUp] {
     match kind {
-        CommandKind::Partner => &[LookUp::Countries, LookUp::States],
+        CommandKind::Partner => &[LookUp::Countries, LookUp::States, LookUp::Customers],
         CommandKind::Order => {
             &[LookUp::Currencies, LookUp::Units, LookUp::Pricelists, LookUp::Company]
         }
@@ -78,7 +82,11 @@ pub(super) fn next(chain: &Chain, number: usize) -> Option<usize> {
         LookUp::States => contents(chain).any(|it| place(it).1.is_some()),
         LookUp::Pricelists => contents(chain).any(|it| pricelist(it).is_some()),
         LookUp::Company => contents(chain).any(|it| pricelist(it).is_none()),
-        LookUp::Currencies | LookUp::Countries | LookUp::Units | LookUp::OrderLines => true,
+        LookUp::Currencies
+        | LookUp::Countries
+        | LookUp::Customers
+        | LookUp::Units
+        | LookUp::OrderLines => true,
     };
     let from = of(chain.kind).iter().enumerate().skip(number);
     from.filter(|(_, look_up)| needs(look_up)).map(|(number, _)| number).next()
@@ -107,6 +115,14 @@ pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Opti
                 places.into_iter().filter_map(|(_, region)| region).collect();
             let domain = json!([["country_id", "in", countries], ["code", "in", codes]]);
             read("res.country.state", domain, &["code", "country_id"], "id")
+        }
+        LookUp::Customers => {
+            let partners = contents(chain).filter_map(|it| match it {
+                Content::Partner(partner) => Some(partner),
+                _ => None,
+            });
+            let domain = customers::domain(settings, partners);
+            read("res.partner", domain, customers::FIELDS, "id")
         }
         LookUp::Units => {
             let products: BTreeSet<i64> = contents(chain)
@@ -210,6 +226,7 @@ fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_conn
                 found.states.insert(key, id);
             }
         }
+        LookUp::Customers => found.customers.push(Known::read(row)?),
         LookUp::Units => {
             found.units.insert(id, row.reference_id("uom_id")?);
         }

@@ -6,6 +6,7 @@
 //! |---------------|--------------------------------------------------------------------|
 //! | [`chain`]     | the steps, and what each reply means for the commands still open   |
 //! | [`lookups`]   | ids that the content names in other words: currencies, countries   |
+//! | [`customers`] | which customer of Odoo a buyer is                                  |
 //! | [`tables`]    | content to rows of `load()`                                        |
 //! | [`compare`]   | what Odoo stored against what was asked                            |
 //! | [`pairs`]     | tying payments to documents, which has no record of its own        |
@@ -16,6 +17,7 @@
 
 pub mod chain;
 mod compare;
+mod customers;
 mod goods;
 mod lookups;
 mod pairs;

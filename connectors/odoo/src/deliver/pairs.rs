@@ -169,7 +169,8 @@ impl Pair {
     fn nothing_open(&mut self, on_payment: bool) {
         if self.extent == Extent::WhatIsOpen {
             let (binding, differs) = (NOTHING_OPEN.to_owned(), Vec::new());
-            self.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });
+            self.outcome =
+                Some(ReceiptOutcome::Applied { binding, record: None, differs, found_by: None });
             return;
         }
         let which = if on_payment { "the payment" } else { "the document" };
@@ -436,7 +437,12 @@ impl Pairs {
                     if !last && pair.extent == Extent::Instead && !differs.is_empty() => {}
                 Some((binding, differs)) => {
                     pair.tied = true;
-                    pair.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });
+                    pair.outcome = Some(ReceiptOutcome::Applied {
+                        binding,
+                        record: None,
+                        differs,
+                        found_by: None,
+                    });
                 }
                 None if last => {
                     let silent = || outcome::refused("not_tied", "Odoo did not tie the two");

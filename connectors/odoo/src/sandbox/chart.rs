@@ -194,7 +194,12 @@ pub fn world() -> World {
         store.insert_at(
             "res.partner",
             id,
-            record([("name", text(name)), ("active", Cell::Flag(true))]),
+            record([
+                ("name", text(name)),
+                ("active", Cell::Flag(true)),
+                ("is_company", Cell::Flag(false)),
+                ("commercial_partner_id", Cell::Link(id)),
+            ]),
         );
     }
     company(&mut world, 1, "Trueup US", 1, 233);

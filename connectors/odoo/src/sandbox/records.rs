@@ -71,6 +71,9 @@ impl World {
             values.entry("company_id").or_insert(Cell::Link(call.company()));
         }
         let id = self.insert(call, model.name, values);
+        if model.name == "res.partner" {
+            self.complete_partner(id);
+        }
         let none = lines.is_empty();
         for (field, line) in lines {
             self.add_line(call, model, id, field, line)?;
@@ -79,6 +82,23 @@ impl World {
             self.default_lines(call, model, id);
         }
         Ok(id)
+    }
+
+    /// What Odoo computes of a customer. Its telephone number stays as typed where the library for
+    /// such numbers is not installed, as with the Odoo of the tests.
+    fn complete_partner(&mut self, id: i64) {
+        let Some(partner) = self.store.get("res.partner", id) else { return };
+        let email = partner.word("email").to_lowercase();
+        let email = email.split_once('<').map_or(email.as_str(), |(_, rest)| rest);
+        let email = email.split(['>', ',']).next().unwrap_or_default().trim();
+        let email = match email.contains('@') {
+            true => Cell::text(email),
+            false => Cell::Nothing,
+        };
+        let phone = partner.cell("phone").clone();
+        self.store.set("res.partner", id, "email_normalized", email);
+        self.store.set("res.partner", id, "phone_sanitized", phone);
+        self.store.set("res.partner", id, "commercial_partner_id", Cell::Link(id));
     }
 
     fn complete_tax(&self, call: &Call, values: &mut Record) {

@@ -134,7 +134,12 @@ impl Books {
 
 fn applied(record: &BooksRecord, differs: Vec<String>) -> ReceiptOutcome {
     let binding = record.id.clone();
-    ReceiptOutcome::Applied { binding, record: Some(Box::new(record.clone())), differs }
+    ReceiptOutcome::Applied {
+        binding,
+        record: Some(Box::new(record.clone())),
+        differs,
+        found_by: None,
+    }
 }
 
 impl Transport for Books {

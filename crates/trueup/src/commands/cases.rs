@@ -304,8 +304,9 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
 
 /// Whether taking it up again is an answer to the case.
 fn can_retry(case: &Case) -> bool {
-    const KINDS: [&str; 10] = [
+    const KINDS: [&str; 11] = [
         "refused",
+        "customer_unclear",
         "connection_suspended",
         "connection_down",
         "undecodable",

@@ -27,6 +27,7 @@ pub struct Held {
     moves: BTreeMap<i64, Value>,
     items: BTreeMap<i64, Vec<Value>>,
     payments: BTreeMap<i64, Value>,
+    customers: BTreeMap<i64, Value>,
 }
 
 impl Held {
@@ -45,7 +46,8 @@ impl Held {
             all
         };
         Self {
-            orders: by_id("sale.order", &["state", "amount_total", "amount_tax"]),
+            orders: by_id("sale.order", &["state", "amount_total", "amount_tax", "partner_id"]),
+            customers: by_id("res.partner", &["name", "ref", "commercial_partner_id"]),
             delivered: below(
                 "sale.order.line",
                 "order_id",
@@ -330,6 +332,14 @@ impl Account<'_> {
             amount("amount_total"),
             amount("amount_tax")
         );
+        if self.scenario.heading("Known").is_some() {
+            let customer = &self.held.customers[&id(&row["partner_id"])];
+            let name = word(&customer["name"]);
+            words.push_str(&match customer["ref"].as_str() {
+                Some(reference) => format!(", made for {reference}"),
+                None => format!(", of `{name}`"),
+            });
+        }
         if self.scenario.heading("Goods").is_some() {
             let units = |field: &str| -> i64 {
                 let lines = self.held.delivered.get(&order).into_iter().flatten();

@@ -138,6 +138,10 @@ impl<'a> Teller<'a> {
                     buyer["name"] = text(name);
                 }
                 ["company", name @ ..] => buyer["company"] = text(name),
+                ["email", email] => buyer["email"] = json!(email),
+                ["vat", number] => buyer["vat_number"] = json!(number),
+                ["phone", number] => buyer["phone"] = json!(number),
+                ["postcode", code] => buyer["shipping"]["postcode"] = json!(code),
                 ["reference", reference] => order["customer_reference"] = json!(reference),
                 ["due", day] => order["due_on"] = json!(day),
                 ["source", source] => order["source"] = json!(source),

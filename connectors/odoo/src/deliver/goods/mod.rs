@@ -219,7 +219,8 @@ impl Goods {
             format!("{PICKING}/{}", ids.join(","))
         };
         let differs = std::mem::take(&mut item.differs);
-        item.outcome = Some(ReceiptOutcome::Applied { binding, record: None, differs });
+        item.outcome =
+            Some(ReceiptOutcome::Applied { binding, record: None, differs, found_by: None });
     }
 
     fn step(mut self, context: &Context<'_>) -> Step {
