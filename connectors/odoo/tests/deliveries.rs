@@ -10,7 +10,7 @@ use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{CallError, ReceiptOutcome, Settings};
 use trueup_domain::command::*;
 use trueup_domain::document::{Buyer, Document, Version};
-use trueup_odoo::sandbox::{OdooSandbox, Trouble};
+use trueup_odoo::sandbox::{Lock, OdooSandbox, Trouble};
 
 #[test]
 fn both_demo_entities_are_set_up() {
@@ -269,14 +269,70 @@ fn b25_an_order_that_odoo_totals_otherwise_stays_a_draft() {
     assert_eq!(record.state, "draft");
 }
 
+/// Asked before the write, so that it is dated there and stays with its own day.
 #[test]
-fn b14_a_date_that_odoo_moved_is_told() {
+fn v13_what_lies_inside_a_lock_is_booked_on_the_first_open_day() {
     let (mut sandbox, map) = world();
-    sandbox.lock_sales(1, "2026-11-10");
+    sandbox.lock(1, Lock::Sale, "2026-11-10");
     let order_id = applied(&mut sandbox, &order(&map, "1"));
     let outcome = deliver(&mut sandbox, &[invoice(&map, "1", &order_id)]).remove(0);
-    let ReceiptOutcome::Applied { differs, .. } = outcome else { panic!("{outcome:?}") };
-    assert_eq!(differs, ["the date moved from 2026-11-02 to 2026-11-21"]);
+    let ReceiptOutcome::Applied { differs, record: Some(record), .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(differs, [""; 0]);
+    let open = Some(jiff::civil::date(2026, 11, 11));
+    assert_eq!((record.date, record.opened), (open, open));
+    let shown = sandbox.read_all("account.move", &json!([]), &["date", "invoice_date"]);
+    assert_eq!(shown, [json!({"id": 1, "date": "2026-11-11", "invoice_date": "2026-11-02"})]);
+}
+
+#[test]
+fn v13_an_entry_of_a_locked_period_is_refused() {
+    let (mut sandbox, map) = world();
+    sandbox.lock(1, Lock::Sale, "2026-11-30");
+    let outcome = deliver(&mut sandbox, &[fee(&map, "test/entry/1", "-6.25")]).remove(0);
+    let ReceiptOutcome::Refused { error: CallError::Refused { reason_code, .. } } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(reason_code, "period_locked");
+    assert!(sandbox.read_all("account.move", &json!([]), &["date"]).is_empty());
+}
+
+/// A lock that comes between our question and the post is Odoo's to obey: it dates the invoice
+/// itself, and of a payment only the entry, and both are told.
+#[test]
+fn b14_a_date_that_odoo_moved_is_read_back() {
+    let (mut sandbox, map) = world();
+    let order_id = applied(&mut sandbox, &order(&map, "1"));
+    let commands = [invoice(&map, "1", &order_id), payment(&map, "1", "5.00", Direction::Inbound)];
+    for command in commands {
+        let books = ("database".to_owned(), "books".to_owned());
+        let settings = Settings([books].into());
+        let context = Context { settings: &settings, now: now() };
+        let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
+        let task = Task::Deliver { commands: vec![command] };
+        let mut step = (talk.start)(&context, &task);
+        let outcome = loop {
+            step = match step {
+                Step::Send { request, state, .. } => {
+                    if request.path.ends_with("/action_post") {
+                        sandbox.lock(1, Lock::FiscalYear, "2026-11-10");
+                    }
+                    let reply = sandbox.handle(&request, now());
+                    (talk.resume)(&context, &state, Ok(&reply))
+                }
+                Step::Done(outcome) => break outcome,
+                other => panic!("{other:?}"),
+            };
+        };
+        sandbox.lock(1, Lock::FiscalYear, "");
+        let receipt = outcome.receipts.into_iter().next().expect("a receipt");
+        let ReceiptOutcome::Applied { record: Some(record), .. } = receipt.outcome else {
+            panic!("{:?}", receipt.outcome)
+        };
+        assert_eq!(record.date, Some(jiff::civil::date(2026, 11, 21)), "{}", record.kind);
+        assert_eq!(record.opened, None);
+    }
 }
 
 #[test]

@@ -124,6 +124,21 @@ impl Content {
         }
     }
 
+    /// The day on which the target is to book it, where it books.
+    pub const fn date(&self) -> Option<Date> {
+        match self {
+            Self::Invoice(it) => Some(it.date),
+            Self::Payment(it) => Some(it.date),
+            Self::CreditNote(it) => Some(it.date),
+            Self::Entry(it) => Some(it.date),
+            Self::Partner(_)
+            | Self::Order(_)
+            | Self::Reconciliation(_)
+            | Self::Cancellation(_)
+            | Self::Goods(_) => None,
+        }
+    }
+
     /// The target's journal, where the command writes in one.
     pub fn journal(&self) -> Option<&str> {
         match self {

@@ -332,7 +332,7 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
             let reason = holds::held(tx, subject)?;
             Ok(reason.map(|_| "the connection is held".to_owned()))
         }
-        "unreadable_object" | "identity_reused" | "posted_differs" => Ok(None),
+        "unreadable_object" | "identity_reused" | "posted_differs" | "date_moved" => Ok(None),
         _ => {
             if let Some(key) = subject.strip_prefix("command/") {
                 let command = commands::find(tx, key)?;

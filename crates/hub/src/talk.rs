@@ -14,6 +14,7 @@ use trueup_connect::{
     Request, State, Step, Task,
 };
 use trueup_domain::command::CommandKind;
+use trueup_domain::document::BooksRecord;
 use trueup_domain::key;
 use trueup_store::commands::{self, Back, Conversation, ReadyLane, Taken};
 use trueup_store::leases::Lease;
@@ -654,6 +655,7 @@ fn take_receipt(
                 let detail = format!("{binding} of the books is the buyer, by {by}");
                 cases::absorb(tx, "known_customer", &command.key, &detail, now)?;
             }
+            let moved = record.as_deref().and_then(|record| moved(&command, record));
             if let Some(record) = record {
                 let mut record = record.as_ref().clone();
                 record.effect_key = Some(command.key.clone());
@@ -671,6 +673,10 @@ fn take_receipt(
             }
             if !differs.is_empty() {
                 let case = case_of(&command, "posted_differs", differs.join("; "));
+                open_case(tx, &case, &command, &subject, now)?;
+            }
+            if let Some(detail) = moved {
+                let case = case_of(&command, "date_moved", detail);
                 open_case(tx, &case, &command, &subject, now)?;
             }
             return Ok(was_lost);
@@ -700,6 +706,13 @@ fn take_receipt(
     Ok(false)
 }
 
+/// What the books dated on another day than was asked and than we sent (V13).
+fn moved(command: &commands::Shown, record: &BooksRecord) -> Option<String> {
+    let (asked, stored) = (command.content.date()?, record.date?);
+    (stored != asked && record.opened != Some(stored))
+        .then(|| format!("the books moved the date from {asked} to {stored}"))
+}
+
 struct CommandCase {
     kind: &'static str,
     title: String,
@@ -718,6 +731,12 @@ fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> Com
         (
             format!("The books refused the {word} of {}", command.root),
             "mend what the books name, then retry the command; what depends on it waits",
+        )
+    } else if kind == "date_moved" {
+        (
+            format!("The books moved the date of the {word} of {}", command.root),
+            "look at the lock dates of the books, move the record where it belongs, then close this \
+             case",
         )
     } else {
         (

@@ -1,5 +1,6 @@
 //! The steps of a delivery, and what each reply means for the commands still open.
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, State, Step};
@@ -44,6 +45,9 @@ pub(super) struct Item {
     /// The order is confirmed, or about to be, and its date is not the channel's.
     redate: bool,
     pub differs: Vec<String>,
+    /// Its own day, or the first that no lock covers.
+    #[serde(default)]
+    pub booked_on: Option<Date>,
     /// Why confirming or posting failed. An earlier attempt of ours may still be under way and do
     /// it first, so the record has the last word.
     refusal: Option<CallError>,
@@ -107,6 +111,7 @@ impl Chain {
                 act: false,
                 redate: false,
                 differs: Vec::new(),
+                booked_on: None,
                 refusal: None,
                 outcome,
             }
@@ -242,13 +247,20 @@ impl Chain {
 
     fn begin_loading(&mut self, context: &Context<'_>) {
         self.find_customers(context);
+        let today = context.now.to_zoned(jiff::tz::TimeZone::UTC).date();
         for index in self.open().collect::<Vec<_>>() {
-            let missing = self
-                .items
-                .get(index)
-                .and_then(|item| lookups::missing(&self.found, &item.dispatch.content));
+            let missing = self.items.get(index).and_then(|item| {
+                let content = &item.dispatch.content;
+                let missing = lookups::missing(&self.found, content);
+                missing.or_else(|| self.found.locks.refuses(content, today))
+            });
             if let Some(error) = missing {
                 self.refuse(index, error);
+                continue;
+            }
+            // Which taxes it has is forgotten once it is loaded.
+            if let Some(item) = self.items.get_mut(index) {
+                item.booked_on = self.found.locks.booked_on(&item.dispatch.content);
             }
         }
         let on_account = |index: &usize| {
@@ -289,7 +301,20 @@ impl Chain {
         request::search_read(context.settings, self.company, model, &domain, fields, "id")
     }
 
+    /// What a move has below it; of a payment, its entry, which has a date of its own (V13).
     fn lines_request(&self, context: &Context<'_>) -> trueup_connect::Request {
+        if self.kind == CommandKind::Payment {
+            let domain = json!([["origin_payment_id", "in", self.open_ids()]]);
+            let (model, fields) = (decode::MOVE, ["origin_payment_id", "date"]);
+            return request::search_read(
+                context.settings,
+                self.company,
+                model,
+                &domain,
+                &fields,
+                "id",
+            );
+        }
         let taxed = ["product", "tax"];
         let domain = json!([["move_id", "in", self.open_ids()], ["display_type", "in", taxed]]);
         let (model, fields) = ("account.move.line", decode::LINE_FIELDS);
@@ -493,6 +518,7 @@ impl Chain {
                     Some(ReceiptOutcome::Refused { error: left_as_it_was(error, &record) });
                 continue;
             }
+            record.opened = item.booked_on.filter(|day| Some(*day) != item.dispatch.content.date());
             compare::end(&item.dispatch.content, &record, &mut item.differs);
             let binding = item.id.unwrap_or_default().to_string();
             let differs = std::mem::take(&mut item.differs);
@@ -502,18 +528,20 @@ impl Chain {
                 differs,
                 found_by: None,
             };
-            if model == decode::MOVE {
-                self.found.applied.insert(index, applied);
-            } else {
+            if model == decode::ORDER {
                 item.outcome = Some(applied);
+            } else {
+                self.found.applied.insert(index, applied);
             }
         }
-        self.at = if model == decode::MOVE { At::ReadLines } else { At::End };
+        self.at = if model == decode::ORDER { At::End } else { At::ReadLines };
         Ok(())
     }
 
     fn read_lines(&mut self, body: &[u8]) -> Result<(), CallError> {
         let rows = wire::rows(body)?;
+        let payment = self.kind == CommandKind::Payment;
+        let below = if payment { "origin_payment_id" } else { "move_id" };
         for (index, applied) in std::mem::take(&mut self.found.applied) {
             let ReceiptOutcome::Applied { binding, record: Some(mut record), differs, .. } =
                 applied
@@ -522,12 +550,18 @@ impl Chain {
             };
             let mut own = Vec::new();
             for row in &rows {
-                let of = Row::or_lost(row.reference_id("move_id"))?;
+                let of = Row::or_lost(row.reference_id(below))?;
                 if of.to_string() == binding {
                     own.push(row);
                 }
             }
-            record.taxes = Row::or_lost(decode::taxes(&own, &record))?;
+            if payment {
+                if let Some(entry) = own.first() {
+                    record.date = Row::or_lost(entry.date("date"))?;
+                }
+            } else {
+                record.taxes = Row::or_lost(decode::taxes(&own, &record))?;
+            }
             let applied =
                 ReceiptOutcome::Applied { binding, record: Some(record), differs, found_by: None };
             self.settle(index, applied);

@@ -1,6 +1,5 @@
 //! What Odoo stored against what was asked.
 
-use jiff::civil::Date;
 use trueup_connect::DecodeError;
 use trueup_domain::command::Content;
 use trueup_domain::document::BooksRecord;
@@ -20,7 +19,6 @@ struct Asked<'a> {
     company: &'a str,
     total: Money,
     tax: Option<Money>,
-    date: Option<Date>,
     /// The states from which the action may be called.
     ready: &'static [&'static str],
     /// The states in which the effect exists.
@@ -34,7 +32,6 @@ fn asked(content: &Content) -> Option<Asked<'_>> {
             company: &it.company,
             total: it.total,
             tax: Some(it.tax),
-            date: None,
             ready: &["draft", "sent"],
             done: &["sale"],
         },
@@ -42,7 +39,6 @@ fn asked(content: &Content) -> Option<Asked<'_>> {
             company: &it.company,
             total: it.total,
             tax: Some(it.tax),
-            date: Some(it.date),
             ready: drafts,
             done: posted,
         },
@@ -50,7 +46,6 @@ fn asked(content: &Content) -> Option<Asked<'_>> {
             company: &it.company,
             total: it.total,
             tax: Some(it.tax),
-            date: Some(it.date),
             ready: drafts,
             done: posted,
         },
@@ -58,7 +53,6 @@ fn asked(content: &Content) -> Option<Asked<'_>> {
             company: &it.company,
             total: it.amount,
             tax: None,
-            date: Some(it.date),
             ready: drafts,
             done: &["in_process", "paid"],
         },
@@ -66,7 +60,6 @@ fn asked(content: &Content) -> Option<Asked<'_>> {
             company: &it.company,
             total: super::tables::debits(it)?,
             tax: None,
-            date: Some(it.date),
             ready: drafts,
             done: posted,
         },
@@ -132,11 +125,6 @@ pub fn end(content: &Content, record: &BooksRecord, differs: &mut Vec<String>) {
         company(&asked, &record.company, &mut found);
         if !asked.done.contains(&record.state.as_str()) {
             found.push(format!("the record is `{}`", record.state));
-        }
-        if let (Some(asked), Some(stored)) = (asked.date, record.date)
-            && asked != stored
-        {
-            found.push(format!("the date moved from {asked} to {stored}"));
         }
     }
     for text in found {

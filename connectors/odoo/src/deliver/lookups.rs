@@ -11,6 +11,7 @@ use trueup_domain::command::{CommandKind, Content, DocumentLine, OrderContent};
 use trueup_domain::money::Currency;
 
 use super::customers::{self, Known};
+use super::locks::{self, Locks};
 use super::{Chain, bound_id};
 use crate::outcome;
 use crate::request;
@@ -37,6 +38,7 @@ pub(super) struct Found {
     pub units: BTreeMap<i64, i64>,
     /// By order.
     pub order_lines: BTreeMap<i64, Vec<OrderLine>>,
+    pub locks: Locks,
     /// Receipts that wait for the lines of their moves.
     pub applied: BTreeMap<usize, ReceiptOutcome>,
 }
@@ -60,6 +62,7 @@ enum LookUp {
     OrderLines,
     Pricelists,
     Company,
+    Locks,
 }
 
 const fn of(kind: CommandKind) -> &'static [LookUp] {
@@ -68,9 +71,9 @@ const fn of(kind: CommandKind) -> &'static [LookUp] {
         CommandKind::Order => {
             &[LookUp::Currencies, LookUp::Units, LookUp::Pricelists, LookUp::Company]
         }
-        CommandKind::Invoice => &[LookUp::Currencies, LookUp::OrderLines],
+        CommandKind::Invoice => &[LookUp::Currencies, LookUp::OrderLines, LookUp::Locks],
         CommandKind::CreditNote | CommandKind::Payment | CommandKind::Entry => {
-            &[LookUp::Currencies]
+            &[LookUp::Currencies, LookUp::Locks]
         }
         CommandKind::Reconciliation | CommandKind::Cancellation | CommandKind::Goods => &[],
     }
@@ -86,7 +89,8 @@ pub(super) fn next(chain: &Chain, number: usize) -> Option<usize> {
         | LookUp::Countries
         | LookUp::Customers
         | LookUp::Units
-        | LookUp::OrderLines => true,
+        | LookUp::OrderLines
+        | LookUp::Locks => true,
     };
     let from = of(chain.kind).iter().enumerate().skip(number);
     from.filter(|(_, look_up)| needs(look_up)).map(|(number, _)| number).next()
@@ -146,6 +150,9 @@ pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Opti
         }
         LookUp::Company => {
             read("res.company", json!([["id", "=", chain.company]]), &["currency_id"], "id")
+        }
+        LookUp::Locks => {
+            read("res.company", json!([["id", "=", chain.company]]), locks::FIELDS, "id")
         }
     })
 }
@@ -248,6 +255,7 @@ fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_conn
         LookUp::Company => {
             found.own = row.reference("currency_id")?.map(|(_, code)| code);
         }
+        LookUp::Locks => found.locks = Locks::read(row)?,
     }
     Ok(())
 }

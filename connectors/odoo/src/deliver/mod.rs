@@ -8,6 +8,7 @@
 //! | [`lookups`]   | ids that the content names in other words: currencies, countries   |
 //! | [`customers`] | which customer of Odoo a buyer is                                  |
 //! | [`tables`]    | content to rows of `load()`                                        |
+//! | [`locks`]     | lock dates, and the first open day                                 |
 //! | [`compare`]   | what Odoo stored against what was asked                            |
 //! | [`pairs`]     | tying payments to documents, which has no record of its own        |
 //! | [`goods`]     | carrying out what Odoo's warehouse has planned                     |
@@ -19,6 +20,7 @@ pub mod chain;
 mod compare;
 mod customers;
 mod goods;
+mod locks;
 mod lookups;
 mod pairs;
 mod tables;

@@ -32,9 +32,11 @@ pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Tabl
         let (head, lines) = match &dispatch.content {
             Content::Partner(it) => (partner(key, it, &chain.found, vat), Vec::new()),
             Content::Order(it) => order(key, &customer, it, &chain.found, flag),
-            Content::Invoice(it) => invoice(key, &customer, dispatch, it, &chain.found),
-            Content::CreditNote(it) => credit_note(key, &customer, dispatch, it, &chain.found),
-            Content::Payment(it) => (payment(key, &customer, it, &chain.found), Vec::new()),
+            Content::Invoice(it) => invoice(key, &customer, item, it, &chain.found),
+            Content::CreditNote(it) => credit_note(key, &customer, item, it, &chain.found),
+            Content::Payment(it) => {
+                (payment(key, &customer, item.booked_on, it, &chain.found), Vec::new())
+            }
             Content::Entry(it) => entry(key, it, &chain.found),
             // They make no record of their own, so they are never loaded.
             Content::Reconciliation(_) | Content::Cancellation(_) | Content::Goods(_) => continue,
@@ -307,20 +309,22 @@ fn move_head(
     customer: &str,
     reference: &str,
     date: Date,
+    booked_on: Option<Date>,
     due_on: Option<Date>,
     currency: i64,
     last: String,
 ) -> Vec<String> {
     let due_on = due_on.unwrap_or(date).to_string();
-    let date = date.to_string();
+    let booked_on = booked_on.unwrap_or(date).to_string();
     vec![
         key,
         move_type.to_owned(),
         journal.to_owned(),
         customer.to_owned(),
         reference.to_owned(),
-        date.clone(),
-        date,
+        // The document keeps its own day, also where its period is closed.
+        date.to_string(),
+        booked_on,
         due_on,
         currency.to_string(),
         String::new(),
@@ -332,11 +336,11 @@ fn move_head(
 fn invoice(
     key: String,
     customer: &str,
-    dispatch: &Dispatch,
+    item: &Item,
     it: &InvoiceContent,
     found: &Found,
 ) -> (Vec<String>, Vec<Line>) {
-    let order = bound_id(dispatch, "order").ok();
+    let order = bound_id(&item.dispatch, "order").ok();
     let order_lines = order.and_then(|order| found.order_lines.get(&order));
     let billed = lookups::billed(order_lines.map_or(&[], Vec::as_slice), &it.lines);
     let currency = currency_id(found, it.total);
@@ -348,6 +352,7 @@ fn invoice(
         customer,
         it.customer_reference.as_ref().unwrap_or(&it.reference),
         it.date,
+        item.booked_on,
         it.due_on,
         currency,
         reference,
@@ -365,7 +370,7 @@ fn invoice(
 fn credit_note(
     key: String,
     customer: &str,
-    dispatch: &Dispatch,
+    item: &Item,
     it: &CreditNoteContent,
     found: &Found,
 ) -> (Vec<String>, Vec<Line>) {
@@ -374,7 +379,7 @@ fn credit_note(
         "" => it.reference.clone(),
         reason => format!("{}, {reason}", it.reference),
     };
-    let reversed = bound_id(dispatch, "invoice").map(|id| id.to_string()).unwrap_or_default();
+    let reversed = bound_id(&item.dispatch, "invoice").map(|id| id.to_string()).unwrap_or_default();
     let head = move_head(
         key,
         "out_refund",
@@ -382,6 +387,7 @@ fn credit_note(
         customer,
         &reference,
         it.date,
+        item.booked_on,
         None,
         currency,
         reversed,
@@ -409,7 +415,13 @@ fn move_line(index: usize, line: &DocumentLine, currency: i64) -> Line {
     Line { group, cells }
 }
 
-fn payment(key: String, customer: &str, it: &PaymentContent, found: &Found) -> Vec<String> {
+fn payment(
+    key: String,
+    customer: &str,
+    booked_on: Option<Date>,
+    it: &PaymentContent,
+    found: &Found,
+) -> Vec<String> {
     let direction = match it.direction {
         Direction::Inbound => "inbound",
         Direction::Outbound => "outbound",
@@ -421,7 +433,7 @@ fn payment(key: String, customer: &str, it: &PaymentContent, found: &Found) -> V
         customer.to_owned(),
         it.amount.amount_text(),
         currency_id(found, it.amount).to_string(),
-        it.date.to_string(),
+        booked_on.unwrap_or(it.date).to_string(),
         it.journal.clone(),
         it.method_line.clone(),
         it.memo.clone(),

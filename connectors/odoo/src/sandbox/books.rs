@@ -1,7 +1,9 @@
 //! Moves: drafts, and posting with its numbers and dates.
 
+use jiff::civil::Date;
 use rust_decimal::Decimal;
 
+use super::chart::NEVER;
 use super::sales::missing_value;
 use super::store::{Cell, Fault, Fields, Record};
 use super::taxes;
@@ -252,7 +254,14 @@ impl World {
         let (company, kind) = (it.link("company_id").unwrap_or(0), it.word("move_type").to_owned());
         let (journal, reversed) =
             (it.link("journal_id").unwrap_or(0), it.link("reversed_entry_id"));
-        let date = self.open_date(call, company, &kind, it.word("date"))?;
+        let taxed = it.links("line_ids").iter().any(|line| {
+            let line = self.store.get(LINE, *line);
+            line.is_some_and(|it| {
+                !it.links("tax_ids").is_empty() || it.link("tax_line_id").is_some()
+            })
+        });
+        let counted = if it.link("origin_payment_id").is_some() { "payment" } else { &kind };
+        let date = self.open_date(call, company, counted, taxed, it.word("date"))?;
         let code = self.store.get("account.journal", journal).map(|it| it.word("code").to_owned());
         let prefix = if kind == "out_refund" { "R" } else { "" };
         let (named, lines) = (it.word("name").to_owned(), it.links("line_ids").to_vec());
@@ -317,30 +326,51 @@ impl World {
         }
     }
 
-    /// Inside a locked period Odoo dates a document today, and refuses an entry of the past only
-    /// under the locks that concern it (V13).
+    /// Inside a locked period Odoo dates a move elsewhere without a word: today or on the last day of
+    /// the period in which its journal counts, and of a document on no day before its own (V13). Each
+    /// lock counts for what it concerns, as the user sees it.
     pub(super) fn open_date(
         &self,
         call: &Call,
         company: i64,
         kind: &str,
+        taxed: bool,
         date: &str,
     ) -> Result<String, Fault> {
         let company = self.store.get("res.company", company);
         let lock = |field: &str| company.map_or("", |it| it.word(field));
         let sale = matches!(kind, "out_invoice" | "out_refund");
-        let mut locked = date <= lock("fiscalyear_lock_date") || date <= lock("hard_lock_date");
-        locked |= sale && date <= lock("sale_lock_date");
-        if !locked {
+        let locks = [
+            (lock("user_fiscalyear_lock_date"), true),
+            (lock("user_hard_lock_date"), true),
+            (lock("user_sale_lock_date"), sale),
+            (lock("user_tax_lock_date"), taxed),
+        ];
+        let covering = locks.into_iter().filter(|(until, concerns)| {
+            *concerns && !until.is_empty() && *until != NEVER && date <= *until
+        });
+        let Some(last) = covering.map(|(until, _)| until).max() else {
             return Ok(date.to_owned());
-        }
-        let today = call.today();
-        if today.as_str() <= lock("hard_lock_date") {
+        };
+        let wrong = || Fault::value(format!("{last} is no date"));
+        let open: Date = last.parse::<Date>().map_err(|_| wrong())?;
+        let open = open.tomorrow().map_err(|_| wrong())?;
+        let today: Date = call.today().parse().map_err(|_| wrong())?;
+        let moved = match kind {
+            // Sales and payments count by the year, the other entries by the month.
+            "out_invoice" | "out_refund" => today.min(open.last_of_year()),
+            "payment" if today.year() > open.year() => open.last_of_year(),
+            "entry" if today.first_of_month() > open.first_of_month() => open.last_of_month(),
+            _ => open.max(today),
+        };
+        let moved = moved.to_string();
+        let hard = lock("user_hard_lock_date");
+        if hard != NEVER && moved.as_str() <= hard {
             return Err(Fault::user(
                 "You cannot add/modify entries prior to and inclusive of the Hard Lock Date.",
             ));
         }
-        Ok(today)
+        Ok(moved)
     }
 
     /// Residual and payment state follow the receivable lines.

@@ -208,6 +208,9 @@ pub fn world() -> World {
     world
 }
 
+/// The first day of Odoo's calendar, as it writes it.
+pub(super) const NEVER: &str = "1-01-01";
+
 fn company(world: &mut World, id: i64, name: &str, currency: i64, country: i64) {
     let store = &mut world.store;
     let link = Cell::Link(id);
@@ -225,6 +228,11 @@ fn company(world: &mut World, id: i64, name: &str, currency: i64, country: i64) 
             ("cost_method", text("standard")),
             ("stock_text_confirmation", Cell::Flag(false)),
             ("stock_move_email_validation", Cell::Flag(false)),
+            ("user_fiscalyear_lock_date", text(NEVER)),
+            ("user_tax_lock_date", text(NEVER)),
+            ("user_sale_lock_date", text(NEVER)),
+            ("user_purchase_lock_date", text(NEVER)),
+            ("user_hard_lock_date", text(NEVER)),
         ]),
     );
     store.insert(

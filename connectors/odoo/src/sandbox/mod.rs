@@ -44,6 +44,8 @@ use trueup_connect::conversation::{Reply, Request};
 use trueup_connect::sandbox::Sandbox;
 use trueup_domain::mapping::Mapping;
 
+pub use people::Lock;
+
 use crate::setup;
 use schema::Model;
 use store::{Cell, Fault, Fields};

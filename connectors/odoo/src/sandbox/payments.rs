@@ -57,7 +57,8 @@ impl World {
     fn post_payment(&mut self, call: &Call, id: i64, payment: &Record) -> Result<(), Fault> {
         let journal = payment.link("journal_id").unwrap_or(0);
         let company = payment.link("company_id").unwrap_or(0);
-        let date = self.open_date(call, company, "entry", payment.word("date"))?;
+        // It keeps its day where its entry is dated elsewhere (V13).
+        let date = payment.word("date").to_owned();
         let code = self.store.get("account.journal", journal).map(|it| it.word("code").to_owned());
         let year: String = date.chars().take(4).collect();
         let series = format!("P{}/{year}", code.unwrap_or_default());
@@ -94,7 +95,6 @@ impl World {
         self.change(call, "account.payment", id, |it| {
             it.insert("state", Cell::text("in_process"));
             it.insert("name", Cell::Text(name));
-            it.insert("date", Cell::Text(date));
             it.insert("move_id", made);
         });
         Ok(())

@@ -11,6 +11,31 @@ fn person(now: Timestamp) -> Call {
     Call { user: PERSON, companies: vec![1, 2], now, archived: true, once: false }
 }
 
+/// The lock dates of a company (V13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    FiscalYear,
+    Tax,
+    Sale,
+    Purchase,
+    Hard,
+}
+
+impl Lock {
+    pub const ALL: &[Self] = &[Self::FiscalYear, Self::Tax, Self::Sale, Self::Purchase, Self::Hard];
+
+    /// The word in Odoo's fields, `<word>_lock_date`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::FiscalYear => "fiscalyear",
+            Self::Tax => "tax",
+            Self::Sale => "sale",
+            Self::Purchase => "purchase",
+            Self::Hard => "hard",
+        }
+    }
+}
+
 impl OdooSandbox {
     /// Somebody changes the price of an order's first line by so many cents.
     pub fn edit_order_total(&mut self, order: i64, by_minor: i64, now: Timestamp) -> bool {
@@ -73,22 +98,29 @@ impl OdooSandbox {
         is_note && self.delete_move(id, now)
     }
 
-    /// Locks a company's sales up to and with `until` (`2026-10-31`); empty to open again.
-    pub fn lock_sales(&mut self, company: i64, until: &str) {
-        self.lock(company, "sale_lock_date", until);
-    }
-
-    pub fn lock_year(&mut self, company: i64, until: &str) {
-        self.lock(company, "fiscalyear_lock_date", until);
-    }
-
-    pub fn lock_hard(&mut self, company: i64, until: &str) {
-        self.lock(company, "hard_lock_date", until);
-    }
-
-    fn lock(&mut self, company: i64, field: &'static str, until: &str) {
+    /// Somebody sets one of a company's lock dates up to and with `until` (`2026-10-31`), or with an
+    /// empty text opens it again; without exceptions, it holds for everybody.
+    pub fn lock(&mut self, company: i64, kind: Lock, until: &str) {
+        let (own, users) = match kind {
+            Lock::FiscalYear => ("fiscalyear_lock_date", "user_fiscalyear_lock_date"),
+            Lock::Tax => ("tax_lock_date", "user_tax_lock_date"),
+            Lock::Sale => ("sale_lock_date", "user_sale_lock_date"),
+            Lock::Purchase => ("purchase_lock_date", "user_purchase_lock_date"),
+            Lock::Hard => ("hard_lock_date", "user_hard_lock_date"),
+        };
         let cell = if until.is_empty() { Cell::Nothing } else { Cell::text(until) };
-        self.world.store.set("res.company", company, field, cell);
+        self.world.store.set("res.company", company, own, cell);
+        self.except(company, users, until);
+    }
+
+    /// Somebody lets everybody past the sales lock, up to and with an earlier day.
+    pub fn except_from_sale_lock(&mut self, company: i64, until: &str) {
+        self.except(company, "user_sale_lock_date", until);
+    }
+
+    fn except(&mut self, company: i64, field: &'static str, until: &str) {
+        let until = if until.is_empty() { super::chart::NEVER } else { until };
+        self.world.store.set("res.company", company, field, Cell::text(until));
         self.world.store.commit();
     }
 

@@ -21,6 +21,10 @@ pub struct BooksRecord {
     pub state: String,
     /// The accounting date.
     pub date: Option<Date>,
+    /// The first open day, where the day that was asked for lies in a closed period and the record
+    /// was sent with this one instead. Only what a delivery reads back states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Date>,
     pub company: String,
     pub total: Money,
     pub tax: Money,
@@ -53,6 +57,7 @@ impl BooksRecord {
             effect_key: None,
             state: "stated".to_owned(),
             date: None,
+            opened: None,
             company: String::new(),
             total,
             tax: Money::zero(total.currency()),

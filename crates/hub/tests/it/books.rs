@@ -71,6 +71,8 @@ pub enum Fault {
     NoReceipts,
     /// The record holds a cent more than was asked for.
     Differs,
+    /// The books date the record elsewhere.
+    Moves,
 }
 
 #[derive(Default)]
@@ -118,7 +120,12 @@ impl Books {
             name: Some(format!("R{next}")),
             effect_key: None,
             state: "posted".to_owned(),
-            date: Some(jiff::civil::date(2026, 6, 1)),
+            date: if matches!(fault, Some(Fault::Moves)) {
+                Some(jiff::civil::date(2027, 1, 1))
+            } else {
+                command.content.date()
+            },
+            opened: None,
             company: "1".to_owned(),
             total: total.checked_add(cent).expect("in range"),
             tax: Money::zero(eur()),

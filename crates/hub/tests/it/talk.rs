@@ -194,6 +194,22 @@ fn a_record_that_differs_is_applied_and_a_case() {
 }
 
 #[test]
+fn v13_a_date_that_the_books_moved_is_a_case() {
+    let hub = sold();
+    let mut books = Books::default();
+    books.faults.extend([Fault::Moves; 8]);
+    drain(&hub, &mut books, 10);
+    let open = read(&hub, cases::open_cases);
+    let moved: Vec<&str> = open
+        .iter()
+        .filter(|case| case.kind == "date_moved")
+        .map(|case| case.detail.as_str())
+        .collect();
+    assert!(!moved.is_empty(), "{:?}", open_cases(&hub));
+    assert!(moved.iter().all(|detail| detail.ends_with("to 2027-01-01")), "{moved:?}");
+}
+
+#[test]
 fn without_credentials_the_connection_stops_and_nothing_is_lost() {
     let hub = sold();
     let mut books = Books::with(&[Fault::Unauthorized]);

@@ -19,6 +19,7 @@ use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, Request, S
 use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{CallError, ReceiptOutcome, Settings};
 use trueup_domain::mapping::Mapping;
+pub use trueup_odoo::sandbox::Lock;
 use trueup_odoo::sandbox::{ADMIN_KEY, HUB_KEY, OdooSandbox};
 use trueup_odoo::setup;
 use trueup_odoo_tests::server::{OdooServer, TestDb};
@@ -29,8 +30,10 @@ pub trait Books {
     fn send(&mut self, request: &Request, admin: bool) -> Result<Reply, CallError>;
     fn read(&self, model: &str, domain: Value, fields: &[&str]) -> Vec<Value>;
     fn name(&self) -> &'static str;
-    /// Somebody sets a company's lock date.
-    fn lock_sales(&mut self, company: i64, until: &str);
+    /// Somebody sets one of a company's lock dates.
+    fn lock(&mut self, company: i64, kind: Lock, until: &str);
+    /// Somebody lets everybody past the sales lock, up to and with an earlier day.
+    fn except_from_sale_lock(&mut self, company: i64, until: &str);
     /// Somebody makes an order's first line a cent dearer.
     fn edit_order(&mut self, order: i64);
     /// Somebody cancels a posted move.
@@ -111,9 +114,16 @@ impl Books for Real {
         "real"
     }
 
-    fn lock_sales(&mut self, company: i64, until: &str) {
-        let vals = json!({ "ids": [company], "vals": { "sale_lock_date": until } });
+    fn lock(&mut self, company: i64, kind: Lock, until: &str) {
+        let field = format!("{}_lock_date", kind.word());
+        let vals = json!({ "ids": [company], "vals": { field: until } });
         self.0.admin().call("res.company", "write", vals).expect("an administrator locks");
+    }
+
+    fn except_from_sale_lock(&mut self, company: i64, until: &str) {
+        let values = json!({ "company_id": company, "user_id": false, "sale_lock_date": until });
+        let made = json!({ "vals_list": [values] });
+        self.0.admin().call("account.lock_exception", "create", made).expect("he may");
     }
 
     fn edit_order(&mut self, order: i64) {
@@ -183,8 +193,12 @@ impl Books for Played {
         "sandbox"
     }
 
-    fn lock_sales(&mut self, company: i64, until: &str) {
-        self.0.lock_sales(company, until);
+    fn lock(&mut self, company: i64, kind: Lock, until: &str) {
+        self.0.lock(company, kind, until);
+    }
+
+    fn except_from_sale_lock(&mut self, company: i64, until: &str) {
+        self.0.except_from_sale_lock(company, until);
     }
 
     fn edit_order(&mut self, order: i64) {

@@ -6,7 +6,7 @@ use trueup_domain::command::{CustomerRef, Direction};
 use trueup_domain::mapping::Mapping;
 
 use super::facts::{self, Spec, guests, lines};
-use super::{Books, applied, deliver, goods};
+use super::{Books, Lock, applied, deliver, goods};
 
 const fn spec<'a>(
     part: &'a str,
@@ -232,16 +232,42 @@ fn refused_and_cancelled(books: &mut dyn Books, us: &Mapping) {
     );
 }
 
-/// B14, V13: Odoo moves a document out of a locked period, and we tell.
+/// V13: what lies inside a lock is dated on the first open day, and a document keeps its own beside it;
+/// an entry is refused. Odoo alone would date a document today, and of a payment only its entry.
 fn locked(books: &mut dyn Books, us: &Mapping) {
-    books.lock_sales(1, "2026-11-10");
+    books.lock(1, Lock::Sale, "2026-11-10");
+    books.lock(1, Lock::FiscalYear, "2026-10-31");
     let sold = lines(us, false, TWO_TAXES);
-    let moved = deliver(books, &[facts::invoice(us, "1300", guests(us), None, &sold)]).remove(0);
-    let ReceiptOutcome::Applied { differs, .. } = moved else { panic!("{moved:?}") };
-    assert!(
-        differs.len() == 1 && differs[0].starts_with("the date moved from 2026-11-02 to "),
-        "{differs:?}"
-    );
+    let late = applied(books, &facts::invoice(us, "1300", guests(us), None, &sold));
+    let days = |books: &dyn Books, id: &str| {
+        let id: i64 = id.parse().expect("an id");
+        let row = books.read("account.move", json!([["id", "=", id]]), &["date", "invoice_date"]);
+        (plain(&row[0]["date"]), plain(&row[0]["invoice_date"]))
+    };
+    let said = |day: &str| plain(&json!(day));
+    assert_eq!(days(books, &late), (said("2026-11-11"), said("2026-11-02")));
+
+    // Not the sales lock, the year's is the one that concerns money.
+    let on = |key: &str, day: &str| {
+        let mut one = facts::payment(us, "stripe", key, guests(us), "5.00", Direction::Inbound);
+        if let trueup_domain::command::Content::Payment(payment) = &mut one.content {
+            payment.date = day.parse().expect("a day");
+        }
+        one
+    };
+    for (key, day, booked) in
+        [("1301", "2026-10-15", "2026-11-01"), ("1302", "2026-11-02", "2026-11-02")]
+    {
+        let made: i64 = applied(books, &on(key, day)).parse().expect("an id");
+        let domain = json!([["origin_payment_id", "=", made]]);
+        let entry = books.read("account.move", domain, &["date"]);
+        assert_eq!(plain(&entry[0]["date"]), said(booked), "{}", books.name());
+    }
+
+    // Who may post before a lock is dated as he asks.
+    books.except_from_sale_lock(1, "2026-11-01");
+    let late = applied(books, &facts::invoice(us, "1303", guests(us), None, &sold));
+    assert_eq!(days(books, &late), (said("2026-11-02"), said("2026-11-02")));
 }
 
 /// Everything that the scenarios left, ids replaced by the names of things.

@@ -302,7 +302,8 @@ impl Account<'_> {
                     format!(
                         "{} of {}{open}: {}",
                         word(&payment["payment_type"]),
-                        word(&payment["date"]),
+                        // Of a payment, Odoo may date the entry alone (V13).
+                        word(&self.held.moves[&own]["date"]),
                         in_words(&of_move, currency)
                     )
                 }
@@ -365,8 +366,12 @@ impl Account<'_> {
         let state = if state == "posted" { word(&row["payment_state"]) } else { state };
         let open =
             if open == 0 { String::new() } else { format!(", open {}", text(open, currency)) };
+        let booked = match word(&row["date"]) {
+            day if day == word(&row["invoice_date"]) => String::new(),
+            day => format!(" in the books on {day}"),
+        };
         format!(
-            "{state} of {}, {} with tax {}{open}: {}",
+            "{state} of {}{booked}, {} with tax {}{open}: {}",
             word(&row["invoice_date"]),
             text(minor(&row["amount_total"], currency), currency),
             text(minor(&row["amount_tax"], currency), currency),

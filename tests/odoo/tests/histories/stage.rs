@@ -123,7 +123,7 @@ impl Stage {
             for ((scenario, teller), said) in scenarios.iter().zip(&mut tellers).zip(&mut said) {
                 let statements = scenario.rounds.get(round).into_iter().flatten();
                 for told in together(statements.map(|statement| teller.tell(statement))) {
-                    self.say(scenario, &told, said);
+                    self.say(scenario, &told, said, books);
                     said.push(told);
                 }
             }
@@ -131,14 +131,18 @@ impl Stage {
         }
     }
 
-    fn say(&mut self, scenario: &Scenario, told: &Told, before: &[Told]) {
+    fn say(&mut self, scenario: &Scenario, told: &Told, before: &[Told], books: &mut dyn Books) {
         match told {
             Told::Delivery(message) => self.deliver(&scenario.name, message),
             Told::Record { connection, kind, body } => self.record(connection, kind, body),
             Told::Again => {
                 for told in before {
-                    self.say(scenario, told, &[]);
+                    self.say(scenario, told, &[], books);
                 }
+            }
+            Told::Locked { kind, until } => {
+                let company = self.mappings[&scenario.name].company.parse().expect("an id");
+                books.lock(company, *kind, until);
             }
             Told::Mapped { sku, product } => {
                 let mapping = self.mappings.get_mut(&scenario.name).expect("mapped");

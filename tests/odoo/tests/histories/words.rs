@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use trueup_domain::money::{Currency, Money};
 
+use crate::common::Lock;
 use crate::file::{Scenario, Statement};
 
 /// What one statement does.
@@ -16,6 +17,8 @@ pub enum Told {
     Record { connection: String, kind: String, body: Vec<u8> },
     /// Everything that was said so far is said again.
     Again,
+    /// Somebody locks a period of the company's books.
+    Locked { kind: Lock, until: String },
     /// Somebody gives a SKU the product of another one.
     Mapped { sku: String, product: String },
 }
@@ -87,6 +90,11 @@ impl<'a> Teller<'a> {
                 Told::Record { connection, kind: (*kind).to_owned(), body }
             }
             ["again"] => Told::Again,
+            ["lock", kind, until] => {
+                let known = Lock::ALL.iter().copied().find(|lock| lock.word() == *kind);
+                let kind = known.unwrap_or_else(|| self.unknown(&statement.line));
+                Told::Locked { kind, until: (*until).to_owned() }
+            }
             ["map", sku, "as", product] => {
                 Told::Mapped { sku: (*sku).to_owned(), product: (*product).to_owned() }
             }
