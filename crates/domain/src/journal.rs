@@ -42,6 +42,8 @@ pub enum Role {
     Transfers,
     Adjustments,
     Rounding,
+    /// What a drawer holds more or less than was sold for cash.
+    CashDifference,
     Fx,
     /// Money of a row that nobody has decided about. Never posted.
     Unknown,
@@ -70,7 +72,8 @@ role_words! {
     DisputesReceivable = "disputes_receivable", ChargebackCost = "chargeback_cost",
     ProcessingFees = "processing_fees", OtherFees = "other_fees", WithheldTax = "withheld_tax",
     Reimbursements = "reimbursements", Loans = "loans", Transfers = "transfers",
-    Adjustments = "adjustments", Rounding = "rounding", Fx = "fx", Unknown = "unknown",
+    Adjustments = "adjustments", Rounding = "rounding",
+    CashDifference = "cash_difference", Fx = "fx", Unknown = "unknown",
 }
 
 /// Who books a fact in the general ledger (`POSTING.md` P1): exactly one for each fact.

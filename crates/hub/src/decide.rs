@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use trueup_domain::command::Content;
 use trueup_domain::derive::{
-    DeriveError, Derived, Surroundings, Waiting, bank, books, sale, settlement,
+    DeriveError, Derived, Surroundings, Waiting, bank, books, sale, settlement, till,
 };
 use trueup_domain::document::{Document, RefundFailure, RootKind};
 use trueup_domain::fact::{self, Fact, FactContent};
@@ -183,6 +183,7 @@ fn derive(
             let stated_at = stated_at.unwrap_or(dispute.created_at);
             settlement::derive_dispute(dispute, stated_at, around)
         }
+        (_, Some(Document::TillSession(session))) => till::derive(session, around),
         (_, Some(Document::BankLine(line))) => bank::derive_line(line, around),
         (_, Some(Document::Match(stated))) => bank::derive_match(stated),
         (_, Some(Document::BooksRecord(record))) => books::derive(record, states, around),

@@ -180,6 +180,7 @@ pub fn judge(
         "payout" => case.payout()?,
         "bank" => case.bank()?,
         "unpaid" => case.unpaid(),
+        "till" | "till_tax" | "till_tender" => case.till(word)?,
         // Rows that stand alone are explained by their class; an unknown one is a case of its root.
         "dispute" | "reserve" | "fee" | "unknown" | "line" | "of_capture" => {
             case.plain(Status::NotApplicable)
@@ -361,6 +362,44 @@ impl Case<'_> {
         let sides: Vec<&str> = sums.keys().map(|side| side.word()).collect();
         let detail = format!("stated by {} only", sides.join(" and "));
         self.lacking(BreakKind::MissingAtChannel, amount, due, detail)
+    }
+
+    /// The tickets of a till's session against what the books made of it: both in sums, and an
+    /// offline register may upload more of them later.
+    fn till(&self, word: &str) -> Result<Verdict, MoneyError> {
+        let sums = self.sums()?;
+        let zero = Money::zero(self.first.item.amount.currency());
+        let of = |side: Side| sums.get(&side).map_or(zero, |(sum, _)| *sum);
+        let (tickets, books) = (of(Side::Channel), of(Side::Books));
+        let newest = self.items.iter().max_by_key(|seen| seen.item.date).unwrap_or(self.first);
+        let based = Case { first: newest, ..*self };
+        let dues = self.items.iter().filter_map(|seen| seen.item.due);
+        let from = newest.item.date;
+        let due = self.calendar.add_business_days(from, CHANNEL_DUE_BUSINESS_DAYS);
+        let due = dues.max().map_or(due, |own| own.max(due));
+        let verdict = match (sums.contains_key(&Side::Channel), sums.contains_key(&Side::Books)) {
+            (_, true) if tickets == books => Verdict {
+                matched: self.items.iter().map(|seen| seen.id.clone()).collect(),
+                ..based.plain(Status::Proven)
+            },
+            (true, false) => {
+                let text = "the session is not closed, or the books hold nothing of it";
+                based.lacking(BreakKind::MissingInBooks, tickets.checked_neg()?, due, text)
+            }
+            (false, _) => {
+                let text = "stated by books only";
+                based.lacking(BreakKind::MissingAtChannel, books, due, text)
+            }
+            (true, true) => {
+                let kind = match word {
+                    "till_tax" => BreakKind::TaxDiffers,
+                    _ => BreakKind::AmountDiffers,
+                };
+                let detail = format!("the tickets make {tickets}, the books hold {books}");
+                based.lacking(kind, books.checked_sub(tickets)?, due, detail)
+            }
+        };
+        Ok(Verdict { amount: if tickets.is_zero() { books } else { tickets }, ..verdict })
     }
 
     fn payout(&self) -> Result<Verdict, MoneyError> {

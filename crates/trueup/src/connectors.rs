@@ -7,6 +7,7 @@ pub static ALL: &[&Connector] = &[
     &trueup_bank::CONNECTOR,
     &trueup_channel::CONNECTOR,
     &trueup_odoo::CONNECTOR,
+    &trueup_odoo_pos::CONNECTOR,
     &trueup_shopify::CONNECTOR,
     &trueup_stripe::CONNECTOR,
     &trueup_woocommerce::CONNECTOR,

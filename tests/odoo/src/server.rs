@@ -7,6 +7,7 @@ use std::env;
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -90,6 +91,36 @@ impl TestDb {
 
     pub fn admin(&self) -> Client<'_> {
         Client { database: self, key: &self.admin_key }
+    }
+}
+
+impl TestDb {
+    /// Runs a script in Odoo's own shell on this database; it ends with the line `DONE`. `None`,
+    /// after a note, where no shell is announced.
+    pub fn shell(&self, script: &str) -> Option<()> {
+        let Ok(program) = env::var("TRUEUP_TEST_ODOO_SHELL") else {
+            eprintln!("skipped: TRUEUP_TEST_ODOO_SHELL is not set (`cargo xtask test` sets it)");
+            return None;
+        };
+        let mut child = Command::new(program)
+            .args(["-d", &self.name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("Odoo's shell starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        input.write_all(script.as_bytes()).expect("the shell reads its script");
+        drop(input);
+        let output = child.wait_with_output().expect("the shell ends");
+        let said = String::from_utf8_lossy(&output.stdout);
+        // It ends with success even when the script does not.
+        assert!(
+            said.lines().any(|line| line.ends_with("DONE")),
+            "the script failed:\n{said}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Some(())
     }
 }
 

@@ -11,12 +11,14 @@
 //! | [`settlement`] | ledger rows, payouts and disputes of a provider                          |
 //! | [`bank`]       | bank lines, and what they were found to be                               |
 //! | [`books`]      | records read back from the books                                         |
+//! | [`till`]       | sessions of a till inside the books                                      |
 
 pub mod bank;
 pub mod billing;
 pub mod books;
 pub mod sale;
 pub mod settlement;
+pub mod till;
 
 use std::collections::BTreeMap;
 

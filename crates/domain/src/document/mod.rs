@@ -12,6 +12,7 @@ mod payment;
 mod payout;
 mod refund;
 mod settlement_match;
+mod till;
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,6 +34,7 @@ pub use refund::{
     RefundLine, Restock, Return, ReturnLine, ReturnStatus,
 };
 pub use settlement_match::{MatchedLine, SettlementMatch};
+pub use till::{Ticket, TicketTender, TillCash, TillDocument, TillSession};
 
 /// How new a statement is: the source's sequence or its update time in microseconds since 1970.
 /// Higher wins. Bank lines and ledger rows have none.
@@ -120,6 +122,8 @@ documents! {
     Match = "match", SettlementMatch;
     RefundFailure = "refund_failure", RefundFailure;
     Deletion = "deletion", Deletion;
+    Ticket = "ticket", Ticket;
+    TillSession = "till_session", TillSession;
 }
 
 /// The source no longer has the object. `id` is `<kind>/<external id>` of what went.
@@ -160,6 +164,7 @@ pub enum RootKind {
     BankLine,
     Books,
     Match,
+    TillSession,
 }
 
 impl RootKind {
@@ -174,6 +179,7 @@ impl RootKind {
             Self::BankLine => "bank_line",
             Self::Books => "books",
             Self::Match => "match",
+            Self::TillSession => "till_session",
         }
     }
     pub fn parse(word: &str) -> Option<Self> {
@@ -187,6 +193,7 @@ impl RootKind {
             Self::BankLine,
             Self::Books,
             Self::Match,
+            Self::TillSession,
         ]
         .into_iter()
         .find(|kind| kind.word() == word)
@@ -208,6 +215,8 @@ impl Document {
             Self::BooksRecord(doc) => Some(doc.version),
             Self::Match(doc) => Some(doc.version),
             Self::RefundFailure(doc) => Some(doc.version),
+            Self::Ticket(doc) => Some(doc.version),
+            Self::TillSession(doc) => Some(doc.version),
             Self::Deletion(doc) => doc.version,
             Self::LedgerRow(_) | Self::BankStatement(_) | Self::BankLine(_) => None,
         }
@@ -230,6 +239,8 @@ impl Document {
             Self::BankLine(doc) => (RootKind::BankLine, &doc.id),
             Self::BooksRecord(doc) => (RootKind::Books, &doc.id),
             Self::Match(doc) => (RootKind::Match, &doc.id),
+            Self::Ticket(doc) => (RootKind::Sale, &doc.order),
+            Self::TillSession(doc) => (RootKind::TillSession, &doc.id),
             Self::Deletion(doc) => match &doc.order {
                 Some(order) => (RootKind::Sale, order),
                 None => (RootKind::Sale, &doc.id),

@@ -291,7 +291,7 @@ const fn measure_of(charge: ChargeKind) -> Measure {
 }
 
 /// A line or charge without its taxes.
-pub(super) struct Parts {
+pub(crate) struct Parts {
     pub gross: Money,
     /// In the order of the documents' discounts.
     discounts: Vec<(Funder, Money)>,

@@ -11,12 +11,14 @@
 //! | [`refunds`]   | what was agreed to be given back: credit notes                            |
 //! | [`failures`]  | money given back that came back itself                                    |
 //! | [`goods`]     | what left, what came back, and what will not leave                        |
+//! | [`tickets`]   | a sale that a till inside the books has booked already                    |
 
 mod failures;
 mod goods;
 pub(crate) mod refunds;
 mod relations;
 mod tenders;
+mod tickets;
 
 use std::collections::BTreeMap;
 
@@ -29,7 +31,7 @@ use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
     Document, Fulfilment, Funder, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus,
-    Refund, RefundFailure, Remitter, Tender,
+    Refund, RefundFailure, Remitter, Tender, Ticket,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
@@ -64,6 +66,8 @@ pub(crate) struct Documents<'a> {
     /// Of payments of kind `refund`, by their ids.
     failures: BTreeMap<&'a str, &'a RefundFailure>,
     fulfilments: Vec<&'a Fulfilment>,
+    /// Of a till inside the books, which booked the sale itself.
+    tickets: Vec<&'a Ticket>,
     pub deleted: bool,
 }
 
@@ -79,6 +83,7 @@ impl<'a> Documents<'a> {
                     sorted.failures.insert(&failure.id, failure);
                 }
                 Document::Fulfilment(fulfilment) => sorted.fulfilments.push(fulfilment),
+                Document::Ticket(ticket) => sorted.tickets.push(ticket),
                 Document::Deletion(gone) if gone.id.starts_with("order/") => sorted.deleted = true,
                 _ => {}
             }
@@ -109,7 +114,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
         sale.derived.standing.state = "test".to_owned();
         return Ok(sale.derived);
     }
-    if order.placed_at < around.since {
+    if order.placed_at < around.since && sorted.tickets.is_empty() {
         sale.before_start(order, &sorted)?;
         return Ok(sale.derived);
     }
@@ -124,6 +129,10 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
             amount: Some(order.total),
             owner: "operator",
         });
+        return Ok(sale.derived);
+    }
+    if !sorted.tickets.is_empty() {
+        sale.by_till(order, &sorted)?;
         return Ok(sale.derived);
     }
     sale.excess = excess_back(order, &sorted)?;

@@ -1,0 +1,1 @@
+trueup_connect::conformance!(trueup_odoo_pos::CONNECTOR);
