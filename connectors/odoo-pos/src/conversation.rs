@@ -15,8 +15,8 @@ use trueup_connect::{
 };
 use trueup_domain::document::Kind;
 
-use crate::page::{self, Of, Page};
 use crate::outcome;
+use crate::page::{self, Of, Page};
 
 pub static CONVERSATIONS: Conversations =
     Conversations { streams: STREAMS, delivers: false, at_once: 1, start, resume };

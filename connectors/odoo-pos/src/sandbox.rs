@@ -76,7 +76,10 @@ impl OdooPosSandbox {
             for field in &fields {
                 let Some(value) = row.get(*field) else {
                     let message = format!("Invalid field '{field}' on '{model}'");
-                    return reply(500, &json!({ "name": "builtins.ValueError", "message": message }));
+                    return reply(
+                        500,
+                        &json!({ "name": "builtins.ValueError", "message": message }),
+                    );
                 };
                 shown.insert((*field).to_owned(), value.clone());
             }

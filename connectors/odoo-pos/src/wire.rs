@@ -20,9 +20,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Maybe<T> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         match raw.get() {
             "false" | "null" => Ok(Self(None)),
-            text => {
-                serde_json::from_str(text).map(|it| Self(Some(it))).map_err(serde::de::Error::custom)
-            }
+            text => serde_json::from_str(text)
+                .map(|it| Self(Some(it)))
+                .map_err(serde::de::Error::custom),
         }
     }
 }
@@ -44,7 +44,8 @@ pub struct Moment(pub Timestamp);
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let time: DateTime = text.replacen(' ', "T", 1).parse().map_err(serde::de::Error::custom)?;
+        let time: DateTime =
+            text.replacen(' ', "T", 1).parse().map_err(serde::de::Error::custom)?;
         let zoned = time.to_zoned(TimeZone::UTC).map_err(serde::de::Error::custom)?;
         Ok(Self(zoned.timestamp()))
     }

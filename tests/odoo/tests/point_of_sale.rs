@@ -199,8 +199,7 @@ fn poll(hub: &Hub, registers: &mut dyn Registers, now: Timestamp) {
 }
 
 fn tell(told: &mut String, hub: &Hub, now: Timestamp) {
-    let mut wanted =
-        Wanted::new(date(2026, 11, 20), date(2026, 11, 20), vec![Dimension::Channel]);
+    let mut wanted = Wanted::new(date(2026, 11, 20), date(2026, 11, 20), vec![Dimension::Channel]);
     for dimension in [Dimension::Channel, Dimension::Source] {
         wanted.by = vec![dimension];
         let report = hub.store.read(|tx| sales::build(tx, hub, &wanted, now)).expect("built");
@@ -215,8 +214,7 @@ fn tell(told: &mut String, hub: &Hub, now: Timestamp) {
             });
             let shown: Vec<String> = shown.collect();
             let words = row.words.join(" ");
-            writeln!(told, "by {}: {words}: {}", dimension.word(), shown.join(", "))
-                .expect("told");
+            writeln!(told, "by {}: {words}: {}", dimension.word(), shown.join(", ")).expect("told");
         }
         assert_eq!(report.excluded, [], "everything counts");
         for bridge in &report.bridges {
@@ -231,7 +229,8 @@ fn tell(told: &mut String, hub: &Hub, now: Timestamp) {
     for scope in scopes.iter().filter(|scope| scope.key.starts_with("till")) {
         // The number of a session differs from Odoo to Odoo.
         let parts: Vec<&str> = scope.key.split('/').collect();
-        let word: Vec<&str> = [parts.first(), parts.get(3)].into_iter().flatten().copied().collect();
+        let word: Vec<&str> =
+            [parts.first(), parts.get(3)].into_iter().flatten().copied().collect();
         writeln!(told, "{}: {} {}", word.join(" "), scope.verdict.amount, scope.verdict.status)
             .expect("told");
     }

@@ -256,11 +256,8 @@ impl<'a> Receipt<'a> {
         let parts = of_lines.chain(adjustments.iter().map(|one| one.amount));
         let total = Money::sum(self.currency, parts).map_err(amount)?;
         // A receipt may take goods of several others back.
-        let id = if self.back.len() == 1 {
-            self.id.clone()
-        } else {
-            format!("{}-{original}", self.id)
-        };
+        let id =
+            if self.back.len() == 1 { self.id.clone() } else { format!("{}-{original}", self.id) };
         Ok(Refund {
             id,
             order: original.to_owned(),

@@ -5,6 +5,7 @@
 //! |------------|---------------------------------------------------------------------------|
 //! | [`report`] | a read-only look: version, journals, accounts, taxes, locks, and findings |
 //! | [`unasked`] | what Odoo does by itself, and what could not be read                     |
+//! | [`registers`] | whether the registers of this Odoo can be read                          |
 //! | [`plan`]   | the records that would be made, each under an external id                 |
 //! | [`map`]    | the mapping of one entity                                                 |
 //! | [`demo`]   | what the demo's two entities want                                         |
@@ -16,7 +17,8 @@
 pub mod demo;
 pub mod map;
 pub mod plan;
-pub mod report;
+mod registers;
+mod report;
 mod unasked;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ use crate::request;
 use crate::wire;
 
 pub use plan::{Creation, plan};
+pub use registers::registers;
 pub use report::{Finding, SetupReport, inspect, rights, rights_needed};
 pub use unasked::NOT_LOOKED_FOR;
 

@@ -145,7 +145,7 @@ pub fn rights(call: &mut Caller<'_>, wanted: &Wanted) -> Result<Vec<Finding>, Se
     Ok(findings)
 }
 
-fn granted(
+pub(super) fn granted(
     call: &mut Caller<'_>,
     wanted: &Wanted,
     model: &str,

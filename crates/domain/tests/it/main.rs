@@ -7,5 +7,6 @@ mod properties;
 mod relations;
 mod sale;
 mod sales;
+mod tickets;
 mod vectors;
 mod world;

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use trueup_domain::calendar::Calendar;
 use trueup_domain::command::{Content, DocumentLine};
-use trueup_domain::derive::{Derived, Surroundings, sale, settlement};
+use trueup_domain::derive::{Derived, Surroundings, sale, settlement, till};
 use trueup_domain::document::{
     Charge, ChargeKind, Discount, Dispute, DisputeStatus, Document, Funder, LedgerRow, Line,
     LineKind, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Payout, PayoutStatus,
-    Refund, RefundAdjustment, RefundLine, Remitter, Restock, RowClass, TaxLine, Tender, Version,
+    Refund, RefundAdjustment, RefundLine, Remitter, Restock, RowClass, TaxLine, Tender,
+    TillSession, Version,
 };
 use trueup_domain::fact::{Fact, FactContent};
 use trueup_domain::journal::{Entry, Role};
@@ -367,6 +368,10 @@ impl Given {
 
     pub fn sale(&self, documents: &[Document]) -> Derived {
         self.with(|around| sale::derive(documents, around).expect("amounts that fit"))
+    }
+
+    pub fn till(&self, session: &TillSession) -> Derived {
+        self.with(|around| till::derive(session, around).expect("amounts that fit"))
     }
 
     pub fn row(&self, row: &LedgerRow) -> Derived {

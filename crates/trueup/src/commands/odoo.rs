@@ -118,6 +118,7 @@ fn set_up(global: &Global, args: &SetupArgs) -> Result<ExitCode> {
     let mut findings = report.findings.clone();
     if own.secret.is_some() {
         findings.extend(setup::rights(&mut caller(None), &wanted).map_err(told)?);
+        findings.extend(setup::registers(&mut caller(None), &wanted, &report).map_err(told)?);
     }
     let plan = setup::plan(&report, &wanted).map_err(told)?;
     let mut mapping = None;
