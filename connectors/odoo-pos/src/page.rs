@@ -45,6 +45,7 @@ const ORDER_FIELDS: &[&str] = &[
     "date_order",
     "write_date",
     "session_id",
+    "company_id",
     "config_id",
     "currency_id",
     "partner_id",
@@ -142,6 +143,7 @@ const ORDERS_BESIDE: &[Beside] = &[
 const SESSION_FIELDS: &[&str] = &[
     "name",
     "state",
+    "company_id",
     "config_id",
     "currency_id",
     "start_at",

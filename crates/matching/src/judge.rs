@@ -382,6 +382,8 @@ impl Case<'_> {
                 matched: self.items.iter().map(|seen| seen.id.clone()).collect(),
                 ..based.plain(Status::Proven)
             },
+            // What was taken and given back in one session leaves nothing to be booked.
+            (true, false) if tickets.is_zero() => based.plain(Status::NotApplicable),
             (true, false) => {
                 let text = "the session is not closed, or the books hold nothing of it";
                 based.lacking(BreakKind::MissingInBooks, tickets.checked_neg()?, due, text)

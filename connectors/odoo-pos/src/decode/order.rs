@@ -83,6 +83,11 @@ impl<'a> Receipt<'a> {
         })
     }
 
+    /// A receipt may take goods of several others back.
+    fn refund_id(&self, original: &str) -> String {
+        if self.back.len() == 1 { self.id.clone() } else { format!("{}-{original}", self.id) }
+    }
+
     fn zero(&self) -> Money {
         Money::zero(self.currency)
     }
@@ -255,11 +260,8 @@ impl<'a> Receipt<'a> {
         let of_lines = lines.iter().flat_map(|line| [line.amount, line.tax]);
         let parts = of_lines.chain(adjustments.iter().map(|one| one.amount));
         let total = Money::sum(self.currency, parts).map_err(amount)?;
-        // A receipt may take goods of several others back.
-        let id =
-            if self.back.len() == 1 { self.id.clone() } else { format!("{}-{original}", self.id) };
         Ok(Refund {
-            id,
+            id: self.refund_id(original),
             order: original.to_owned(),
             version: self.version,
             created_at: self.record.order.date_order.0,
@@ -285,7 +287,7 @@ impl<'a> Receipt<'a> {
                 other => return Err(DecodeError::unknown("type", other)),
             };
             let paid = row.amount.money("amount", self.currency)?;
-            let refund = (order != self.id).then(|| self.id.clone());
+            let refund = self.back.contains_key(order).then(|| self.refund_id(order));
             let own = by_method.entry(method.id).or_insert_with(|| Payment {
                 id: format!("{}-{}", self.id, row.id),
                 order: order.to_owned(),
@@ -311,6 +313,8 @@ impl<'a> Receipt<'a> {
             if payment.amount.is_negative() {
                 payment.kind = PaymentKind::Refund;
                 payment.amount = payment.amount.checked_neg().map_err(amount)?;
+            } else {
+                payment.refund = None;
             }
             payments.push(payment);
         }

@@ -79,10 +79,14 @@ fn drawer(
         }
     }
     if !difference.is_zero() {
-        let word = if difference.is_negative() { "short" } else { "over" };
+        let (word, size) = if difference.is_negative() {
+            ("short", difference.checked_neg()?)
+        } else {
+            ("over", difference)
+        };
         derived.breaks.push(Break {
             kind: "cash_difference",
-            title: format!("The drawer of {} is {word} by {difference}", session.register),
+            title: format!("The drawer of {} is {word} by {size}", session.register),
             detail: format!(
                 "{}: opened with {}, expected {}, counted {}",
                 session.number, cash.opening, cash.expected, cash.counted

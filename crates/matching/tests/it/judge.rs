@@ -87,11 +87,38 @@ fn each_key_needs_its_sides() {
         ("capture/p/1", &[(Settlement, "10.00")], "missing_at_channel 10.00"),
         ("refund_paid/p/1", &[(Channel, "5.00"), (Books, "5.00")], "missing_in_settlement -5.00"),
         ("capture_tender/s/1", &[(Channel, "10.00"), (Books, "10.00")], "proven"),
+        // A till's session: tickets against its entry and the invoices of some of them.
+        (
+            "till/s/7",
+            &[(Channel, "10.00"), (Channel, "-3.00"), (Books, "5.00"), (Books, "2.00")],
+            "proven",
+        ),
+        ("till/s/7", &[(Channel, "10.00"), (Channel, "-3.00")], "missing_in_books -7.00"),
+        ("till/s/7", &[(Channel, "10.00"), (Channel, "-10.00")], "not_applicable"),
+        // Revenue twice: an invoiced order that stands in the session's entry, too.
+        (
+            "till/s/7",
+            &[(Channel, "10.00"), (Books, "10.00"), (Books, "10.00")],
+            "amount_differs 10.00",
+        ),
+        ("till_tax/s/7", &[(Channel, "1.90"), (Books, "1.91")], "tax_differs 0.01"),
+        ("till_tender/s/7/Cash", &[(Books, "5.00")], "missing_at_channel 5.00"),
     ];
     for (key, stated, expected) in table {
         let kind = if key.starts_with("capture") { ItemKind::Capture } else { ItemKind::Document };
         check(key, &sides(kind, key, stated), &[], 30, expected);
     }
+}
+
+/// Tickets are uploaded late, and sessions are read less often than they: no difference before its
+/// day.
+#[test]
+fn a_session_is_judged_once_it_is_due() {
+    let key = "till/s/7";
+    let both = sides(ItemKind::Document, key, &[(Side::Channel, "10.00"), (Side::Books, "17.00")]);
+    check(key, &both, &[], 3, "not_due");
+    check(key, &both, &[], 5, "amount_differs 7.00");
+    check(key, &both[..1], &[], 3, "not_due");
 }
 
 /// What the marketplace remits is taken at the channel and the provider, and not in the books.

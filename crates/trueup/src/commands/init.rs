@@ -236,7 +236,7 @@ fn section(connector: &Connector) -> String {
 fn example(setting: &str) -> &'static str {
     match setting {
         "shop" => "example.myshopify.com",
-        "companies" => "1",
+        "companies" | "company" => "1",
         "database" => "production",
         "shipping_flag" => "yes",
         "fingerprint" => "0a1b2c3d",
