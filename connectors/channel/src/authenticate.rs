@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_is_fresh_for_five_minutes_both_ways() {
+    fn a10_a_delivery_is_fresh_for_five_minutes_both_ways() {
         let (good, time) = (format!("v1,{GOOD}"), SIGNED_AT.to_string());
         let at = |offset: i64| verdict(MESSAGE_ID, &time, &good, &[SECRET], SIGNED_AT + offset);
         assert_eq!(at(300), MESSAGE_ID);

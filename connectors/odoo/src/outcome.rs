@@ -6,12 +6,13 @@
 
 use serde::Deserialize;
 use trueup_connect::{CallError, Reply};
+use trueup_domain::planted::planted;
 
 /// The body of an answer that carried something out, or why there is none.
 pub fn read(reply: Result<&Reply, CallError>, writes: bool) -> Result<&[u8], CallError> {
     let reply = reply?;
     if reply.status == 200 {
-        return if looks_like_json(&reply.body) {
+        return if looks_like_json(&reply.body) || planted("any_page_is_an_answer") {
             Ok(&reply.body)
         } else {
             Err(CallError::ReplyLost { why: "status 200 without JSON".to_owned() })
@@ -71,6 +72,10 @@ fn server_error(fault: &Fault, writes: bool) -> CallError {
 }
 
 fn lost(why: String, writes: bool) -> CallError {
+    if planted("a_proxys_error_is_a_refusal") {
+        return refused("proxy", &why);
+    }
+    let writes = writes && !planted("a_lost_reply_was_never_sent");
     if writes { CallError::ReplyLost { why } } else { CallError::Unreachable { why } }
 }
 

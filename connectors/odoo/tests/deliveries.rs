@@ -373,7 +373,7 @@ fn a_cancellation_is_repeatable() {
 }
 
 #[test]
-fn an_entry_balances_or_is_refused() {
+fn g5_an_entry_balances_or_is_refused() {
     let (mut sandbox, map) = world();
     let receipts = deliver(
         &mut sandbox,

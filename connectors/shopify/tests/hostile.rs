@@ -30,7 +30,7 @@ fn e1_amounts_that_are_no_amounts_are_refused() {
 }
 
 #[test]
-fn a_key_that_appears_twice_is_refused() {
+fn g8_a_key_that_appears_twice_is_refused() {
     refused(&ORDER.replacen("\"id\"", "\"id\": 1,\n\"id\"", 1), "TU202");
     refused(&ORDER.replacen("\"currency\"", "\"currency\": \"EUR\",\n\"currency\"", 1), "TU202");
 }

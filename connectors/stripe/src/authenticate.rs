@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_is_fresh_for_five_minutes_both_ways() {
+    fn a10_a_delivery_is_fresh_for_five_minutes_both_ways() {
         let header = format!("t={SIGNED_AT},v1={GOOD}");
         let at = |offset: i64| verdict(&header, BODY, &["whsec_test_secret"], SIGNED_AT + offset);
         assert!(at(300).is_ok());
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn any_live_secret_proves_and_an_empty_one_never() {
+    fn a12_any_live_secret_proves_and_an_empty_one_never() {
         let header = format!("t={SIGNED_AT},v1={GOOD}");
         let with = |secrets: &[&str]| verdict(&header, BODY, secrets, SIGNED_AT);
         assert!(with(&["whsec_other_test", "whsec_test_secret"]).is_ok());
@@ -219,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_flipped_bit_passes(at in 0_usize..BODY.len(), bit in 0_u32..8) {
+        fn a11_no_flipped_bit_passes(at in 0_usize..BODY.len(), bit in 0_u32..8) {
             let mut body = BODY.to_vec();
             body[at] ^= 1 << bit;
             let header = format!("t={SIGNED_AT},v1={GOOD}");

@@ -9,6 +9,7 @@ use crate::command::Content;
 use crate::item::Item;
 use crate::journal::Entry;
 use crate::key;
+use crate::planted::planted;
 
 /// Names a fact within its root: what it is, and the source's own id of the smallest thing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -96,7 +97,10 @@ pub fn difference(written: &[Written], derived: Vec<Fact>) -> Vec<Change> {
     for fact in derived {
         let content_hash = key::body_hash(fact.content_json().as_bytes());
         match before.remove(&fact.key) {
-            Some(old) if old.live && old.content_hash == content_hash => {}
+            Some(old)
+                if old.live
+                    && old.content_hash == content_hash
+                    && !planted("the_same_again_is_a_generation") => {}
             Some(old) => changes.push(Change::Add {
                 generation: old.generation + 1,
                 replaces: old.live.then_some(old.generation),

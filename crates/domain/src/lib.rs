@@ -26,6 +26,7 @@ pub mod journal;
 pub mod key;
 pub mod mapping;
 pub mod money;
+pub mod planted;
 pub mod sales;
 
 pub use document::{Document, Kind};

@@ -7,6 +7,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{CallError, NextStep};
+use trueup_domain::planted::planted;
 use trueup_store::breakers::Breaker;
 
 use crate::talk::{BATCH, delay};
@@ -15,6 +16,9 @@ use crate::talk::{BATCH, delay};
 const RESTS_AFTER: i64 = 3;
 /// With each answer so many times more goes out together.
 const GROWTH: i64 = 4;
+/// Who asks for more patience is asked again all the same. What is shut for longer was shut by a
+/// clock that ran ahead (C7).
+const SHUT_MAX: SignedDuration = SignedDuration::from_hours(1);
 /// So long may it last before a person is told.
 const TELL_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
@@ -29,10 +33,16 @@ pub enum Gate {
 
 pub fn gate(breaker: Option<&Breaker>, now: Timestamp) -> Gate {
     match breaker {
-        Some(breaker) if now.as_microsecond() < breaker.until => Gate::Shut,
+        Some(breaker) if is_shut(breaker, now) => Gate::Shut,
         Some(breaker) if breaker.batch < BATCH => Gate::Narrow(breaker.batch),
         _ => Gate::Open,
     }
+}
+
+fn is_shut(breaker: &Breaker, now: Timestamp) -> bool {
+    let furthest = now.checked_add(SHUT_MAX).unwrap_or(now).as_microsecond();
+    (now.as_microsecond() + 1..=furthest).contains(&breaker.until)
+        && !planted("nobody_is_left_alone")
 }
 
 /// Whether a failure says that nobody answered, rather than what the answer was.
@@ -55,9 +65,13 @@ pub fn after_silence(
     error: &CallError,
     now: Timestamp,
 ) -> Breaker {
+    // Another conversation was asked to wait for longer.
+    let shut = before.as_ref().filter(|it| is_shut(it, now)).map(|it| it.until);
     let failures = before.as_ref().map_or(0, |breaker| breaker.failures) + 1;
     let asked_to_wait = match error.next_step() {
-        NextStep::Retry { after: Some(after) } => SignedDuration::try_from(after).ok(),
+        NextStep::Retry { after: Some(after) } => {
+            Some(SignedDuration::try_from(after).unwrap_or(SHUT_MAX).min(SHUT_MAX))
+        }
         _ => None,
     };
     let rests = failures >= RESTS_AFTER;
@@ -69,7 +83,7 @@ pub fn after_silence(
     Breaker {
         failures,
         since: before.as_ref().map_or(now.as_microsecond(), |breaker| breaker.since),
-        until: now.checked_add(wait).unwrap_or(now).as_microsecond(),
+        until: now.checked_add(wait).unwrap_or(now).as_microsecond().max(shut.unwrap_or_default()),
         batch: match (rests, before) {
             (true, _) => 1,
             (false, Some(before)) => before.batch,
@@ -80,8 +94,12 @@ pub fn after_silence(
     }
 }
 
-/// How a connection stands after an answer, whatever it said; `None` when it is well again.
-pub fn after_answer(before: Breaker) -> Option<Breaker> {
+/// How a connection stands after an answer, whatever it said; `None` when it is well again. An
+/// answer to what left before does not open what another was told to leave alone.
+pub fn after_answer(before: Breaker, now: Timestamp) -> Option<Breaker> {
+    if is_shut(&before, now) {
+        return Some(before);
+    }
     let batch = before.batch.saturating_mul(GROWTH);
     // The next silence is the first again, but what goes out together grows step by step.
     (batch < BATCH).then_some(Breaker { failures: 0, until: 0, batch, ..before })
@@ -144,14 +162,14 @@ mod tests {
                 Gate::Narrow(batch) => allowed.push(batch),
                 other => panic!("{other:?}"),
             }
-            breaker = after_answer(now);
+            breaker = after_answer(now, at(600));
         }
         assert_eq!(allowed, [1, 4, 16, 64]);
     }
 
     #[test]
     fn one_silence_while_it_grows_is_no_outage_yet() {
-        let growing = after_answer(silent(5)).expect("still growing");
+        let growing = after_answer(silent(5), at(600)).expect("still growing");
         let again = after_silence(Some(growing), "books", &unreachable(), at(700));
         assert_eq!(gate(Some(&again), at(700)), Gate::Narrow(4));
     }
@@ -162,6 +180,19 @@ mod tests {
         let breaker = after_silence(None, "shop", &slower, at(0));
         assert_eq!(gate(Some(&breaker), at(39)), Gate::Shut);
         assert_eq!(gate(Some(&breaker), at(40)), Gate::Open);
+        // What two lanes are told at once: the longer word counts, and no answer shortens it.
+        let sooner = CallError::RateLimited { retry_after_ms: Some(5_000) };
+        let breaker = after_silence(Some(breaker), "shop", &sooner, at(1));
+        let breaker = after_answer(breaker, at(2)).expect("still shut");
+        assert_eq!(gate(Some(&breaker), at(39)), Gate::Shut);
+        assert_eq!(after_answer(breaker, at(41)), None);
+    }
+
+    #[test]
+    fn c7_a_clock_that_ran_ahead_shuts_nothing_for_long() {
+        let slower = CallError::RateLimited { retry_after_ms: Some(40_000) };
+        let breaker = after_silence(None, "shop", &slower, at(86_400));
+        assert_eq!(gate(Some(&breaker), at(0)), Gate::Open);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use trueup_connect::{DecodeError, Decoded, Message, Subscription};
 use trueup_domain::document::{
     BooksRecord, Document, Kind, LedgerRow, RefundFailure, SettlementMatch, Version,
 };
+use trueup_domain::planted::planted;
 use trueup_store::database::Later;
 use trueup_store::messages::{self, Fate, Received};
 use trueup_store::{StoreError, Tx, cases, documents, streams};
@@ -272,10 +273,20 @@ enum Newer {
 fn newer(document: &Document, known: &documents::Known, message: &Received) -> Newer {
     match (document.version(), known.version) {
         (Some(Version(new)), Some(old)) if new > old => Newer::Yes,
-        (Some(Version(new)), Some(old)) if new < old => Newer::No,
+        (Some(Version(new)), Some(old)) if new < old => {
+            if planted("an_older_version_wins") {
+                Newer::Yes
+            } else {
+                Newer::No
+            }
+        }
+        (Some(_), Some(_)) if planted("a_tie_is_won_by_the_last") => Newer::Yes,
+        (Some(_), Some(_)) if planted("a_tie_is_won_by_the_first") => Newer::No,
         (Some(_), Some(_)) => {
             // An answer to a question asked after the other message came in wins the tie.
-            let asked_later = message.asked_at.is_some_and(|asked| asked > known.received_at);
+            let asked_later = message
+                .asked_at
+                .is_some_and(|asked| asked > known.received_at || planted("any_answer_wins_a_tie"));
             if asked_later { Newer::Yes } else { Newer::Tie }
         }
         (Some(_), None) => Newer::Yes,

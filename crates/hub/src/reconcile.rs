@@ -9,6 +9,7 @@ use trueup_domain::document::{MatchedLine, SettlementMatch, Version};
 use trueup_domain::item::{ItemKind, Side};
 use trueup_domain::journal::Role;
 use trueup_domain::money::{Money, MoneyError};
+use trueup_domain::planted::planted;
 use trueup_matching::{Seen, Status, Verdict, claim, judge};
 use trueup_store::facts::LiveItem;
 use trueup_store::messages::{self, NewMessage, Origin};
@@ -158,6 +159,9 @@ fn state_match(
 ) -> Result<(), StoreError> {
     let source_id = format!("match/{}", scope.key);
     let Some(connection) = scope.key.split('/').nth(1) else { return Ok(()) };
+    if planted("a_match_is_not_stated") {
+        return Ok(());
+    }
     if claimed.is_empty() && !messages::is_recorded(tx, connection, &source_id)? {
         return Ok(());
     }

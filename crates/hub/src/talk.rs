@@ -16,6 +16,7 @@ use trueup_connect::{
 use trueup_domain::command::CommandKind;
 use trueup_domain::document::BooksRecord;
 use trueup_domain::key;
+use trueup_domain::planted::planted;
 use trueup_store::commands::{self, Back, Conversation, ReadyLane, Taken};
 use trueup_store::leases::Lease;
 use trueup_store::messages::{self, NewMessage, Origin};
@@ -32,7 +33,9 @@ const RETRY_LONGEST: SignedDuration = SignedDuration::from_secs(300);
 const RETRY_DOUBLINGS_MAX: u32 = 8;
 /// After so many certain failures a command becomes a case instead of trying for ever.
 const DELIVERY_ATTEMPTS_MAX: i64 = 12;
+/// After so many a person is told that an object cannot be read.
 const READ_ATTEMPTS_MAX: i64 = 6;
+const UNREADABLE: &str = "unreadable_object";
 /// So long may a stream of more urgent commands hold up the others.
 const LAST_FOR_AT_MOST: SignedDuration = SignedDuration::from_mins(10);
 
@@ -124,7 +127,13 @@ pub fn next(
         let hints: Vec<Hint> =
             asked.into_iter().map(|(kind, external_id, _)| Hint { kind, external_id }).collect();
         let task = Task::Read { hints: hints.clone() };
-        return Ok(Some(start(connection, READING, Purpose::Read { hints }, task, lease, now)));
+        let mut talk = start(connection, READING, Purpose::Read { hints }, task, lease, now);
+        // What came in before it is older, even where a clock ran ahead when it came in (C7).
+        let newest = hub.store.read(|tx| messages::newest_received(tx, &name))?;
+        let newest = newest.filter(|_| !planted("answers_are_dated_by_a_clock"));
+        let after = newest.and_then(|at| at.checked_add(SignedDuration::from_micros(1)).ok());
+        talk.plan.asked_at = after.map_or(now, |after| after.max(now));
+        return Ok(Some(talk));
     }
     let Some(stream) = due else { return Ok(None) };
     let task = Task::Poll {
@@ -173,6 +182,9 @@ fn left_behind(
     lease: &Option<Lease>,
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
+    if planted("a_conversation_is_never_resumed") {
+        return Ok(None);
+    }
     let kept = hub.store.read(|tx| commands::conversations(tx, &connection.name))?;
     let due = kept.into_iter().find(|kept| {
         let goes = !held || kept.lane == READING;
@@ -241,7 +253,8 @@ fn first_free(mut ready: Vec<ReadyLane>, busy: &[String], now: Timestamp) -> Opt
     ready.sort_by_key(|lane| (class_of(lane), -lane.commands.min(BATCH), lane.since));
     let under_way = busy.iter().filter_map(|lane| commands::kind_of_lane(lane)).map(class).min();
     let free = |lane: &ReadyLane| {
-        !busy.contains(&lane.name) && under_way.is_none_or(|class| class_of(lane) <= class)
+        (!busy.contains(&lane.name) || planted("a_lane_carries_two_batches"))
+            && under_way.is_none_or(|class| class_of(lane) <= class)
     };
     ready.into_iter().find(free).map(|lane| lane.name)
 }
@@ -397,11 +410,31 @@ impl Talk {
         let every = poll_interval(connection, &plan.purpose);
         let lease = self.lease.clone();
         let entity = connection.entity.clone();
+        // What a call was refused for in the middle counts as well (B9).
+        let errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
+        let mut errors = errors.filter(|error| matches!(error, CallError::RateLimited { .. }));
+        let silence = errors.next().cloned();
+        if let (Purpose::Poll { stream }, true) = (&plan.purpose, planted("cursor_before_records"))
+        {
+            let (name, stream, cursor) = (name.clone(), stream.clone(), outcome.cursor.clone());
+            let (later, lease) = (now.checked_add(every).unwrap_or(now), lease.clone());
+            hub.store.write(move |tx| {
+                check(tx, &lease)?;
+                streams::polled(tx, &name, &stream, cursor.as_deref(), now, later)
+            })?;
+        }
         hub.store.write(move |tx| {
             check(tx, &lease)?;
-            stands(tx, &name, &entity, None, now)?;
+            stands(tx, &name, &entity, silence.as_ref(), now)?;
+            if planted("receipts_are_thrown_away") && !outcome.receipts.is_empty() {
+                return commands::end_conversation(tx, &id);
+            }
             for record in &outcome.records {
-                messages::record_read(tx, &message_of(&name, record, plan.asked_at), now)?;
+                let message = message_of(&name, record, plan.asked_at);
+                match plan.purpose {
+                    Purpose::Read { .. } => messages::record_answer(tx, &message, now)?,
+                    _ => messages::record_read(tx, &message, now).map(drop)?,
+                }
             }
             let mut found = 0;
             for receipt in &outcome.receipts {
@@ -420,6 +453,8 @@ impl Talk {
                 Purpose::Read { hints } => {
                     for hint in hints {
                         streams::answered(tx, &name, &hint.kind, &hint.external_id)?;
+                        let (subject, by) = (subject_of(&name, hint), "it could be read");
+                        cases::resolve(tx, Some(UNREADABLE), &subject, by, now)?;
                     }
                 }
                 Purpose::Deliver | Purpose::LookUp => {
@@ -461,7 +496,8 @@ impl Talk {
             }
             match &plan.purpose {
                 Purpose::Poll { stream } => {
-                    let next_at = now.checked_add(delay(1, stream)).unwrap_or(now);
+                    let failures = streams::failures(tx, &connection.name, stream)?;
+                    let next_at = now.checked_add(delay(failures + 1, stream)).unwrap_or(now);
                     let (code, text) = (error.code(), error.to_string());
                     streams::failed(tx, &connection.name, stream, code, &text, next_at)
                 }
@@ -503,6 +539,15 @@ impl Talk {
     }
 }
 
+/// How long a stream of a connection rests between two polls at most.
+pub(crate) fn longest_interval(connection: &Connection) -> SignedDuration {
+    let streams = connection.connector.conversations.map_or(&[][..], |it| it.streams);
+    let polls = streams
+        .iter()
+        .map(|known| poll_interval(connection, &Purpose::Poll { stream: known.name.to_owned() }));
+    polls.max().unwrap_or_default()
+}
+
 fn poll_interval(connection: &Connection, purpose: &Purpose) -> SignedDuration {
     const DEFAULT_S: u32 = 300;
     let Purpose::Poll { stream } = purpose else { return SignedDuration::ZERO };
@@ -540,7 +585,7 @@ fn stands(
     let before = breakers::of(tx, connection)?;
     let Some(error) = silence else {
         let Some(before) = before else { return Ok(()) };
-        breakers::put(tx, connection, breaker::after_answer(before).as_ref())?;
+        breakers::put(tx, connection, breaker::after_answer(before, now).as_ref())?;
         return cases::resolve(tx, Some("connection_down"), connection, "it answers again", now);
     };
     let after = breaker::after_silence(before, connection, error, now);
@@ -574,6 +619,15 @@ pub(crate) fn delay(attempts: i64, subject: &str) -> SignedDuration {
     half + SignedDuration::from_millis(i64::try_from(spread).unwrap_or(0))
 }
 
+const fn error_of(outcome: &ReceiptOutcome) -> Option<&CallError> {
+    match outcome {
+        ReceiptOutcome::Applied { .. } => None,
+        ReceiptOutcome::Refused { error }
+        | ReceiptOutcome::NotApplied { error }
+        | ReceiptOutcome::Unknown { error } => Some(error),
+    }
+}
+
 fn suspend(
     tx: &mut Tx<'_>,
     connection: &Connection,
@@ -594,6 +648,10 @@ fn suspend(
     cases::open(tx, &case, now)
 }
 
+fn subject_of(connection: &str, hint: &Hint) -> String {
+    format!("{connection}/{}/{}", hint.kind, hint.external_id)
+}
+
 fn read_failed(
     tx: &mut Tx<'_>,
     connection: &Connection,
@@ -607,18 +665,21 @@ fn read_failed(
         .iter()
         .find(|(kind, id, _)| *kind == hint.kind && *id == hint.external_id)
         .map_or(0, |(_, _, attempts)| *attempts);
-    let hopeless = error.next_step() == NextStep::DeadLetter || attempts >= READ_ATTEMPTS_MAX;
-    if !hopeless {
+    if error.next_step() == NextStep::DeadLetter {
+        streams::answered(tx, name, &hint.kind, &hint.external_id)?;
+    } else {
+        // Whatever passes by itself is waited out, however long it takes; a person is told.
         let due = now.checked_add(delay(attempts, &hint.external_id)).unwrap_or(now);
         // What was asked and brought no answer may be the object's own doing.
-        let counted = !is_outage(error);
-        let attempts = attempts + i64::from(counted);
-        return streams::ask_later(tx, name, &hint.kind, &hint.external_id, attempts, due);
+        let counted = attempts + i64::from(!is_outage(error));
+        streams::ask_later(tx, name, &hint.kind, &hint.external_id, counted, due)?;
+        if counted < READ_ATTEMPTS_MAX {
+            return Ok(());
+        }
     }
-    streams::answered(tx, name, &hint.kind, &hint.external_id)?;
-    let subject = format!("{name}/{}/{}", hint.kind, hint.external_id);
+    let subject = subject_of(name, hint);
     let case = cases::NewCase {
-        kind: "unreadable_object",
+        kind: UNREADABLE,
         subject: &subject,
         entity: &connection.entity,
         title: &format!("{name} does not give us {} {}", hint.kind, hint.external_id),
@@ -656,7 +717,8 @@ fn take_receipt(
                 cases::absorb(tx, "known_customer", &command.key, &detail, now)?;
             }
             let moved = record.as_deref().and_then(|record| moved(&command, record));
-            if let Some(record) = record {
+            if let Some(record) = record.as_ref().filter(|_| !planted("what_is_read_back_is_lost"))
+            {
                 let mut record = record.as_ref().clone();
                 record.effect_key = Some(command.key.clone());
                 let body = serde_json::to_vec(&record).map_err(StoreError::corrupt)?;
@@ -683,7 +745,10 @@ fn take_receipt(
         }
         ReceiptOutcome::Refused { error } => refuse(tx, &command, error, &subject, now)?,
         ReceiptOutcome::NotApplied { error } => {
-            if command.attempts >= DELIVERY_ATTEMPTS_MAX {
+            // An outage fails no work, however long it lasts (B3).
+            let outage =
+                matches!(error, CallError::Unreachable { .. } | CallError::RateLimited { .. });
+            if command.attempts >= DELIVERY_ATTEMPTS_MAX && !outage {
                 refuse(tx, &command, error, &subject, now)?;
                 return Ok(false);
             }
@@ -696,6 +761,9 @@ fn take_receipt(
             let next_at = now.checked_add(wait).unwrap_or(now);
             let text = error.to_string();
             commands::back(tx, &command.key, Back::Ready, next_at, error.code(), &text)?;
+        }
+        ReceiptOutcome::Unknown { .. } if planted("unknown_is_taken_for_applied") => {
+            commands::applied(tx, &command.key, "0", None, now)?;
         }
         ReceiptOutcome::Unknown { error } => {
             let next_at = now.checked_add(delay(command.attempts, &command.key)).unwrap_or(now);

@@ -2,22 +2,36 @@
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_domain::money::{Currency, Money};
+use trueup_domain::planted::planted;
 use trueup_store::{StoreError, cases, commands, documents, scopes, streams};
 
-use crate::setup::Hub;
+use crate::setup::{Hub, check};
+use crate::talk;
 
 /// What a source owes us for longer than this becomes a case (`DESIGN.md` §9.3).
 const WAITING_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// What is still missing is asked for again this often.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 const BATCH: i64 = 500;
+/// Nothing is put off for longer than this, or than a poll's own interval and this. What is due
+/// later was put off by a clock that ran ahead (C7).
+const PUT_OFF_MAX: SignedDuration = SignedDuration::from_hours(2);
 
-/// Raises what the passing of time changes. Cheap to call often.
+/// Raises what the passing of time changes. Cheap to call often; nothing while it is not our turn.
 pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
+    let Some(worker) = hub.turn.worker() else { return Ok(()) };
     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
     let before = now.checked_sub(WAITING_MAX).unwrap_or(now);
     let asked = now.checked_sub(ASK_AGAIN).unwrap_or(now);
+    let latest = now.checked_add(PUT_OFF_MAX).unwrap_or(now);
+    let longest = hub.setup.connections.values().map(talk::longest_interval).max();
+    let latest_poll = latest.checked_add(longest.unwrap_or_default()).unwrap_or(latest);
     hub.store.write(move |tx| {
+        check(tx, &worker.lease)?;
+        if !planted("what_a_wrong_clock_put_off_stays") {
+            commands::pull_in(tx, now, latest)?;
+            streams::pull_in(tx, now, latest, latest_poll)?;
+        }
         scopes::raise_overdue(tx, &today)?;
         commands::release_overlooked(tx)?;
         for root in documents::waiting_since(tx, asked, BATCH)? {

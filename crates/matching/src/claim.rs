@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use trueup_domain::calendar::Calendar;
 use trueup_domain::item::Item;
 use trueup_domain::money::Money;
+use trueup_domain::planted::planted;
 
 use crate::judge::Seen;
 
@@ -52,6 +53,9 @@ pub fn of_payout(
     }
     if let [only] = named.as_slice() {
         return claim("reference_short", &[only]);
+    }
+    if let (Some(first), true) = (free.first(), planted("any_line_is_the_payout")) {
+        return claim("reference", &[first]);
     }
     let by_name: Vec<&Seen> = free
         .iter()

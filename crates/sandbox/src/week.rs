@@ -38,6 +38,10 @@ pub struct WeekSettings {
     pub extended_per_mille: u64,
     /// How many of the others become dearer later.
     pub repriced_per_mille: u64,
+    /// Of a thousand orders that were paid at once, how many are called off before they leave.
+    pub cancelled_per_mille: u64,
+    /// From how many of the others single units come back, edited or not.
+    pub returned_per_mille: u64,
 }
 
 impl Default for WeekSettings {
@@ -49,6 +53,8 @@ impl Default for WeekSettings {
             faults: true,
             extended_per_mille: 15,
             repriced_per_mille: 0,
+            cancelled_per_mille: 0,
+            returned_per_mille: 0,
         }
     }
 }
@@ -123,6 +129,10 @@ enum Happening {
     /// The merchant adds a line to an order, or makes one dearer.
     Extend(usize),
     Reprice(usize),
+    /// The merchant calls an order off and gives all of it back.
+    CallOff(usize),
+    /// One unit of an order's first line comes back.
+    ReturnUnit(usize),
     Nothing,
 }
 
@@ -295,6 +305,7 @@ impl Week {
             self.add(*placed + SignedDuration::from_hours(hours), Happening::Return(index));
         }
         self.plan_edits(&kept, &placed);
+        self.plan_reversals(&kept, &placed);
         for day in 0..DAYS {
             let day = after(self.settings.start, day);
             self.add(at(day, 22, 30), Happening::Payouts);
@@ -319,6 +330,35 @@ impl Week {
                 self.add(at, Happening::Extend(*index));
             } else if chance.hits(self.settings.repriced_per_mille) {
                 self.add(at, Happening::Reprice(*index));
+            }
+        }
+    }
+
+    /// Some orders are called off before they leave, of some a unit or two come back.
+    fn plan_reversals(&mut self, kept: &[usize], placed: &BTreeMap<usize, Timestamp>) {
+        let mut chance = Chance::new(self.settings.seed ^ 0x42_41_43_4B);
+        let repriced: BTreeSet<usize> = self
+            .happenings
+            .values()
+            .filter_map(|what| match what {
+                Happening::Reprice(index) => Some(*index),
+                _ => None,
+            })
+            .collect();
+        // Goods that came back from a delivery that is then taken back whole are not played yet.
+        for index in kept.iter().filter(|index| !repriced.contains(index)) {
+            let at_once = self.orders.get(*index).is_some_and(|it| it.paid != Paid::Transfer);
+            let Some(placed) = placed.get(index).filter(|_| at_once) else { continue };
+            if chance.hits(self.settings.cancelled_per_mille) {
+                let at = *placed + SignedDuration::from_mins(chance.between(1, 240));
+                self.add(at, Happening::CallOff(*index));
+            } else if chance.hits(self.settings.returned_per_mille) {
+                let at = *placed + SignedDuration::from_mins(chance.between(30, 4_000));
+                self.add(at, Happening::ReturnUnit(*index));
+                if chance.hits(500) {
+                    let again = at + SignedDuration::from_mins(chance.between(1, 1_500));
+                    self.add(again, Happening::ReturnUnit(*index));
+                }
             }
         }
     }
@@ -580,6 +620,16 @@ impl Week {
             Happening::Reprice(index) => {
                 self.edit(world, *index, |_| Edit::RaisePrice(100), now);
             }
+            Happening::CallOff(index) => {
+                if let Some(sold) = self.orders.get(*index).and_then(|it| it.sold.clone()) {
+                    let _ = world.call_off(&sold, now);
+                }
+            }
+            Happening::ReturnUnit(index) => {
+                if let Some(sold) = self.orders.get(*index).and_then(|it| it.sold.clone()) {
+                    let _ = world.give_back_unit(&sold, now);
+                }
+            }
             Happening::Nothing => {}
         }
     }
@@ -594,7 +644,10 @@ impl Week {
     ) {
         let Some(planned) = self.orders.get_mut(index) else { return };
         if let (Some(sold), None) = (&mut planned.sold, planned.trouble) {
-            let _ = world.edit(sold, edit(planned.shop), now);
+            let order = world.shops.get(sold.shop).and_then(|shop| shop.order(&sold.id));
+            if order.is_some_and(|order| order.cancelled_at.is_none()) {
+                let _ = world.edit(sold, edit(planned.shop), now);
+            }
         }
     }
 

@@ -269,6 +269,38 @@ impl World {
         Some(id)
     }
 
+    /// One unit of the first line comes back, for what it cost. `None` where none is left, or the
+    /// last payment does not cover it.
+    pub fn give_back_unit(&mut self, sold: &Sold, now: Timestamp) -> Option<String> {
+        let unit = [(0, 1)];
+        let amount = self.shop(sold.shop)?.worth(&sold.id, &unit, 0)?;
+        self.give_back(self.covered(sold, amount)?, &unit, amount, 0, now)
+    }
+
+    /// The merchant calls an order off before anything of it leaves, and gives all of it back.
+    /// `None` where something has left or come back, or the last payment does not cover it.
+    pub fn call_off(&mut self, sold: &Sold, now: Timestamp) -> Option<()> {
+        let shop = self.shop(sold.shop)?;
+        let order = shop.order(&sold.id)?;
+        if order.lines.iter().any(|line| line.fulfilled > 0 || line.gone > 0) {
+            return None;
+        }
+        let lines: Vec<(usize, i64)> =
+            order.lines.iter().enumerate().map(|(at, line)| (at, line.quantity)).collect();
+        let shipping = order.shipping.as_ref().map_or(0, |it| it.price - it.discount);
+        let amount = shop.worth(&sold.id, &lines, shipping)?;
+        self.give_back(self.covered(sold, amount)?, &lines, amount, shipping, now)?;
+        self.shop(sold.shop)?.cancel(&sold.id, now).ok()
+    }
+
+    /// Of an order that was paid more than once only the last payment is at hand.
+    fn covered<'a>(&self, sold: &'a Sold, amount: i64) -> Option<&'a Sold> {
+        let shop = self.shops.iter().find(|(name, _)| **name == sold.shop)?.1;
+        let (_, returned) = shop.order(&sold.id)?.paid();
+        let paid = sold.card_amount + sold.gift_card.as_ref().map_or(0, |(_, amount)| *amount);
+        (returned + amount <= paid).then_some(sold)
+    }
+
     /// A payout on its way becomes a line of the bank, less what the bank keeps.
     pub fn bank_payout(&mut self, bank: &str, payout: &Arriving<'_>, booked_on: Date) {
         let found = self.banks.iter_mut().find(|(own, _)| **own == bank);

@@ -7,6 +7,7 @@ use trueup_domain::command::{CommandKind, Content, Extent, ReconciliationContent
 use trueup_domain::fact::{Command, FactKey};
 use trueup_domain::item::ItemKind;
 use trueup_domain::key;
+use trueup_domain::planted::planted;
 
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
@@ -24,7 +25,9 @@ pub fn kind_of_lane(lane: &str) -> Option<CommandKind> {
 }
 
 fn effect_key(place: Place<'_>, root: &str, key: &FactKey, generation: u32) -> String {
-    key::effect_key(place.environment, root, &key.kind, &key.part, generation)
+    let generation = if planted("the_key_forgets_the_generation") { 1 } else { generation };
+    let part = if planted("the_key_forgets_the_part") { "1" } else { &key.part };
+    key::effect_key(place.environment, root, &key.kind, part, generation)
 }
 
 /// The newest generation of a fact, or the first if it is still to be written.
@@ -169,6 +172,9 @@ fn insert(
             values![own, role, needed],
         )?;
     }
+    if planted("nothing_waits_for_what_it_needs") {
+        tx.execute("UPDATE commands SET state = 'ready' WHERE key = $1", values![own])?;
+    }
     release(tx, own)
 }
 
@@ -216,12 +222,19 @@ pub(crate) fn take_back(
     successor: Option<u32>,
 ) -> Result<()> {
     let own = effect_key(place, place.root, key, generation);
-    if let Some(next) = successor {
+    if let Some(next) = successor
+        && !planted("what_waits_does_not_follow")
+    {
         follow(tx, &own, &effect_key(place, place.root, key, next))?;
     }
+    let all = "'waiting', 'ready', 'refused', 'sent', 'unknown', 'applied'";
+    let safe = "'waiting', 'ready', 'refused'";
+    let safe = if planted("what_has_left_is_withdrawn") { all } else { safe };
     let withdrawn = tx.execute(
-        "UPDATE commands SET state = 'withdrawn', done_at = $2
-         WHERE key = $1 AND state IN ('waiting', 'ready', 'refused')",
+        &format!(
+            "UPDATE commands SET state = 'withdrawn', done_at = $2
+             WHERE key = $1 AND state IN ({safe})"
+        ),
         values![&own, place.now.as_microsecond()],
     )?;
     if withdrawn == 1 {
@@ -248,7 +261,9 @@ pub(crate) fn take_back(
         needs.insert(format!("settled/{number}"), tie);
     }
     insert(tx, place, &reversal_key(&own), key, generation, &reversal, &needs)?;
-    take_its_place(tx, place, key, generation, command)?;
+    if !planted("a_reversal_is_tied_to_nothing") {
+        take_its_place(tx, place, key, generation, command)?;
+    }
     wait_for_freed(tx, &own, &tied)?;
     match successor {
         Some(next) => {
@@ -796,12 +811,19 @@ pub fn orphaned(
     code: &str,
     error: &str,
 ) -> Result<u64> {
-    tx.execute(
+    let changed = tx.execute(
         "UPDATE commands SET state = 'unknown', next_at = $2, conversation = NULL,
              error_code = $3, error = $4
          WHERE conversation = $1 AND state IN ('sent', 'unknown')",
         values![conversation, next_at.as_microsecond(), code, error],
-    )
+    )?;
+    if planted("an_unknown_outcome_is_refused") {
+        tx.execute(
+            "UPDATE commands SET state = 'refused' WHERE state = 'unknown' AND error = $1",
+            values![error],
+        )?;
+    }
+    Ok(changed)
 }
 
 /// Lanes with commands that were taken for a conversation which never committed a writing step:
@@ -818,12 +840,28 @@ pub fn lanes_forgotten(tx: &mut Tx<'_>, target: &str) -> Result<Vec<String>> {
 
 /// Makes the forgotten commands of a lane ready again.
 pub fn remember(tx: &mut Tx<'_>, target: &str, lane: &str) -> Result<u64> {
+    if planted("what_a_crash_left_is_forgotten") {
+        return Ok(0);
+    }
     tx.execute(
         "UPDATE commands SET state = 'ready', conversation = NULL
          WHERE target = $1 AND lane = $2 AND state = 'sent'
              AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.id = commands.conversation)",
         values![target, lane],
     )
+}
+
+/// Brings forward what was put off beyond `latest`: nothing is put off for so long.
+pub fn pull_in(tx: &mut Tx<'_>, now: Timestamp, latest: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE commands SET next_at = $1 WHERE state IN ('ready', 'unknown') AND next_at > $2",
+        values![now.as_microsecond(), latest.as_microsecond()],
+    )?;
+    tx.execute(
+        "UPDATE conversations SET wait_until = $1 WHERE wait_until > $2",
+        values![now.as_microsecond(), latest.as_microsecond()],
+    )?;
+    Ok(())
 }
 
 /// How many commands of each target are in each state.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use trueup_domain::planted::planted;
 
 use crate::writer::{self, Job, Lane, Queue, job_of};
 use crate::{Result, migrate};
@@ -337,13 +338,16 @@ pub enum CommitFate {
 }
 
 type Fate = Box<dyn FnMut() -> CommitFate + Send>;
+/// What others do before a write begins.
+type Meanwhile = Box<dyn FnMut() + Send>;
 
 /// The database of one hub. Cheap to clone; all clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Backend>);
 
 enum Backend {
-    Memory(Mutex<Memory>),
+    /// With what others do meanwhile, which writes itself and so is outside the lock.
+    Memory(Mutex<Memory>, Mutex<Option<Meanwhile>>),
     File(File),
     Postgres(Postgres),
 }
@@ -371,15 +375,24 @@ impl Store {
         connection.execute_batch("PRAGMA foreign_keys = ON")?;
         connection.set_prepared_statement_cache_capacity(256);
         let memory = Memory { connection, fate: Box::new(|| CommitFate::Commit) };
-        let store = Self(Arc::new(Backend::Memory(Mutex::new(memory))));
+        let store = Self(Arc::new(Backend::Memory(Mutex::new(memory), Mutex::new(None))));
         store.write(migrate::run)?;
         Ok(store)
     }
 
     /// Decides the fate of every commit from now on; only for a store in memory.
     pub fn set_fate(&self, fate: impl FnMut() -> CommitFate + Send + 'static) {
-        if let Backend::Memory(memory) = &*self.0 {
+        if let Backend::Memory(memory, _) = &*self.0 {
             lock(memory).fate = Box::new(fate);
+        }
+    }
+
+    /// Lets `meanwhile` run before each write from now on, as another process would between two
+    /// commits of this one. What it writes itself is not interrupted again. Only for a store in
+    /// memory.
+    pub fn set_meanwhile(&self, meanwhile: impl FnMut() + Send + 'static) {
+        if let Backend::Memory(_, slot) = &*self.0 {
+            *lock(slot) = Some(Box::new(meanwhile));
         }
     }
 
@@ -418,7 +431,7 @@ impl Store {
     /// Runs `work` on one consistent state.
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         match &*self.0 {
-            Backend::Memory(memory) => work(&mut Tx(Engine::Sqlite(&lock(memory).connection))),
+            Backend::Memory(memory, _) => work(&mut Tx(Engine::Sqlite(&lock(memory).connection))),
             Backend::File(file) => {
                 let idle = lock(&file.readers).pop();
                 let connection = match idle {
@@ -442,7 +455,14 @@ impl Store {
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         match &*self.0 {
-            Backend::Memory(memory) => lock(memory).write(work),
+            Backend::Memory(memory, meanwhile) => {
+                let taken = lock(meanwhile).take();
+                if let Some(mut others) = taken {
+                    others();
+                    lock(meanwhile).get_or_insert(others);
+                }
+                lock(memory).write(work)
+            }
             Backend::File(_) => self.write_later(work).wait(),
             Backend::Postgres(postgres) => postgres.run(Access::Write, work),
         }
@@ -469,7 +489,7 @@ impl Store {
                 let done = move |outcome| drop(sender.send(outcome));
                 file.jobs.push(Lane::Behind, job_of(work, done));
             }
-            Backend::Memory(_) | Backend::Postgres(_) => {
+            Backend::Memory(..) | Backend::Postgres(_) => {
                 let _ = sender.send(self.write(work));
             }
         }
@@ -499,7 +519,7 @@ impl Store {
                 let jobs = Arc::clone(&file.jobs);
                 jobs.try_push(job_of(work, done)).map_err(|job| Full { jobs, job })?;
             }
-            Backend::Memory(_) => done(self.write(work)),
+            Backend::Memory(..) => done(self.write(work)),
             Backend::Postgres(_) => {
                 let store = self.clone();
                 std::thread::spawn(move || done(store.write(work)));
@@ -566,6 +586,9 @@ impl Memory {
             }
             CommitFate::CrashBefore => {
                 self.connection.execute_batch("ROLLBACK")?;
+                if planted("said_before_it_is_durable") {
+                    return Ok(value);
+                }
                 Err(StoreError::Crashed)
             }
             CommitFate::CrashAfter => {

@@ -19,6 +19,7 @@
 //! | [`decisions`]  | what people decided about them                                    |
 //! | [`mappings`]   | immutable versions of what a source's words mean                  |
 //! | [`leases`]     | who may work on which shard                                       |
+//! | [`doctor`]     | what must hold of the rows themselves, asked as a whole           |
 //!
 //! The store is synchronous (`DESIGN.md` §9.7): `store.read(|tx| …)`, `store.write(|tx| …)`. Every
 //! function takes the caller's transaction and the caller's clock.
@@ -29,6 +30,7 @@ pub mod cases;
 pub mod commands;
 pub mod database;
 pub mod decisions;
+pub mod doctor;
 pub mod documents;
 pub mod facts;
 pub mod holds;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use trueup_domain::key;
+use trueup_domain::planted::planted;
 
 use crate::database::{Row, Tx};
 use crate::{Result, many, shard_of, values};
@@ -99,6 +100,9 @@ pub fn raise_overdue(tx: &mut Tx<'_>, today: &str) -> Result<u64> {
 
 /// Makes payouts and transfers due again that no bank line has been claimed for.
 pub fn raise_unbanked(tx: &mut Tx<'_>) -> Result<u64> {
+    if planted("nobody_looks_for_a_bank_line_again") {
+        return Ok(0);
+    }
     tx.execute(
         "UPDATE scopes SET arrived = arrived + 1
          WHERE status IN ('not_due', 'broken') AND judged = arrived

@@ -8,6 +8,8 @@ use tracing_subscriber::EnvFilter;
 use trueup::cli::Cli;
 use trueup::failure;
 
+const _: () = assert!(!trueup_domain::planted::BUILT_IN, "bugs are planted for tests only");
+
 fn main() -> ExitCode {
     // The one TLS library of this process; a second installation would be a defect.
     if rustls::crypto::ring::default_provider().install_default().is_err() {

@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_process_at_a_time_works_on_a_sqlite_file() {
+    fn c12_one_process_at_a_time_works_on_a_sqlite_file() {
         let folder = tempfile::tempdir().unwrap();
         let at = StoreAt::Sqlite(folder.path().join("trueup.sqlite"));
         let store = Store::open_sqlite(&folder.path().join("trueup.sqlite")).unwrap();

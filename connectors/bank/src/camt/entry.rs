@@ -2,6 +2,7 @@
 
 use trueup_connect::DecodeError;
 use trueup_domain::money::Money;
+use trueup_domain::planted::planted;
 
 use super::balance::AmountText;
 use super::detail::{Code, Detail};
@@ -77,6 +78,7 @@ impl EntryDraft {
             None => return Err(DecodeError::field("Ntry/Sts")),
         }
         let money_in = direction(self.direction.as_deref(), "Ntry/CdtDbtInd")?;
+        let money_in = money_in || planted("a_debit_is_a_credit");
         let amount = self.amount.signed(money_in, "Ntry/Amt")?;
         let reversal = flag(self.reversal.as_deref(), "Ntry/RvslInd")?;
         let booked_on = self.booked_on.as_deref();

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_and_half_written_files_are_refused() {
+    fn g9_hostile_and_half_written_files_are_refused() {
         let check = |file: &str, says: &str| {
             let error = seen(file).expect_err(says).to_string();
             assert!(error.contains(says), "{error}");

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_have_a_comma() {
+    fn e26_amounts_have_a_comma() {
         let check = |text: &str, minor: Option<i64>| {
             let read = amount(text, euro(), ":61:").ok().map(Money::minor);
             assert_eq!(read, minor, "{text}");

@@ -28,6 +28,7 @@ mod tables;
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, Step};
 use trueup_connect::{CallError, Receipt, ReceiptOutcome};
 use trueup_domain::command::CommandKind;
+use trueup_domain::planted::planted;
 
 pub use chain::Chain;
 pub use goods::Goods;
@@ -112,6 +113,9 @@ fn halve(batches: &mut Vec<Vec<usize>>, batch: &[usize]) -> Option<usize> {
 /// What is certain of a command when its conversation ends early: whatever a call may have done is
 /// unknown.
 fn cut_short(wrote: bool, error: CallError) -> ReceiptOutcome {
+    if planted("a_timeout_is_a_failure") {
+        return ReceiptOutcome::Refused { error };
+    }
     if wrote {
         ReceiptOutcome::Unknown { error }
     } else {

@@ -13,6 +13,7 @@ use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, State, Ste
 use trueup_connect::{CallError, ReceiptOutcome, Request};
 use trueup_domain::command::{CommandKind, Content, Extent};
 use trueup_domain::money::Money;
+use trueup_domain::planted::planted;
 
 use super::{BUSY_TRIES, bound_id, cut_short, halve, pause_ms, receipt, sure};
 use crate::Talk;
@@ -276,6 +277,19 @@ impl Pairs {
     /// so that a line leads one row of a batch at most.
     fn begin_tying(&mut self) {
         self.at = At::Tie;
+        if planted("ties_are_believed") {
+            self.at = At::End;
+            for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
+                let (binding, differs) = (NOTHING_OPEN.to_owned(), Vec::new());
+                pair.outcome = Some(ReceiptOutcome::Applied {
+                    binding,
+                    record: None,
+                    differs,
+                    found_by: None,
+                });
+            }
+            return;
+        }
         let mut batches: Vec<(BTreeSet<i64>, Vec<usize>)> = Vec::new();
         for (index, pair) in self.pairs.iter_mut().enumerate() {
             if pair.outcome.is_some() || pair.tied {

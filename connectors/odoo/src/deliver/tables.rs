@@ -11,6 +11,7 @@ use trueup_domain::command::{
 };
 use trueup_domain::document::Address;
 use trueup_domain::money::Money;
+use trueup_domain::planted::planted;
 
 use super::chain::{Chain, Item};
 use super::lookups::{self, Found};
@@ -27,7 +28,10 @@ pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Tabl
     let mut table = empty(chain.kind, &items, flag);
     for item in items {
         let dispatch = &item.dispatch;
-        let key = external_id::of(chain.kind, &dispatch.key);
+        let mut key = external_id::of(chain.kind, &dispatch.key);
+        if dispatch.again && planted("a_second_try_has_its_own_key") {
+            key.push_str("_again");
+        }
         let customer = customer(dispatch).ok().flatten().unwrap_or_default();
         let (head, lines) = match &dispatch.content {
             Content::Partner(it) => (partner(key, it, &chain.found, vat), Vec::new()),

@@ -7,6 +7,7 @@ use trueup_domain::document::{
     Remitter, TaxLine, Version,
 };
 use trueup_domain::money::{Currency, Money};
+use trueup_domain::planted::planted;
 
 use crate::said;
 use crate::wire::filled;
@@ -60,7 +61,11 @@ pub fn order(said: &said::Order) -> Result<Order, DecodeError> {
         number: said.name.clone(),
         customer_reference: said.po_number.clone(),
         version: Version::at(said.updated_at),
-        placed_at: said.processed_at.unwrap_or(said.created_at),
+        placed_at: if planted("an_order_is_placed_when_it_changes") {
+            said.updated_at
+        } else {
+            said.processed_at.unwrap_or(said.created_at)
+        },
         due_on: None,
         currency: shop,
         presentment_total,
@@ -70,7 +75,7 @@ pub fn order(said: &said::Order) -> Result<Order, DecodeError> {
         total,
         payment_standing: standing(said.standing.as_deref())?,
         source: said.source.clone(),
-        cancelled_at: said.cancelled_at,
+        cancelled_at: said.cancelled_at.filter(|_| !planted("a_cancellation_is_not_read")),
         buyer: said.buyer.clone(),
         test: said.test,
     })

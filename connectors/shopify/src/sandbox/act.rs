@@ -375,6 +375,29 @@ impl ShopifySandbox {
         Ok(refund)
     }
 
+    /// What giving these units and this much shipping back would come to, tax included.
+    pub fn worth(&self, order: &str, lines: &[(usize, i64)], shipping: i64) -> Option<i64> {
+        let order = self.order(order)?;
+        let mut worth = shipping;
+        if let (Some(own), false, true) = (&order.shipping, self.taxes_included, shipping > 0) {
+            worth += share(own.tax(), own.given_back, shipping, own.net());
+        }
+        for &(index, units) in lines {
+            let line = order.lines.get(index)?;
+            if line.gone + units > line.quantity {
+                return None;
+            }
+            worth += share(line.net(), line.gone, units, line.quantity);
+            if !self.taxes_included {
+                let taxes = line.taxes.iter();
+                worth += taxes
+                    .map(|tax| share(tax.amount, line.gone, units, line.quantity))
+                    .sum::<i64>();
+            }
+        }
+        Some(worth)
+    }
+
     /// Sends everything that is still to be sent. Nothing left: nothing happens.
     pub fn fulfil(&mut self, order: &str, now: Timestamp) -> Result<Option<String>, Refusal> {
         let id = self.known(order)?;

@@ -3,6 +3,7 @@
 use trueup_connect::{DecodeError, json};
 use trueup_domain::document::{FeeKind, FeePart, LedgerRow, RowClass};
 use trueup_domain::money::{Currency, Money};
+use trueup_domain::planted::planted;
 
 use super::{day, present, row_class, shorten, time};
 use crate::money;
@@ -36,7 +37,7 @@ pub fn decode(row: BalanceTransaction, member_of: Option<&str>) -> Result<Ledger
         capture: row.source.as_ref().map(charge_of).transpose()?.flatten(),
         object: row.source.map(Expandable::into_id),
         order: None,
-        payout: member_of.map(str::to_owned),
+        payout: member_of.filter(|_| !planted("a_row_forgets_its_payout")).map(str::to_owned),
         occurred_at: time("created", row.created)?,
         available_on: Some(day("available_on", row.available_on)?),
         description: present(row.description),

@@ -10,6 +10,7 @@ use crate::fact::{Fact, FactContent};
 use crate::item::{Item, ItemKind, Side};
 use crate::journal::{Booker, EntryBuilder, Role};
 use crate::money::Money;
+use crate::planted::planted;
 
 /// Business days in which a provider should have paid out a row.
 const PAYOUT_DUE_BUSINESS_DAYS: u32 = 7;
@@ -39,7 +40,12 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
     } else {
         Role::ProcessingFees
     };
-    if !row.fee.is_zero() && row.class != RowClass::Payout && row.class != RowClass::PayoutReturn {
+    let free = planted("the_fee_is_forgotten");
+    if !free
+        && !row.fee.is_zero()
+        && row.class != RowClass::Payout
+        && row.class != RowClass::PayoutReturn
+    {
         entry.debit(fee_role, None, row.fee);
         entry.credit(Role::Clearing, Some(around.connection), row.fee)?;
     }
@@ -228,6 +234,8 @@ pub fn derive_payout(payout: &Payout, around: &Surroundings<'_>) -> Result<Deriv
     derived.standing.amount = Some(payout.amount);
 
     let left = matches!(payout.status, PayoutStatus::InTransit | PayoutStatus::Paid);
+    let left =
+        left && !(planted("a_paid_payout_has_not_left") && payout.status == PayoutStatus::Paid);
     if left {
         let mut entry = EntryBuilder::new(
             created,

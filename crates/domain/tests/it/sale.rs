@@ -240,7 +240,7 @@ fn a_tip_line_is_no_sale_of_goods() {
 }
 
 #[test]
-fn split_tender_with_a_gift_card() {
+fn e8_split_tender_with_a_gift_card() {
     let documents = [
         two_units().into(),
         payment("p1", PaymentKind::Sale, "gift_card", "30.00").into(),
@@ -832,7 +832,7 @@ fn a_refund_that_does_not_add_up_is_named() {
 }
 
 #[test]
-fn the_customer_comes_first_and_is_shared() {
+fn b23_the_customer_comes_first_and_is_shared() {
     let buyer = Buyer { id: Some("77".to_owned()), ..Buyer::default() };
     let order = Order { buyer: Some(buyer), ..two_units() };
     let sale = Given::default().sale(&[order.into(), paid("card", "108.00")]);

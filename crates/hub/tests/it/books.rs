@@ -49,6 +49,9 @@ fn resume(_: &Context<'_>, _: &State, reply: Result<&Reply, CallError>) -> Step 
     match reply {
         Err(error) => Step::Failed(error),
         Ok(reply) if reply.status == 401 => Step::Failed(CallError::Unauthorized),
+        Ok(reply) if reply.status == 429 => {
+            Step::Failed(CallError::RateLimited { retry_after_ms: Some(60_000) })
+        }
         Ok(reply) => match serde_json::from_slice(&reply.body) {
             Ok(receipts) => Step::Done(Outcome { receipts, ..Outcome::default() }),
             Err(error) => Step::Failed(CallError::ReplyLost { why: error.to_string() }),
@@ -64,6 +67,8 @@ pub enum Fault {
     /// Never left.
     Unreachable,
     Unauthorized,
+    /// It wants to be left alone for a minute.
+    SlowDown,
     /// A lock: certainly nothing happened.
     Busy,
     Refuses(CommandKind),
@@ -159,6 +164,9 @@ impl Transport for Books {
             }
             Some(Fault::Unauthorized) => {
                 return Ok(Reply { status: 401, headers: Vec::new(), body: Vec::new() });
+            }
+            Some(Fault::SlowDown) => {
+                return Ok(Reply { status: 429, headers: Vec::new(), body: Vec::new() });
             }
             _ => {}
         }

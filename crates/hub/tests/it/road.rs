@@ -86,6 +86,31 @@ fn a5_a_tie_asks_the_source_and_the_later_question_wins() {
     assert_eq!(total(&hub), -1100);
 }
 
+/// The answer to a question asked before a push came in loses the tie. Asked again, the source says
+/// the same, and now it wins.
+#[test]
+fn a5_the_same_answer_to_a_later_question_settles_a_tie() {
+    let hub = mapped();
+    states(&hub, &[order(5, vec![line("A1", "10.00")]).into()], 100);
+    let total = |hub: &trueup_hub::Hub| balances(hub)[1].1;
+    for (asked, seconds, expected) in [(90, 110, -1000), (115, 121, -1100)] {
+        let message = trueup_store::messages::NewMessage {
+            connection: "shop".to_owned(),
+            source_id: "order/o1".to_owned(),
+            kind: "till/said".to_owned(),
+            origin: trueup_store::messages::Origin::Poll,
+            headers: String::new(),
+            body: stating(&[order(5, vec![line("A1", "11.00")]).into()]),
+            asked_at: Some(at(asked)),
+        };
+        crate::world::write(&hub, move |tx| {
+            trueup_store::messages::record_answer(tx, &message, at(seconds))
+        });
+        settle(&hub, seconds);
+        assert_eq!(total(&hub), expected, "asked at {asked}");
+    }
+}
+
 #[test]
 fn an_unreadable_message_is_a_case_and_holds_up_nobody() {
     let hub = mapped();
@@ -334,6 +359,40 @@ fn c6_a_worker_without_its_lease_writes_nothing() {
     let refused = trueup_hub::reconcile::step(&hub, &old, at(36));
     assert!(matches!(refused, Err(trueup_store::StoreError::LeaseLost)), "{refused:?}");
     assert_eq!(balances(&hub), sold(1000));
+    let turn = trueup_hub::Turn::waiting();
+    turn.give(Some(old));
+    let refused = trueup_hub::timers::step(&hub.clone().in_turn(turn.clone()), at(37));
+    assert!(matches!(refused, Err(trueup_store::StoreError::LeaseLost)), "{refused:?}");
+    turn.give(None);
+    trueup_hub::timers::step(&hub.in_turn(turn), at(38)).expect("nothing to do without a turn");
+}
+
+/// What a clock that ran a day ahead put off is due again when the clock is right.
+#[test]
+fn c7_a_clock_that_ran_ahead_puts_nothing_off_for_long() {
+    const DAY: i64 = 86_400;
+    let hub = mapped();
+    let (ahead, now) = (at(DAY + 300), at(0));
+    crate::world::write(&hub, move |tx| {
+        trueup_store::streams::declare(tx, "shop", "orders")?;
+        trueup_store::streams::failed(tx, "shop", "orders", "TU102", "no route", ahead)?;
+        trueup_store::streams::ask(tx, "shop", "order", "o1", ahead)
+    });
+    let due = |hub: &trueup_hub::Hub| {
+        read(hub, |tx| {
+            let stream = trueup_store::streams::due(tx, "shop", at(1))?;
+            Ok((stream.is_some(), trueup_store::streams::asked(tx, "shop", at(1), 9)?.len()))
+        })
+    };
+    assert_eq!(due(&hub), (false, 0));
+    trueup_hub::timers::step(&hub, now).expect("a step");
+    assert_eq!(due(&hub), (true, 1));
+    // What is put off for a reason stays so.
+    crate::world::write(&hub, |tx| {
+        trueup_store::streams::failed(tx, "shop", "orders", "TU102", "no route", at(300))
+    });
+    trueup_hub::timers::step(&hub, now).expect("a step");
+    assert!(!due(&hub).0);
 }
 
 #[test]

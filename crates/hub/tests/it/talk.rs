@@ -88,7 +88,7 @@ fn a_sale_is_carried_out_in_its_order_and_read_back() {
 }
 
 #[test]
-fn a_lost_reply_is_unknown_then_found_and_never_sent_again() {
+fn b1_a_lost_reply_is_unknown_then_found_and_never_sent_again() {
     let hub = sold();
     let mut books = Books::with(&[Fault::ReplyLost]);
     drain(&hub, &mut books, 10);
@@ -129,7 +129,7 @@ fn a_lost_look_up_is_asked_again() {
 }
 
 #[test]
-fn what_was_refused_is_a_case_and_what_needs_it_waits() {
+fn b8_what_was_refused_is_a_case_and_what_needs_it_waits() {
     let hub = sold();
     let mut books = Books::with(&[]);
     books.faults.extend([Fault::Refuses(CommandKind::Order), Fault::Refuses(CommandKind::Order)]);
@@ -181,6 +181,44 @@ fn what_never_gets_through_becomes_a_case() {
 }
 
 #[test]
+fn b3_an_outage_fails_no_work_however_long_it_lasts() {
+    let hub = sold();
+    let mut books = Books::with(&[Fault::ReplyLost]);
+    drain(&hub, &mut books, 10);
+    books.records.clear();
+    for round in 1..40 {
+        books.faults = [Fault::Unreachable; 8].into();
+        drain(&hub, &mut books, round * 600);
+    }
+    assert_eq!(open_cases(&hub), ["connection_down"], "what passes by itself is waited out");
+    books.faults.clear();
+    for round in 40..60 {
+        drain(&hub, &mut books, round * 600);
+    }
+    assert!(all_applied(&hub), "{}", command_state(&hub, "order/1/1"));
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+#[test]
+fn b9_a_target_that_asks_for_patience_is_left_alone_by_all_lanes() {
+    let hub = sold();
+    let mut books = Books::with(&[Fault::SlowDown]);
+    drain(&hub, &mut books, 10);
+    assert_eq!(books.asked.len(), 0);
+    drain(&hub, &mut books, 68);
+    assert_eq!(books.asked.len(), 0, "a minute is not over");
+    // A clock that ran ahead must not close the connection for a day.
+    let connection = books_of(&hub);
+    let early = at(10) - jiff::SignedDuration::from_hours(24);
+    assert!(talk::next(&hub, &connection, &[], early).expect("asked").is_some());
+    for seconds in [80, 90, 400] {
+        drain(&hub, &mut books, seconds);
+    }
+    assert!(all_applied(&hub));
+    once(&books, "order/1/1", 1);
+}
+
+#[test]
 fn a_record_that_differs_is_applied_and_a_case() {
     let hub = sold();
     let mut books = Books::default();
@@ -210,7 +248,7 @@ fn v13_a_date_that_the_books_moved_is_a_case() {
 }
 
 #[test]
-fn without_credentials_the_connection_stops_and_nothing_is_lost() {
+fn b11_without_credentials_the_connection_stops_and_nothing_is_lost() {
     let hub = sold();
     let mut books = Books::with(&[Fault::Unauthorized]);
     drain(&hub, &mut books, 10);

@@ -67,7 +67,7 @@ async fn a12_the_older_of_two_live_secrets_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_delivery_about_another_account_is_refused() {
+async fn a22_a_delivery_about_another_account_is_refused() {
     let server = Server::empty();
     let secret = Secret::new("hush");
     let foreign = SignedDelivery { account: "other.example", ..signed(&secret, "wh-1", b"{}") };
@@ -77,7 +77,7 @@ async fn a_delivery_about_another_account_is_refused() {
 }
 
 #[tokio::test]
-async fn an_unknown_topic_is_kept() {
+async fn a20_an_unknown_topic_is_kept() {
     let server = Server::empty();
     let secret = Secret::new("hush");
     let odd = SignedDelivery { kind: "planets/align", ..signed(&secret, "wh-1", b"not JSON") };

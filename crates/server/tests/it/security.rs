@@ -38,7 +38,7 @@ async fn no_page_loads_or_runs_anything_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_strangers_wrote_is_escaped_everywhere() {
+async fn h9_what_strangers_wrote_is_escaped_everywhere() {
     let server = Server::with_orders();
     let message = server.read(|tx| trueup_store::messages::newest(tx, SHOP, 1))[0].id.clone();
     let case = server.cases().remove(0);

@@ -55,7 +55,7 @@ on_every_engine! {
     }
 
     /// The shell goes on after a panic; so must the store.
-    fn a_panic_in_a_write_leaves_nothing_and_stops_nothing(store) {
+    fn c3_a_panic_in_a_write_leaves_nothing_and_stops_nothing(store) {
         let other = store.clone();
         let thread = std::thread::spawn(move || {
             other.write(|tx| {

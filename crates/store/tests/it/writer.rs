@@ -90,7 +90,7 @@ fn while_much_comes_in_what_is_behind_is_written_in_small_parts() {
 }
 
 #[test]
-fn c7_the_log_is_written_back_while_the_store_is_open() {
+fn c13_the_log_is_written_back_while_the_store_is_open() {
     let (folder, store) = in_a_file();
     for number in 0..64 {
         store

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_no_formulas_and_numbers_stay_numbers() {
+    fn g12_texts_are_no_formulas_and_numbers_stay_numbers() {
         let mut sheet = Sheet::new("sales");
         sheet.column("sku", Holds::Text);
         sheet.column("net_sales", Holds::Number { scale: 2 });

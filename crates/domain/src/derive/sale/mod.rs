@@ -39,6 +39,7 @@ use crate::journal::{Booker, EntryBuilder, Role};
 use crate::key;
 use crate::mapping::{CustomerPolicy, Mapping, Missing};
 use crate::money::{Money, MoneyError};
+use crate::planted::planted;
 
 /// Business days in which the books and the provider should state what the channel states.
 const BOOKS_DUE_BUSINESS_DAYS: u32 = 1;
@@ -349,7 +350,8 @@ impl Sale<'_> {
                 missing.push(lack);
             }
         }
-        for refund in &sorted.refunds {
+        let few = if planted("the_second_refund_is_forgotten") { 1 } else { usize::MAX };
+        for refund in sorted.refunds.iter().take(few) {
             let refund = without_excess(refund, self.excess_of(refund))?;
             if refund.total.is_zero() && refund.lines.is_empty() {
                 continue;
@@ -385,7 +387,9 @@ impl Sale<'_> {
                 entry.debit(role, None, discount);
             }
             entry.credit(part.role, None, amounts.gross)?;
-            entry.credit(Role::TaxPayable, None, amounts.tax)?;
+            if !planted("the_journal_forgets_the_tax") {
+                entry.credit(Role::TaxPayable, None, amounts.tax)?;
+            }
             if let Some(entry) = entry.build()? {
                 self.fact("sale", &part.part, FactContent::Entry(entry));
             }
@@ -548,6 +552,7 @@ fn tranches<'a>(
     billed: &BTreeMap<String, u32>,
 ) -> BTreeMap<u32, Vec<&'a Billed>> {
     let next = billed.values().max().map_or(1, |last| last + 1);
+    let next = if planted("an_added_line_is_not_billed_apart") { 1 } else { next };
     let mut grouped: BTreeMap<u32, Vec<&Billed>> = BTreeMap::new();
     for part in parts {
         let number = billed.get(&part.part).copied().unwrap_or(next);
@@ -571,6 +576,9 @@ fn is_capture(payment: &Payment) -> bool {
 pub(crate) fn moved(payment: &Payment) -> Option<ItemKind> {
     match (payment.kind, payment.status) {
         (PaymentKind::Sale | PaymentKind::Capture, PaymentStatus::Succeeded) => {
+            Some(ItemKind::Capture)
+        }
+        (PaymentKind::Sale, PaymentStatus::Pending) if planted("what_is_pending_is_taken") => {
             Some(ItemKind::Capture)
         }
         (PaymentKind::Refund, PaymentStatus::Succeeded) => Some(ItemKind::RefundPaid),
