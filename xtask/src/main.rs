@@ -1,6 +1,8 @@
-//! The one entry point besides cargo: `cargo xtask check`, `test`, `bench` and `services`.
+//! The one entry point besides cargo: `cargo xtask check`, `test`, `bench`, `reliability` and
+//! `services`.
 
 mod check;
+mod reliability;
 mod services;
 mod shell;
 mod test;
@@ -44,6 +46,11 @@ enum Command {
         /// Measure only this: `intake`, `stages`, `views`, `memory` or `orders`
         only: Option<String>,
     },
+    /// The figures of docs/reliability.md
+    Reliability {
+        #[command(subcommand)]
+        figure: reliability::Figure,
+    },
     /// The real programs some tests need
     Services {
         #[command(subcommand)]
@@ -68,6 +75,7 @@ fn main() -> ExitCode {
         Command::Check { names } => check::run(&names),
         Command::Test { long, only, filter } => test::run(&test::Options { only, long, filter }),
         Command::Bench { only } => bench(only.as_deref()),
+        Command::Reliability { figure } => reliability::run(&figure),
         Command::Services { action } => run_services(action),
     };
     match result {

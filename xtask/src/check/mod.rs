@@ -6,6 +6,7 @@ mod error_pages;
 mod licences;
 mod links;
 mod purity;
+mod reliability;
 mod requirements;
 mod source;
 mod sql;
@@ -31,10 +32,16 @@ const CHECKS: &[(&str, &str, Check)] = &[
     ("vendors", "general crates name no vendor", vendors::check),
     ("licences", "every dependency may be shipped", licences::check),
     ("requirements", "each requirement has one true state", requirements::check),
+    ("reliability", "each row of the failure model has a test or a reason", reliability::check),
     ("errors", "each error code has its page", error_pages::check),
     ("links", "no link in the documents is dead", links::check),
     ("clippy", "no warning anywhere", cargo::clippy),
 ];
+
+/// Which rows of the failure model have tests.
+pub fn coverage() -> Result<reliability::Coverage> {
+    reliability::coverage(&Workspace::load()?)
+}
 
 pub fn run(only: &[String]) -> Result<()> {
     if let Some(unknown) = only.iter().find(|name| CHECKS.iter().all(|(known, ..)| known != name)) {

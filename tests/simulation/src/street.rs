@@ -1,0 +1,470 @@
+//! What goes on around a process between two of its commits: deliveries at the front door, another
+//! process that takes over, time that passes.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, anyhow};
+use jiff::{SignedDuration, Timestamp};
+use trueup::demo::play::{Carrier, Clock};
+use trueup::demo::setup;
+use trueup_connect::Secret;
+use trueup_connect::sandbox::Push;
+use trueup_connect::webhook::SignedDelivery;
+use trueup_domain::key;
+use trueup_hub::{Hub, Turn, Worker, decide, decode, reconcile};
+use trueup_sandbox::chance::Chance;
+use trueup_store::{CommitFate, SHARDS, Store, StoreError, leases};
+
+use crate::rig::FrontDoor;
+use crate::weather::{Hits, Weather};
+
+/// As the real keeper of a lease has them (`crates/trueup/src/worker.rs`).
+const LEASE: &str = "all";
+const LEASE_LENGTH: SignedDuration = SignedDuration::from_secs(9);
+const STOP_AFTER: SignedDuration = SignedDuration::from_secs(7);
+/// A push of a refused delivery comes again so often before its sender gives up.
+const TRIES_MAX: u32 = 40;
+
+/// The one source of chance, and what is asked of it.
+#[derive(Clone)]
+pub struct Dice(Arc<Mutex<Chance>>);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Chance::new(seed))))
+    }
+    fn chance(&self) -> MutexGuard<'_, Chance> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub fn roll(&self, per_mille: u64) -> bool {
+        per_mille > 0 && self.chance().hits(per_mille)
+    }
+    pub fn below(&self, count: usize) -> usize {
+        usize::try_from(self.chance().below(count as u64)).unwrap_or(0)
+    }
+    pub fn seconds(&self, from: i64, to: i64) -> SignedDuration {
+        SignedDuration::from_secs(self.chance().between(from, to))
+    }
+}
+
+/// Who writes, as the fate of each commit sees it.
+#[derive(Default)]
+pub struct Writing {
+    /// A stage of the process `process` is at work, and nobody else.
+    stage: AtomicBool,
+    process: AtomicUsize,
+    /// Who had the lease last; nobody at first.
+    holder: AtomicUsize,
+    /// Commits of stages, and those of a process that had no lease.
+    commits: AtomicU64,
+    trespasses: AtomicU64,
+}
+
+const NOBODY: usize = usize::MAX;
+
+impl Writing {
+    fn new(alone: bool) -> Self {
+        let holder = AtomicUsize::new(if alone { 0 } else { NOBODY });
+        Self { holder, ..Self::default() }
+    }
+    fn committed(&self) {
+        if self.stage.load(Ordering::Relaxed) {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+            let (process, holder) = (&self.process, &self.holder);
+            if process.load(Ordering::Relaxed) != holder.load(Ordering::Relaxed) {
+                self.trespasses.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+    /// Commits of processes without their lease (C5, C6).
+    pub fn trespasses(&self) -> u64 {
+        self.trespasses.load(Ordering::Relaxed)
+    }
+    /// Marks what `work` commits as written by a stage of this process.
+    pub fn stage<T>(&self, process: usize, work: impl FnOnce() -> T) -> T {
+        let before = self.process.swap(process, Ordering::Relaxed);
+        let was = self.stage.swap(true, Ordering::Relaxed);
+        let outcome = work();
+        self.stage.store(was, Ordering::Relaxed);
+        self.process.store(before, Ordering::Relaxed);
+        outcome
+    }
+    /// Marks what `work` commits as written by no stage.
+    fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let was = self.stage.swap(false, Ordering::Relaxed);
+        let outcome = work();
+        self.stage.store(was, Ordering::Relaxed);
+        outcome
+    }
+}
+
+/// A process as others see it.
+struct Keeper {
+    hub: Hub,
+    owner: String,
+    renewed: Option<Timestamp>,
+    /// Its clock less the true one.
+    skew: SignedDuration,
+    /// It died since somebody looked.
+    died: bool,
+    lives: u32,
+}
+
+/// A delivery on its way.
+struct Parcel {
+    connection: &'static str,
+    push: Push,
+    tries: u32,
+}
+
+pub struct Street {
+    pub weather: Weather,
+    pub hits: Hits,
+    store: Store,
+    clock: Clock,
+    dice: Dice,
+    writing: Arc<Writing>,
+    in_flight: Vec<Parcel>,
+    keepers: Vec<Keeper>,
+    /// Every delivery that was answered with 2xx: connection, its key, the hash of its body.
+    pub acknowledged: BTreeSet<(String, String, String)>,
+    pub said: Vec<String>,
+    last_id: Option<(&'static str, String)>,
+}
+
+impl Street {
+    pub fn new(
+        hub: &Hub,
+        clock: &Clock,
+        dice: &Dice,
+        weather: Weather,
+        writing: &Arc<Writing>,
+    ) -> Self {
+        let alone = weather.processes <= 1;
+        let keepers = (0..weather.processes.max(1)).map(|number| Keeper {
+            hub: hub.clone().in_turn(if alone { Turn::alone() } else { Turn::waiting() }),
+            owner: format!("process {number}"),
+            renewed: None,
+            skew: SignedDuration::ZERO,
+            died: false,
+            lives: 0,
+        });
+        Self {
+            weather,
+            hits: Hits::default(),
+            store: hub.store.clone(),
+            clock: clock.clone(),
+            dice: dice.clone(),
+            writing: Arc::clone(writing),
+            in_flight: Vec::new(),
+            keepers: keepers.collect(),
+            acknowledged: BTreeSet::new(),
+            said: Vec::new(),
+            last_id: None,
+        }
+    }
+
+    pub fn writing(weather: &Weather) -> Arc<Writing> {
+        Arc::new(Writing::new(weather.processes <= 1))
+    }
+
+    pub fn processes(&self) -> usize {
+        self.keepers.len()
+    }
+
+    /// The process that takes itself for the one at work, if any does.
+    pub fn at_work(&self) -> Option<usize> {
+        (0..self.keepers.len()).find(|at| self.keepers[*at].hub.turn.worker().is_some())
+    }
+
+    pub fn hub(&self, process: usize) -> Hub {
+        self.keepers[process].hub.clone()
+    }
+
+    pub fn skew(&self, process: usize) -> SignedDuration {
+        self.keepers[process].skew
+    }
+
+    /// What a process takes for now.
+    pub fn now(&self, process: usize) -> Timestamp {
+        let now = self.clock.now();
+        now.checked_add(self.keepers[process].skew).unwrap_or(now)
+    }
+
+    fn say(&mut self, what: impl std::fmt::Display) {
+        self.said.push(format!("{} {what}", self.clock.now()));
+    }
+
+    /// A process dies: what it held in memory is gone, its lease with the time.
+    pub fn die(&mut self, process: usize) {
+        let alone = self.keepers.len() == 1;
+        let keeper = &mut self.keepers[process];
+        keeper.died = true;
+        keeper.lives += 1;
+        keeper.renewed = None;
+        if !alone {
+            keeper.owner = format!("process {process}, life {}", keeper.lives);
+            keeper.hub.turn.give(None);
+        }
+        self.hits.hit("crash");
+        self.say(format_args!("CRASH of {process}"));
+    }
+
+    /// Whether a process died since this was asked last.
+    pub fn has_died(&mut self, process: usize) -> bool {
+        std::mem::take(&mut self.keepers[process].died)
+    }
+
+    pub fn jump(&mut self, process: usize) {
+        const JUMPS_H: [i64; 4] = [-2, 24, 0, 0];
+        let hours = JUMPS_H[self.dice.below(JUMPS_H.len())];
+        self.set_skew(process, SignedDuration::from_hours(hours));
+        self.hits.hit("clock jump");
+    }
+
+    fn set_skew(&mut self, process: usize, skew: SignedDuration) {
+        self.keepers[process].skew = skew;
+        self.say(format_args!("the clock of {process} is off by {skew:?}"));
+    }
+
+    /// What a process's keeper does now and then: renew the lease, or pause without it.
+    pub fn keep(&mut self, process: usize) -> Result<()> {
+        if self.keepers.len() == 1 {
+            return Ok(());
+        }
+        let true_now = self.clock.now();
+        let now = self.now(process);
+        let owner = self.keepers[process].owner.clone();
+        let writing = Arc::clone(&self.writing);
+        let acquired = writing.aside(|| {
+            self.store.write(move |tx| leases::acquire(tx, LEASE, &owner, now, LEASE_LENGTH))
+        });
+        match acquired {
+            Ok(Some(lease)) => {
+                let keeper = &mut self.keepers[process];
+                keeper.renewed = Some(true_now);
+                keeper.hub.turn.give(Some(Worker { lease: Some(lease), from: 0, to: SHARDS }));
+                let before = self.writing.holder.swap(process, Ordering::Relaxed);
+                if before != process {
+                    self.hits.hit("lease passed on");
+                    self.say(format_args!("{process} has the lease"));
+                }
+            }
+            Ok(None) => self.keepers[process].hub.turn.give(None),
+            Err(StoreError::Crashed) => self.die(process),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// A keeper that could not renew its lease in time stops its process.
+    pub fn expire(&mut self, process: usize) {
+        let now = self.clock.now();
+        let alone = self.keepers.len() == 1;
+        let keeper = &mut self.keepers[process];
+        let old = keeper.renewed.is_none_or(|at| now.duration_since(at) > STOP_AFTER);
+        if !alone && old {
+            keeper.hub.turn.give(None);
+        }
+    }
+
+    pub fn push(&mut self, connection: &'static str, push: Push) {
+        if self.dice.roll(self.weather.push_lost) {
+            self.hits.hit("push lost");
+            self.say(format_args!("LOST push {connection} {}", push.kind));
+            return;
+        }
+        if self.dice.roll(self.weather.push_doubled) {
+            self.hits.hit("push doubled");
+            self.in_flight.push(Parcel { connection, push: push.clone(), tries: 0 });
+        }
+        let mut push = push;
+        match &self.last_id {
+            Some((of, id)) if *of == connection && self.dice.roll(self.weather.id_reused) => {
+                push.source_id.clone_from(id);
+                self.hits.hit("id reused");
+            }
+            _ => self.last_id = Some((connection, push.source_id.clone())),
+        }
+        self.in_flight.push(Parcel { connection, push, tries: 0 });
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Hands any of the deliveries on their way to the front door; an unanswered one comes again.
+    pub fn deliver_one(&mut self, process: usize) -> Result<()> {
+        if self.in_flight.is_empty() {
+            return Ok(());
+        }
+        let parcel = self.in_flight.swap_remove(self.dice.below(self.in_flight.len()));
+        let Parcel { connection, push, tries } = &parcel;
+        let hub = &self.keepers[process].hub;
+        let known = hub.connection(connection).context("a connection")?;
+        let webhooks = known.connector.webhooks.context("webhooks")?;
+        let headers = (webhooks.sign)(&SignedDelivery {
+            kind: &push.kind,
+            source_id: &push.source_id,
+            account: known.account.as_deref().unwrap_or_default(),
+            body: &push.body,
+            secret: &Secret::new(setup::DEMO_SECRET),
+            now: self.clock.now(),
+        });
+        let skew = self.keepers[process].skew;
+        let mut door = FrontDoor::with_skew(hub, &self.clock, skew);
+        let said = format!("push {connection} {} {}", push.kind, push.source_id);
+        let writing = Arc::clone(&self.writing);
+        let outcome = writing.aside(|| door.webhook(connection, &headers, &push.body));
+        self.say(said);
+        match outcome {
+            Ok(()) => {
+                let hash = key::body_hash(&push.body);
+                self.acknowledged.insert(((*connection).to_owned(), door.stored_as, hash));
+            }
+            Err(error) if is_crash(&error) => {
+                self.die(process);
+                self.in_flight.push(parcel);
+            }
+            // A clock that is off by hours makes a good signature stale.
+            Err(_) if !skew.is_zero() => {
+                if *tries < TRIES_MAX {
+                    let tries = *tries + 1;
+                    self.in_flight.push(Parcel { tries, ..parcel });
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The bank's courier tries again until somebody signs, and now and then comes twice.
+    pub fn file(&mut self, connection: &str, name: &str, body: &[u8]) -> Result<()> {
+        let twice = self.dice.roll(self.weather.file_doubled);
+        if twice {
+            self.hits.hit("file doubled");
+        }
+        for _ in 0..=usize::from(twice) {
+            self.hand_in(connection, name, body)?;
+        }
+        Ok(())
+    }
+
+    fn hand_in(&mut self, connection: &str, name: &str, body: &[u8]) -> Result<()> {
+        for _ in 0..50 {
+            let process = self.dice.below(self.keepers.len());
+            let keeper = &self.keepers[process];
+            let mut door = FrontDoor::with_skew(&keeper.hub, &self.clock, keeper.skew);
+            let writing = Arc::clone(&self.writing);
+            match writing.aside(|| door.file(connection, name, body)) {
+                Ok(()) => {
+                    let hash = key::body_hash(body);
+                    self.acknowledged.insert((connection.to_owned(), door.stored_as, hash));
+                    return Ok(());
+                }
+                Err(error) if is_crash(&error) => self.die(process),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(anyhow!("the file {name} was never taken"))
+    }
+
+    /// What happens while the process `busy` is between two commits.
+    fn meanwhile(&mut self, busy: usize) -> Result<()> {
+        self.hits.hit("meanwhile");
+        let other = (busy + 1) % self.keepers.len();
+        match self.dice.below(6) {
+            0 | 1 => self.deliver_one(other),
+            2 | 3 => {
+                // The busy one stands still for so long that its lease runs out.
+                let later = self.clock.now().checked_add(self.dice.seconds(5, 40))?;
+                self.clock.set(later);
+                self.keep(other)
+            }
+            _ => {
+                let stage = self.dice.below(3);
+                self.stage(other, stage).map(|_| ())
+            }
+        }
+    }
+
+    /// One step of a stage of a process, if it has a turn.
+    pub fn stage(&mut self, process: usize, stage: usize) -> Result<bool> {
+        let hub = self.keepers[process].hub.clone();
+        let Some(worker) = hub.turn.worker() else { return Ok(false) };
+        let now = self.now(process);
+        let step = [decode::step, decide::step, reconcile::step][stage % 3];
+        let outcome = Arc::clone(&self.writing).stage(process, || step(&hub, &worker, now));
+        self.absorb(process, outcome.map(|count| count > 0))
+    }
+
+    /// A crash drops everything but the database; a lease that was lost drops the work.
+    pub fn absorb(&mut self, process: usize, outcome: Result<bool, StoreError>) -> Result<bool> {
+        match outcome {
+            Ok(worked) => Ok(worked),
+            Err(StoreError::Crashed) => {
+                self.die(process);
+                Ok(true)
+            }
+            Err(StoreError::LeaseLost) => {
+                self.hits.hit("lease lost");
+                self.say(format_args!("LEASE LOST by {process}"));
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The faults stop: clocks are right, and what is on its way arrives.
+    pub fn calm_down(&mut self) -> Result<()> {
+        self.weather = Weather { processes: self.keepers.len(), ..Weather::CALM };
+        for process in 0..self.keepers.len() {
+            self.set_skew(process, SignedDuration::ZERO);
+        }
+        while !self.in_flight.is_empty() {
+            self.deliver_one(0)?;
+        }
+        Ok(())
+    }
+}
+
+pub fn is_crash(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Crashed))
+}
+
+/// Connects a store to its street: what becomes of each commit, and what others do before it.
+pub fn connect(store: &Store, street: &Arc<Mutex<Street>>, dice: &Dice, weather: Weather) {
+    let (fates, writing) = (dice.clone(), Arc::clone(&lock(street).writing));
+    store.set_fate(move || {
+        if fates.roll(weather.crash_before_commit) {
+            return CommitFate::CrashBefore;
+        }
+        writing.committed();
+        if fates.roll(weather.crash_after_commit) {
+            CommitFate::CrashAfter
+        } else {
+            CommitFate::Commit
+        }
+    });
+    if weather.meanwhile == 0 || weather.processes < 2 {
+        return;
+    }
+    let (street, dice) = (Arc::clone(street), dice.clone());
+    store.set_meanwhile(move || {
+        // Whoever has the street in hand is what others do.
+        let Ok(mut street) = street.try_lock() else { return };
+        if dice.roll(weather.meanwhile) {
+            let busy = street.writing.process.load(Ordering::Relaxed);
+            if let Err(error) = street.meanwhile(busy) {
+                street.say(format_args!("FAILED meanwhile: {error:#}"));
+                street.said.push(format!("VIOLATION {error:#}"));
+            }
+        }
+    });
+}
+
+pub fn lock(street: &Mutex<Street>) -> MutexGuard<'_, Street> {
+    street.lock().unwrap_or_else(PoisonError::into_inner)
+}
