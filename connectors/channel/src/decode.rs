@@ -280,8 +280,10 @@ fn refund(path: &str, wire: &wire::Refund) -> Result<doc::Refund, DecodeError> {
             taxes: listed(&one.taxes, path, "taxes", |path, one| tax(path, one, currency))?,
         })
     };
-    let payments = wire.payments.iter().enumerate();
-    let payments = payments.map(|(index, own)| id(path, &format!("payments[{index}]"), own));
+    let ids = |list: &[String], name: &str| -> Result<Vec<String>, DecodeError> {
+        let ids = list.iter().enumerate();
+        ids.map(|(index, own)| id(path, &format!("{name}[{index}]"), own)).collect()
+    };
     Ok(doc::Refund {
         id: id(path, "id", &wire.id)?,
         order: id(path, "order", &wire.order)?,
@@ -291,7 +293,8 @@ fn refund(path: &str, wire: &wire::Refund) -> Result<doc::Refund, DecodeError> {
         lines: listed(&wire.lines, path, "lines", line)?,
         adjustments: listed(&wire.adjustments, path, "adjustments", adjustment)?,
         total: not_negative(path, "total", &wire.total, currency)?,
-        transactions: payments.collect::<Result<_, _>>()?,
+        transactions: ids(&wire.payments, "payments")?,
+        exchanged_for: ids(&wire.exchanged_for, "exchanged_for")?,
     })
 }
 

@@ -192,6 +192,8 @@ pub struct Refund {
     pub total: Amount,
     #[serde(default)]
     pub payments: Vec<String>,
+    #[serde(default)]
+    pub exchanged_for: Vec<String>,
 }
 
 #[derive(Deserialize)]

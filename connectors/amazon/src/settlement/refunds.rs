@@ -144,6 +144,7 @@ fn refund(id: &str, rows: &[&Entry]) -> Result<Refund, MoneyError> {
         adjustments,
         total: Money::sum(first.amount.currency(), taken)?.checked_neg()?,
         transactions: vec![id.to_owned()],
+        exchanged_for: Vec::new(),
     })
 }
 

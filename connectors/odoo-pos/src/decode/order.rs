@@ -270,6 +270,7 @@ impl<'a> Receipt<'a> {
             adjustments,
             total,
             transactions: Vec::new(),
+            exchanged_for: Vec::new(),
         })
     }
 

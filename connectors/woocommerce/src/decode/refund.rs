@@ -132,6 +132,7 @@ impl Stated {
             total: self.amount,
             // Of an order that nobody paid no money goes back.
             transactions: paid.then(|| payment::money_id(&id)).into_iter().collect(),
+            exchanged_for: Vec::new(),
             id,
         })
     }

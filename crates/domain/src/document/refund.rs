@@ -24,6 +24,10 @@ pub struct Refund {
     pub total: Money,
     /// The ids of the transactions that the source lists on this refund.
     pub transactions: Vec<String>,
+    /// The lines of the same order that went out for what came back: an exchange. What is agreed
+    /// pays them, as far as no money of it goes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanged_for: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -267,6 +267,7 @@ pub fn refund_of(
         adjustments,
         total: Money::from_minor(total, usd()),
         transactions: transactions.iter().map(|id| (*id).to_owned()).collect(),
+        exchanged_for: Vec::new(),
     }
 }
 

@@ -253,6 +253,7 @@ pub fn refund(id: &str, line: &str, amount: &str, money_back: &str) -> Refund {
         adjustments: Vec::new(),
         total: money(amount),
         transactions: vec![money_back.to_owned()],
+        exchanged_for: Vec::new(),
     }
 }
 

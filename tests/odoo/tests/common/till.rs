@@ -253,6 +253,7 @@ impl Till {
             adjustments,
             total: Money::from_minor(total, self.currency),
             transactions: payments.iter().map(|id| format!("{}-{id}", self.order)).collect(),
+            exchanged_for: Vec::new(),
         }
         .into()
     }

@@ -293,6 +293,7 @@ impl<'a> Teller<'a> {
             match words.as_slice() {
                 ["version", _] => {}
                 ["by", payments @ ..] => refund["payments"] = json!(payments),
+                ["exchanged", "for", lines @ ..] => refund["exchanged_for"] = json!(lines),
                 ["because", reason @ ..] => refund["reason"] = json!(reason.join(" ")),
                 _ => self.unknown(&words.join(" ")),
             }

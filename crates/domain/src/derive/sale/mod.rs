@@ -9,10 +9,12 @@
 //! | [`relations`] | what the parts of a sale say about each other                             |
 //! | [`tenders`]   | money taken and given back: payments, and the documents that they are for |
 //! | [`refunds`]   | what was agreed to be given back: credit notes                            |
+//! | [`exchanges`] | what came back and pays what went out for it                              |
 //! | [`failures`]  | money given back that came back itself                                    |
 //! | [`goods`]     | what left, what came back, and what will not leave                        |
 //! | [`tickets`]   | a sale that a till inside the books has booked already                    |
 
+mod exchanges;
 mod failures;
 mod goods;
 pub(crate) mod refunds;
@@ -180,6 +182,11 @@ impl Sale<'_> {
     fn standing(&mut self, order: &Order, sorted: &Documents<'_>) -> Result<(), DeriveError> {
         let captured = captured(order, &sorted.payments)?;
         let refunded = sorted.refunded(order)?;
+        // What goods paid is as good as money.
+        let mut paid = captured;
+        for refund in &sorted.refunds {
+            paid = paid.checked_add(sorted.exchanged(order, refund)?)?;
+        }
         let state = if sorted.deleted {
             "deleted"
         } else if order.cancelled_at.is_some() {
@@ -187,7 +194,7 @@ impl Sale<'_> {
         } else if !refunded.is_zero() {
             if refunded >= captured { "refunded" } else { "partially_refunded" }
         } else if !captured.is_zero() {
-            if captured >= order.total { "paid" } else { "partially_paid" }
+            if paid >= order.total { "paid" } else { "partially_paid" }
         } else if order.payment_standing == PaymentStanding::Authorized {
             "authorized"
         } else {

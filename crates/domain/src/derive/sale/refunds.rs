@@ -95,6 +95,7 @@ impl Sale<'_> {
         let key = format!("refund/{}/{}", self.around.connection, refund.id);
         let states = Some((ItemKind::RefundDocument, key));
         self.command("credit_note", &refund.id, mapping, content, after, states);
+        self.exchange(order, refund, sorted, mapping)?;
         Ok(Ok(()))
     }
 }

@@ -35,7 +35,10 @@ impl Sale<'_> {
         }
         self.over_returned(order, sorted);
         self.failed_refunds(order, sorted)?;
-        let removed = unpaid_removals(order, &sorted.refunds)?;
+        let mut removed = unpaid_removals(order, &sorted.refunds)?;
+        for refund in sorted.refunds.iter().filter(|refund| !refund.transactions.is_empty()) {
+            removed = removed.checked_add(sorted.exchanged(order, refund)?)?;
+        }
         let owed = order.total.checked_sub(removed)?;
         if says_paid && captured < owed {
             let missing = owed.checked_sub(captured)?;
@@ -179,7 +182,7 @@ impl Sale<'_> {
 impl Documents<'_> {
     /// What went back for good by the payments that name a refund. One that names none may be of a
     /// refund that has not come in.
-    fn paid_of(&self, order: &Order, refund: &Refund) -> Result<Money, MoneyError> {
+    pub(super) fn paid_of(&self, order: &Order, refund: &Refund) -> Result<Money, MoneyError> {
         let mut sum = Money::zero(order.currency);
         for payment in self.payments.iter().filter(|payment| names(payment, refund)) {
             sum = sum.checked_add(self.given_back(payment)?)?;

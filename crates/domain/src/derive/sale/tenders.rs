@@ -310,7 +310,18 @@ impl Sale<'_> {
             return Ok(None);
         }
         let mut open = self.invoiced.clone();
-        for refund in sorted.refunds.iter().filter(|refund| refund.transactions.is_empty()) {
+        for refund in &sorted.refunds {
+            if !refund.exchanged_for.is_empty() {
+                for (number, amount) in self.pays(order, refund, sorted)? {
+                    if let Some(left) = open.get_mut(&number) {
+                        *left = left.checked_sub(amount)?;
+                    }
+                }
+                continue;
+            }
+            if !refund.transactions.is_empty() {
+                continue;
+            }
             let line = refund.lines.first();
             let number = line.and_then(|line| self.around.billed.get(&line.line)).unwrap_or(&1);
             if let Some(left) = open.get_mut(number) {
