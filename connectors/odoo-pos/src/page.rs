@@ -162,7 +162,7 @@ const SESSIONS_BESIDE: &[Beside] = &[
         model: "pos.order",
         by: "session_id",
         ids: (MAIN, "id"),
-        fields: &["session_id", "account_move"],
+        fields: &["session_id", "account_move", "reversed_move_ids"],
         one: false,
     },
     Beside {
@@ -178,6 +178,15 @@ const SESSIONS_BESIDE: &[Beside] = &[
         model: "account.move.line",
         by: "move_id",
         ids: ("orders", "account_move"),
+        fields: LINE_FIELDS,
+        one: false,
+    },
+    // Of orders that were invoiced after the entry of their session was posted.
+    Beside {
+        name: "reversals",
+        model: "account.move.line",
+        by: "move_id",
+        ids: ("orders", "reversed_move_ids"),
         fields: LINE_FIELDS,
         one: false,
     },

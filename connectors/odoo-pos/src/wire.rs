@@ -155,6 +155,8 @@ pub struct SessionRecord {
     pub session: Session,
     pub entry: Vec<MoveLine>,
     pub invoices: Vec<MoveLine>,
+    #[serde(default)]
+    pub reversals: Vec<MoveLine>,
     pub methods: Vec<Method>,
 }
 

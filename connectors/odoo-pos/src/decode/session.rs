@@ -1,5 +1,6 @@
 //! A session and what Odoo booked for it: at closing one entry for all orders that have no invoice
-//! of their own, and before that the invoices (`POSTING.md` V11).
+//! of their own, and before that the invoices (`POSTING.md` V11). An order that is invoiced later is
+//! taken out of the entry by a reversal of its own.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ pub fn decode(record: &SessionRecord) -> Result<Decoded, DecodeError> {
     if closed {
         documents.extend(by_move(&record.entry, currency)?);
         documents.extend(by_move(&record.invoices, currency)?);
+        documents.extend(by_move(&record.reversals, currency)?);
     }
     Ok(Decoded::Documents(vec![
         TillSession {
