@@ -29,6 +29,7 @@ fn a_sale_is_paid_and_partly_taken_back() {
         company: map.company.clone(),
         reference: "cust-1".to_owned(),
         buyer: Buyer { name: Some("Ann".to_owned()), ..Buyer::default() },
+        address_of: None,
     };
     let customer =
         applied(&mut sandbox, &dispatch("test/partner/1", Content::Partner(partner), &[]));
@@ -464,6 +465,7 @@ fn b23_two_buyers_who_are_one_become_one_customer() {
                 email: Some(email.to_owned()),
                 ..Buyer::default()
             },
+            address_of: None,
         };
         dispatch(&format!("test/{reference}/customer/1"), Content::Partner(partner), &[])
     };

@@ -29,7 +29,12 @@ fn requests_are_as_written_down() {
         billing: Some(address),
         ..Buyer::default()
     };
-    let partner = Partner { company: map.company.clone(), reference: "cust-1".to_owned(), buyer };
+    let partner = Partner {
+        company: map.company.clone(),
+        reference: "cust-1".to_owned(),
+        buyer,
+        address_of: None,
+    };
     let mut told = String::new();
     let mut tell = |command: &Dispatch| -> String {
         let (requests, outcome) = transcript(&mut sandbox, command);
@@ -67,7 +72,12 @@ fn an_order_on_terms_names_what_the_customer_looks_for() {
         vat_number: Some("DE136695976".to_owned()),
         ..Buyer::default()
     };
-    let partner = Partner { company: map.company.clone(), reference: "b2b-1".to_owned(), buyer };
+    let partner = Partner {
+        company: map.company.clone(),
+        reference: "b2b-1".to_owned(),
+        buyer,
+        address_of: None,
+    };
     let partner = dispatch("test/partner/b2b", Content::Partner(partner), &[]);
     let (mut order, mut invoice) = (order(&map, "7"), invoice(&map, "7", "1"));
     let own = Some("PO-4711".to_owned());

@@ -159,8 +159,12 @@ impl Content {
 pub struct Partner {
     pub company: TargetRef,
     /// What we write as the target's reference of the customer.
+    /// Empty for an address of a customer.
     pub reference: String,
     pub buyer: Buyer,
+    /// The customer whose delivery address it is (binding role `customer`); none for a customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_of: Option<CustomerRef>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,6 +32,10 @@ pub struct Mapping {
     /// A mapping that does not say leaves stock alone.
     #[serde(default)]
     pub goods: GoodsPolicy,
+    /// An order names where it goes to. A mapping that does not say leaves the address of the
+    /// customer.
+    #[serde(default)]
+    pub delivery_addresses: bool,
     /// Accounts by role, and by role and qualifier as `role/qualifier`.
     pub accounts: BTreeMap<String, TargetRef>,
     /// The channel's gateway words.

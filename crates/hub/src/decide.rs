@@ -9,7 +9,7 @@ use trueup_domain::derive::{
     DeriveError, Derived, Surroundings, Waiting, bank, books, sale, settlement, till,
 };
 use trueup_domain::document::{Document, RefundFailure, RootKind};
-use trueup_domain::fact::{self, Fact, FactContent};
+use trueup_domain::fact::{self, After, Fact, FactContent};
 use trueup_domain::mapping::Mapping;
 use trueup_domain::sales::sale::{self as sold, Contribution};
 use trueup_store::database::Later;
@@ -140,6 +140,7 @@ fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreEr
         calendar: &hub.setup.calendar,
         mapping: mapping.as_ref(),
         billed: &billed,
+        address: address(&live),
         fees: connection.and_then(|connection| connection.fees.as_ref()),
         since: connection.map_or(Timestamp::MIN, |connection| connection.since),
     };
@@ -235,6 +236,16 @@ fn billed_lines(live: &[Fact]) -> BTreeMap<String, u32> {
         billed.extend(order.lines.iter().map(|line| (line.part.clone(), number)));
     }
     billed
+}
+
+/// The address that the first order of the books names, if it is written.
+fn address(live: &[Fact]) -> Option<Option<&After>> {
+    live.iter().find_map(|fact| match &fact.content {
+        FactContent::Command(command) if matches!(command.content, Content::Order(_)) => {
+            Some(command.after.iter().find(|after| after.role == sale::DELIVERY))
+        }
+        _ => None,
+    })
 }
 
 /// What the command behind a record of the books said it would state, and for which sale.

@@ -186,7 +186,12 @@ pub fn add_shared(
     command: &Command,
 ) -> Result<()> {
     let own = effect_key(place, place.root, key, 1);
-    insert(tx, place, &own, key, 1, command, &BTreeMap::new())
+    // What is shared has one generation, and needs only what is shared, too.
+    let needs = command.after.iter().map(|after| {
+        let root = after.root.as_deref().unwrap_or(place.root);
+        (after.role.clone(), effect_key(place, root, &after.fact, 1))
+    });
+    insert(tx, place, &own, key, 1, command, &needs.collect())
 }
 
 /// Makes a waiting command ready if everything it needs is applied.

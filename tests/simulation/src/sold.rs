@@ -60,6 +60,7 @@ fn rebuilt(hub: &Hub) -> Result<(Kept, Taxes)> {
             calendar: &hub.setup.calendar,
             mapping: mapping.as_ref(),
             billed: &BTreeMap::new(),
+            address: None,
             fees: None,
             since: connection.since,
         };

@@ -44,6 +44,7 @@ fn derived(documents: &[Document]) -> (BTreeMap<Role, i64>, Vec<Item>) {
         calendar: &calendar,
         mapping: None,
         billed: &billed,
+        address: None,
         fees: None,
         since: Timestamp::MIN,
     };

@@ -211,7 +211,8 @@ impl Chain {
     fn find_customers(&mut self, context: &Context<'_>) {
         let mut new: Vec<usize> = Vec::new();
         for index in self.open().collect::<Vec<_>>() {
-            let Some(partner) = self.partner(index) else { continue };
+            let customer = self.partner(index).filter(|it| it.address_of.is_none());
+            let Some(partner) = customer else { continue };
             let who = customers::resolve(context.settings, partner, &self.found.customers);
             let twin = |own: &usize| {
                 let other = self.partner(*own);

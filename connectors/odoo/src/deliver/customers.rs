@@ -171,7 +171,7 @@ pub(super) fn domain<'a>(
     let rules = rules(settings);
     let mut wanted: Vec<(Rule, BTreeSet<String>)> =
         rules.into_iter().map(|rule| (rule, BTreeSet::new())).collect();
-    for partner in partners {
+    for partner in partners.filter(|it| it.address_of.is_none()) {
         let marks = marks(partner);
         let raw = |text: &Option<String>| text.as_deref().map(|it| it.trim().to_owned());
         for (rule, texts) in &mut wanted {
@@ -286,7 +286,7 @@ mod tests {
             shipping: None,
         };
         change(&mut buyer);
-        Partner { company: "1".to_owned(), reference: "shop/7".to_owned(), buyer }
+        Partner { company: "1".to_owned(), reference: "shop/7".to_owned(), buyer, address_of: None }
     }
 
     fn known(id: i64, change: impl FnOnce(&mut Known)) -> Known {

@@ -85,9 +85,9 @@ pub(super) fn next(chain: &Chain, number: usize) -> Option<usize> {
         LookUp::States => contents(chain).any(|it| place(it).1.is_some()),
         LookUp::Pricelists => contents(chain).any(|it| pricelist(it).is_some()),
         LookUp::Company => contents(chain).any(|it| pricelist(it).is_none()),
+        LookUp::Customers => contents(chain).any(is_customer),
         LookUp::Currencies
         | LookUp::Countries
-        | LookUp::Customers
         | LookUp::Units
         | LookUp::OrderLines
         | LookUp::Locks => true,
@@ -155,6 +155,10 @@ pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Opti
             read("res.company", json!([["id", "=", chain.company]]), locks::FIELDS, "id")
         }
     })
+}
+
+fn is_customer(content: &Content) -> bool {
+    matches!(content, Content::Partner(it) if it.address_of.is_none())
 }
 
 fn contents(chain: &Chain) -> impl Iterator<Item = &Content> {

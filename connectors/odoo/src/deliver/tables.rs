@@ -13,6 +13,8 @@ use trueup_domain::document::Address;
 use trueup_domain::money::Money;
 use trueup_domain::planted::planted;
 
+use trueup_domain::derive::sale::DELIVERY;
+
 use super::chain::{Chain, Item};
 use super::lookups::{self, Found};
 use super::{bound, bound_id};
@@ -24,7 +26,8 @@ use crate::tax_data;
 pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Table {
     let items: Vec<&Item> = batch.iter().filter_map(|index| chain.items.get(*index)).collect();
     let flag = settings.get(SHIPPING_FLAG) == Some("yes");
-    let vat = items.iter().any(|it| has_vat_number(&it.dispatch.content));
+    let any = |has: fn(&Content) -> bool| items.iter().any(|it| has(&it.dispatch.content));
+    let columns = PartnerColumns { vat: any(has_vat_number), parent: any(is_address) };
     let mut table = empty(chain.kind, &items, flag);
     for item in items {
         let dispatch = &item.dispatch;
@@ -34,8 +37,12 @@ pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Tabl
         }
         let customer = customer(dispatch).ok().flatten().unwrap_or_default();
         let (head, lines) = match &dispatch.content {
-            Content::Partner(it) => (partner(key, it, &chain.found, vat), Vec::new()),
-            Content::Order(it) => order(key, &customer, it, &chain.found, flag),
+            Content::Partner(it) => (partner(key, it, customer, &chain.found, columns), Vec::new()),
+            Content::Order(it) => {
+                let delivery = dispatch.bindings.get(DELIVERY).cloned();
+                let places = (customer.clone(), delivery.unwrap_or(customer));
+                order(key, places, it, &chain.found, flag)
+            }
             Content::Invoice(it) => invoice(key, &customer, item, it, &chain.found),
             Content::CreditNote(it) => credit_note(key, &customer, item, it, &chain.found),
             Content::Payment(it) => {
@@ -161,6 +168,9 @@ fn empty(kind: CommandKind, items: &[&Item], shipping_flag: bool) -> Table {
             if items.iter().any(|it| has_vat_number(&it.dispatch.content)) {
                 head.push("vat");
             }
+            if items.iter().any(|it| is_address(&it.dispatch.content)) {
+                head.extend(["parent_id/.id", "type"]);
+            }
             Table::new(&head, &[])
         }
         CommandKind::Order => {
@@ -206,6 +216,10 @@ fn has_vat_number(content: &Content) -> bool {
     matches!(content, Content::Partner(it) if it.buyer.vat_number.is_some())
 }
 
+fn is_address(content: &Content) -> bool {
+    matches!(content, Content::Partner(it) if it.address_of.is_some())
+}
+
 /// Whether a move has lines on an account. Odoo cannot read a record that leaves the field for
 /// those empty, so what goes in one call has such lines throughout or not at all.
 pub(super) fn on_account(content: &Content) -> bool {
@@ -229,12 +243,25 @@ pub(super) fn address(partner: &Partner) -> Option<&Address> {
     partner.buyer.billing.as_ref().or(partner.buyer.shipping.as_ref())
 }
 
-fn partner(key: String, it: &Partner, found: &Found, vat: bool) -> Vec<String> {
+/// The columns of customers that only some fill.
+#[derive(Clone, Copy)]
+struct PartnerColumns {
+    vat: bool,
+    parent: bool,
+}
+
+fn partner(
+    key: String,
+    it: &Partner,
+    parent: String,
+    found: &Found,
+    columns: PartnerColumns,
+) -> Vec<String> {
     let none = Address::default();
     let at = address(it).unwrap_or(&none);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let buyer = &it.buyer;
-    let names = [&buyer.name, &at.name, &buyer.company, &buyer.email];
+    let names = [&buyer.name, &at.name, &buyer.company, &buyer.email, &at.street, &at.city];
     let name = names.into_iter().flatten().find(|name| !name.trim().is_empty());
     let content = Content::Partner(it.clone());
     let (country, region) = lookups::place(&content);
@@ -254,27 +281,31 @@ fn partner(key: String, it: &Partner, found: &Found, vat: bool) -> Vec<String> {
         id(state.and_then(|key| found.states.get(&key))),
         buyer.company.clone().or_else(|| at.company.clone()).unwrap_or_default(),
     ];
-    if vat {
+    if columns.vat {
         cells.push(text(&buyer.vat_number));
+    }
+    if columns.parent {
+        // A contact without a type is none that Odoo would keep.
+        let kind = if it.address_of.is_some() { "delivery" } else { "contact" };
+        cells.extend([parent, kind.to_owned()]);
     }
     cells
 }
 
 fn order(
     key: String,
-    customer: &str,
+    (customer, delivery): (String, String),
     it: &OrderContent,
     found: &Found,
     flag: bool,
 ) -> (Vec<String>, Vec<Line>) {
-    let customer = customer.to_owned();
     let mut head = vec![
         key,
         it.customer_reference.as_ref().unwrap_or(&it.reference).clone(),
         it.origin.clone(),
         customer.clone(),
-        customer.clone(),
         customer,
+        delivery,
         moment(it.placed_at),
     ];
     head.extend(nothing(5));
@@ -499,6 +530,7 @@ pub(super) fn customer(dispatch: &Dispatch) -> Result<Option<String>, CallError>
         Content::Invoice(it) => &it.customer,
         Content::CreditNote(it) => &it.customer,
         Content::Payment(it) => &it.customer,
+        Content::Partner(Partner { address_of: Some(customer), .. }) => customer,
         Content::Partner(_)
         | Content::Reconciliation(_)
         | Content::Cancellation(_)

@@ -199,6 +199,7 @@ pub fn world() -> World {
                 ("active", Cell::Flag(true)),
                 ("is_company", Cell::Flag(false)),
                 ("commercial_partner_id", Cell::Link(id)),
+                ("type", text("contact")),
             ]),
         );
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::{self, Kind, Model};
 use super::stock;
-use super::store::{Cell, Fault, Fields, Record};
+use super::store::{Cell, Fault, Fields, Record, Store};
 use super::world::{Call, World};
 
 impl World {
@@ -25,6 +25,7 @@ impl World {
             "stock.picking" => return self.create_picking(call, values, rows(lines)),
             "stock.move.line" => return self.create_move_line(call, &values),
             "res.partner" => {
+                values.entry("type").or_insert(Cell::text("contact"));
                 values.entry("is_company").or_insert(Cell::Flag(false));
                 values.insert("active", Cell::Flag(true));
                 if values.cell("name") == &Cell::Nothing {
@@ -98,7 +99,8 @@ impl World {
         let phone = partner.cell("phone").clone();
         self.store.set("res.partner", id, "email_normalized", email);
         self.store.set("res.partner", id, "phone_sanitized", phone);
-        self.store.set("res.partner", id, "commercial_partner_id", Cell::Link(id));
+        let commercial = partner_of(&self.store, id);
+        self.store.set("res.partner", id, "commercial_partner_id", Cell::Link(commercial));
     }
 
     fn complete_tax(&self, call: &Call, values: &mut Record) {
@@ -339,4 +341,10 @@ fn links(value: &Value) -> Option<Vec<i64>> {
         }
     }
     Some(ids)
+}
+
+/// Whose contact or address a partner is, or himself.
+fn partner_of(store: &Store, id: i64) -> i64 {
+    let parent = store.get("res.partner", id).and_then(|it| it.link("parent_id"));
+    parent.map_or(id, |parent| partner_of(store, parent))
 }

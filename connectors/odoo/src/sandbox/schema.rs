@@ -142,6 +142,8 @@ static MODELS: &[Model] = &[
             f("state_id", Link("res.country.state")),
             f("company_name", Text),
             f("commercial_partner_id", Link("res.partner")),
+            f("parent_id", Link("res.partner")),
+            f("type", Text),
             f("email_normalized", Text),
             f("phone_sanitized", Text),
             f("vat", Text),

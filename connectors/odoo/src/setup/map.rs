@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use trueup_domain::command::TargetRef;
 use trueup_domain::journal::Role;
-use trueup_domain::mapping::{CustomerPolicy, Gateway, Mapping, TaxRule};
+use trueup_domain::mapping::{CustomerPolicy, Gateway, GoodsPolicy, Mapping, TaxRule};
 
 use super::plan::{self, SERVICES};
 use super::report::SetupReport;
@@ -146,6 +146,8 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
             Customers::One => CustomerPolicy::One(guests),
         },
         goods: wanted.goods,
+        // Whoever carries the goods out has to know where they go.
+        delivery_addresses: wanted.goods == GoodsPolicy::Books,
         accounts,
         gateways,
         products,

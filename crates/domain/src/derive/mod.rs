@@ -27,7 +27,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::calendar::Calendar;
-use crate::fact::{Command, Fact, FactKey};
+use crate::fact::{After, Command, Fact, FactKey};
 use crate::journal::EntryError;
 use crate::mapping::{Mapping, Missing};
 use crate::money::{Money, MoneyError};
@@ -46,6 +46,9 @@ pub struct Surroundings<'a> {
     /// Which order of the books (1, 2, …) bills a line already: an added line is a further order
     /// and invoice, not a change of the first.
     pub billed: &'a BTreeMap<String, u32>,
+    /// The address that the order of the books names, if it is written: it keeps it, because whoever
+    /// ships may have it in his hands.
+    pub address: Option<Option<&'a After>>,
     /// What the provider agreed to charge, where the entity knows it.
     pub fees: Option<&'a FeeSchedule>,
     /// The cut-over: sales placed before it were booked by somebody else (`POSTING.md` P1).

@@ -28,6 +28,7 @@ fn with(mapping: Option<&Mapping>, documents: &[Document]) -> Option<Contributio
         calendar: &calendar,
         mapping,
         billed: &BTreeMap::new(),
+        address: None,
         fees: None,
         since: at("2026-01-01T00:00:00Z"),
     };

@@ -13,7 +13,7 @@ use trueup_domain::document::{
     Refund, RefundAdjustment, RefundLine, Remitter, Restock, RowClass, TaxLine, Tender,
     TillSession, Version,
 };
-use trueup_domain::fact::{Fact, FactContent};
+use trueup_domain::fact::{After, Fact, FactContent};
 use trueup_domain::journal::{Entry, Role};
 use trueup_domain::mapping::{CustomerPolicy, Gateway, GoodsPolicy, Mapping, TaxRule};
 use trueup_domain::money::{Currency, Money};
@@ -74,6 +74,7 @@ pub fn mapping() -> Mapping {
         warehouse: None,
         customers: CustomerPolicy::PerBuyer { guests: "guests".to_owned() },
         goods: GoodsPolicy::Books,
+        delivery_addresses: false,
         accounts: words(&[("returns", "4095"), ("tip_income", "4060"), ("rounding", "7900")]),
         gateways: BTreeMap::from([
             ("card".to_owned(), gateway(None, Some("stripe"), "J1")),
@@ -331,6 +332,7 @@ pub fn dispute(status: DisputeStatus, amount: &str) -> Dispute {
 pub struct Given {
     pub mapping: Option<Mapping>,
     pub billed: BTreeMap<String, u32>,
+    pub address: Option<Option<After>>,
     pub since: Timestamp,
     pub time_zone: &'static str,
     pub connection: &'static str,
@@ -341,6 +343,7 @@ impl Default for Given {
         Self {
             mapping: Some(mapping()),
             billed: BTreeMap::new(),
+            address: None,
             since: Timestamp::MIN,
             time_zone: "UTC",
             connection: "shop",
@@ -362,6 +365,7 @@ impl Given {
             calendar: &calendar,
             mapping: self.mapping.as_ref(),
             billed: &self.billed,
+            address: self.address.as_ref().map(Option::as_ref),
             fees: None,
             since: self.since,
         })

@@ -163,6 +163,7 @@ pub fn mapping() -> Mapping {
         warehouse: None,
         customers: CustomerPolicy::One("7".to_owned()),
         goods: GoodsPolicy::Books,
+        delivery_addresses: false,
         accounts: BTreeMap::from([("returns".to_owned(), "4095".to_owned())]),
         gateways: BTreeMap::from([("card".to_owned(), gateway)]),
         products: ["A", "B"].map(|sku| (sku.to_owned(), format!("P-{sku}"))).into(),

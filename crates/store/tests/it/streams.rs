@@ -22,6 +22,7 @@ fn mapping(entity: &str) -> Mapping {
         warehouse: None,
         customers: CustomerPolicy::One("7".to_owned()),
         goods: GoodsPolicy::Books,
+        delivery_addresses: false,
         accounts: BTreeMap::new(),
         gateways: BTreeMap::new(),
         products: BTreeMap::new(),

@@ -124,7 +124,12 @@ pub fn partner(
         billing: Some(address),
         shipping: None,
     };
-    let content = Partner { company: map.company.clone(), reference: key.to_owned(), buyer };
+    let content = Partner {
+        company: map.company.clone(),
+        reference: key.to_owned(),
+        buyer,
+        address_of: None,
+    };
     dispatch(&format!("test/{}/partner/{key}", map.entity), Content::Partner(content), &[])
 }
 

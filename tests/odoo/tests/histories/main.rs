@@ -134,6 +134,11 @@ fn check(books: &mut dyn Books, may_update: bool) {
             println!("{}: {}", scenario.name, scenario.title);
         }
     }
+    let refused = stage.hub.store.read(trueup_store::cases::open_cases).expect("readable");
+    let of_nobody =
+        refused.iter().filter(|case| case.kind == "refused" && case.subject.contains("/address/"));
+    let of_nobody: Vec<&str> = of_nobody.map(|case| case.detail.as_str()).collect();
+    assert_eq!(of_nobody, [""; 0], "addresses that Odoo refused");
     let unbalanced = stage.hub.store.read(trueup_store::facts::unbalanced).expect("readable");
     assert_eq!(unbalanced, [""; 0]);
     let count = wrong.len();

@@ -46,8 +46,14 @@ impl Held {
             all
         };
         Self {
-            orders: by_id("sale.order", &["state", "amount_total", "amount_tax", "partner_id"]),
-            customers: by_id("res.partner", &["name", "ref", "commercial_partner_id"]),
+            orders: by_id(
+                "sale.order",
+                &["state", "amount_total", "amount_tax", "partner_id", "partner_shipping_id"],
+            ),
+            customers: by_id(
+                "res.partner",
+                &["name", "ref", "street", "city", "type", "parent_id"],
+            ),
             delivered: below(
                 "sale.order.line",
                 "order_id",
@@ -340,6 +346,14 @@ impl Account<'_> {
                 Some(reference) => format!(", made for {reference}"),
                 None => format!(", of `{name}`"),
             });
+        }
+        if self.scenario.heading("Addresses").is_some() {
+            let place = &self.held.customers[&id(&row["partner_shipping_id"])];
+            let below = id(&place["parent_id"]) == id(&row["partner_id"]);
+            assert!(below, "the address is not the customer's: {place}");
+            let shown = |field: &str| word(&place[field]).to_owned();
+            let (kind, name, street) = (shown("type"), shown("name"), shown("street"));
+            words.push_str(&format!(", {kind} to {name}, {street}, {}", shown("city")));
         }
         if self.scenario.heading("Goods").is_some() {
             let units = |field: &str| -> i64 {

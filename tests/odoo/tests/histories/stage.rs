@@ -243,7 +243,8 @@ fn mapping(scenario: &Scenario, set_up: &SetUp) -> Mapping {
         Some("channel") => GoodsPolicy::Channel,
         _ => GoodsPolicy::Books,
     };
-    let mut mapping = Mapping { goods, ..books.clone() };
+    let delivery_addresses = scenario.heading("Addresses") == Some("own");
+    let mut mapping = Mapping { goods, delivery_addresses, ..books.clone() };
     match scenario.heading("Pricelist") {
         Some("none") => mapping.pricelist = None,
         Some(code) => mapping.pricelist = Some(set_up.pricelists[code].to_string()),

@@ -149,6 +149,8 @@ impl<'a> Teller<'a> {
                 ["email", email] => buyer["email"] = json!(email),
                 ["vat", number] => buyer["vat_number"] = json!(number),
                 ["phone", number] => buyer["phone"] = json!(number),
+                ["street", street @ ..] => buyer["shipping"]["street"] = text(street),
+                ["city", city @ ..] => buyer["shipping"]["city"] = text(city),
                 ["postcode", code] => buyer["shipping"]["postcode"] = json!(code),
                 ["reference", reference] => order["customer_reference"] = json!(reference),
                 ["due", day] => order["due_on"] = json!(day),

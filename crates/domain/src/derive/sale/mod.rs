@@ -32,8 +32,8 @@ use super::billing::{self, Billed};
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
-    Document, Fulfilment, Funder, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus,
-    Refund, RefundFailure, Remitter, Tender, Ticket,
+    Address, Buyer, Document, Fulfilment, Funder, Order, Payment, PaymentKind, PaymentStanding,
+    PaymentStatus, Refund, RefundFailure, Remitter, Tender, Ticket,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
@@ -422,6 +422,7 @@ impl Sale<'_> {
         mapping: &Mapping,
     ) -> Result<Vec<Missing>, DeriveError> {
         let customer = self.customer(order, mapping);
+        let delivery = self.delivery(order, mapping, &customer);
         let mut missing = Vec::new();
         let day = self.around.day(order.placed_at);
         for (number, parts) in tranches(parts, self.around.billed) {
@@ -453,7 +454,9 @@ impl Sale<'_> {
                 let ordered = Ordered { number, content_hash: content_hash.clone() };
                 self.ordered.insert(one.part.clone(), ordered);
             }
-            self.command("order", &part, mapping, content, customer.after(), None);
+            let mut after = customer.after();
+            after.extend(delivery.clone());
+            self.command("order", &part, mapping, content, after, None);
             let content = Content::Invoice(InvoiceContent {
                 company: mapping.company.clone(),
                 customer: customer.reference.clone(),
@@ -488,6 +491,56 @@ impl Sale<'_> {
         self.fact(kind, part, FactContent::Command(Box::new(command)));
     }
 
+    /// Where the goods go: an address of its own below the customer, made once however often it is
+    /// written, and never changed, because documents name it. None where nothing is sent.
+    fn delivery(&mut self, order: &Order, mapping: &Mapping, customer: &Customer) -> Option<After> {
+        let buyer = order.buyer.as_ref()?;
+        let address = buyer.shipping.as_ref()?;
+        let said = [&address.street, &address.city, &address.postcode];
+        let is_sent = order.lines.iter().any(|line| line.requires_shipping);
+        if !mapping.delivery_addresses || !is_sent || said.into_iter().all(Option::is_none) {
+            return None;
+        }
+        let root =
+            customer.root.clone().unwrap_or_else(|| format!("{}/guests", self.around.connection));
+        let key = FactKey::new("address", &address_hash(address));
+        let named = address.name.clone().or_else(|| buyer.name.clone());
+        let command = Command {
+            target: mapping.target.clone(),
+            content: Content::Partner(Partner {
+                company: mapping.company.clone(),
+                reference: String::new(),
+                buyer: Buyer {
+                    name: named,
+                    phone: address.phone.clone(),
+                    company: address.company.clone(),
+                    shipping: Some(address.clone()),
+                    ..Buyer::default()
+                },
+                address_of: Some(customer.reference.clone()),
+            }),
+            after: customer.after(),
+            states: None,
+        };
+        let after =
+            After { role: DELIVERY.to_owned(), fact: key.clone(), root: Some(root.clone()) };
+        self.derived.shared.push(Shared { root, key, command });
+        let Some(named) = self.around.address else { return Some(after) };
+        if named.is_some_and(|named| *named != after) {
+            self.derived.breaks.push(Break {
+                kind: "address_changed",
+                title: format!("{} goes to another address now", order.number),
+                detail: "the order in the books names the address that the channel stated first"
+                    .to_owned(),
+                remedy: "choose the new delivery address in the books if the goods have not left, \
+                         then accept the case as done",
+                amount: None,
+                owner: "operator",
+            });
+        }
+        named.cloned()
+    }
+
     fn customer(&mut self, order: &Order, mapping: &Mapping) -> Customer {
         let buyer = order.buyer.as_ref();
         let (id, guests) = match &mapping.customers {
@@ -506,6 +559,7 @@ impl Sale<'_> {
                 company: mapping.company.clone(),
                 reference: format!("{}/{id}", self.around.connection),
                 buyer: buyer.clone(),
+                address_of: None,
             }),
             after: Vec::new(),
             states: None,
@@ -516,6 +570,29 @@ impl Sale<'_> {
         }
         Customer { reference: CustomerRef::Bound, root: Some(root) }
     }
+}
+
+/// The role in which an order needs the address that it goes to.
+pub const DELIVERY: &str = "delivery";
+
+/// Addresses that differ only in spaces or letter case are one.
+fn address_hash(address: &Address) -> String {
+    let parts = [
+        &address.name,
+        &address.company,
+        &address.street,
+        &address.street2,
+        &address.city,
+        &address.postcode,
+        &address.region,
+        &address.country,
+        &address.phone,
+    ];
+    let plain = parts.map(|part| {
+        let words: Vec<&str> = part.as_deref().unwrap_or_default().split_whitespace().collect();
+        words.join(" ").to_lowercase()
+    });
+    key::id(&plain.each_ref().map(String::as_str))
 }
 
 /// An order of the books: its number within the sale, and the hash of its content.
