@@ -337,7 +337,7 @@ mod tests {
 
         let caller = buyer(|it| it.phone = Some("+49 30 1234567".to_owned()));
         let called = known(8, |it| it.phone = "49301234567".to_owned());
-        assert_eq!(found(&caller, &[called.clone()]), "8 by telephone number");
+        assert_eq!(found(&caller, std::slice::from_ref(&called)), "8 by telephone number");
         let local = buyer(|it| it.phone = Some("49301234567".to_owned()));
         assert_eq!(found(&local, &[called]), "nobody", "the digits of another country");
 

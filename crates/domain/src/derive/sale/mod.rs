@@ -503,7 +503,7 @@ impl Sale<'_> {
         }
         let root =
             customer.root.clone().unwrap_or_else(|| format!("{}/guests", self.around.connection));
-        let key = FactKey::new("address", &address_hash(address));
+        let key = FactKey::new("address", address_hash(address));
         let named = address.name.clone().or_else(|| buyer.name.clone());
         let command = Command {
             target: mapping.target.clone(),
