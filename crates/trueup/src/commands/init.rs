@@ -167,7 +167,7 @@ included = false
 /// One connection of a connector, with the help of its settings as comments.
 fn section(connector: &Connector) -> String {
     let name = connector.name;
-    let variable = name.to_uppercase();
+    let variable = name.to_uppercase().replace('-', "_");
     let mut text = format!("[connection.{name}]\nconnector = \"{name}\"\nentity = \"us\"\n");
     let mut own = String::new();
     let mut has_secret = false;

@@ -236,7 +236,7 @@ fn decode_says_whom_it_does_not_know_and_reads_the_standard_input() {
         .run(&["decode", "--connector", "acme", "x"])
         .ended(2)
         .complained("there is no connector `acme`")
-        .complained("bank, channel, odoo, shopify, stripe");
+        .complained("bank, channel, odoo, odoo-pos, shopify, stripe");
     place.run(&["decode", "--connector", "bank"]).ended(2).complained("Usage");
     place.run(&["decode", "--connector", "bank", "."]).ended(1).complained("it is a directory");
 

@@ -117,7 +117,8 @@ pub fn partner(
     let buyer = Buyer {
         id: Some(key.to_owned()),
         name: Some(name.to_owned()),
-        email: Some("ann@example.com".to_owned()),
+        // Each is somebody else: one who has the address of another would be found to be him.
+        email: Some(format!("{}@example.com", key.to_lowercase())),
         phone: Some("+1 650-555-0111".to_owned()),
         company: None,
         vat_number: None,
