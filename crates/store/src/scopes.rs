@@ -70,10 +70,12 @@ pub fn any_due(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Sets aside a key that cannot be judged: it counts as broken until it is raised again.
+/// Sets aside a key that cannot be judged: it counts as broken until it is raised again, and no day
+/// raises it.
 pub fn set_aside(tx: &mut Tx<'_>, scope: &DueScope, word: &str, detail: &str) -> Result<bool> {
     let changed = tx.execute(
-        "UPDATE scopes SET judged = $2, attempts = 0, status = 'broken', break = $3, detail = $4
+        "UPDATE scopes SET judged = $2, attempts = 0, status = 'broken', break = $3, detail = $4,
+             due = NULL
          WHERE key = $1 AND judged < $2",
         values![&scope.key, scope.arrived, word, detail],
     )?;
@@ -90,12 +92,21 @@ pub fn retry(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
 }
 
 /// Makes scopes due again whose time has come: what was *not due* may be overdue today.
+///
+/// So is what counts as overdue and is not: a clock that ran ahead judged it (C7). Of what is
+/// broken only the overdue has a day, so that everything else stays at rest.
 pub fn raise_overdue(tx: &mut Tx<'_>, today: &str) -> Result<u64> {
-    tx.execute(
+    let early = tx.execute(
+        "UPDATE scopes SET arrived = arrived + 1
+         WHERE status = 'broken' AND due >= $1 AND judged = arrived",
+        values![today],
+    )?;
+    let late = tx.execute(
         "UPDATE scopes SET arrived = arrived + 1
          WHERE status = 'not_due' AND due < $1 AND judged = arrived",
         values![today],
-    )
+    )?;
+    Ok(early + late)
 }
 
 /// Makes payouts and transfers due again that no bank line has been claimed for.

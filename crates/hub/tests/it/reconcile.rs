@@ -95,6 +95,21 @@ fn a_payout_is_proven_by_its_rows_and_its_bank_line() {
     assert!(claimed[0].claimed_by.is_some());
 }
 
+/// What a clock that ran ahead judged overdue is not due again when the clock is right.
+#[test]
+fn c7_what_a_clock_that_ran_ahead_called_overdue_is_judged_again() {
+    let hub = mapped();
+    tell(&hub, "stripe", &[row("p1", "10.00", "po1").into(), payout("po1", "10.00")], 1);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "not_due");
+    timers::step(&hub, at(10 * DAY)).expect("a step");
+    settle(&hub, 10 * DAY);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "missing_at_bank");
+    timers::step(&hub, at(60)).expect("a step");
+    settle(&hub, 60);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "not_due");
+    assert!(!open_cases(&hub).contains(&"missing_at_bank".to_owned()));
+}
+
 #[test]
 fn e18_two_payouts_of_one_amount_and_one_line_each_get_their_own() {
     let hub = mapped();

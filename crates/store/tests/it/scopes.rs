@@ -73,6 +73,23 @@ on_every_engine! {
         assert_eq!(due(store).len(), 1);
     }
 
+    fn c7_of_what_is_broken_only_what_was_overdue_too_early_is_judged_again(store) {
+        decide(store, "stripe/payout/po1", payout(1000), 1);
+        judge(store, due(store).remove(0), verdict("broken", Some("2026-06-03")));
+        assert_eq!(write(store, |tx| scopes::raise_overdue(tx, "2026-06-04")), 0, "it is overdue");
+        assert_eq!(write(store, |tx| scopes::raise_overdue(tx, "2026-06-03")), 1, "it is not yet");
+        // Two sides that differ have no day.
+        judge(store, due(store).remove(0), verdict("broken", None));
+        assert_eq!(write(store, |tx| scopes::raise_overdue(tx, "2026-06-01")), 0);
+        // What cannot be judged has none any more.
+        decide(store, "stripe/payout/po1", payout(900), 2);
+        judge(store, due(store).remove(0), verdict("not_due", Some("2026-06-03")));
+        decide(store, "stripe/payout/po1", payout(800), 3);
+        let scope = due(store).remove(0);
+        assert!(write(store, move |tx| scopes::set_aside(tx, &scope, "unjudgeable", "too often")));
+        assert_eq!(write(store, |tx| scopes::raise_overdue(tx, "2026-06-01")), 0);
+    }
+
     fn a_bank_line_makes_unbanked_payouts_due(store) {
         decide(store, "stripe/payout/po1", payout(1000), 1);
         let transfer = item(Side::Channel, ItemKind::Capture, "capture_transfer/shop/p1", 10);
