@@ -145,7 +145,7 @@ impl Rule {
             _ if !known.active => false,
             Self::VatNumber => same(&buyer.vat, &known.vat),
             Self::Email => same(&buyer.email, &known.email),
-            Self::Phone => same(&buyer.phone, &known.phone),
+            Self::Phone => same(&buyer.phone, &known.phone) && !differ(&buyer.email, &known.email),
             Self::Company => {
                 known.is_company
                     && same(&buyer.company, &known.name.trim().to_lowercase())
@@ -153,6 +153,11 @@ impl Rule {
             }
         }
     }
+}
+
+/// Both are said, and are not the same: people of one household share a telephone, and remain two.
+fn differ(own: &str, theirs: &str) -> bool {
+    !own.is_empty() && !theirs.is_empty() && own != theirs
 }
 
 /// The rules in force: our own reference always counts.
@@ -261,7 +266,7 @@ pub(super) fn are_one(settings: &Settings, one: &Partner, other: &Partner) -> bo
         Rule::Reference => same(&one.reference, &other.reference),
         Rule::VatNumber => same(&one.vat, &other.vat),
         Rule::Email => same(&one.email, &other.email),
-        Rule::Phone => same(&one.phone, &other.phone),
+        Rule::Phone => same(&one.phone, &other.phone) && !differ(&one.email, &other.email),
         Rule::Company => same(&one.company, &other.company) && same(&one.postcode, &other.postcode),
     })
 }
@@ -338,6 +343,11 @@ mod tests {
         let caller = buyer(|it| it.phone = Some("+49 30 1234567".to_owned()));
         let called = known(8, |it| it.phone = "49301234567".to_owned());
         assert_eq!(found(&caller, std::slice::from_ref(&called)), "8 by telephone number");
+        let of_another = known(8, |it| {
+            it.phone = "49301234567".to_owned();
+            it.email = "bob@example.com".to_owned();
+        });
+        assert_eq!(found(&caller, &[of_another]), "nobody", "a telephone that two people share");
         let local = buyer(|it| it.phone = Some("49301234567".to_owned()));
         assert_eq!(found(&local, &[called]), "nobody", "the digits of another country");
 
