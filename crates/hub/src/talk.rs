@@ -746,9 +746,7 @@ fn take_receipt(
         ReceiptOutcome::Refused { error } => refuse(tx, &command, error, &subject, now)?,
         ReceiptOutcome::NotApplied { error } => {
             // An outage fails no work, however long it lasts (B3).
-            let outage =
-                matches!(error, CallError::Unreachable { .. } | CallError::RateLimited { .. });
-            if command.attempts >= DELIVERY_ATTEMPTS_MAX && !outage {
+            if command.attempts >= DELIVERY_ATTEMPTS_MAX && !is_outage(error) {
                 refuse(tx, &command, error, &subject, now)?;
                 return Ok(false);
             }
