@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{Answer, Place, SECRET, Sandboxes, Server, fixture};
+use super::{Place, SECRET, Sandboxes, Server, fixture};
 
 const APPROVE: [&str; 8] =
     ["mapping", "approve", "shop-us", "us.json", "--author", "ann", "--reason", "first"];
@@ -40,15 +40,10 @@ fn a_backup_is_made_while_the_hub_runs_and_is_never_written_over() {
 
 #[test]
 fn c20_what_is_restored_delivers_nothing_until_a_person_releases_it() {
-    use trueup_odoo::sandbox::{ADMIN_KEY, HUB_KEY};
     let sandboxes = Sandboxes::after_days(3);
     let place = Place::empty();
     place.write("trueup.toml", &sandboxes.configuration());
-    let run = |arguments: &[&str]| {
-        let mut command = place.command(arguments);
-        command.env("KEY", "demo-key").env("BOOKS_KEY", HUB_KEY).env("ADMIN_KEY", ADMIN_KEY);
-        Answer::of(&command.output().unwrap())
-    };
+    let run = |arguments: &[&str]| sandboxes.run(&place, arguments);
     let apply = ["odoo", "setup", "books", "--apply", "--admin-key-env", "ADMIN_KEY"];
     run(&[&apply[..], &["--write-mapping", "us.json"]].concat());
     run(&APPROVE).ended(0);

@@ -823,6 +823,14 @@ impl Sandboxes {
         Self { url, start, _runtime: runtime }
     }
 
+    /// Runs a command with the keys that the sandboxes take.
+    fn run(&self, place: &Place, arguments: &[&str]) -> Answer {
+        use trueup_odoo::sandbox::{ADMIN_KEY, HUB_KEY};
+        let mut command = place.command(arguments);
+        command.env("KEY", "demo-key").env("BOOKS_KEY", HUB_KEY).env("ADMIN_KEY", ADMIN_KEY);
+        Answer::of(&command.output().unwrap())
+    }
+
     /// The two shops of the demo are one here: the books of one entity are enough to set up.
     fn configuration(&self) -> String {
         let (url, start) = (&self.url, self.start);
@@ -865,15 +873,10 @@ since = "{start}"
 
 #[test]
 fn a_retailer_is_set_up_polled_posted_and_proven() {
-    use trueup_odoo::sandbox::{ADMIN_KEY, HUB_KEY};
     let sandboxes = Sandboxes::after_days(3);
     let place = Place::empty();
     place.write("trueup.toml", &sandboxes.configuration());
-    let run = |arguments: &[&str]| {
-        let mut command = place.command(arguments);
-        command.env("KEY", "demo-key").env("BOOKS_KEY", HUB_KEY).env("ADMIN_KEY", ADMIN_KEY);
-        Answer::of(&command.output().unwrap())
-    };
+    let run = |arguments: &[&str]| sandboxes.run(&place, arguments);
     let checked = run(&["check"]).ended(1);
     assert!(checked.out.contains("answered in"), "{}", checked.out);
 
