@@ -74,7 +74,8 @@ fn row(line: &str) -> Option<Row<'_>> {
     let id = cells.next()?;
     let letter = id.chars().next()?;
     let number: u32 = id.get(1..)?.parse().ok()?;
-    if !letter.is_ascii_uppercase() || number == 0 {
+    // The invariants have a table of their own, of other columns.
+    if !letter.is_ascii_uppercase() || letter == 'I' || number == 0 {
         return None;
     }
     let (fault, tests, why) = (cells.next()?, cells.next()?, cells.next().unwrap_or_default());
@@ -149,5 +150,7 @@ mod tests {
             check("H26", "| H27 | | | so |\n"),
             ["H26 is missing", "H27 is no row of the failure model"]
         );
+        let invariant = "| H26 | a fault | | not yet |\n| I2 | it holds | `Watch::look` | |\n";
+        assert_eq!(check("H26", invariant), [""; 0], "the invariants are no rows of it");
     }
 }
