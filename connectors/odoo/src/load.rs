@@ -68,7 +68,20 @@ impl Table {
     pub fn arguments(&self) -> Value {
         let fields: Vec<&str> =
             self.head.iter().chain(self.groups.iter().flatten()).copied().collect();
-        json!({ "fields": fields, "data": self.rows })
+        let rows = self.rows.iter().map(|row| {
+            fields.iter().zip(row).map(|(field, cell)| argument(field, cell)).collect::<Vec<_>>()
+        });
+        json!({ "fields": fields, "data": rows.collect::<Vec<_>>() })
+    }
+}
+
+/// A reference to one record goes as a number: of a text Odoo first asks whether it means "no" in
+/// any language of the database. A reference to several is a list in a text and stays one.
+fn argument(field: &str, cell: &str) -> Value {
+    let one = field.ends_with("/.id") && !field.ends_with("_ids/.id");
+    match cell.parse::<u32>() {
+        Ok(id) if one => json!(id),
+        _ => json!(cell),
     }
 }
 
@@ -184,6 +197,15 @@ mod tests {
             "data": [["k.1", "R", "1", "", ""], ["", "", "", "2", "3"], ["k.2", "S", "", "", ""]],
         });
         assert_eq!((table.arguments(), table.records), (expected, 2));
+    }
+
+    #[test]
+    fn a_reference_to_one_record_is_a_number() {
+        let mut table =
+            Table::new(&["id", ".id", "user_id/.id", "team_id/.id", "ref"], &[&["a/tax_ids/.id"]]);
+        let lines = [Line { group: 0, cells: cells(&["5"]) }];
+        table.record(cells(&["k.1", "3", "7", "", "9"]), &lines);
+        assert_eq!(table.arguments()["data"], json!([["k.1", "3", 7, "", "9", "5"]]));
     }
 
     fn refused_records(body: &Value, records: usize) -> Vec<usize> {
