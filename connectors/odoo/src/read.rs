@@ -52,6 +52,16 @@ pub static STREAMS: &[Stream] = &[
         every_s: 3_600,
     },
     Stream {
+        name: Sums::Entries.stream(),
+        help: "The sums of orders and refunds in our entries of days, for the bridges",
+        every_s: 3_600,
+    },
+    Stream {
+        name: Sums::EntriesByDay.stream(),
+        help: "The same sums of each day, for the sales report",
+        every_s: 3_600,
+    },
+    Stream {
         name: "bank_lines",
         help: "Bank statement lines of the journals that are declared as their source",
         every_s: 300,

@@ -5,6 +5,8 @@
 //! | `totals`        | `account.move`, its total     | move type                           | the bridges    |
 //! | `totals_by_day` | `account.move`, its total     | move type and accounting day        | sales reports  |
 //! | `tax_totals`    | `account.move.line`, tax lines | tax and month                       | tax reports    |
+//! | `entry_totals`  | `account.move.line` of entries that sum up sales: orders, refunds | what it is of | the bridges |
+//! | `entry_totals_by_day` | the same                | and accounting day                  | sales reports  |
 //!
 //! A bridge compares them with what the channel states (`DESIGN.md` §9.9), so they are asked of Odoo
 //! and never added up from what we know. A group that has gone, because its last document was deleted
@@ -23,6 +25,7 @@ use trueup_connect::conversation::{Context, Outcome, Record, Reply, State, Step}
 use trueup_connect::json::NumberText;
 use trueup_connect::{CallError, DecodeError};
 use trueup_domain::command::CommandKind;
+use trueup_domain::derive::summary::{ORDERS, REFUNDS};
 use trueup_domain::document::{BooksRecord, Version};
 use trueup_domain::money::Currency;
 
@@ -44,24 +47,38 @@ pub enum Sums {
     Totals,
     ByDay,
     Taxes,
+    Entries,
+    EntriesByDay,
 }
 
 impl Sums {
-    pub const ALL: [Self; 3] = [Self::Totals, Self::ByDay, Self::Taxes];
+    pub const ALL: [Self; 5] =
+        [Self::Totals, Self::ByDay, Self::Taxes, Self::Entries, Self::EntriesByDay];
 
-    /// The stream, and the kind of the records that it states.
+    /// The stream.
     pub const fn stream(self) -> &'static str {
         match self {
             Self::Totals => "totals",
             Self::ByDay => "totals_by_day",
             Self::Taxes => "tax_totals",
+            Self::Entries => "entry_totals",
+            Self::EntriesByDay => "entry_totals_by_day",
+        }
+    }
+
+    /// The kind of the records that it states: those of entries stand beside those of documents.
+    const fn states(self) -> &'static str {
+        match self {
+            Self::Entries => Self::Totals.stream(),
+            Self::EntriesByDay => Self::ByDay.stream(),
+            own => own.stream(),
         }
     }
 
     const fn model(self) -> &'static str {
         match self {
             Self::Totals | Self::ByDay => MOVE,
-            Self::Taxes => LINE,
+            Self::Taxes | Self::Entries | Self::EntriesByDay => LINE,
         }
     }
 
@@ -70,14 +87,15 @@ impl Sums {
         match self {
             Self::Totals | Self::ByDay => "move_type",
             Self::Taxes => "tax_line_id",
+            Self::Entries | Self::EntriesByDay => "name",
         }
     }
 
     /// How dates are gathered.
     const fn dates(self) -> Option<&'static str> {
         match self {
-            Self::Totals => None,
-            Self::ByDay => Some("date:day"),
+            Self::Totals | Self::Entries => None,
+            Self::ByDay | Self::EntriesByDay => Some("date:day"),
             Self::Taxes => Some("date:month"),
         }
     }
@@ -85,7 +103,7 @@ impl Sums {
     const fn sum(self) -> &'static str {
         match self {
             Self::Totals | Self::ByDay => "amount_total:sum",
-            Self::Taxes => "amount_currency:sum",
+            Self::Taxes | Self::Entries | Self::EntriesByDay => "amount_currency:sum",
         }
     }
 
@@ -107,10 +125,21 @@ impl Sums {
             Self::Taxes => json!([
                 ["move_id.create_uid", "=", user],
                 ["parent_state", "=", "posted"],
-                ["move_id.move_type", "in", types],
+                ["move_id.move_type", "in", ["out_invoice", "out_refund", "entry"]],
                 ["tax_line_id", "!=", false],
                 ["date", ">=", from],
             ]),
+            Self::Entries | Self::EntriesByDay => {
+                // The lines of the receivable, which say what was sold and what was given back.
+                let mut domain = vec![
+                    json!(["move_id.create_uid", "=", user]),
+                    json!(["parent_state", "=", "posted"]),
+                    json!(["move_id.move_type", "=", "entry"]),
+                    json!(["name", "in", [ORDERS, REFUNDS]]),
+                ];
+                domain.extend(self.dates().map(|_| json!(["date", ">=", from])));
+                Value::Array(domain)
+            }
         }
     }
 }
@@ -280,7 +309,9 @@ impl<'a> Name<'a> {
         let Self { company, currency, word, .. } = self;
         let start = match sums {
             Sums::Totals => String::new(),
-            Sums::ByDay | Sums::Taxes => format!("{}/", sums.stream()),
+            Sums::ByDay | Sums::Taxes | Sums::Entries | Sums::EntriesByDay => {
+                format!("{}/", sums.stream())
+            }
         };
         let date = self.date.map(|day| format!("/{day}")).unwrap_or_default();
         format!("{start}{company}/{currency}/{word}{date}")
@@ -294,6 +325,8 @@ struct Group {
     #[serde(default)]
     move_type: Option<String>,
     #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
     tax_line_id: Option<(i64, String)>,
     /// The first day, and how Odoo calls them.
     #[serde(default, rename = "date:day", alias = "date:month")]
@@ -303,10 +336,10 @@ struct Group {
 }
 
 impl Group {
-    /// The move type, or the tax.
+    /// The move type, the name of a line, or the tax.
     fn word(&self) -> Option<String> {
         let tax = self.tax_line_id.as_ref().map(|(tax, _)| tax.to_string());
-        self.move_type.clone().or(tax)
+        self.move_type.clone().or(self.name.clone()).or(tax)
     }
 }
 
@@ -339,11 +372,20 @@ pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
                 .map_err(|source| DecodeError::amount("amount_currency:sum", source))?;
             (Sums::Taxes, tax.to_string(), owed)
         }
-        (None, None) => return Err(DecodeError::field("move_type")),
+        (None, None) => {
+            // Of an order a debit, of a refund a credit.
+            let word = match group.name.as_deref() {
+                Some(name @ (ORDERS | REFUNDS)) => format!("summed_{name}"),
+                Some(other) => return Err(DecodeError::unknown("name", other)),
+                None => return Err(DecodeError::field("move_type")),
+            };
+            let sums = if date.is_some() { Sums::EntriesByDay } else { Sums::Entries };
+            (sums, word, group.sum.money("amount_currency:sum", currency)?)
+        }
     };
     let day = date.map(|day| format!("/{day}")).unwrap_or_default();
-    let id = format!("{}/{company}/{currency}/{word}{day}", sums.stream());
-    let stated = BooksRecord::stated(sums.stream(), id, total, Version(at));
+    let id = format!("{}/{company}/{currency}/{word}{day}", sums.states());
+    let stated = BooksRecord::stated(sums.states(), id, total, Version(at));
     let name = group.tax_line_id.map(|(_, name)| name).filter(|name| !name.is_empty());
     Ok(BooksRecord { company: company.to_string(), date, name, ..stated })
 }

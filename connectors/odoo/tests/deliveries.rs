@@ -174,6 +174,7 @@ fn b1_a_reply_that_is_lost_is_looked_up_and_nothing_is_made_twice() {
                     ReceiptOutcome::Applied { .. } => break outcome.receipts,
                     ReceiptOutcome::Unknown { .. } | ReceiptOutcome::NotApplied { .. } => {}
                     ReceiptOutcome::Refused { error } => panic!("call {lost}: {error}"),
+                    ReceiptOutcome::HeldAlready { orders } => panic!("call {lost}: {orders:?}"),
                 },
                 Err(error) => assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}"),
             }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use trueup_domain::command::Content;
-use trueup_domain::document::BooksRecord;
+use trueup_domain::document::{BooksRecord, HeldAlready};
 
 use crate::call_error::CallError;
 use crate::message::Hint;
@@ -190,6 +190,8 @@ pub enum ReceiptOutcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found_by: Option<String>,
     },
+    /// Certainly not applied, because the target holds these orders by another hand.
+    HeldAlready { orders: Vec<HeldAlready> },
     /// The target said no, for good.
     Refused { error: CallError },
     /// Certainly not applied; may be sent again.

@@ -319,6 +319,23 @@ pub struct EntryContent {
     pub date: Date,
     pub reference: String,
     pub lines: Vec<AccountLine>,
+    /// On the accounts that the taxes themselves name (`POSTING.md` P5).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taxes: Vec<EntryTax>,
+    /// The orders whose sale this entry books. One that the target holds already by another hand
+    /// is never booked again: then nothing of the entry is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<EntryOrder>,
+}
+
+impl EntryContent {
+    /// What its debits add up to, which the target calls its total. `None` without lines.
+    pub fn debits(&self) -> Option<Money> {
+        let amounts = self.lines.iter().map(|line| line.amount);
+        let amounts = amounts.chain(self.taxes.iter().map(|tax| tax.amount));
+        let currency = amounts.clone().next()?.currency();
+        Money::sum(currency, amounts.filter(|amount| !amount.is_negative())).ok()
+    }
 }
 
 /// Debit is positive.
@@ -327,6 +344,31 @@ pub struct AccountLine {
     pub account: TargetRef,
     pub name: String,
     pub amount: Money,
+    /// The taxes of which it is the base.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taxes: Vec<TargetRef>,
+    /// Of what was given back: declared as a refund is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refund: bool,
+}
+
+/// A tax line of an entry, to the channel's cent. Debit is positive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryTax {
+    pub tax: TargetRef,
+    pub name: String,
+    pub amount: Money,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refund: bool,
+}
+
+/// An order whose sale an entry books.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryOrder {
+    /// The channel's own id.
+    pub id: String,
+    /// By which the target's documents would name it.
+    pub number: String,
 }
 
 /// What happened to goods of one order of the books (`POSTING.md` P4). It makes no entry.
@@ -419,10 +461,12 @@ pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
         }
         Content::Entry(it) => {
             let mut back = it.clone();
-            for line in &mut back.lines {
-                line.amount =
-                    Money::from_minor(line.amount.minor().saturating_neg(), line.amount.currency());
+            let amounts = back.lines.iter_mut().map(|line| &mut line.amount);
+            for amount in amounts.chain(back.taxes.iter_mut().map(|tax| &mut tax.amount)) {
+                *amount = Money::from_minor(amount.minor().saturating_neg(), amount.currency());
             }
+            // What it takes back was booked.
+            back.orders.clear();
             Some((Content::Entry(back), "entry"))
         }
         // A limit is a level: its successor states the new one.

@@ -59,6 +59,10 @@ pub enum ItemKind {
     Unknown,
     /// A row that is about a capture and neither takes it nor gives it back; its net.
     OfCapture,
+    /// What an entry comes to that sums up sales.
+    Entry,
+    /// A tax of such an entry, or the base of one; what was given back counts against it.
+    EntryTax,
 }
 
 impl ItemKind {
@@ -77,6 +81,8 @@ impl ItemKind {
         Self::Reserve,
         Self::Unknown,
         Self::OfCapture,
+        Self::Entry,
+        Self::EntryTax,
     ];
     pub const fn word(self) -> &'static str {
         match self {
@@ -94,6 +100,8 @@ impl ItemKind {
             Self::Reserve => "reserve",
             Self::Unknown => "unknown",
             Self::OfCapture => "of_capture",
+            Self::Entry => "entry",
+            Self::EntryTax => "entry_tax",
         }
     }
     pub fn parse(word: &str) -> Option<Self> {

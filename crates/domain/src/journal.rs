@@ -3,6 +3,8 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::command::TargetRef;
+use crate::item::ItemKind;
 use crate::money::{Currency, Money, MoneyError};
 
 /// What an account is for. Roles map to accounts of the books per entity; a role that exists many
@@ -108,6 +110,19 @@ pub struct EntryLine {
     /// Which of several accounts of the role: the gateway of a clearing account, the target's tax.
     pub qualifier: Option<String>,
     pub amount: Money,
+    /// The target's taxes of which it is the base, where we book the entry ourselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taxes: Vec<TargetRef>,
+}
+
+/// That an entry goes into the books within a sum, and what it states there once that is posted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summed {
+    /// As a command's [`states`](crate::fact::Command::states).
+    pub states: (ItemKind, String),
+    /// Of what was given back: declared as a refund is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refund: bool,
 }
 
 /// A balanced statement of what one fact does to the accounts. Never edited: a correction reverses
@@ -118,6 +133,9 @@ pub struct Entry {
     pub booker: Booker,
     pub memo: String,
     pub lines: Vec<EntryLine>,
+    /// Only where the booker is [`Booker::Trueup`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summed: Option<Summed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,15 +154,32 @@ pub struct EntryBuilder {
 
 impl EntryBuilder {
     pub fn new(date: Date, booker: Booker, currency: Currency, memo: impl Into<String>) -> Self {
-        let entry = Entry { date, booker, memo: memo.into(), lines: Vec::new() };
+        let entry = Entry { date, booker, memo: memo.into(), lines: Vec::new(), summed: None };
         Self { currency, entry }
     }
 
     pub fn debit(&mut self, role: Role, qualifier: Option<&str>, amount: Money) -> &mut Self {
+        self.debit_base(role, qualifier, amount, Vec::new())
+    }
+
+    /// A line that is the base of `taxes`.
+    pub fn debit_base(
+        &mut self,
+        role: Role,
+        qualifier: Option<&str>,
+        amount: Money,
+        taxes: Vec<TargetRef>,
+    ) -> &mut Self {
         if !amount.is_zero() {
             let qualifier = qualifier.map(str::to_owned);
-            self.entry.lines.push(EntryLine { role, qualifier, amount });
+            self.entry.lines.push(EntryLine { role, qualifier, amount, taxes });
         }
+        self
+    }
+
+    /// The entry goes into the books within a sum.
+    pub fn summed(&mut self, summed: Option<Summed>) -> &mut Self {
+        self.entry.summed = summed;
         self
     }
 

@@ -12,6 +12,7 @@
 //! | [`fact`]     | what must hold, its generations, and the difference to what was written    |
 //! | [`derive`]   | DECIDE: from the newest documents of a root to its facts                   |
 //! | [`calendar`] | business days, for "not due yet"                                           |
+//! | [`posting`]  | in which form sales go into the books                                      |
 //! | [`sales`]    | what was sold and taxed: the definitions of the reports                    |
 //!
 //! Deliberately absent: IO, clocks, randomness, floats, SQL, and the name of any vendor.
@@ -27,6 +28,7 @@ pub mod key;
 pub mod mapping;
 pub mod money;
 pub mod planted;
+pub mod posting;
 pub mod sales;
 
 pub use document::{Document, Kind};

@@ -196,6 +196,16 @@ impl Mapping {
         found.ok_or_else(|| Missing::Account(role.word().to_owned()))
     }
 
+    /// The account between capture and payout of what a sub-ledger row of clearing names: a provider,
+    /// or the channel's own word for a gateway without one.
+    pub fn clearing_account(&self, of: &str) -> Result<TargetRef, Missing> {
+        let mut words = self.gateways.iter().filter_map(|(word, gateway)| {
+            (gateway.provider.as_deref().unwrap_or(word) == of).then_some(word.as_str())
+        });
+        let own = words.find_map(|word| self.accounts.get(&format!("clearing/{word}")));
+        own.cloned().map_or_else(|| self.account(Role::Clearing, Some(of)), Ok)
+    }
+
     pub fn tax(
         &self,
         title: &str,

@@ -37,6 +37,9 @@ const BALANCE: &str = "balance";
 /// So much evidence of a step is named; its count says how much there is.
 const EVIDENCE_MAX: i64 = 50;
 
+/// The step of orders that the books hold by another hand: their own sum is of what we made.
+pub(crate) const BY_ANOTHER_HAND: &str = "booked by another hand";
+
 /// Builds every bridge whose two totals have been stated.
 pub fn build(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Shown>, StoreError> {
     let mut bridges = Vec::new();
@@ -191,6 +194,11 @@ fn channel_to_books(
             }
         }
     }
+    for (key, held) in facts::held_already(tx, name, currency, ("", "9999"))? {
+        steps.add(BY_ANOTHER_HAND, held, &key)?;
+    }
+    let refunds = documents::refunds_of_held(tx, name, currency)?;
+    steps.add(format!("{BY_ANOTHER_HAND}, given back"), sub(0, refunds)?, name)?;
     let shown = bridge(
         format!("{name} → books of {}", mapping.entity),
         (format!("{name} orders less refunds"), Money::from_minor(channel, currency)),

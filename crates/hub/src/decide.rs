@@ -4,19 +4,22 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use trueup_domain::command::Content;
+use trueup_domain::command::{Content, EntryContent};
 use trueup_domain::derive::{
-    DeriveError, Derived, Surroundings, Waiting, bank, books, sale, settlement, till,
+    DeriveError, Derived, Surroundings, Waiting, bank, books, sale, settlement, summary, till,
 };
 use trueup_domain::document::{Document, RefundFailure, RootKind};
 use trueup_domain::fact::{self, After, Fact, FactContent};
 use trueup_domain::mapping::Mapping;
+use trueup_domain::money::Currency;
+use trueup_domain::posting::Posting;
 use trueup_domain::sales::sale::{self as sold, Contribution};
 use trueup_store::database::Later;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::{
     StoreError, Tx, cases, commands, documents, facts, mappings, messages, sales, streams,
+    summaries,
 };
 
 use crate::setup::{Hub, Worker, check};
@@ -142,6 +145,7 @@ fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreEr
         billed: &billed,
         address: address(&live),
         fees: connection.and_then(|connection| connection.fees.as_ref()),
+        posting: booked_as(&live).unwrap_or(connection.map_or(Posting::default(), |it| it.posting)),
         since: connection.map_or(Timestamp::MIN, |connection| connection.since),
     };
     let mut stated: Vec<Document> = stated.into_iter().map(|(document, _)| document).collect();
@@ -149,6 +153,8 @@ fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreEr
     stated.extend(failed.iter().cloned().map(Document::from));
     let outcome = if root.attempts >= ATTEMPTS_MAX {
         Ok(stuck(&root))
+    } else if root.root.kind == RootKind::Summary {
+        summed_up(hub, &root, &around)?
     } else {
         let states = states.as_ref().map(|(states, _)| states);
         derive(&root, &stated, states, stated_at, &around)
@@ -167,6 +173,32 @@ fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreEr
         outcome,
         root,
     })
+}
+
+/// The mode in which a sale was booked first: it keeps it.
+fn booked_as(live: &[Fact]) -> Option<Posting> {
+    live.iter().find_map(|fact| match &fact.content {
+        FactContent::Command(command) => {
+            matches!(command.content, Content::Invoice(_)).then_some(Posting::Transaction)
+        }
+        FactContent::Entry(entry) => entry.summed.is_some().then_some(Posting::Day),
+        FactContent::Item(_) => None,
+    })
+}
+
+/// The entries of a day, from the rows that were chosen for them.
+fn summed_up(
+    hub: &Hub,
+    root: &DueRoot,
+    around: &Surroundings<'_>,
+) -> Result<Result<Derived, DeriveError>, StoreError> {
+    let of = root.root.external_id.split_once('/').and_then(|(day, currency)| {
+        Some(summary::Of { day: day.parse().ok()?, currency: Currency::parse(currency).ok()? })
+    });
+    let unnamed = || StoreError::corrupt(format!("{} names no day and currency", root.id));
+    let of = of.ok_or_else(unnamed)?;
+    let parts = hub.store.read(|tx| summaries::parts(tx, &root.id))?;
+    Ok(summary::derive(of, &parts, around))
 }
 
 fn derive(
@@ -261,8 +293,24 @@ fn states_of(
     let Some(command) = command else { return Ok(None) };
     let sale = documents::find_root(tx, &command.root)?;
     let entity = sale.and_then(|sale| sale.entity).unwrap_or_default();
-    let asked = command.content.total();
-    Ok(Some((books::States { key: command.states, asked }, entity)))
+    let (asked, summed) = match &command.content {
+        Content::Entry(entry) => (entry.debits(), summed_by(tx, &command, entry)?),
+        content => (content.total(), None),
+    };
+    Ok(Some((books::States { key: command.states, asked, summed }, entity)))
+}
+
+/// What an entry that sums up sales holds of them.
+fn summed_by(
+    tx: &mut Tx<'_>,
+    command: &commands::Shown,
+    entry: &EntryContent,
+) -> Result<Option<books::Summed>, StoreError> {
+    let Some(rows) = summaries::rows_of(tx, command)? else { return Ok(None) };
+    let Some(line) = entry.lines.first() else { return Ok(None) };
+    let rows = summary::stated(line.amount.currency(), &rows).map_err(StoreError::corrupt)?;
+    let taxes = summary::taxes_of(entry).map_err(StoreError::corrupt)?;
+    Ok(Some(books::Summed { taxes, rows }))
 }
 
 fn entity_of(

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message, Subscription};
 use trueup_domain::document::{
-    BooksRecord, Document, Kind, LedgerRow, RefundFailure, SettlementMatch, Version,
+    BooksRecord, Document, HeldAlready, Kind, LedgerRow, RefundFailure, SettlementMatch, Version,
 };
 use trueup_domain::planted::planted;
 use trueup_store::database::Later;
@@ -22,10 +22,12 @@ const ATTEMPTS_MAX: i64 = 5;
 const WEBHOOK_GRACE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The kinds of messages in which the hub itself states something: a record of the books, which
-/// bank lines a payout or transfer is, and that the money of a refund came back.
+/// bank lines a payout or transfer is, that the money of a refund came back, and that the books hold
+/// a sale by another hand.
 pub const BOOKS_RECORD: &str = "trueup/books_record";
 pub const MATCH: &str = "trueup/match";
 pub const REFUND_FAILURE: &str = "trueup/refund_failure";
+pub const HELD_ALREADY: &str = "trueup/held_already";
 
 /// Decodes what is due; returns how many messages were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
@@ -89,6 +91,11 @@ fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
     }
     if message.kind == REFUND_FAILURE {
         let mut stated: RefundFailure = trueup_connect::json::read(&message.body)?;
+        stated.version = Version(message.occurrence);
+        return Ok(Decoded::Documents(vec![stated.into()]));
+    }
+    if message.kind == HELD_ALREADY {
+        let mut stated: HeldAlready = trueup_connect::json::read(&message.body)?;
         stated.version = Version(message.occurrence);
         return Ok(Decoded::Documents(vec![stated.into()]));
     }

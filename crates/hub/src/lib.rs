@@ -9,6 +9,7 @@
 //! | [`reconcile`] | items              | scopes, matches, cases                    | `matching`      |
 //! | [`token`]     | replies            | tokens that live for a while              | `TokenScheme`   |
 //! | [`timers`]    | what waits         | what is due again, cases                  |                 |
+//! | [`summary`]   | rows of days       | which of them an entry of the books holds |                 |
 //!
 //! No stage calls another. Each takes what is due, computes outside any transaction, and records in
 //! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
@@ -34,6 +35,7 @@ pub mod report;
 pub mod sales;
 pub mod setup;
 pub mod shell;
+pub mod summary;
 pub mod talk;
 pub mod taxes;
 pub mod timers;

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use trueup_domain::derive::sale::SUMMED;
 use trueup_domain::document::{MatchedLine, SettlementMatch, Version};
 use trueup_domain::item::{ItemKind, Side};
 use trueup_domain::journal::Role;
 use trueup_domain::money::{Money, MoneyError};
 use trueup_domain::planted::planted;
-use trueup_matching::{Seen, Status, Verdict, claim, judge};
+use trueup_matching::{BreakKind, Seen, Status, Verdict, claim, judge};
 use trueup_store::facts::LiveItem;
 use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::scopes::DueScope;
-use trueup_store::{StoreError, Tx, cases, facts, scopes};
+use trueup_store::{StoreError, Tx, cases, facts, scopes, summaries};
 
 use crate::decode::MATCH;
 use crate::setup::{Hub, Worker, check};
@@ -356,9 +357,27 @@ fn gone(tx: &mut Tx<'_>, scope: &DueScope) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A difference is one case: the tax of an order that is missing whole is no second one.
-fn is_said_elsewhere(tx: &mut Tx<'_>, scope: &DueScope) -> Result<bool, StoreError> {
-    let Some(document) = scope.key.strip_prefix("tax/") else { return Ok(false) };
+/// A difference is one case: the tax of an order that is missing whole is no second one, and what
+/// is missing because its entry is, is told of the entry.
+fn is_said_elsewhere(
+    tx: &mut Tx<'_>,
+    scope: &DueScope,
+    items: &[LiveItem],
+    kind: BreakKind,
+) -> Result<bool, StoreError> {
+    if kind == BreakKind::MissingInBooks {
+        let summed = |item: &&LiveItem| item.item.hints.iter().any(|hint| hint == SUMMED);
+        if let Some(item) = items.iter().find(summed) {
+            return summaries::holds(tx, &item.root);
+        }
+    }
+    let of_entry = scope.key.strip_prefix("entry_tax/");
+    let of_entry = of_entry.or_else(|| scope.key.strip_prefix("entry_base/"));
+    let document = match of_entry.and_then(|key| key.rsplit_once('/')) {
+        Some((entry, _)) => Some(entry),
+        None => scope.key.strip_prefix("tax/"),
+    };
+    let Some(document) = document else { return Ok(false) };
     let scope = scopes::find(tx, document)?;
     Ok(scope.is_some_and(|it| it.verdict.status != Status::Proven.word()))
 }
@@ -372,7 +391,7 @@ fn case(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let kind = match verdict.break_kind {
-        Some(kind) if !is_said_elsewhere(tx, scope)? => kind,
+        Some(kind) if !is_said_elsewhere(tx, scope, items, kind)? => kind,
         _ => return cases::resolve(tx, None, &scope.key, "the sides agree", now),
     };
     cases::keep_only(tx, &scope.key, &[kind.word().to_owned()], "the difference changed", now)?;

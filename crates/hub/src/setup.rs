@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use trueup_connect::{Connector, Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::derive::FeeSchedule;
+use trueup_domain::posting::Posting;
 use trueup_store::leases::{self, Lease};
 use trueup_store::{SHARDS, Store, StoreError, Tx};
 
@@ -29,6 +30,8 @@ pub struct Connection {
     pub account: Option<String>,
     /// How far back the first poll reads.
     pub since: Timestamp,
+    /// How its sales go into the books.
+    pub posting: Posting,
     pub fees: Option<FeeSchedule>,
     /// Words by which the bank names this provider.
     pub bank_names: Vec<String>,

@@ -25,6 +25,7 @@ use trueup_store::{StoreError, Tx, breakers, cases, holds, streams};
 use crate::breaker::{self, Gate};
 use crate::decode::BOOKS_RECORD;
 use crate::setup::{Connection, Hub, check};
+use crate::summary;
 
 pub(crate) const BATCH: i64 = 100;
 const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(2);
@@ -621,7 +622,8 @@ pub(crate) fn delay(attempts: i64, subject: &str) -> SignedDuration {
 
 const fn error_of(outcome: &ReceiptOutcome) -> Option<&CallError> {
     match outcome {
-        ReceiptOutcome::Applied { .. } => None,
+        // The other side answered.
+        ReceiptOutcome::Applied { .. } | ReceiptOutcome::HeldAlready { .. } => None,
         ReceiptOutcome::Refused { error }
         | ReceiptOutcome::NotApplied { error }
         | ReceiptOutcome::Unknown { error } => Some(error),
@@ -742,6 +744,14 @@ fn take_receipt(
                 open_case(tx, &case, &command, &subject, now)?;
             }
             return Ok(was_lost);
+        }
+        ReceiptOutcome::HeldAlready { orders } => {
+            let names: Vec<&str> = orders.iter().map(|one| one.record.as_str()).collect();
+            let reason =
+                format!("the books hold orders of it by another hand: {}", names.join(", "));
+            let error = CallError::Refused { reason_code: "held_already".to_owned(), reason };
+            refuse(tx, &command, &error, &subject, now)?;
+            summary::held_already(tx, &command, orders, now)?;
         }
         ReceiptOutcome::Refused { error } => refuse(tx, &command, error, &subject, now)?,
         ReceiptOutcome::NotApplied { error } => {

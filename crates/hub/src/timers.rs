@@ -6,7 +6,7 @@ use trueup_domain::planted::planted;
 use trueup_store::{StoreError, cases, commands, documents, scopes, streams};
 
 use crate::setup::{Hub, check};
-use crate::talk;
+use crate::{summary, talk};
 
 /// What a source owes us for longer than this becomes a case (`DESIGN.md` §9.3).
 const WAITING_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -26,6 +26,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
     let latest = now.checked_add(PUT_OFF_MAX).unwrap_or(now);
     let longest = hub.setup.connections.values().map(talk::longest_interval).max();
     let latest_poll = latest.checked_add(longest.unwrap_or_default()).unwrap_or(latest);
+    let hub_for_write = hub.clone();
     hub.store.write(move |tx| {
         check(tx, &worker.lease)?;
         if !planted("what_a_wrong_clock_put_off_stays") {
@@ -33,6 +34,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
             streams::pull_in(tx, now, latest, latest_poll)?;
         }
         scopes::raise_overdue(tx, &today)?;
+        summary::step(tx, &hub_for_write, now)?;
         commands::release_overlooked(tx)?;
         for root in documents::waiting_since(tx, asked, BATCH)? {
             if matches!(root.waiting.as_deref(), Some("order" | "payments")) {

@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use trueup_domain::command::{Content, Way};
+use trueup_domain::document::RootKind;
 use trueup_domain::item::Side;
 use trueup_domain::money::Money;
 use trueup_matching::links::{Link, Proof};
-use trueup_store::{StoreError, Tx, cases, commands, documents, facts, messages, scopes};
+use trueup_store::{
+    StoreError, Tx, cases, commands, documents, facts, messages, scopes, summaries,
+};
 
 use crate::conservation;
 use crate::proofs::Evidence;
@@ -27,6 +30,8 @@ pub struct Trace {
     pub captures: Vec<CaptureStep>,
     pub documents: Vec<DocumentStep>,
     pub commands: Vec<CommandStep>,
+    /// The entries of the books that its rows are in; of a day, its entries.
+    pub entries: Vec<EntryStep>,
     pub keys: Vec<KeyStep>,
     pub journal: Vec<JournalStep>,
     pub cases: Vec<CaseStep>,
@@ -39,6 +44,31 @@ pub struct CaptureStep {
     pub holds: bool,
     /// Such as `captured 100.00 EUR = banked 97.00 + fees 3.00`.
     pub line: String,
+}
+
+/// An entry of the books that sums up sales.
+#[derive(Clone, Debug, Serialize)]
+pub struct EntryStep {
+    /// The root of the day's entries.
+    pub summary: String,
+    /// Within the day.
+    pub number: i64,
+    pub sales: i64,
+    /// How its command stands; none while the mapping lacks something.
+    pub state: Option<String>,
+    /// Whether the books hold it as it was asked for.
+    pub status: String,
+    pub record: Option<String>,
+    pub error: Option<String>,
+    /// What it holds, where the day itself is looked at.
+    pub orders: Vec<SummedOrder>,
+}
+
+/// A sale whose rows are in an entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct SummedOrder {
+    pub root: String,
+    pub number: String,
 }
 
 /// A statement of the source, with the raw message that made it.
@@ -143,6 +173,7 @@ pub fn trace(tx: &mut Tx<'_>, order: &str) -> Result<Option<Trace>, StoreError> 
     for one in &kept {
         all_cases.extend(cases::of_subject(tx, &conservation::subject(&one.capture))?);
     }
+    let entries = entry_steps(tx, &root.id, root.kind == RootKind::Summary.word())?;
     let commands = commands::of_root(tx, &root.id)?;
     for command in &commands {
         all_cases.extend(cases::of_subject(tx, &format!("command/{}", command.key))?);
@@ -150,6 +181,7 @@ pub fn trace(tx: &mut Tx<'_>, order: &str) -> Result<Option<Trace>, StoreError> 
     Ok(Some(Trace {
         documents: document_steps(tx, &root.id)?,
         commands: commands.into_iter().map(command_step).collect(),
+        entries,
         keys: key_steps,
         journal: journal_steps(tx, &root.id)?,
         cases: all_cases
@@ -218,6 +250,35 @@ fn command_step(command: commands::Shown) -> CommandStep {
         attempts: command.attempts,
         done_at: command.done_at.and_then(moment),
     }
+}
+
+fn entry_steps(tx: &mut Tx<'_>, root: &str, is_day: bool) -> Result<Vec<EntryStep>, StoreError> {
+    let found = if is_day { summaries::of_day(tx, root)? } else { summaries::of_sale(tx, root)? };
+    let mut steps = Vec::new();
+    for entry in found {
+        let mut orders = Vec::new();
+        if is_day {
+            let sales = summaries::sales(tx, root, entry.number)?;
+            for sale in documents::find_roots(tx, &sales)? {
+                orders.push(SummedOrder { root: sale.id, number: sale.number });
+            }
+        }
+        let scope = match entry.key() {
+            Some(key) => scopes::find(tx, &key)?,
+            None => None,
+        };
+        steps.push(EntryStep {
+            status: scope.map_or_else(|| "open".to_owned(), |scope| scope.verdict.status),
+            summary: entry.summary,
+            number: entry.number,
+            sales: entry.orders,
+            state: entry.state,
+            record: entry.record,
+            error: entry.error,
+            orders,
+        });
+    }
+    Ok(steps)
 }
 
 fn goods(content: &Content) -> Option<String> {

@@ -143,9 +143,8 @@ pub struct Verdict {
 /// Which sides must state a key, by its first word.
 fn sides_of(word: &str) -> &'static [Side] {
     match word {
-        "order" | "tax" | "refund" | "capture_tender" | "refund_paid_tender" => {
-            &[Side::Channel, Side::Books]
-        }
+        "order" | "tax" | "refund" | "capture_tender" | "refund_paid_tender" | "entry"
+        | "entry_tax" | "entry_base" => &[Side::Channel, Side::Books],
         "capture" | "refund_paid" => &[Side::Channel, Side::Books, Side::Settlement],
         "capture_transfer" | "refund_paid_transfer" => &[Side::Channel, Side::Books, Side::Bank],
         _ => &[],
@@ -315,7 +314,7 @@ impl Case<'_> {
                     let twice = count > 1 && amount == expected.checked_mul(2)?;
                     let kind = match word {
                         _ if twice => BreakKind::Duplicate,
-                        "tax" => BreakKind::TaxDiffers,
+                        "tax" | "entry_tax" | "entry_base" => BreakKind::TaxDiffers,
                         _ => BreakKind::AmountDiffers,
                     };
                     let detail = format!("channel {expected}, {} {amount}", side.word());

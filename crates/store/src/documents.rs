@@ -368,6 +368,18 @@ pub fn unlike(
     Ok(found)
 }
 
+/// What is expected of the refunds of sales that the books hold by another hand.
+pub fn refunds_of_held(tx: &mut Tx<'_>, connection: &str, currency: Currency) -> Result<i64> {
+    let row = tx.query_one(
+        "SELECT CAST(COALESCE(SUM(d.expected), 0) AS BIGINT)
+         FROM documents h JOIN documents d ON d.root = h.root
+         WHERE h.connection = $1 AND h.kind = 'held_already' AND d.kind = 'refund'
+             AND d.currency = $2",
+        values![connection, currency.code()],
+    )?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
 /// Whether an order or refund that the channel states belongs to a sale that counts.
 pub fn counts(
     tx: &mut Tx<'_>,

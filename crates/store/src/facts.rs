@@ -9,7 +9,7 @@ use trueup_domain::money::{Currency, Money};
 use trueup_domain::planted::planted;
 
 use crate::database::{Row, StoreError, Tx};
-use crate::{Result, commands, many, scopes, values};
+use crate::{Result, commands, many, scopes, summaries, values};
 
 /// The newest generation of each fact of a root.
 pub fn written(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Written>> {
@@ -138,6 +138,7 @@ fn write_entry(
     entry: &Entry,
     reversal: bool,
 ) -> Result<()> {
+    summaries::note(tx, place, key, generation, entry, reversal)?;
     for (position, line) in (0_i64..).zip(&entry.lines) {
         let amount = line.amount.minor();
         tx.execute(
@@ -424,6 +425,25 @@ pub fn lines_beside_payouts(
         found.push(BankLines { of_orders, count, amount, some });
     }
     Ok(found)
+}
+
+/// The orders of a channel that the books hold by another hand, dated there `from..=to` (ISO dates):
+/// key and amount.
+pub fn held_already(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    currency: Currency,
+    (from, to): (&str, &str),
+) -> Result<Vec<(String, i64)>> {
+    let rows = tx.query(
+        "SELECT i.key, i.amount FROM documents d JOIN items i ON i.root = d.root
+         WHERE d.connection = $1 AND d.kind = 'held_already' AND i.live = 1
+             AND i.side = 'books' AND i.kind = 'document' AND i.currency = $2
+             AND i.day >= $3 AND i.day <= $4
+         ORDER BY i.key",
+        values![connection, currency.code(), from, to],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
 }
 
 pub fn items_of_kind(tx: &mut Tx<'_>, kind: ItemKind) -> Result<Vec<LiveItem>> {

@@ -14,6 +14,7 @@
 //! | [`holds`]      | connections that deliver nothing until they are released          |
 //! | [`backup`]     | a database as one file                                            |
 //! | [`breakers`]   | connections whose other side does not answer                      |
+//! | [`summaries`]  | which rows are in which entry of the books                        |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
 //! | [`decisions`]  | what people decided about them                                    |
@@ -43,6 +44,7 @@ pub mod proofs;
 pub mod sales;
 pub mod scopes;
 pub mod streams;
+pub mod summaries;
 pub mod tokens;
 mod writer;
 

@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cases, check, decode, explain, hold, ingest, init, mapping, odoo, poll, reconcile,
-    report, retry, serve, trace,
+    backup, cases, check, decode, entries, explain, hold, ingest, init, mapping, odoo, poll,
+    reconcile, report, retry, serve, trace,
 };
 use crate::demo;
 
@@ -63,6 +63,7 @@ pub enum Command {
     Reconcile(reconcile::ReconcileArgs),
     Report(report::ReportArgs),
     Trace(trace::TraceArgs),
+    Entries(entries::EntriesArgs),
     Cases(cases::CasesArgs),
     Retry(retry::RetryArgs),
     Hold(hold::HoldArgs),
@@ -88,6 +89,7 @@ impl Cli {
             Command::Reconcile(args) => reconcile::run(global, &args),
             Command::Report(args) => report::run(global, &args),
             Command::Trace(args) => trace::run(global, &args),
+            Command::Entries(args) => entries::run(global, &args),
             Command::Cases(args) => cases::run(global, args),
             Command::Retry(args) => retry::run(global, args),
             Command::Hold(args) => hold::hold(global, args),

@@ -23,6 +23,7 @@ use trueup_connect::{Auth, Connector, Setting};
 use trueup_domain::document::{Remitter, Tender};
 use trueup_domain::mapping::GoodsPolicy;
 use trueup_domain::money::{Currency, Money, parse_decimal};
+use trueup_domain::posting::Posting;
 
 use crate::connectors;
 use crate::failure::Failure;
@@ -109,6 +110,8 @@ pub struct Configured {
     pub webhook_secret_env: Vec<String>,
     pub since: Timestamp,
     pub poll_every_s: Option<u32>,
+    /// How its sales go into the books.
+    pub posting: Posting,
     pub settings: BTreeMap<String, String>,
     pub fees: Option<(Decimal, Money)>,
     pub bank_names: Vec<String>,
@@ -274,6 +277,7 @@ struct ConnectionSection {
     webhook_secret_env: Vec<Spanned<String>>,
     since: Option<Spanned<Word>>,
     poll_every: Option<Spanned<Word>>,
+    posting: Option<Spanned<String>>,
     #[serde(default)]
     settings: BTreeMap<Spanned<String>, Spanned<Word>>,
     fees: Option<FeesSection>,
@@ -572,6 +576,14 @@ fn variable(name: &Spanned<String>) -> Result<(), Mistake> {
     ))
 }
 
+fn posting(word: &Spanned<String>) -> Result<Posting, Mistake> {
+    Posting::parse(word.as_ref()).ok_or_else(|| {
+        let known: Vec<&str> = Posting::ALL.iter().map(|mode| mode.word()).collect();
+        let what = format!("there is no way of posting `{}`", word.as_ref());
+        Mistake::at(word, what, format!("there are: {}", known.join(", ")))
+    })
+}
+
 impl ConnectionSection {
     fn check(
         self,
@@ -618,6 +630,7 @@ impl ConnectionSection {
             connector,
             since: self.since(name, connector, &entity.time_zone)?,
             poll_every_s: self.poll_every.as_ref().map(seconds).transpose()?,
+            posting: self.posting.as_ref().map(posting).transpose()?.unwrap_or_default(),
             entity: self.entity.into_inner(),
             url: self.url.map(Spanned::into_inner),
             account: self.account,

@@ -78,6 +78,7 @@ pub fn connection(
         webhook_secrets: configured.webhook_secret_env.iter().filter_map(secret).collect(),
         account: configured.account.clone().or_else(|| usual_account(configured)),
         since: configured.since,
+        posting: configured.posting,
         fees: configured.fees.map(|(rate, fixed)| FeeSchedule { rate, fixed }),
         bank_names: configured.bank_names.clone(),
         poll_every_s: configured.poll_every_s,

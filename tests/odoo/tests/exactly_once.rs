@@ -71,6 +71,7 @@ fn look_up(books: &mut Real, command: &Dispatch) -> String {
                 return binding;
             }
             Ok(ReceiptOutcome::Refused { error }) => panic!("{}: {error:?}", command.key),
+            Ok(ReceiptOutcome::HeldAlready { orders }) => panic!("{}: {orders:?}", command.key),
             Ok(ReceiptOutcome::Unknown { .. } | ReceiptOutcome::NotApplied { .. }) | Err(_) => {
                 std::thread::sleep(Duration::from_millis(200));
             }

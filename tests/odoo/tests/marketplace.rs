@@ -115,6 +115,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         account: None,
         since: at("2026-09-01T00:00:00Z"),
         fees: None,
+        posting: trueup_domain::posting::Posting::default(),
         bank_names: vec!["AMAZON".to_owned()],
         poll_every_s: None,
     }

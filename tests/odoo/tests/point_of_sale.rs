@@ -142,6 +142,7 @@ fn hub() -> Hub {
         account: None,
         since: "2026-11-01T00:00:00Z".parse().expect("a time"),
         fees: None,
+        posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: None,
     };

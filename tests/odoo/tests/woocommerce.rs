@@ -102,6 +102,7 @@ impl<'a> Market<'a> {
             account: (name == SHOP).then(|| ADDRESS.to_owned()),
             since: Timestamp::MIN,
             fees: None,
+            posting: trueup_domain::posting::Posting::default(),
             bank_names: Vec::new(),
             poll_every_s: None,
         };

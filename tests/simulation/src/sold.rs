@@ -62,6 +62,7 @@ fn rebuilt(hub: &Hub) -> Result<(Kept, Taxes)> {
             billed: &BTreeMap::new(),
             address: None,
             fees: None,
+            posting: trueup_domain::posting::Posting::default(),
             since: connection.since,
         };
         let Some(contribution) = sale::of(&stated, &around)? else { continue };

@@ -46,6 +46,7 @@ fn derived(documents: &[Document]) -> (BTreeMap<Role, i64>, Vec<Item>) {
         billed: &billed,
         address: None,
         fees: None,
+        posting: trueup_domain::posting::Posting::default(),
         since: Timestamp::MIN,
     };
     let (mut sums, mut items) = (BTreeMap::new(), Vec::new());

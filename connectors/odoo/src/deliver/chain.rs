@@ -12,7 +12,7 @@ use trueup_domain::planted::planted;
 use super::compare::{self, Standing};
 use super::customers::{self, Who};
 use super::lookups::{self, Found};
-use super::{BUSY_TRIES, bound_id, cut_short, halve, pause_ms, receipt, sure, tables};
+use super::{BUSY_TRIES, bound_id, cut_short, entries, halve, pause_ms, receipt, sure, tables};
 use crate::Talk;
 use crate::decode;
 use crate::load::{self, Loaded};
@@ -254,10 +254,18 @@ impl Chain {
             let missing = self.items.get(index).and_then(|item| {
                 let content = &item.dispatch.content;
                 let missing = lookups::missing(&self.found, content);
-                missing.or_else(|| self.found.locks.refuses(content, today))
+                let made = entries::is_made(&self.found, &item.dispatch);
+                let locked = || self.found.locks.refuses(content, today).filter(|_| !made);
+                missing.or_else(locked)
             });
             if let Some(error) = missing {
                 self.refuse(index, error);
+                continue;
+            }
+            let trouble =
+                self.items.get(index).and_then(|it| entries::trouble(&self.found, &it.dispatch));
+            if let Some(outcome) = trouble {
+                self.settle(index, outcome);
                 continue;
             }
             // Which taxes it has is forgotten once it is loaded.
@@ -370,7 +378,15 @@ impl Chain {
         let writes = matches!(self.at, At::Load | At::Act | At::Dates);
         let body = match outcome::read(reply, writes) {
             Ok(body) => body,
-            Err(error) => return self.failed(context, error),
+            Err(error) => {
+                if let At::LookUp(number) = self.at
+                    && lookups::excuse(&mut self, number, &error)
+                {
+                    self.at = At::LookUp(number + 1);
+                    return self.step(context);
+                }
+                return self.failed(context, error);
+            }
         };
         let read = match self.at {
             At::LookUp(number) => {

@@ -58,7 +58,7 @@ fn asked(content: &Content) -> Option<Asked<'_>> {
         },
         Content::Entry(it) => Asked {
             company: &it.company,
-            total: super::tables::debits(it)?,
+            total: it.debits()?,
             tax: None,
             ready: drafts,
             done: posted,

@@ -177,7 +177,11 @@ mod tests {
                 account: "1".to_owned(),
                 name: String::new(),
                 amount: money(),
+                taxes: Vec::new(),
+                refund: false,
             }],
+            taxes: Vec::new(),
+            orders: Vec::new(),
         })
     }
 

@@ -12,7 +12,7 @@ use trueup_domain::money::Currency;
 
 use super::customers::{self, Known};
 use super::locks::{self, Locks};
-use super::{Chain, bound_id};
+use super::{Chain, bound_id, entries};
 use crate::outcome;
 use crate::request;
 use crate::wire::{self, Row};
@@ -39,6 +39,14 @@ pub(super) struct Found {
     /// By order.
     pub order_lines: BTreeMap<i64, Vec<OrderLine>>,
     pub locks: Locks,
+    /// Of the taxes that entries name.
+    pub parts: Vec<entries::Part>,
+    /// References of entries that are there.
+    pub made: BTreeSet<String>,
+    /// Documents that name orders of entries.
+    pub named: Vec<entries::Naming>,
+    /// Why the orders of the till cannot be read, where there are any.
+    pub till_closed: Option<String>,
     /// Receipts that wait for the lines of their moves.
     pub applied: BTreeMap<usize, ReceiptOutcome>,
 }
@@ -63,6 +71,10 @@ enum LookUp {
     Pricelists,
     Company,
     Locks,
+    Parts,
+    Made,
+    Invoices,
+    Till,
 }
 
 const fn of(kind: CommandKind) -> &'static [LookUp] {
@@ -72,9 +84,15 @@ const fn of(kind: CommandKind) -> &'static [LookUp] {
             &[LookUp::Currencies, LookUp::Units, LookUp::Pricelists, LookUp::Company]
         }
         CommandKind::Invoice => &[LookUp::Currencies, LookUp::OrderLines, LookUp::Locks],
-        CommandKind::CreditNote | CommandKind::Payment | CommandKind::Entry => {
-            &[LookUp::Currencies, LookUp::Locks]
-        }
+        CommandKind::CreditNote | CommandKind::Payment => &[LookUp::Currencies, LookUp::Locks],
+        CommandKind::Entry => &[
+            LookUp::Currencies,
+            LookUp::Parts,
+            LookUp::Made,
+            LookUp::Locks,
+            LookUp::Invoices,
+            LookUp::Till,
+        ],
         CommandKind::Reconciliation | CommandKind::Cancellation | CommandKind::Goods => &[],
     }
 }
@@ -86,10 +104,13 @@ pub(super) fn next(chain: &Chain, number: usize) -> Option<usize> {
         LookUp::Pricelists => contents(chain).any(|it| pricelist(it).is_some()),
         LookUp::Company => contents(chain).any(|it| pricelist(it).is_none()),
         LookUp::Customers => contents(chain).any(is_customer),
+        LookUp::Parts => contents(chain).any(entries::is_taxed),
+        LookUp::Invoices | LookUp::Till => contents(chain).any(entries::names_orders),
         LookUp::Currencies
         | LookUp::Countries
         | LookUp::Units
         | LookUp::OrderLines
+        | LookUp::Made
         | LookUp::Locks => true,
     };
     let from = of(chain.kind).iter().enumerate().skip(number);
@@ -154,6 +175,22 @@ pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Opti
         LookUp::Locks => {
             read("res.company", json!([["id", "=", chain.company]]), locks::FIELDS, "id")
         }
+        LookUp::Parts => {
+            let domain = entries::parts_domain(contents(chain));
+            read("account.tax.repartition.line", domain, entries::PART_FIELDS, "id")
+        }
+        LookUp::Made => {
+            let commands = chain.items.iter().map(|item| &item.dispatch);
+            read(crate::decode::MOVE, entries::made_domain(commands), &["ref"], "id")
+        }
+        LookUp::Invoices => {
+            let domain = entries::invoices_domain(contents(chain));
+            read(crate::decode::MOVE, domain, entries::MOVE_FIELDS, "id")
+        }
+        LookUp::Till => {
+            let domain = entries::till_domain(contents(chain));
+            read(entries::TILL, domain, entries::TILL_FIELDS, "id")
+        }
     })
 }
 
@@ -215,6 +252,20 @@ pub(super) fn read(chain: &mut Chain, number: usize, body: &[u8]) -> Result<(), 
     Ok(())
 }
 
+/// A look-up that may fail without harm: where there is no till, nothing is sold there.
+pub(super) fn excuse(chain: &mut Chain, number: usize, error: &CallError) -> bool {
+    let till = matches!(of(chain.kind).get(number), Some(LookUp::Till));
+    match error {
+        CallError::NotSetUp { why } if till => {
+            if !why.contains("does not exist") {
+                chain.found.till_closed = Some(why.clone());
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
 fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_connect::DecodeError> {
     let id = row.id()?;
     match look_up {
@@ -260,6 +311,10 @@ fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_conn
             found.own = row.reference("currency_id")?.map(|(_, code)| code);
         }
         LookUp::Locks => found.locks = Locks::read(row)?,
+        LookUp::Parts => found.parts.push(entries::part(row)?),
+        LookUp::Made => found.made.extend(row.text("ref")?),
+        LookUp::Invoices => found.named.push(entries::naming(crate::decode::MOVE, row)?),
+        LookUp::Till => found.named.push(entries::naming(entries::TILL, row)?),
     }
     Ok(())
 }

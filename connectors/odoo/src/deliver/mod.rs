@@ -9,6 +9,7 @@
 //! | [`customers`] | which customer of Odoo a buyer is                                  |
 //! | [`tables`]    | content to rows of `load()`                                        |
 //! | [`locks`]     | lock dates, and the first open day                                 |
+//! | [`entries`]   | entries that sum up sales: what is asked before, and their lines   |
 //! | [`compare`]   | what Odoo stored against what was asked                            |
 //! | [`pairs`]     | tying payments to documents, which has no record of its own        |
 //! | [`goods`]     | carrying out what Odoo's warehouse has planned                     |
@@ -19,6 +20,7 @@
 pub mod chain;
 mod compare;
 mod customers;
+mod entries;
 mod goods;
 mod locks;
 mod lookups;

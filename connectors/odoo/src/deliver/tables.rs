@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use trueup_connect::conversation::Dispatch;
 use trueup_connect::{CallError, Settings};
 use trueup_domain::command::{
-    AccountLine, CommandKind, Content, CreditNoteContent, CustomerRef, Direction, DocumentLine,
-    EntryContent, InvoiceContent, OrderContent, Partner, PaymentContent,
+    CommandKind, Content, CreditNoteContent, CustomerRef, Direction, DocumentLine, EntryContent,
+    InvoiceContent, OrderContent, Partner, PaymentContent,
 };
 use trueup_domain::document::Address;
 use trueup_domain::money::Money;
@@ -17,7 +17,7 @@ use trueup_domain::derive::sale::DELIVERY;
 
 use super::chain::{Chain, Item};
 use super::lookups::{self, Found};
-use super::{bound, bound_id};
+use super::{bound, bound_id, entries};
 use crate::external_id;
 use crate::load::{Line, Table};
 use crate::settings::SHIPPING_FLAG;
@@ -48,7 +48,7 @@ pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Tabl
             Content::Payment(it) => {
                 (payment(key, &customer, item.booked_on, it, &chain.found), Vec::new())
             }
-            Content::Entry(it) => entry(key, it, &chain.found),
+            Content::Entry(it) => entry(key, dispatch, it, &chain.found),
             // They make no record of their own, so they are never loaded.
             Content::Reconciliation(_) | Content::Cancellation(_) | Content::Goods(_) => continue,
         };
@@ -152,12 +152,6 @@ const PAYMENT: &[&str] = &[
     "payment_reference",
 ];
 const ENTRY: &[&str] = &["id", "move_type", "journal_id/.id", "ref", "date", "currency_id/.id"];
-const ENTRY_LINES: &[&str] = &[
-    "line_ids/account_id/.id",
-    "line_ids/name",
-    "line_ids/currency_id/.id",
-    "line_ids/amount_currency",
-];
 
 /// Columns that only some commands fill. An empty cell would mean "none" rather than "default", so
 /// they are there when the command that needs them is.
@@ -208,7 +202,7 @@ fn empty(kind: CommandKind, items: &[&Item], shipping_flag: bool) -> Table {
         CommandKind::Entry
         | CommandKind::Reconciliation
         | CommandKind::Cancellation
-        | CommandKind::Goods => Table::new(ENTRY, &[ENTRY_LINES]),
+        | CommandKind::Goods => Table::new(ENTRY, &[entries::LINES]),
     }
 }
 
@@ -476,33 +470,22 @@ fn payment(
     ]
 }
 
-fn entry(key: String, it: &EntryContent, found: &Found) -> (Vec<String>, Vec<Line>) {
+fn entry(
+    key: String,
+    dispatch: &Dispatch,
+    it: &EntryContent,
+    found: &Found,
+) -> (Vec<String>, Vec<Line>) {
     let currency = it.lines.first().map_or(0, |line| currency_id(found, line.amount));
     let head = vec![
         key,
         "entry".to_owned(),
         it.journal.clone(),
-        it.reference.clone(),
+        entries::reference(&dispatch.key, it),
         it.date.to_string(),
         currency.to_string(),
     ];
-    let line = |line: &AccountLine| Line {
-        group: 0,
-        cells: vec![
-            line.account.clone(),
-            line.name.clone(),
-            currency.to_string(),
-            line.amount.amount_text(),
-        ],
-    };
-    (head, it.lines.iter().map(line).collect())
-}
-
-/// What the debits of an entry add up to, which Odoo calls its total.
-pub(super) fn debits(it: &EntryContent) -> Option<Money> {
-    let first = it.lines.first()?.amount.currency();
-    let debits = it.lines.iter().map(|line| line.amount).filter(|amount| !amount.is_negative());
-    Money::sum(first, debits).ok()
+    (head, entries::lines(it, found, currency))
 }
 
 /// Odoo's `2026-11-21 09:42:03`, in UTC.
@@ -563,7 +546,9 @@ pub(super) fn references(content: &Content) -> Box<dyn Iterator<Item = &str> + '
         }
         Content::Entry(it) => {
             let accounts = it.lines.iter().map(|line| line.account.as_str());
-            Box::new(accounts.chain([it.journal.as_str()]))
+            let taxes = it.lines.iter().flat_map(|line| &line.taxes).map(String::as_str);
+            let owed = it.taxes.iter().map(|tax| tax.tax.as_str());
+            Box::new(accounts.chain(taxes).chain(owed).chain([it.journal.as_str()]))
         }
         Content::Goods(it) => Box::new(it.lines.iter().map(|line| line.product.as_str())),
         Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => {

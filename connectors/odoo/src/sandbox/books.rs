@@ -80,6 +80,12 @@ impl World {
             };
             line.insert("display_type", Cell::text("product"));
             line.insert("currency_id", Cell::Link(currency));
+            // A tax line is known by its part of a tax; nothing is computed from bases in an entry.
+            let part = line.link("tax_repartition_line_id");
+            let part = part.and_then(|id| self.store.get("account.tax.repartition.line", id));
+            if let Some(tax) = part.and_then(|part| part.link("tax_id")) {
+                line.insert("tax_line_id", Cell::Link(tax));
+            }
             let in_company = self.convert(amount, currency, facts.company);
             balance += in_company;
             debits += amount.max(Decimal::ZERO);

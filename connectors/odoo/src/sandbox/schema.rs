@@ -519,7 +519,12 @@ static MODELS: &[Model] = &[
             f("currency_id", Link("res.currency")),
             f("partner_id", Link("res.partner")),
             f("tax_line_id", Link("account.tax")),
-            f("tax_repartition_line_id", Link("account.tax.repartition.line")),
+            l(
+                "tax_repartition_line_id",
+                "Originator Tax Distribution Line",
+                Link("account.tax.repartition.line"),
+            ),
+            l("tax_tag_ids", "Tags", Links("account.account.tag")),
             f("account_type", Text),
             f("reconciled", Flag),
             l("reconciled_lines_ids", "Reconciled Lines", Links("account.move.line")),

@@ -198,6 +198,8 @@ pub fn fee(map: &Mapping, key: &str, credit: &str) -> Dispatch {
         account,
         name: "fee".to_owned(),
         amount: usd(amount),
+        taxes: Vec::new(),
+        refund: false,
     };
     let content = EntryContent {
         company: map.company.clone(),
@@ -208,6 +210,8 @@ pub fn fee(map: &Mapping, key: &str, credit: &str) -> Dispatch {
             line(account("processing_fees"), "6.25"),
             line(account("clearing/stripe"), credit),
         ],
+        taxes: Vec::new(),
+        orders: Vec::new(),
     };
     dispatch(key, Content::Entry(content), &[])
 }

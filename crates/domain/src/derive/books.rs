@@ -1,7 +1,10 @@
 //! Records read back from the books: the books' side of each document and payment.
 
+use std::collections::BTreeMap;
+
+use super::summary::{StatedByRows, tax_keys};
 use super::{Break, DeriveError, Derived, Surroundings};
-use crate::document::BooksRecord;
+use crate::document::{BooksRecord, BooksTax};
 use crate::fact::{Fact, FactContent};
 use crate::item::{Item, ItemKind, Side};
 use crate::money::Money;
@@ -13,6 +16,16 @@ pub struct States {
     pub key: Option<(ItemKind, String)>,
     /// What was asked for, where the record has a total.
     pub asked: Option<Money>,
+    /// Of an entry that sums up sales: what it holds of them.
+    pub summed: Option<Summed>,
+}
+
+/// What an entry holds of the sales that it sums up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summed {
+    /// As asked for, and as it must be stored.
+    pub taxes: Vec<BooksTax>,
+    pub rows: Vec<StatedByRows>,
 }
 
 /// The suffix of a key stated by a command that takes an older one back.
@@ -57,14 +70,63 @@ pub fn derive(
             due: None,
             hints: vec![record.id.clone()],
         };
-        derived.facts.push(Fact::new("item", kind.word(), FactContent::Item(item)));
+        let part = match (&states.summed, *states_kind == kind) {
+            (Some(_), false) => format!("{}/{}", kind.word(), item.key),
+            _ => kind.word().to_owned(),
+        };
+        derived.facts.push(Fact::new("item", part, FactContent::Item(item)));
         Ok(())
     };
     item(*states_kind, key.clone(), record.total)?;
+    if let Some(summed) = &states.summed {
+        let taxes = own_taxes(record);
+        for tax in &taxes {
+            let (of_tax, of_base) = tax_keys(&key, &tax.tax);
+            // The books' signs are those of the entry itself, also of one that takes another back.
+            item(ItemKind::EntryTax, of_tax, tax.amount.checked_mul(sign)?)?;
+            item(ItemKind::EntryTax, of_base, tax.base.checked_mul(sign)?)?;
+        }
+        // An entry that is not stored as it was asked for proves nothing of any order in it.
+        if states.asked == Some(record.total) && taxes == summed.taxes {
+            for ((kind, key), amount) in by_key(&summed.rows)? {
+                item(kind, key, amount)?;
+            }
+        }
+        return Ok(derived);
+    }
     if *states_kind == ItemKind::Document {
         item(ItemKind::DocumentTax, format!("tax/{key}"), record.tax)?;
     }
     Ok(derived)
+}
+
+/// What rows state under each key. What came back counts against what went.
+fn by_key(rows: &[StatedByRows]) -> Result<BTreeMap<(ItemKind, String), Money>, DeriveError> {
+    let mut sums: BTreeMap<(ItemKind, String), Money> = BTreeMap::new();
+    let mut add = |kind: ItemKind, key: String, amount: Money| -> Result<(), DeriveError> {
+        let sum = sums.entry((kind, key)).or_insert_with(|| Money::zero(amount.currency()));
+        *sum = sum.checked_add(amount)?;
+        Ok(())
+    };
+    for one in rows {
+        match one.key.strip_suffix(BACK) {
+            Some(key) => add(one.kind, key.to_owned(), one.amount.checked_neg()?)?,
+            None => add(one.kind, one.key.clone(), one.amount)?,
+        }
+        if one.kind == ItemKind::Document {
+            add(ItemKind::DocumentTax, format!("tax/{}", one.key), one.tax)?;
+        }
+    }
+    sums.retain(|_, amount| !amount.is_zero());
+    Ok(sums)
+}
+
+/// The taxes of a record that are not nothing, in the order of their names.
+fn own_taxes(record: &BooksRecord) -> Vec<BooksTax> {
+    let mut taxes = record.taxes.clone();
+    taxes.retain(|tax| !tax.amount.is_zero() || !tax.base.is_zero());
+    taxes.sort_by(|one, other| one.tax.cmp(&other.tax));
+    taxes
 }
 
 /// An order of the books bears no key of its own; that somebody changed it is said here.

@@ -12,12 +12,14 @@
 //! | [`bank`]       | bank lines, and what they were found to be                               |
 //! | [`books`]      | records read back from the books                                         |
 //! | [`till`]       | sessions of a till inside the books                                      |
+//! | [`summary`]    | the entries that sum up the sales of one day                             |
 
 pub mod bank;
 pub mod billing;
 pub mod books;
 pub mod sale;
 pub mod settlement;
+pub mod summary;
 pub mod till;
 
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ use crate::fact::{After, Command, Fact, FactKey};
 use crate::journal::EntryError;
 use crate::mapping::{Mapping, Missing};
 use crate::money::{Money, MoneyError};
+use crate::posting::Posting;
 
 /// What a decision may know beside the documents.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +54,8 @@ pub struct Surroundings<'a> {
     pub address: Option<Option<&'a After>>,
     /// What the provider agreed to charge, where the entity knows it.
     pub fees: Option<&'a FeeSchedule>,
+    /// How the sale goes into the books.
+    pub posting: Posting,
     /// The cut-over: sales placed before it were booked by somebody else (`POSTING.md` P1).
     pub since: Timestamp,
 }

@@ -74,3 +74,19 @@ impl BooksRecord {
         Self::stated(Self::BALANCE, id, total, version)
     }
 }
+
+/// The books hold a sale by another hand: an invoice that somebody made, or an order of a till. Found
+/// before we would have booked it within a sum (`POSTING.md` P5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAlready {
+    /// The channel's id of the order.
+    pub id: String,
+    pub version: Version,
+    /// The target's own name for what holds it, `<model>/<id>`.
+    pub record: String,
+    /// What the target calls it.
+    pub name: Option<String>,
+    pub date: Option<Date>,
+    pub total: Money,
+    pub tax: Money,
+}

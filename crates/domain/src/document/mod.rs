@@ -20,7 +20,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use bank::{BankLine, BankReferences, BankStatement};
-pub use books::{BooksRecord, BooksTax};
+pub use books::{BooksRecord, BooksTax, HeldAlready};
 pub use order::{
     Address, Buyer, Charge, ChargeKind, Discount, Funder, Line, LineKind, Order, OrderError,
     PaymentStanding, Remitter, TaxLine,
@@ -121,6 +121,7 @@ documents! {
     BooksRecord = "books_record", BooksRecord;
     Match = "match", SettlementMatch;
     RefundFailure = "refund_failure", RefundFailure;
+    HeldAlready = "held_already", HeldAlready;
     Deletion = "deletion", Deletion;
     Ticket = "ticket", Ticket;
     TillSession = "till_session", TillSession;
@@ -165,6 +166,8 @@ pub enum RootKind {
     Books,
     Match,
     TillSession,
+    /// The entries that sum up the sales of one channel, day and currency.
+    Summary,
 }
 
 impl RootKind {
@@ -180,6 +183,7 @@ impl RootKind {
             Self::Books => "books",
             Self::Match => "match",
             Self::TillSession => "till_session",
+            Self::Summary => "summary",
         }
     }
     pub fn parse(word: &str) -> Option<Self> {
@@ -194,6 +198,7 @@ impl RootKind {
             Self::Books,
             Self::Match,
             Self::TillSession,
+            Self::Summary,
         ]
         .into_iter()
         .find(|kind| kind.word() == word)
@@ -217,6 +222,7 @@ impl Document {
             Self::RefundFailure(doc) => Some(doc.version),
             Self::Ticket(doc) => Some(doc.version),
             Self::TillSession(doc) => Some(doc.version),
+            Self::HeldAlready(doc) => Some(doc.version),
             Self::Deletion(doc) => doc.version,
             Self::LedgerRow(_) | Self::BankStatement(_) | Self::BankLine(_) => None,
         }
@@ -229,6 +235,7 @@ impl Document {
             Self::Payment(doc) => (RootKind::Sale, &doc.order),
             Self::Refund(doc) => (RootKind::Sale, &doc.order),
             Self::RefundFailure(doc) => (RootKind::Sale, &doc.order),
+            Self::HeldAlready(doc) => (RootKind::Sale, &doc.id),
             Self::Fulfilment(doc) => (RootKind::Sale, &doc.order),
             Self::Return(doc) => (RootKind::Sale, &doc.order),
             Self::Charge(doc) => (RootKind::Charge, &doc.id),

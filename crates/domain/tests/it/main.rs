@@ -8,6 +8,7 @@ mod properties;
 mod relations;
 mod sale;
 mod sales;
+mod summary;
 mod tickets;
 mod vectors;
 mod world;

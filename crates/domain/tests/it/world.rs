@@ -17,6 +17,7 @@ use trueup_domain::fact::{After, Fact, FactContent};
 use trueup_domain::journal::{Entry, Role};
 use trueup_domain::mapping::{CustomerPolicy, Gateway, GoodsPolicy, Mapping, TaxRule};
 use trueup_domain::money::{Currency, Money};
+use trueup_domain::posting::Posting;
 
 pub fn usd() -> Currency {
     Currency::parse("USD").expect("a currency")
@@ -333,6 +334,7 @@ pub struct Given {
     pub mapping: Option<Mapping>,
     pub billed: BTreeMap<String, u32>,
     pub address: Option<Option<After>>,
+    pub posting: Posting,
     pub since: Timestamp,
     pub time_zone: &'static str,
     pub connection: &'static str,
@@ -344,6 +346,7 @@ impl Default for Given {
             mapping: Some(mapping()),
             billed: BTreeMap::new(),
             address: None,
+            posting: Posting::default(),
             since: Timestamp::MIN,
             time_zone: "UTC",
             connection: "shop",
@@ -367,6 +370,7 @@ impl Given {
             billed: &self.billed,
             address: self.address.as_ref().map(Option::as_ref),
             fees: None,
+            posting: self.posting,
             since: self.since,
         })
     }

@@ -22,7 +22,7 @@ use trueup_store::sales::{self, Basis, By, Filter};
 use trueup_store::{StoreError, Tx, documents, facts, mappings};
 
 use super::Wanted;
-use crate::bridges::{Steps, standing};
+use crate::bridges::{BY_ANOTHER_HAND, Steps, standing};
 use crate::setup::Hub;
 
 /// So many documents of a step are named; its count says how many there are.
@@ -157,6 +157,13 @@ fn unlike_steps(
         let minor = difference.checked_mul(sign).ok_or_else(overflow)?;
         let name = standing_in_books(tx, &key)?;
         steps.add(name, minor, &key)?;
+    }
+    let days = (days.0.to_string(), days.1.to_string());
+    for channel in channels {
+        let held = facts::held_already(tx, channel, company.currency, (&days.0, &days.1))?;
+        for (key, minor) in held {
+            steps.add(BY_ANOTHER_HAND, minor, &key)?;
+        }
     }
     Ok(steps.list())
 }

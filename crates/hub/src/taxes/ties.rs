@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::ToSpan;
 use jiff::civil::Date;
+use trueup_domain::derive::books::BACK;
+use trueup_domain::derive::summary::taxes_of_key;
 use trueup_domain::document::{BooksRecord, Document};
 use trueup_domain::item::Side;
 use trueup_domain::money::Money;
 use trueup_matching::bridge::bridge;
 use trueup_store::sales as store;
-use trueup_store::{StoreError, Tx, documents, facts};
+use trueup_store::{StoreError, Tx, commands, documents, facts, summaries};
 
 use super::{Tie, Wanted, add};
-use crate::bridges::Steps;
+use crate::bridges::{BY_ANOTHER_HAND, Steps};
 use crate::sales::bridges::{Company, companies, standing_in_books, unlike};
 use crate::setup::Hub;
 
@@ -112,7 +114,7 @@ fn steps(
     channels: &[String],
     days: (Date, Date),
 ) -> Result<BTreeMap<String, Steps>, StoreError> {
-    let mut keys: BTreeSet<String> = BTreeSet::new();
+    let (mut keys, mut by_hand) = (BTreeSet::new(), BTreeSet::new());
     for (key, ..) in unlike(tx, company, channels, days)? {
         keys.insert(key);
     }
@@ -123,7 +125,10 @@ fn steps(
         for (key, _) in facts::unlike_in_days(tx, &start, company.currency, (&from, &to))? {
             keys.extend(key.strip_prefix("tax/").map(str::to_owned));
         }
+        let held = facts::held_already(tx, channel, company.currency, (&from, &to))?;
+        by_hand.extend(held.into_iter().map(|(key, _)| key));
     }
+    keys.extend(by_hand.iter().cloned());
     let mut by_tax: BTreeMap<String, Steps> = BTreeMap::new();
     for key in keys {
         let mut differences: BTreeMap<String, i64> = BTreeMap::new();
@@ -131,11 +136,14 @@ fn steps(
             let sum = differences.entry(tax).or_default();
             *sum = add(*sum, minor)?;
         }
-        for (tax, minor) in books_taxes(tx, &key, days)? {
+        for (tax, minor) in books_taxes(tx, &company.target, &key, days)? {
             let sum = differences.entry(tax).or_default();
             *sum = add(*sum, minor.checked_neg().ok_or_else(overflow)?)?;
         }
-        let name = standing_in_books(tx, &key)?;
+        let name = match by_hand.contains(&key) {
+            true => BY_ANOTHER_HAND.to_owned(),
+            false => standing_in_books(tx, &key)?,
+        };
         for (tax, minor) in differences.into_iter().filter(|(_, minor)| *minor != 0) {
             let steps = by_tax.entry(tax).or_insert_with(|| Steps::new(company.currency));
             steps.add(name.clone(), minor, &key)?;
@@ -161,6 +169,7 @@ fn channel_taxes(
 /// The taxes of the books' records that state a key in these months; negative for what goes back.
 fn books_taxes(
     tx: &mut Tx<'_>,
+    target: &str,
     key: &str,
     (from, to): (Date, Date),
 ) -> Result<Vec<(String, i64)>, StoreError> {
@@ -175,6 +184,11 @@ fn books_taxes(
         let sign = if item.amount.is_negative() == refund { 1 } else { -1 };
         for (document, _) in documents::of_root(tx, &found.root)? {
             let Document::BooksRecord(record) = document else { continue };
+            // An entry of many orders: what it holds of this one.
+            if let Some(of_key) = summed_taxes(tx, target, &record, key)? {
+                taxes.extend(of_key);
+                continue;
+            }
             for tax in record.taxes {
                 let minor = tax.amount.minor().checked_mul(sign).ok_or_else(overflow)?;
                 taxes.push((tax.tax, minor));
@@ -182,6 +196,29 @@ fn books_taxes(
         }
     }
     Ok(taxes)
+}
+
+/// The taxes that an entry of many orders holds of one, negative for what goes back; `None` where the
+/// record is a document of its own.
+fn summed_taxes(
+    tx: &mut Tx<'_>,
+    target: &str,
+    record: &BooksRecord,
+    key: &str,
+) -> Result<Option<Vec<(String, i64)>>, StoreError> {
+    let command = match &record.effect_key {
+        Some(command) => commands::find(tx, command)?,
+        None => commands::by_record(tx, target, &record.id)?,
+    };
+    let Some(command) = command else { return Ok(None) };
+    let Some(rows) = summaries::rows_of(tx, &command)? else { return Ok(None) };
+    let back = command.states.is_some_and(|(_, states)| states.ends_with(BACK));
+    let sign = if back == key.starts_with("refund/") { 1 } else { -1 };
+    let mut taxes = Vec::new();
+    for (tax, amount) in taxes_of_key(&rows, key).map_err(StoreError::corrupt)? {
+        taxes.push((tax, amount.minor().checked_mul(sign).ok_or_else(overflow)?));
+    }
+    Ok(Some(taxes))
 }
 
 fn overflow() -> StoreError {

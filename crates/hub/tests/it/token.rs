@@ -50,6 +50,7 @@ fn connection() -> Connection {
         account: None,
         since: Timestamp::MIN,
         fees: None,
+        posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: None,
     }

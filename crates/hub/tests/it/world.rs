@@ -104,6 +104,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         account: None,
         since: Timestamp::MIN,
         fees: None,
+        posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: None,
     }

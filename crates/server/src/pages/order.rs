@@ -8,7 +8,7 @@ use axum::response::Response;
 use trueup_domain::item::Side;
 use trueup_domain::money::Money;
 use trueup_hub::trace::{
-    self, CaptureStep, CommandStep, DocumentStep, JournalStep, KeyStep, SideStep, Trace,
+    self, CaptureStep, CommandStep, DocumentStep, EntryStep, JournalStep, KeyStep, SideStep, Trace,
 };
 use trueup_store::{StoreError, Tx, documents};
 
@@ -37,6 +37,7 @@ struct Order {
     cases: Vec<CaseLine>,
     documents: Vec<DocumentLine>,
     commands: Vec<CommandLine>,
+    entries: Vec<EntryBox>,
     keys: Vec<KeyBox>,
     journal: Vec<Entry>,
 }
@@ -76,6 +77,21 @@ struct CommandLine {
     error: String,
     attempts: i64,
     done: String,
+}
+
+/// An entry of the books that sums up sales.
+struct EntryBox {
+    href: String,
+    summary: String,
+    number: i64,
+    sales: i64,
+    state: String,
+    record: String,
+    error: String,
+    class: String,
+    label: &'static str,
+    /// Page and number of each order in it, on the page of its day.
+    orders: Vec<(String, String)>,
 }
 
 struct KeyBox {
@@ -142,6 +158,7 @@ fn order(tx: &mut Tx<'_>, state: &ServerState, wanted: &str) -> Result<Option<Or
         cases: cases(&trace),
         documents: trace.documents.iter().map(document).collect(),
         commands: trace.commands.iter().map(command).collect(),
+        entries: trace.entries.iter().map(entry).collect(),
         keys: keys(&trace.keys),
         journal: journal(&trace.journal),
         number: trace.number,
@@ -153,6 +170,23 @@ fn order(tx: &mut Tx<'_>, state: &ServerState, wanted: &str) -> Result<Option<Or
         waiting: trace.waiting.unwrap_or_default(),
         mapping: trace.mapping_version.map(|version| version.to_string()).unwrap_or_default(),
     }))
+}
+
+fn entry(step: &EntryStep) -> EntryBox {
+    let orders = step.orders.iter();
+    let orders = orders.map(|one| (format::root_page(&one.root), one.number.clone()));
+    EntryBox {
+        href: format::root_page(&step.summary),
+        summary: step.summary.clone(),
+        number: step.number,
+        sales: step.sales,
+        state: step.state.clone().unwrap_or_else(|| "not asked for".to_owned()),
+        record: step.record.clone().unwrap_or_default(),
+        error: step.error.clone().unwrap_or_default(),
+        label: status_label(&step.status),
+        class: step.status.clone(),
+        orders: orders.collect(),
+    }
 }
 
 fn link_boxes(trace: &Trace) -> Vec<LinkBox> {

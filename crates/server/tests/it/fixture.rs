@@ -55,6 +55,7 @@ fn connection(name: &str) -> Connection {
         account: Some(ACCOUNT.to_owned()),
         since: Timestamp::UNIX_EPOCH,
         fees: None,
+        posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: None,
     }

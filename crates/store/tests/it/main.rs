@@ -13,6 +13,7 @@ mod proofs;
 mod sales;
 mod scopes;
 mod streams;
+mod summaries;
 mod transactions;
 mod world;
 mod writer;

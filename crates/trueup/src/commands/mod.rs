@@ -4,6 +4,7 @@ pub mod backup;
 pub mod cases;
 pub mod check;
 pub mod decode;
+pub mod entries;
 pub mod explain;
 pub mod hold;
 pub mod ingest;

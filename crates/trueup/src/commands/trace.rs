@@ -20,7 +20,7 @@ Examples:
 
 Exit status: 0 the order is known; 1 it is not")]
 pub struct TraceArgs {
-    /// The order's number, the channel's own id, or the id of the sale.
+    /// The order's number, the channel's own id, or the id of the sale or of a day's entries.
     #[arg(value_name = "ORDER")]
     order: String,
     /// Print everything as JSON.
@@ -100,6 +100,25 @@ fn shown(trace: &Trace) -> String {
                 command.attempts,
                 print::plain(error)
             ));
+        }
+    }
+    if !trace.entries.is_empty() {
+        section(&mut text, "Entries: the sums in which it is in the books");
+    }
+    for entry in &trace.entries {
+        let record = entry.record.as_deref().or(entry.error.as_deref()).unwrap_or_default();
+        text.push_str(&format!(
+            "  {} entry {}  {}  {} sales  {}  {}\n",
+            print::plain(&entry.summary),
+            entry.number,
+            entry.state.as_deref().unwrap_or("not asked for"),
+            entry.sales,
+            print::word(&entry.status),
+            print::plain(record)
+        ));
+        for order in &entry.orders {
+            let (number, root) = (print::plain(&order.number), print::plain(&order.root));
+            text.push_str(&format!("      {number}  ({root})\n"));
         }
     }
     section(&mut text, "Sides: what each says under one key");

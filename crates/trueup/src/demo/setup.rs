@@ -97,6 +97,7 @@ pub fn bare(
         account: None,
         since: since.unwrap_or(Timestamp::UNIX_EPOCH),
         fees: None,
+        posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: Some(POLL_EVERY_S),
     })

@@ -242,6 +242,8 @@ pub fn entry(map: &Mapping, key: &str, lines: &[(&str, &str)]) -> Dispatch {
         account: map.accounts[*role].clone(),
         name: format!("{role} of {key}"),
         amount: money(map, amount),
+        taxes: Vec::new(),
+        refund: false,
     };
     let content = EntryContent {
         company: map.company.clone(),
@@ -249,6 +251,8 @@ pub fn entry(map: &Mapping, key: &str, lines: &[(&str, &str)]) -> Dispatch {
         date: day("2026-11-06"),
         reference: key.to_owned(),
         lines: lines.iter().map(line).collect(),
+        taxes: Vec::new(),
+        orders: Vec::new(),
     };
     dispatch(&format!("test/{}/entry/{key}", map.entity), Content::Entry(content), &[])
 }

@@ -12,13 +12,14 @@ use trueup_connect::{Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::document::{Document, Kind};
 use trueup_domain::mapping::{GoodsPolicy, Mapping};
+use trueup_domain::posting::Posting;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub, receive};
 use trueup_store::commands::Shown;
 use trueup_store::facts::ShownLine;
 use trueup_store::messages::{NewMessage, Origin};
-use trueup_store::{Store, cases, commands, facts, mappings};
+use trueup_store::{Store, cases, commands, facts, mappings, streams};
 
 use super::Books;
 
@@ -73,6 +74,11 @@ pub struct Road {
 impl Road {
     /// A hub with one shop and one provider for each entity, and its books.
     pub fn new(us: &Mapping, eu: &Mapping) -> Self {
+        Self::posting(us, eu, Posting::Transaction)
+    }
+
+    /// The same, and how the shops' sales go into the books.
+    pub fn posting(us: &Mapping, eu: &Mapping, posting: Posting) -> Self {
         let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
             name: name.to_owned(),
             connector,
@@ -85,6 +91,7 @@ impl Road {
             account: None,
             since: Timestamp::MIN,
             fees: None,
+            posting,
             bank_names: Vec::new(),
             poll_every_s: None,
         };
@@ -177,6 +184,24 @@ impl Road {
             }
         }
         panic!("{} does not take everything: {:?}", books.name(), self.unsettled());
+    }
+
+    /// Lets some time pass.
+    pub fn wait(&mut self, minutes: i64) {
+        self.now += SignedDuration::from_mins(minutes);
+    }
+
+    /// Has the books' own streams polled from now on.
+    pub fn poll(&self) {
+        let streams = trueup_odoo::CONNECTOR.conversations.expect("it talks").streams;
+        let declare = move |tx: &mut trueup_store::Tx<'_>| {
+            streams.iter().try_for_each(|one| streams::declare(tx, "odoo", one.name))
+        };
+        self.hub.store.write(declare).expect("declared");
+    }
+
+    pub const fn now(&self) -> Timestamp {
+        self.now
     }
 
     pub fn commands(&self, root: &str) -> Vec<Shown> {

@@ -14,7 +14,7 @@ use trueup_domain::sales::figures::{Cell, Column};
 use trueup_hub::sales::{self, Dimension, Wanted};
 use trueup_hub::trace;
 use trueup_store::cases::{self, Case};
-use trueup_store::{documents, facts};
+use trueup_store::{documents, facts, summaries};
 
 use crate::common::Books;
 use crate::file::Scenario;
@@ -28,6 +28,7 @@ pub struct Held {
     items: BTreeMap<i64, Vec<Value>>,
     payments: BTreeMap<i64, Value>,
     customers: BTreeMap<i64, Value>,
+    taxes: BTreeMap<i64, String>,
 }
 
 impl Held {
@@ -81,9 +82,16 @@ impl Held {
                     "account_type",
                     "amount_currency",
                     "amount_residual_currency",
+                    "tax_ids",
+                    "tax_line_id",
                 ],
             ),
             payments: by_id("account.payment", &["amount", "payment_type", "date", "move_id"]),
+            taxes: books
+                .read("account.tax", json!([]), &["name"])
+                .iter()
+                .map(|row| (id(&row["id"]), word(&row["name"]).to_owned()))
+                .collect(),
         }
     }
 }
@@ -250,7 +258,7 @@ impl Account<'_> {
                 qualifier if line.role == "clearing" => format!("clearing/{qualifier}"),
                 _ => line.role.clone(),
             };
-            if line.booker == "odoo" {
+            if matches!(line.booker.as_str(), "odoo" | "trueup") {
                 *of_odoo.entry(role.clone()).or_default() += line.amount;
             }
             let at = entries.iter().position(|(known, _)| *known == head).unwrap_or_else(|| {
@@ -274,12 +282,13 @@ impl Account<'_> {
         let roles = roles(&self.stage.mappings[&self.scenario.name]);
         let own = root.to_owned();
         let commands = self.read(move |tx| trueup_store::commands::of_root(tx, &own));
+        let entries = self.entries(root);
         let (mut sums, mut lines, mut seen) = (Sums::new(), Vec::new(), BTreeSet::new());
-        for command in &commands {
+        for command in commands.iter().chain(&entries) {
             if command.state == "withdrawn" || command.kind == CommandKind::Reconciliation {
                 continue;
             }
-            let start = format!("{ENVIRONMENT}/{root}/");
+            let start = format!("{ENVIRONMENT}/{}/", command.root);
             let key = command.key.strip_prefix(&start).expect("its root").replacen('/', " ", 1);
             if command.state != "applied" {
                 let why = command.error.as_deref().unwrap_or_default();
@@ -313,6 +322,18 @@ impl Account<'_> {
                         in_words(&of_move, currency)
                     )
                 }
+                (CommandKind::Entry, Some(own)) => {
+                    let (of_move, _) = self.effect(own, currency, &roles);
+                    add(&mut sums, &of_move);
+                    let taxes = self.taxes(own, currency);
+                    let row = &self.held.moves[&own];
+                    format!(
+                        "{} of {}: {}; {taxes}",
+                        word(&row["state"]),
+                        word(&row["date"]),
+                        in_words(&of_move, currency)
+                    )
+                }
                 (CommandKind::Goods, _) if binding.contains("picking") => "moved".to_owned(),
                 (CommandKind::Goods, _) => binding.to_owned(),
                 _ => "done".to_owned(),
@@ -328,6 +349,36 @@ impl Account<'_> {
         }
         sums.retain(|_, minor| *minor != 0);
         sums
+    }
+
+    /// The commands of the entries that the sale's rows are in.
+    fn entries(&self, root: &str) -> Vec<trueup_store::commands::Shown> {
+        let own = root.to_owned();
+        let entries = self.read(move |tx| summaries::of_sale(tx, &own));
+        let summaries: BTreeSet<String> = entries.into_iter().map(|one| one.summary).collect();
+        let of =
+            |summary: String| self.read(move |tx| trueup_store::commands::of_root(tx, &summary));
+        summaries.into_iter().flat_map(of).collect()
+    }
+
+    /// The bases and amounts of an entry's taxes, by tax and sign.
+    fn taxes(&self, own: i64, currency: Currency) -> String {
+        let mut taxes: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+        for item in self.held.items.get(&own).into_iter().flatten() {
+            let amount = minor(&item["amount_currency"], currency);
+            let name = |tax: &Value| self.held.taxes[&id(tax)].clone();
+            for tax in item["tax_ids"].as_array().into_iter().flatten() {
+                taxes.entry(name(tax)).or_default().0 += amount;
+            }
+            if item["tax_line_id"] != json!(false) {
+                taxes.entry(name(&item["tax_line_id"])).or_default().1 += amount;
+            }
+        }
+        let shown = taxes.iter().map(|(name, (base, tax))| {
+            format!("{name}: {} of {}", text(*tax, currency), text(*base, currency))
+        });
+        let shown: Vec<String> = shown.collect();
+        if shown.is_empty() { "no taxes".to_owned() } else { shown.join(", ") }
     }
 
     fn order(&self, order: i64, currency: Currency) -> String {
@@ -426,7 +477,11 @@ impl Account<'_> {
             format!("{}: {detail}", case.kind)
         };
         let all = self.read(cases::open_cases);
-        let mut own: Vec<String> = all.iter().filter(|case| about(case)).map(shown).collect();
+        // Nobody answers for a channel, so that what it is asked in vain is no finding.
+        let found = |case: &&Case| {
+            about(case) && !matches!(case.kind.as_str(), "unreadable_object" | "connection_down")
+        };
+        let mut own: Vec<String> = all.iter().filter(found).map(shown).collect();
         own.sort();
         own.dedup();
         if own.is_empty() {

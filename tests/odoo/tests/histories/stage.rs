@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use trueup_connect::webhook::{Delivery, SignedDelivery};
 use trueup_connect::{CallError, Connector, Reply, Request, Secret, Settings};
 use trueup_domain::calendar::Calendar;
-use trueup_domain::mapping::{GoodsPolicy, Mapping};
+use trueup_domain::journal::Role;
+use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, Mapping};
+use trueup_domain::posting::Posting;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub, receive};
 use trueup_store::messages::{NewMessage, Origin};
-use trueup_store::{Store, commands, mappings};
+use trueup_store::{Store, commands, mappings, summaries};
 
 use crate::SetUp;
 use crate::common::Books;
@@ -71,6 +74,7 @@ impl Stage {
             account: None,
             since: Timestamp::MIN,
             fees: None,
+            posting: Posting::default(),
             bank_names: Vec::new(),
             poll_every_s: None,
         };
@@ -84,6 +88,9 @@ impl Stage {
             let entity = if scenario.european() { "eu" } else { "us" };
             let word = scenario.heading("Channel").unwrap_or("channel");
             let mut channel = connection(&scenario.name, connector(word), entity);
+            if let Some(word) = scenario.heading("Posting") {
+                channel.posting = Posting::parse(word).expect("a way of posting");
+            }
             if let Some(day) = scenario.heading("Since") {
                 channel.since = format!("{day}T00:00:00Z").parse().expect("a day");
             }
@@ -144,6 +151,9 @@ impl Stage {
                 let company = self.mappings[&scenario.name].company.parse().expect("an id");
                 books.lock(company, *kind, until);
             }
+            Told::Invoiced { day, amount } => {
+                self.invoice_by_hand(books, &scenario.name, day, amount);
+            }
             Told::Mapped { sku, product } => {
                 let mapping = self.mappings.get_mut(&scenario.name).expect("mapped");
                 let product = mapping.products[product].clone();
@@ -191,17 +201,67 @@ impl Stage {
         self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("stored");
     }
 
+    /// An invoice of one line without tax, posted, whose reference is the order's number.
+    fn invoice_by_hand(&self, books: &mut dyn Books, name: &str, day: &str, amount: &str) {
+        let mapping = &self.mappings[name];
+        let customer = match &mapping.customers {
+            CustomerPolicy::PerBuyer { guests } => guests,
+            CustomerPolicy::One(one) => one,
+        };
+        let code = mapping.currency.code();
+        let currency = books.read("res.currency", json!([["name", "=", code]]), &["id"]);
+        let cells = json!([
+            format!("by_hand.invoice_{name}"),
+            "out_invoice",
+            mapping.sales_journal,
+            customer,
+            name,
+            day,
+            day,
+            currency[0]["id"].to_string(),
+            "By hand",
+            "1",
+            amount,
+            mapping.accounts[Role::Sales.word()],
+            "",
+        ]);
+        let arguments = json!({
+            "fields": ["id", "move_type", "journal_id/.id", "partner_id/.id", "ref", "invoice_date",
+                "date", "currency_id/.id", "line_ids/name", "line_ids/quantity",
+                "line_ids/price_unit", "line_ids/account_id/.id", "line_ids/tax_ids/.id"],
+            "data": [cells],
+            "context": { "allowed_company_ids": [mapping.company.parse::<i64>().expect("an id")] },
+        });
+        let mut call = |path: &str, arguments: Value| -> Value {
+            let request = Request::post_json(format!("/json/2/account.move/{path}"), &arguments);
+            let reply = books.send(&request, true).expect("a reply");
+            assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+            serde_json::from_slice(&reply.body).expect("JSON")
+        };
+        let made = call("load", arguments);
+        let ids = &made["ids"];
+        assert!(ids.is_array(), "{made}");
+        call("action_post", json!({ "ids": ids }));
+    }
+
     /// Runs every stage until nothing is left that Odoo could still carry out.
     fn settle(&mut self, books: &mut dyn Books) {
+        let quiet_since = self.now;
         for _ in 0..ROUNDS_MAX {
             let now = self.now;
             shell::drain(&self.hub, &mut Carrier(books), &|| now).expect("the stages rest");
             self.now += SignedDuration::from_mins(1);
             let counts = self.hub.store.read(commands::counts).expect("readable");
             let under_way = |state: &str| matches!(state, "ready" | "sent" | "unknown");
-            if !counts.iter().any(|(_, _, state, _)| under_way(state)) {
+            if counts.iter().any(|(_, _, state, _)| under_way(state)) {
+                continue;
+            }
+            // What is to be summed up is, once nothing has been added for a while.
+            let open = self.hub.store.read(summaries::open).expect("readable");
+            if open.iter().all(|open| open.newest < quiet_since) {
                 return;
             }
+            self.now += SignedDuration::from_mins(6);
         }
         panic!("{} does not take everything", books.name());
     }

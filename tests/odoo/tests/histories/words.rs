@@ -19,6 +19,8 @@ pub enum Told {
     Again,
     /// Somebody locks a period of the company's books.
     Locked { kind: Lock, until: String },
+    /// Somebody makes an invoice in the books that names the order.
+    Invoiced { day: String, amount: String },
     /// Somebody gives a SKU the product of another one.
     Mapped { sku: String, product: String },
 }
@@ -94,6 +96,9 @@ impl<'a> Teller<'a> {
                 let known = Lock::ALL.iter().copied().find(|lock| lock.word() == *kind);
                 let kind = known.unwrap_or_else(|| self.unknown(&statement.line));
                 Told::Locked { kind, until: (*until).to_owned() }
+            }
+            ["invoiced", "by", "hand", amount, day] => {
+                Told::Invoiced { day: (*day).to_owned(), amount: (*amount).to_owned() }
             }
             ["map", sku, "as", product] => {
                 Told::Mapped { sku: (*sku).to_owned(), product: (*product).to_owned() }

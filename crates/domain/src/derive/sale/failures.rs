@@ -3,6 +3,7 @@
 //! What went stays booked, and the way back is a fact of its own, dated by the failure: the payment
 //! is taken back, the credit note is open again, and money that goes back later pays it.
 
+use super::summed::Road;
 use super::tenders::{Leg, refund_of, remitted_in};
 use super::{Documents, Sale, moved, needs};
 use crate::command::{CommandKind, Content, Extent, ReconciliationContent};
@@ -135,6 +136,9 @@ impl Sale<'_> {
             after: vec![needs("payment", "payment", &payment.id)],
         };
         self.leg(order, payment, gateway, mapping, leg)?;
+        if self.road != Road::Documents {
+            return Ok(());
+        }
         let mut after =
             vec![needs("payment", "payment", &part), needs("document", "payment", &payment.id)];
         for tie in self.ties(order, payment, sorted)? {

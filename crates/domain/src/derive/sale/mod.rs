@@ -13,12 +13,14 @@
 //! | [`failures`]  | money given back that came back itself                                    |
 //! | [`goods`]     | what left, what came back, and what will not leave                        |
 //! | [`tickets`]   | a sale that a till inside the books has booked already                    |
+//! | [`summed`]    | sales that go into the books within a sum, or are there by another hand   |
 
 mod exchanges;
 mod failures;
 mod goods;
 pub(crate) mod refunds;
 mod relations;
+mod summed;
 mod tenders;
 mod tickets;
 
@@ -27,17 +29,18 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use self::refunds::{excess_back, remitted_back, without_excess};
+use self::summed::Road;
 use self::tenders::tender_key;
 use super::billing::{self, Billed};
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
-    Address, Buyer, Document, Fulfilment, Funder, Order, Payment, PaymentKind, PaymentStanding,
-    PaymentStatus, Refund, RefundFailure, Remitter, Tender, Ticket,
+    Address, Buyer, Document, Fulfilment, Funder, HeldAlready, Order, Payment, PaymentKind,
+    PaymentStanding, PaymentStatus, Refund, RefundFailure, Remitter, Tender, Ticket,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
-use crate::journal::{Booker, EntryBuilder, Role};
+use crate::journal::{EntryBuilder, Role};
 use crate::key;
 use crate::mapping::{CustomerPolicy, Mapping, Missing};
 use crate::money::{Money, MoneyError};
@@ -51,6 +54,10 @@ const MARKETPLACE_DUE_BUSINESS_DAYS: u32 = 20;
 
 /// The hint on items of sales whose documents are in the books by another hand.
 pub const BEFORE_START: &str = "before start";
+
+/// The hint on items of sales that go into the books within an entry: what is missing there is told
+/// of the entry, once.
+pub const SUMMED: &str = "within an entry";
 
 /// The hint on the item of a refund that failed and whose money went back in another way.
 pub const PAID_AGAIN: &str = "paid again";
@@ -71,6 +78,7 @@ pub(crate) struct Documents<'a> {
     fulfilments: Vec<&'a Fulfilment>,
     /// Of a till inside the books, which booked the sale itself.
     tickets: Vec<&'a Ticket>,
+    held: Option<&'a HeldAlready>,
     pub deleted: bool,
 }
 
@@ -87,6 +95,7 @@ impl<'a> Documents<'a> {
                 }
                 Document::Fulfilment(fulfilment) => sorted.fulfilments.push(fulfilment),
                 Document::Ticket(ticket) => sorted.tickets.push(ticket),
+                Document::HeldAlready(held) => sorted.held = Some(held),
                 Document::Deletion(gone) if gone.id.starts_with("order/") => sorted.deleted = true,
                 _ => {}
             }
@@ -104,6 +113,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
     let sorted = Documents::of(documents);
     let mut sale = Sale {
         around,
+        road: Road::of(around.posting, sorted.held),
         derived: Derived::default(),
         invoiced: BTreeMap::new(),
         ordered: BTreeMap::new(),
@@ -140,6 +150,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
     }
     sale.excess = excess_back(order, &sorted)?;
     sale.channel_items(order, &sorted)?;
+    sale.hint_items(order, &sorted)?;
     sale.relations(order, &sorted)?;
     match around.mapping {
         None => sale.derived.waiting = Some(Waiting::NoMapping),
@@ -150,6 +161,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
 
 struct Sale<'a> {
     around: &'a Surroundings<'a>,
+    road: Road,
     derived: Derived,
     /// What each invoice of the books bills.
     invoiced: BTreeMap<u32, Money>,
@@ -349,8 +361,16 @@ impl Sale<'_> {
         let mut missing = Vec::new();
         if is_billed(order, sorted)? {
             self.sale_entries(order, &parts)?;
-            missing.extend(self.sale_documents(order, &parts, mapping)?);
-            self.goods(order, &parts, sorted, mapping);
+            match self.road {
+                Road::Documents => {
+                    missing.extend(self.sale_documents(order, &parts, mapping)?);
+                    self.goods(order, &parts, sorted, mapping);
+                }
+                Road::Summed => {
+                    missing.extend(parts.iter().filter_map(|part| part.taxes.clone().err()));
+                }
+                Road::Held => {}
+            }
         }
         for payment in &sorted.payments {
             if let Err(lack) = self.payment(order, payment, sorted, mapping)? {
@@ -374,6 +394,7 @@ impl Sale<'_> {
             // Half a chain in the books is worse than none: the journal knows, the books wait.
             self.derived.facts.retain(|fact| !matches!(fact.content, FactContent::Command(_)));
             self.derived.shared.clear();
+            self.keep_out_of_sums();
         }
         Ok(())
     }
@@ -384,18 +405,30 @@ impl Sale<'_> {
         for part in parts {
             let amounts = part.amounts()?;
             let memo = format!("sale {} {}", order.number, part.name);
-            let mut entry = EntryBuilder::new(day, Booker::Odoo, order.currency, memo);
+            let mut entry = EntryBuilder::new(day, self.road.booker(), order.currency, memo);
+            let key = format!("order/{}/{}", self.around.connection, order.id);
+            entry.summed(self.road.summed(ItemKind::Document, key, false));
+            let taxes = self.road.taxes(part);
+            let base = || taxes.iter().flat_map(|taxes| taxes.keys().cloned()).collect();
             entry.debit(Role::Receivable, None, amounts.owed);
             for (funder, discount) in part.discount_by_funder()? {
                 let role = match funder {
                     Funder::Marketplace => Role::MarketplaceReceivable,
                     Funder::Merchant | Funder::Supplier => Role::Discounts,
                 };
-                entry.debit(role, None, discount);
+                entry.debit_base(role, None, discount, base());
             }
-            entry.credit(part.role, None, amounts.gross)?;
-            if !planted("the_journal_forgets_the_tax") {
-                entry.credit(Role::TaxPayable, None, amounts.tax)?;
+            entry.debit_base(part.role, None, amounts.gross.checked_neg()?, base());
+            match &taxes {
+                Some(taxes) => {
+                    for (tax, amount) in taxes {
+                        entry.credit(Role::TaxPayable, Some(tax), *amount)?;
+                    }
+                }
+                None if planted("the_journal_forgets_the_tax") => {}
+                None => {
+                    entry.credit(Role::TaxPayable, None, amounts.tax)?;
+                }
             }
             if let Some(entry) = entry.build()? {
                 self.fact("sale", &part.part, FactContent::Entry(entry));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::summed::Road;
 use super::{Documents, Sale, captured, is_billed, is_capture, needs};
 use crate::command::{Content, CreditNoteContent, DocumentLine, DocumentTax};
 use crate::derive::billing::{self, Billed};
@@ -12,7 +13,7 @@ use crate::document::{
 };
 use crate::fact::FactContent;
 use crate::item::ItemKind;
-use crate::journal::{Booker, EntryBuilder, Role};
+use crate::journal::{EntryBuilder, Role};
 use crate::mapping::{Mapping, Missing};
 use crate::money::{Money, MoneyError};
 
@@ -31,7 +32,9 @@ impl Sale<'_> {
         }
         let day = self.around.day(refund.created_at);
         let memo = format!("refund {} {}", order.number, refund.id);
-        let mut entry = EntryBuilder::new(day, Booker::Odoo, order.currency, memo);
+        let mut entry = EntryBuilder::new(day, self.road.booker(), order.currency, memo);
+        let key = format!("refund/{}/{}", self.around.connection, refund.id);
+        entry.summed(self.road.summed(ItemKind::RefundDocument, key.clone(), true));
         let mut lines = Vec::new();
         let mut credited = Vec::new();
         let mut lacks = None;
@@ -44,9 +47,22 @@ impl Sale<'_> {
         }
         for one in &credited {
             let net = one.net(order)?;
+            entry.credit(Role::Receivable, None, net.checked_add(one.tax)?)?;
+            if self.road == Road::Summed {
+                match one.taxes(order)? {
+                    Ok(taxes) => lacks = one.base_and_taxes(&mut entry, net, taxes)?.or(lacks),
+                    Err(missing) => {
+                        entry.debit(one.role, None, net).debit(Role::TaxPayable, None, one.tax);
+                        lacks = Some(missing);
+                    }
+                }
+                continue;
+            }
             entry.debit(one.role, None, net);
             entry.debit(Role::TaxPayable, None, one.tax);
-            entry.credit(Role::Receivable, None, net.checked_add(one.tax)?)?;
+            if self.road == Road::Held {
+                continue;
+            }
             match one.line(order, mapping)? {
                 Ok(line) => lines.extend(billing::in_even_prices(line)?),
                 Err(missing) => lacks = Some(missing),
@@ -59,7 +75,11 @@ impl Sale<'_> {
         if let Some(missing) = lacks {
             return Ok(Err(missing));
         }
-        let Some((total, tax)) = billing::totals(&lines)? else { return Ok(Ok(())) };
+        let sum = match self.road {
+            Road::Documents => billing::totals(&lines)?,
+            Road::Summed | Road::Held => Some(credited_total(order, &credited)?),
+        };
+        let Some((total, tax)) = sum else { return Ok(Ok(())) };
         if total != refund.total.checked_sub(remitted)? {
             self.derived.breaks.push(Break {
                 kind: "refund_contradicts_itself",
@@ -69,6 +89,9 @@ impl Sale<'_> {
                 amount: Some(refund.total),
                 owner: "operator",
             });
+        }
+        if self.road != Road::Documents {
+            return Ok(Ok(()));
         }
         let customer = self.customer(order, mapping);
         let tranche = refund.lines.first().and_then(|line| self.around.billed.get(&line.line));
@@ -92,12 +115,21 @@ impl Sale<'_> {
             total,
             tax,
         });
-        let key = format!("refund/{}/{}", self.around.connection, refund.id);
         let states = Some((ItemKind::RefundDocument, key));
         self.command("credit_note", &refund.id, mapping, content, after, states);
         self.exchange(order, refund, sorted, mapping)?;
         Ok(Ok(()))
     }
+}
+
+/// What credited amounts come to with their tax, and their tax.
+fn credited_total(order: &Order, credited: &[Credited<'_>]) -> Result<(Money, Money), MoneyError> {
+    let tax = Money::sum(order.currency, credited.iter().map(|one| one.tax))?;
+    let mut total = tax;
+    for one in credited {
+        total = total.checked_add(one.net(order)?)?;
+    }
+    Ok((total, tax))
 }
 
 /// Money that belongs to no line and no charge: the channel's discrepancy, or an amount.
@@ -266,6 +298,26 @@ impl<'a> Credited<'a> {
             product_line: adjustment.charge.is_some() && of.is_some(),
             quantity: 1,
         })
+    }
+
+    /// The rows of a sum: the base of its taxes, and each tax by its name. Tax without a name is
+    /// what the mapping lacks.
+    fn base_and_taxes(
+        &self,
+        entry: &mut EntryBuilder,
+        net: Money,
+        taxes: Vec<DocumentTax>,
+    ) -> Result<Option<Missing>, MoneyError> {
+        let base = taxes.iter().map(|one| one.tax.clone()).collect();
+        entry.debit_base(self.role, None, net, base);
+        let mut nameless = self.tax;
+        for one in taxes {
+            nameless = nameless.checked_sub(one.amount)?;
+            entry.debit(Role::TaxPayable, Some(&one.tax), one.amount);
+        }
+        entry.debit(Role::TaxPayable, None, nameless);
+        let unknown = || Missing::Tax { title: self.name.clone(), rate: "no rate".to_owned() };
+        Ok((!nameless.is_zero()).then(unknown))
     }
 
     /// The amount without our tax.

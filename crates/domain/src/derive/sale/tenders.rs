@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use super::failures::way_back;
 use super::refunds::remitted_back;
+use super::summed::Road;
 use super::{Documents, Sale, is_billed, is_capture, needs, remitted};
 use crate::command::{
     CommandKind, Content, Direction, Extent, PaymentContent, ReconciliationContent,
@@ -80,7 +81,11 @@ impl Sale<'_> {
             after: Vec::new(),
         };
         self.leg(order, payment, gateway, mapping, leg)?;
-        for tie in self.ties(order, payment, sorted)? {
+        let ties = match self.road {
+            Road::Documents => self.ties(order, payment, sorted)?,
+            Road::Summed | Road::Held => Vec::new(),
+        };
+        for tie in ties {
             let content = Content::Reconciliation(ReconciliationContent {
                 company: mapping.company.clone(),
                 payment: CommandKind::Payment,
@@ -123,7 +128,9 @@ impl Sale<'_> {
             let part = format!("{}/{}", ItemKind::RemittedTax.word(), leg.command);
             self.fact("item", &part, FactContent::Item(item));
         }
-
+        if self.road != Road::Documents {
+            return Ok(());
+        }
         let customer = self.customer(order, mapping);
         let reference = payment.provider_id.as_deref().unwrap_or(&payment.id);
         let (direction, method_line) = if leg.inbound {
@@ -171,7 +178,9 @@ impl Sale<'_> {
         let (kind, tax_kind) = leg.entries;
         let sign = if leg.inbound { 1 } else { -1 };
         let memo = format!("{kind} {} {}", order.number, payment.gateway);
-        let mut entry = EntryBuilder::new(leg.day, Booker::Odoo, order.currency, memo);
+        let mut entry = EntryBuilder::new(leg.day, self.road.booker(), order.currency, memo);
+        let states = format!("{}{}", leg.key, leg.suffix);
+        entry.summed(self.road.summed(leg.kind, states, !leg.inbound));
         let amount = leg.ours.checked_mul(sign)?;
         entry.debit(role, qualifier, amount).credit(Role::Receivable, None, amount)?;
         if let Some(entry) = entry.build()? {

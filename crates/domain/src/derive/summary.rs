@@ -1,0 +1,357 @@
+//! The entries that sum up the sales of one channel, day and currency (`POSTING.md` P5).
+//!
+//! The rows that go into an entry are chosen once, when it is made, and stay in it: what is known
+//! later of the day goes into a further one. So each entry is the sum of a list of rows, and the
+//! entries of a day are the sum of all rows of its sales.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use super::{DeriveError, Derived, Standing, Surroundings, Waiting};
+use crate::command::{AccountLine, Content, EntryContent, EntryOrder, EntryTax, TargetRef};
+use crate::document::BooksTax;
+use crate::fact::{Command, Fact, FactContent};
+use crate::item::{Item, ItemKind, Side};
+use crate::journal::{Entry, Role, Summed};
+use crate::mapping::{Mapping, Missing};
+use crate::money::{Currency, Money, MoneyError};
+
+/// Business days in which an entry should be in the books once it is made.
+const BOOKS_DUE_BUSINESS_DAYS: u32 = 1;
+
+/// What the lines of the receivable are called in the books, by what their rows state. They are
+/// kept apart so that the books themselves can say what was sold and what was given back.
+pub const ORDERS: &str = "orders";
+pub const REFUNDS: &str = "refunds";
+const PAYMENTS: &str = "payments";
+const REPAYMENTS: &str = "repayments";
+
+/// The day and currency of some entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Of {
+    pub day: Date,
+    pub currency: Currency,
+}
+
+/// One entry: its number within the day, and its rows.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// 1 for the day's first entry; later ones hold what was known later.
+    pub number: u32,
+    /// The day on which its rows were chosen.
+    pub made_on: Date,
+    pub rows: Vec<SummedRow>,
+}
+
+/// An entry of the sub-ledger as it is summed up.
+#[derive(Clone, Debug)]
+pub struct SummedRow {
+    /// The channel's id and number of the order that it is of.
+    pub order: String,
+    pub number: String,
+    /// It takes the entry back.
+    pub reversal: bool,
+    pub entry: Entry,
+}
+
+/// What rows state in the books once their entry is posted there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatedByRows {
+    pub kind: ItemKind,
+    pub key: String,
+    pub amount: Money,
+    /// Of orders.
+    pub tax: Money,
+}
+
+/// The key under which channel and books state what an entry comes to.
+pub fn entry_key(connection: &str, of: Of, number: u32) -> String {
+    format!("entry/{connection}/{}/{}/{number}", of.day, of.currency.code())
+}
+
+/// The keys of a tax of an entry and of its base.
+pub(crate) fn tax_keys(entry_key: &str, tax: &str) -> (String, String) {
+    (format!("entry_tax/{entry_key}/{tax}"), format!("entry_base/{entry_key}/{tax}"))
+}
+
+pub fn derive(of: Of, parts: &[Part], around: &Surroundings<'_>) -> Result<Derived, DeriveError> {
+    let mut derived = Derived {
+        standing: Standing {
+            number: format!("{} {}", of.day, of.currency.code()),
+            state: "summed".to_owned(),
+            day: Some(of.day),
+            amount: None,
+        },
+        ..Derived::default()
+    };
+    let mut sold = Money::zero(of.currency);
+    for part in parts {
+        for stated in stated(of.currency, &part.rows)? {
+            if stated.kind == ItemKind::Document {
+                sold = sold.checked_add(stated.amount)?;
+            }
+        }
+    }
+    derived.standing.amount = Some(sold);
+    let Some(mapping) = around.mapping else {
+        derived.waiting = Some(Waiting::NoMapping);
+        return Ok(derived);
+    };
+    let mut missing = Vec::new();
+    for part in parts {
+        match content(of, part, mapping, around.connection)? {
+            Ok(Some(content)) => facts_of(&mut derived, of, part, content, mapping, around)?,
+            // What its rows take back and book anew cancels out.
+            Ok(None) => {}
+            Err(lacks) => missing.extend(lacks),
+        }
+    }
+    if !missing.is_empty() {
+        missing.sort();
+        missing.dedup();
+        derived.waiting = Some(Waiting::Mapping(missing));
+    }
+    Ok(derived)
+}
+
+/// The command of one entry, and what must be found in the books of it.
+fn facts_of(
+    derived: &mut Derived,
+    of: Of,
+    part: &Part,
+    content: EntryContent,
+    mapping: &Mapping,
+    around: &Surroundings<'_>,
+) -> Result<(), DeriveError> {
+    let key = entry_key(around.connection, of, part.number);
+    let due = around.calendar.add_business_days(part.made_on, BOOKS_DUE_BUSINESS_DAYS);
+    let mut item = |kind: ItemKind, key: String, amount: Money| {
+        let item = Item {
+            side: Side::Channel,
+            kind,
+            key: key.clone(),
+            amount,
+            date: of.day,
+            due: Some(due),
+            hints: vec![content.reference.clone()],
+        };
+        derived.facts.push(Fact::new("item", key, FactContent::Item(item)));
+    };
+    item(ItemKind::Entry, key.clone(), content.debits().unwrap_or(Money::zero(of.currency)));
+    for tax in taxes_of(&content)? {
+        let (of_tax, of_base) = tax_keys(&key, &tax.tax);
+        item(ItemKind::EntryTax, of_tax, tax.amount);
+        item(ItemKind::EntryTax, of_base, tax.base);
+    }
+    let command = Command {
+        target: mapping.target.clone(),
+        content: Content::Entry(content),
+        after: Vec::new(),
+        states: Some((ItemKind::Entry, key)),
+    };
+    let part = part.number.to_string();
+    derived.facts.push(Fact::new("entry", part, FactContent::Command(Box::new(command))));
+    Ok(())
+}
+
+/// The taxes of an entry with their bases, as the books state them: positive for what is owed.
+pub fn taxes_of(content: &EntryContent) -> Result<Vec<BooksTax>, MoneyError> {
+    let mut sums: BTreeMap<&str, (Money, Money)> = BTreeMap::new();
+    for line in &content.lines {
+        for tax in &line.taxes {
+            let zero = Money::zero(line.amount.currency());
+            let (base, _) = sums.entry(tax).or_insert((zero, zero));
+            *base = base.checked_sub(line.amount)?;
+        }
+    }
+    for tax in &content.taxes {
+        let zero = Money::zero(tax.amount.currency());
+        let (_, amount) = sums.entry(&tax.tax).or_insert((zero, zero));
+        *amount = amount.checked_sub(tax.amount)?;
+    }
+    let taxes = sums.into_iter().filter(|(_, (base, tax))| !base.is_zero() || !tax.is_zero());
+    Ok(taxes.map(|(tax, (base, amount))| BooksTax { tax: tax.to_owned(), base, amount }).collect())
+}
+
+/// What tells the lines of an entry apart: tax × sign, and account.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Bucket {
+    refund: bool,
+    role: Role,
+    qualifier: Option<String>,
+    taxes: Vec<TargetRef>,
+    /// Of the receivable: what its rows state.
+    states: Option<ItemKind>,
+}
+
+fn content(
+    of: Of,
+    part: &Part,
+    mapping: &Mapping,
+    connection: &str,
+) -> Result<Result<Option<EntryContent>, Vec<Missing>>, DeriveError> {
+    let sums = sums(&part.rows)?;
+    if sums.values().all(|amount| amount.is_zero()) && is_nothing(of.currency, &part.rows)? {
+        return Ok(Ok(None));
+    }
+    let (mut lines, mut taxes, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+    for (bucket, amount) in sums {
+        if amount.is_zero() && bucket.role != Role::Receivable {
+            continue;
+        }
+        let refund = bucket.refund;
+        if let (Role::TaxPayable, Some(tax)) = (bucket.role, &bucket.qualifier) {
+            let name = if refund { "tax given back" } else { "tax" }.to_owned();
+            taxes.push(EntryTax { tax: tax.clone(), name, amount, refund });
+            continue;
+        }
+        match account(mapping, &bucket) {
+            Ok(account) => {
+                let name = name(&bucket);
+                lines.push(AccountLine { account, name, amount, taxes: bucket.taxes, refund });
+            }
+            Err(lack) => missing.push(lack),
+        }
+    }
+    if !missing.is_empty() {
+        return Ok(Err(missing));
+    }
+    let further =
+        if part.number == 1 { String::new() } else { format!(", further entry {}", part.number) };
+    Ok(Ok(Some(EntryContent {
+        company: mapping.company.clone(),
+        journal: mapping.entry_journal.clone(),
+        date: of.day,
+        reference: format!("{connection} {}{further}", of.day),
+        lines,
+        taxes,
+        orders: orders(&part.rows)?,
+    })))
+}
+
+/// The sum of the rows by what tells lines apart.
+fn sums(rows: &[SummedRow]) -> Result<BTreeMap<Bucket, Money>, MoneyError> {
+    let mut sums: BTreeMap<Bucket, Money> = BTreeMap::new();
+    for row in rows {
+        add(&mut sums, row)?;
+    }
+    Ok(sums)
+}
+
+fn add(sums: &mut BTreeMap<Bucket, Money>, row: &SummedRow) -> Result<(), MoneyError> {
+    let summed = row.entry.summed.as_ref();
+    let refund = summed.is_some_and(|it| it.refund);
+    for line in &row.entry.lines {
+        let bucket = Bucket {
+            refund,
+            role: line.role,
+            qualifier: line.qualifier.clone(),
+            taxes: line.taxes.clone(),
+            states: summed.filter(|_| line.role == Role::Receivable).map(|it| it.states.0),
+        };
+        let amount = signed(row, line.amount)?;
+        let sum = sums.entry(bucket).or_insert_with(|| Money::zero(amount.currency()));
+        *sum = sum.checked_add(amount)?;
+    }
+    Ok(())
+}
+
+fn signed(row: &SummedRow, amount: Money) -> Result<Money, MoneyError> {
+    if row.reversal { amount.checked_neg() } else { Ok(amount) }
+}
+
+fn account(mapping: &Mapping, bucket: &Bucket) -> Result<TargetRef, Missing> {
+    match (bucket.role, &bucket.qualifier) {
+        (Role::Clearing, Some(of)) => mapping.clearing_account(of),
+        (role, qualifier) => mapping.account(role, qualifier.as_deref()),
+    }
+}
+
+fn name(bucket: &Bucket) -> String {
+    let words = bucket.role.word().replace('_', " ");
+    match bucket.states {
+        Some(ItemKind::Document) => ORDERS.to_owned(),
+        Some(ItemKind::RefundDocument) => REFUNDS.to_owned(),
+        Some(ItemKind::Capture) => PAYMENTS.to_owned(),
+        Some(_) => REPAYMENTS.to_owned(),
+        None if bucket.refund => format!("{words}, given back"),
+        None => words,
+    }
+}
+
+/// Each order of whose sale the rows book something, once. One whose rows cancel out is not booked.
+fn orders(rows: &[SummedRow]) -> Result<Vec<EntryOrder>, MoneyError> {
+    let mut orders: BTreeMap<&str, (&str, BTreeMap<Bucket, Money>)> = BTreeMap::new();
+    for row in rows {
+        if states(row).is_none_or(|(kind, _)| *kind != ItemKind::Document) {
+            continue;
+        }
+        let (_, sums) = orders.entry(&row.order).or_insert((&row.number, BTreeMap::new()));
+        add(sums, row)?;
+    }
+    let mut booked = Vec::new();
+    for (id, (number, sums)) in orders {
+        if sums.values().any(|amount| !amount.is_zero()) {
+            booked.push(EntryOrder { id: id.to_owned(), number: number.to_owned() });
+        }
+    }
+    Ok(booked)
+}
+
+fn states(row: &SummedRow) -> Option<&(ItemKind, String)> {
+    row.entry.summed.as_ref().map(|Summed { states, .. }| states)
+}
+
+/// What some rows state, by key.
+pub fn stated(currency: Currency, rows: &[SummedRow]) -> Result<Vec<StatedByRows>, MoneyError> {
+    let zero = Money::zero(currency);
+    let mut sums: BTreeMap<&(ItemKind, String), (Money, Money)> = BTreeMap::new();
+    for row in rows {
+        let Some(states) = states(row) else { continue };
+        let (amount, tax) = sums.entry(states).or_insert((zero, zero));
+        for line in &row.entry.lines {
+            let own = signed(row, line.amount)?;
+            match line.role {
+                Role::Receivable => *amount = amount.checked_add(own)?,
+                Role::TaxPayable => *tax = tax.checked_sub(own)?,
+                _ => {}
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for ((kind, key), (amount, tax)) in sums {
+        // Orders and what is paid back are owed by the buyer; what he pays and gets is owed to him.
+        let amount = match kind {
+            ItemKind::RefundDocument | ItemKind::Capture => amount.checked_neg()?,
+            ItemKind::RefundPaid if key.ends_with(super::books::BACK) => amount.checked_neg()?,
+            _ => amount,
+        };
+        all.push(StatedByRows { kind: *kind, key: key.clone(), amount, tax });
+    }
+    Ok(all)
+}
+
+/// The taxes of what rows state under one key, positive for what is owed on an order and for what is
+/// given back on a refund.
+pub fn taxes_of_key(rows: &[SummedRow], key: &str) -> Result<Vec<(TargetRef, Money)>, MoneyError> {
+    let mut taxes: BTreeMap<&TargetRef, Money> = BTreeMap::new();
+    for row in rows {
+        let Some((kind, _)) = states(row).filter(|(_, own)| own == key) else { continue };
+        for line in row.entry.lines.iter().filter(|line| line.role == Role::TaxPayable) {
+            let Some(tax) = &line.qualifier else { continue };
+            let own = signed(row, line.amount)?;
+            let sum = taxes.entry(tax).or_insert_with(|| Money::zero(own.currency()));
+            *sum = match kind {
+                ItemKind::RefundDocument => sum.checked_add(own)?,
+                _ => sum.checked_sub(own)?,
+            };
+        }
+    }
+    Ok(taxes.into_iter().map(|(tax, amount)| (tax.clone(), amount)).collect())
+}
+
+/// Whether the rows state nothing of any order.
+fn is_nothing(currency: Currency, rows: &[SummedRow]) -> Result<bool, MoneyError> {
+    Ok(stated(currency, rows)?.iter().all(|one| one.amount.is_zero() && one.tax.is_zero()))
+}

@@ -1,0 +1,316 @@
+//! Which rows of the sub-ledger are in which entry of the books (`POSTING.md` P5). Rows are open
+//! until an entry takes them; then they stay in it.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use trueup_domain::command::CommandKind;
+use trueup_domain::derive::books::BACK;
+use trueup_domain::derive::summary::{Of, Part, SummedRow, entry_key};
+use trueup_domain::document::{Root, RootKind};
+use trueup_domain::fact::{FactContent, FactKey};
+use trueup_domain::item::ItemKind;
+use trueup_domain::journal::Entry;
+use trueup_domain::money::Currency;
+
+use crate::database::{Row, StoreError, Tx};
+use crate::facts::Place;
+use crate::messages::moment;
+use crate::{Result, commands, documents, values};
+
+/// Notes a row that goes into the books within an entry.
+pub(crate) fn note(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    entry: &Entry,
+    reversal: bool,
+) -> Result<()> {
+    let (Some(_), Some(line)) = (&entry.summed, entry.lines.first()) else { return Ok(()) };
+    let connection = place.root.split('/').next().unwrap_or_default();
+    tx.execute(
+        "INSERT INTO summary_rows (root, kind, part, generation, reversal, connection, day,
+             currency, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        values![
+            place.root,
+            &key.kind,
+            &key.part,
+            generation,
+            reversal,
+            connection,
+            entry.date.to_string(),
+            line.amount.currency().code(),
+            place.now.as_microsecond()
+        ],
+    )?;
+    Ok(())
+}
+
+/// The open rows of one channel, day and currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    pub connection: String,
+    pub day: Date,
+    pub currency: String,
+    pub rows: i64,
+    /// When the newest of them was written.
+    pub newest: Timestamp,
+}
+
+impl Open {
+    /// The root of the day's entries.
+    pub fn root(&self) -> Root {
+        Root { kind: RootKind::Summary, external_id: format!("{}/{}", self.day, self.currency) }
+    }
+}
+
+/// All open rows, by what they will be summed up by.
+pub fn open(tx: &mut Tx<'_>) -> Result<Vec<Open>> {
+    let rows = tx.query(
+        "SELECT connection, day, currency, COUNT(*), MAX(written_at) FROM summary_rows
+         WHERE entry IS NULL GROUP BY connection, day, currency ORDER BY connection, day, currency",
+        values![],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Open {
+                connection: row.text(0)?,
+                day: row.text(1)?.parse().map_err(StoreError::corrupt)?,
+                currency: row.text(2)?,
+                rows: row.int(3)?,
+                newest: moment(row.int(4)?)?,
+            })
+        })
+        .collect()
+}
+
+/// Takes the open rows of up to `sales` sales into a further entry. Returns its number; `None` when
+/// no row was open.
+pub fn take(tx: &mut Tx<'_>, open: &Open, sales: i64, now: Timestamp) -> Result<Option<i64>> {
+    let root = documents::root_id(&open.connection, &open.root());
+    let last = tx.query_one(
+        "SELECT COALESCE(MAX(entry), 0) FROM summary_rows WHERE summary = $1 AND entry IS NOT NULL",
+        values![&root],
+    )?;
+    // A number is never used again, also when what bore it was dissolved.
+    let asked = tx.query_one(
+        "SELECT COALESCE(MAX(CAST(part AS BIGINT)), 0) FROM facts WHERE root = $1 AND kind = 'entry'",
+        values![&root],
+    )?;
+    let of = |row: Option<Row>| row.map_or(Ok(0), |row| row.int(0));
+    let number = of(last)?.max(of(asked)?) + 1;
+    let (day, now) = (open.day.to_string(), now.as_microsecond());
+    let taken = tx.execute(
+        "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3
+         WHERE connection = $4 AND day = $5 AND currency = $6 AND entry IS NULL AND root IN (
+             SELECT DISTINCT root FROM summary_rows
+             WHERE connection = $4 AND day = $5 AND currency = $6 AND entry IS NULL
+             ORDER BY root LIMIT $7)",
+        values![&root, number, now, &open.connection, day, &open.currency, sales],
+    )?;
+    if taken == 0 {
+        return Ok(None);
+    }
+    documents::raise(tx, &open.connection, &open.root())?;
+    Ok(Some(number))
+}
+
+/// The number of a day's last entry, and the key and state of its newest command.
+fn last(tx: &mut Tx<'_>, open: &Open) -> Result<Option<(i64, Option<(String, String)>)>> {
+    let root = documents::root_id(&open.connection, &open.root());
+    let row = tx.query_one(
+        "SELECT MAX(entry) FROM summary_rows WHERE summary = $1 AND entry IS NOT NULL",
+        values![&root],
+    )?;
+    let Some(number) = row.map(|row| row.opt_int(0)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let command = tx.query_one(
+        "SELECT key, state FROM commands WHERE root = $1 AND fact_kind = 'entry' AND part = $2
+         ORDER BY generation DESC, key LIMIT 1",
+        values![&root, number.to_string()],
+    )?;
+    let command =
+        command.map(|row| Ok::<_, StoreError>((row.text(0)?, row.text(1)?))).transpose()?;
+    Ok(Some((number, command)))
+}
+
+/// Whether the books refused a day's last entry.
+pub fn is_last_refused(tx: &mut Tx<'_>, open: &Open) -> Result<bool> {
+    let refused = |(_, state): (String, String)| state == "refused";
+    Ok(last(tx, open)?.and_then(|(_, command)| command).is_some_and(refused))
+}
+
+/// Opens the rows of a day's last entry again, if the books have nothing of it: they refused it, or
+/// were never asked. What is known later goes in with them. Returns the key of what they refused.
+pub fn reopen_last(tx: &mut Tx<'_>, open: &Open) -> Result<Option<String>> {
+    let Some((number, command)) = last(tx, open)? else { return Ok(None) };
+    if command.as_ref().is_some_and(|(_, state)| state != "refused") {
+        return Ok(None);
+    }
+    let root = documents::root_id(&open.connection, &open.root());
+    tx.execute(
+        "UPDATE summary_rows SET summary = NULL, entry = NULL, made_at = NULL
+         WHERE summary = $1 AND entry = $2",
+        values![&root, number],
+    )?;
+    documents::raise(tx, &open.connection, &open.root())?;
+    Ok(command.map(|(key, _)| key))
+}
+
+const ROWS: &str = "SELECT s.entry, s.made_at, s.reversal, r.external_id, r.number, f.content
+     FROM summary_rows s JOIN roots r ON r.id = s.root
+     JOIN facts f ON f.root = s.root AND f.kind = s.kind AND f.part = s.part
+         AND f.generation = s.generation";
+
+fn summed(row: &Row) -> Result<SummedRow> {
+    let content: FactContent = serde_json::from_str(&row.text(5)?).map_err(StoreError::corrupt)?;
+    let FactContent::Entry(entry) = content else {
+        return Err(StoreError::corrupt("a row of a sum is no entry"));
+    };
+    Ok(SummedRow { order: row.text(3)?, number: row.text(4)?, reversal: row.int(2)? == 1, entry })
+}
+
+/// The entries of a day with their rows.
+pub fn parts(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<Part>> {
+    let rows = tx.query(
+        &format!(
+            "{ROWS} WHERE s.summary = $1 AND s.entry IS NOT NULL
+             ORDER BY s.entry, s.root, s.kind, s.part, s.generation, s.reversal"
+        ),
+        values![summary],
+    )?;
+    let mut parts: Vec<Part> = Vec::new();
+    for row in &rows {
+        let number = u32::try_from(row.int(0)?).map_err(StoreError::corrupt)?;
+        if parts.last().is_none_or(|part| part.number != number) {
+            let made_on = moment(row.int(1)?)?.to_zoned(jiff::tz::TimeZone::UTC).date();
+            parts.push(Part { number, made_on, rows: Vec::new() });
+        }
+        if let Some(part) = parts.last_mut() {
+            part.rows.push(summed(row)?);
+        }
+    }
+    Ok(parts)
+}
+
+/// The rows of one entry.
+pub fn rows(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<SummedRow>> {
+    let rows = tx.query(
+        &format!(
+            "{ROWS} WHERE s.summary = $1 AND s.entry = $2
+             ORDER BY s.root, s.kind, s.part, s.generation, s.reversal"
+        ),
+        values![summary, number],
+    )?;
+    rows.iter().map(summed).collect()
+}
+
+/// An entry as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownEntry {
+    /// The root of the day's entries.
+    pub summary: String,
+    pub number: i64,
+    pub orders: i64,
+    /// How its newest command stands; `None` while its mapping lacks something, and where its rows
+    /// cancel out.
+    pub state: Option<String>,
+    /// The books' record.
+    pub record: Option<String>,
+    pub error: Option<String>,
+}
+
+impl ShownEntry {
+    /// The key under which channel and books state what it comes to.
+    pub fn key(&self) -> Option<String> {
+        let (connection, of) = self.summary.split_once("/summary/")?;
+        let (day, currency) = of.split_once('/')?;
+        let of = Of { day: day.parse().ok()?, currency: Currency::parse(currency).ok()? };
+        Some(entry_key(connection, of, u32::try_from(self.number).ok()?))
+    }
+}
+
+const ENTRIES: &str = "SELECT s.summary, s.entry, COUNT(DISTINCT s.root) FROM summary_rows s";
+
+fn shown(tx: &mut Tx<'_>, row: &Row) -> Result<ShownEntry> {
+    let (summary, number) = (row.text(0)?, row.int(1)?);
+    let command = tx.query_one(
+        "SELECT state, record, error FROM commands
+         WHERE root = $1 AND fact_kind = 'entry' AND part = $2 AND kind = $3
+             AND key NOT LIKE '%/rev'
+         ORDER BY generation DESC LIMIT 1",
+        values![&summary, number.to_string(), CommandKind::Entry.word()],
+    )?;
+    let (mut state, mut record, mut error) = (None, None, None);
+    if let Some(command) = command {
+        state = Some(command.text(0)?);
+        record = command.opt_text(1)?;
+        error = command.opt_text(2)?;
+    }
+    Ok(ShownEntry { summary, number, orders: row.int(2)?, state, record, error })
+}
+
+/// The entries that rows of a sale are in.
+pub fn of_sale(tx: &mut Tx<'_>, root: &str) -> Result<Vec<ShownEntry>> {
+    let rows = tx.query(
+        &format!(
+            "{ENTRIES} WHERE s.entry IS NOT NULL AND EXISTS (SELECT 1 FROM summary_rows own
+                 WHERE own.root = $1 AND own.summary = s.summary AND own.entry = s.entry)
+             GROUP BY s.summary, s.entry ORDER BY s.summary, s.entry"
+        ),
+        values![root],
+    )?;
+    rows.iter().map(|row| shown(tx, row)).collect()
+}
+
+/// The entries of the newest days, or of one day (an ISO date) of every channel.
+pub fn list(tx: &mut Tx<'_>, day: Option<&str>, limit: i64) -> Result<Vec<ShownEntry>> {
+    let rows = tx.query(
+        &format!(
+            "{ENTRIES} WHERE s.entry IS NOT NULL AND ($1 = '' OR s.day = $1)
+             GROUP BY s.day, s.summary, s.entry ORDER BY s.day DESC, s.summary, s.entry LIMIT $2"
+        ),
+        values![day.unwrap_or_default(), limit],
+    )?;
+    rows.iter().map(|row| shown(tx, row)).collect()
+}
+
+/// The entries of one day, by its root.
+pub fn of_day(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<ShownEntry>> {
+    let rows = tx.query(
+        &format!(
+            "{ENTRIES} WHERE s.summary = $1 AND s.entry IS NOT NULL
+             GROUP BY s.summary, s.entry ORDER BY s.entry"
+        ),
+        values![summary],
+    )?;
+    rows.iter().map(|row| shown(tx, row)).collect()
+}
+
+/// The sales of one entry by root.
+pub fn sales(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT DISTINCT root FROM summary_rows WHERE summary = $1 AND entry = $2 ORDER BY root",
+        values![summary, number],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Whether rows of a sale are in an entry.
+pub fn holds(tx: &mut Tx<'_>, root: &str) -> Result<bool> {
+    let row = tx.query_one(
+        "SELECT root FROM summary_rows WHERE root = $1 AND entry IS NOT NULL LIMIT 1",
+        values![root],
+    )?;
+    Ok(row.is_some())
+}
+
+/// The rows of the entry that a command makes or takes back; `None` where it makes another one.
+pub fn rows_of(tx: &mut Tx<'_>, command: &commands::Shown) -> Result<Option<Vec<SummedRow>>> {
+    let Some((ItemKind::Entry, key)) = &command.states else { return Ok(None) };
+    let key = key.strip_suffix(BACK).unwrap_or(key);
+    let number = key.rsplit('/').next().and_then(|number| number.parse().ok());
+    let number = number.ok_or_else(|| StoreError::corrupt(format!("{key} has no number")))?;
+    rows(tx, &command.root, number).map(Some)
+}
