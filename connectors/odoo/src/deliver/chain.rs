@@ -378,15 +378,7 @@ impl Chain {
         let writes = matches!(self.at, At::Load | At::Act | At::Dates);
         let body = match outcome::read(reply, writes) {
             Ok(body) => body,
-            Err(error) => {
-                if let At::LookUp(number) = self.at
-                    && lookups::excuse(&mut self, number, &error)
-                {
-                    self.at = At::LookUp(number + 1);
-                    return self.step(context);
-                }
-                return self.failed(context, error);
-            }
+            Err(error) => return self.failed(context, error),
         };
         let read = match self.at {
             At::LookUp(number) => {

@@ -1,14 +1,13 @@
 //! Entries that sum up sales (`POSTING.md` P5): what is asked before one is made, and its lines.
 //!
-//! Odoo books an order twice without a word, so invoices and orders of the till that
-//! name one of ours are looked for. A tax line is what its repartition line says: where it goes and
-//! under which tags of the tax report; Odoo keeps those that are given, and adds none.
+//! Odoo books an order twice without a word, so invoices and receipts that name one of ours are looked
+//! for. A tax line is what its repartition line says: where it goes and under which tags of the tax
+//! report; Odoo keeps those that are given, and adds none.
 //!
 //! None of that concerns an entry that is there already: its reference holds a part of its key.
 
 use std::collections::BTreeSet;
 
-use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,6 +18,7 @@ use trueup_domain::document::{HeldAlready, Version};
 use trueup_domain::money::Money;
 
 use super::lookups::Found;
+use crate::decode;
 use crate::external_id;
 use crate::load::Line;
 use crate::outcome;
@@ -26,9 +26,6 @@ use crate::wire::Row;
 
 pub(super) const MOVE_FIELDS: &[&str] =
     &["name", "ref", "invoice_origin", "date", "amount_total", "amount_tax", "currency_id"];
-pub(super) const TILL: &str = "pos.order";
-pub(super) const TILL_FIELDS: &[&str] =
-    &["name", "pos_reference", "date_order", "amount_total", "amount_tax", "currency_id"];
 pub(super) const PART_FIELDS: &[&str] =
     &["tax_id", "document_type", "repartition_type", "factor_percent", "account_id", "tag_ids"];
 /// One line of a tax's repartition.
@@ -102,16 +99,6 @@ pub(super) fn invoices_domain<'a>(contents: impl Iterator<Item = &'a Content>) -
     ])
 }
 
-pub(super) fn till_domain<'a>(contents: impl Iterator<Item = &'a Content>) -> Value {
-    let numbers = numbers(contents);
-    json!([
-        ["state", "in", ["paid", "done", "invoiced"]],
-        "|",
-        ["name", "in", numbers],
-        ["pos_reference", "in", numbers],
-    ])
-}
-
 pub(super) fn part(row: &Row) -> Result<Part, DecodeError> {
     Ok(Part {
         id: row.id()?,
@@ -124,25 +111,19 @@ pub(super) fn part(row: &Row) -> Result<Part, DecodeError> {
     })
 }
 
-/// An invoice, or an order of the till; `model` says which.
-pub(super) fn naming(model: &str, row: &Row) -> Result<Naming, DecodeError> {
+/// An invoice or a receipt.
+pub(super) fn naming(row: &Row) -> Result<Naming, DecodeError> {
     let currency = row.currency("currency_id")?;
-    let (fields, date): (&[&str], Option<Date>) = if model == TILL {
-        let day = row.moment("date_order")?.to_zoned(jiff::tz::TimeZone::UTC).date();
-        (&["name", "pos_reference"], Some(day))
-    } else {
-        (&["ref", "invoice_origin"], row.date("date")?)
-    };
     let mut names = Vec::new();
-    for field in fields {
+    for field in ["ref", "invoice_origin"] {
         names.extend(row.text(field)?);
     }
     let held = HeldAlready {
         id: String::new(),
         version: Version(0),
-        record: format!("{model}/{}", row.id()?),
+        record: format!("{}/{}", decode::MOVE, row.id()?),
         name: row.text("name")?.filter(|name| name != "/"),
-        date,
+        date: row.date("date")?,
         total: row.money("amount_total", currency)?,
         tax: row.money("amount_tax", currency)?,
     };
@@ -177,12 +158,6 @@ pub(super) fn trouble(found: &Found, dispatch: &Dispatch) -> Option<ReceiptOutco
     let held = held(found, entry);
     if !held.is_empty() {
         return Some(ReceiptOutcome::HeldAlready { orders: held });
-    }
-    if let Some(why) = found.till_closed.as_ref().filter(|_| !entry.orders.is_empty()) {
-        let why = format!(
-            "the orders of the till cannot be read, so it is not known what they hold: {why}"
-        );
-        return refused(outcome::refused("till_unreadable", &why));
     }
     None
 }

@@ -45,8 +45,6 @@ pub(super) struct Found {
     pub made: BTreeSet<String>,
     /// Documents that name orders of entries.
     pub named: Vec<entries::Naming>,
-    /// Why the orders of the till cannot be read, where there are any.
-    pub till_closed: Option<String>,
     /// Receipts that wait for the lines of their moves.
     pub applied: BTreeMap<usize, ReceiptOutcome>,
 }
@@ -74,7 +72,6 @@ enum LookUp {
     Parts,
     Made,
     Invoices,
-    Till,
 }
 
 const fn of(kind: CommandKind) -> &'static [LookUp] {
@@ -85,14 +82,9 @@ const fn of(kind: CommandKind) -> &'static [LookUp] {
         }
         CommandKind::Invoice => &[LookUp::Currencies, LookUp::OrderLines, LookUp::Locks],
         CommandKind::CreditNote | CommandKind::Payment => &[LookUp::Currencies, LookUp::Locks],
-        CommandKind::Entry => &[
-            LookUp::Currencies,
-            LookUp::Parts,
-            LookUp::Made,
-            LookUp::Locks,
-            LookUp::Invoices,
-            LookUp::Till,
-        ],
+        CommandKind::Entry => {
+            &[LookUp::Currencies, LookUp::Parts, LookUp::Made, LookUp::Locks, LookUp::Invoices]
+        }
         CommandKind::Reconciliation | CommandKind::Cancellation | CommandKind::Goods => &[],
     }
 }
@@ -105,7 +97,7 @@ pub(super) fn next(chain: &Chain, number: usize) -> Option<usize> {
         LookUp::Company => contents(chain).any(|it| pricelist(it).is_none()),
         LookUp::Customers => contents(chain).any(is_customer),
         LookUp::Parts => contents(chain).any(entries::is_taxed),
-        LookUp::Invoices | LookUp::Till => contents(chain).any(entries::names_orders),
+        LookUp::Invoices => contents(chain).any(entries::names_orders),
         LookUp::Currencies
         | LookUp::Countries
         | LookUp::Units
@@ -187,10 +179,6 @@ pub(super) fn request(chain: &Chain, settings: &Settings, number: usize) -> Opti
             let domain = entries::invoices_domain(contents(chain));
             read(crate::decode::MOVE, domain, entries::MOVE_FIELDS, "id")
         }
-        LookUp::Till => {
-            let domain = entries::till_domain(contents(chain));
-            read(entries::TILL, domain, entries::TILL_FIELDS, "id")
-        }
     })
 }
 
@@ -252,20 +240,6 @@ pub(super) fn read(chain: &mut Chain, number: usize, body: &[u8]) -> Result<(), 
     Ok(())
 }
 
-/// A look-up that may fail without harm: where there is no till, nothing is sold there.
-pub(super) fn excuse(chain: &mut Chain, number: usize, error: &CallError) -> bool {
-    let till = matches!(of(chain.kind).get(number), Some(LookUp::Till));
-    match error {
-        CallError::NotSetUp { why } if till => {
-            if !why.contains("does not exist") {
-                chain.found.till_closed = Some(why.clone());
-            }
-            true
-        }
-        _ => false,
-    }
-}
-
 fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_connect::DecodeError> {
     let id = row.id()?;
     match look_up {
@@ -313,8 +287,7 @@ fn keep(found: &mut Found, look_up: LookUp, row: &Row) -> Result<(), trueup_conn
         LookUp::Locks => found.locks = Locks::read(row)?,
         LookUp::Parts => found.parts.push(entries::part(row)?),
         LookUp::Made => found.made.extend(row.text("ref")?),
-        LookUp::Invoices => found.named.push(entries::naming(crate::decode::MOVE, row)?),
-        LookUp::Till => found.named.push(entries::naming(entries::TILL, row)?),
+        LookUp::Invoices => found.named.push(entries::naming(row)?),
     }
     Ok(())
 }

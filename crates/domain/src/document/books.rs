@@ -75,8 +75,8 @@ impl BooksRecord {
     }
 }
 
-/// The books hold a sale by another hand: an invoice that somebody made, or an order of a till. Found
-/// before we would have booked it within a sum (`POSTING.md` P5).
+/// The books hold a sale by another hand: an invoice or a receipt that somebody made. Found before we
+/// would have booked it within a sum (`POSTING.md` P5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldAlready {
     /// The channel's id of the order.

@@ -74,6 +74,7 @@ fn summed(parts: Vec<Vec<SummedRow>>, mapping: &Mapping) -> Derived {
         calendar: &calendar,
         mapping: Some(mapping),
         billed: &billed,
+        address: None,
         fees: None,
         posting: Posting::Day,
         since: jiff::Timestamp::MIN,

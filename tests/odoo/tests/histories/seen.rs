@@ -477,11 +477,7 @@ impl Account<'_> {
             format!("{}: {detail}", case.kind)
         };
         let all = self.read(cases::open_cases);
-        // Nobody answers for a channel, so that what it is asked in vain is no finding.
-        let found = |case: &&Case| {
-            about(case) && !matches!(case.kind.as_str(), "unreadable_object" | "connection_down")
-        };
-        let mut own: Vec<String> = all.iter().filter(found).map(shown).collect();
+        let mut own: Vec<String> = all.iter().filter(|case| about(case)).map(shown).collect();
         own.sort();
         own.dedup();
         if own.is_empty() {
