@@ -47,6 +47,9 @@ pub enum ItemKind {
     /// The part of a capture or refund that is tax which the marketplace remits: in no books, and
     /// a named line between the channel's amount and theirs.
     RemittedTax,
+    /// What a refund took off a sale before that was invoiced: in no books, and a named line between
+    /// the channel's amount and theirs.
+    NotInvoiced,
     /// A ledger row's net inside a payout, or the payout's own header.
     PayoutRow,
     Payout,
@@ -73,6 +76,7 @@ impl ItemKind {
         Self::Capture,
         Self::RefundPaid,
         Self::RemittedTax,
+        Self::NotInvoiced,
         Self::PayoutRow,
         Self::Payout,
         Self::BankLine,
@@ -92,6 +96,7 @@ impl ItemKind {
             Self::Capture => "capture",
             Self::RefundPaid => "refund_paid",
             Self::RemittedTax => "remitted_tax",
+            Self::NotInvoiced => "not_invoiced",
             Self::PayoutRow => "payout_row",
             Self::Payout => "payout",
             Self::BankLine => "bank_line",

@@ -32,6 +32,9 @@ pub struct Mapping {
     /// A mapping that does not say leaves stock alone.
     #[serde(default)]
     pub goods: GoodsPolicy,
+    /// A mapping that does not say invoices on the day of the order.
+    #[serde(default)]
+    pub invoices: InvoicePolicy,
     /// An order names where it goes to. A mapping that does not say leaves the address of the
     /// customer.
     #[serde(default)]
@@ -66,6 +69,35 @@ pub enum GoodsPolicy {
     Books,
     /// The channel: its fulfilments and returned units are carried out in the books.
     Channel,
+}
+
+/// When a sale is invoiced (`POSTING.md` P12, P23).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvoicePolicy {
+    /// On the day of the order, whole.
+    #[default]
+    Order,
+    /// As goods leave: each shipment has an invoice of its own, of what it holds.
+    Shipment,
+    /// On the day of the first money, whole.
+    Capture,
+}
+
+impl InvoicePolicy {
+    pub const ALL: &[Self] = &[Self::Order, Self::Shipment, Self::Capture];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Shipment => "shipment",
+            Self::Capture => "capture",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|policy| policy.word() == word)
+    }
 }
 
 /// Where a gateway's money is: whose ledger states it, and which journal clears it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use trueup_domain::calendar::Calendar;
-use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, PAID_AGAIN};
+use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, NOT_YET, PAID_AGAIN};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::{Money, MoneyError};
 
@@ -47,6 +47,8 @@ impl Status {
 #[serde(rename_all = "snake_case")]
 pub enum BreakKind {
     MissingInBooks,
+    /// Sold long ago, and nothing happened by which it would be invoiced.
+    NotInvoiced,
     MissingInSettlement,
     MissingAtBank,
     /// The provider or the books state what no channel does.
@@ -70,6 +72,7 @@ impl BreakKind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::MissingInBooks => "missing_in_books",
+            Self::NotInvoiced => "not_invoiced",
             Self::MissingInSettlement => "missing_in_settlement",
             Self::MissingAtBank => "missing_at_bank",
             Self::MissingAtChannel => "missing_at_channel",
@@ -89,6 +92,10 @@ impl BreakKind {
         match self {
             Self::MissingInBooks => {
                 "look at the command of this order: it waits, was refused, or its record was removed"
+            }
+            Self::NotInvoiced => {
+                "send what is left, or cancel and refund it at the channel; accept it if it is to \
+                 come later"
             }
             Self::MissingInSettlement => {
                 "ask the provider for the transaction; the channel says it succeeded"
@@ -262,6 +269,9 @@ impl Case<'_> {
         if word == "refund_paid" && !expected.is_zero() && given_back(&sums) {
             return based.refund_failed(expected, &sums);
         }
+        if let Some(verdict) = self.in_part(expected, &sums)? {
+            return Ok(verdict);
+        }
         let hinted = |word: &str| channel.item.hints.iter().any(|hint| hint == word);
         // A sale that somebody else booked: the books are theirs, the money is not.
         let theirs = hinted(BEFORE_START);
@@ -328,6 +338,43 @@ impl Case<'_> {
             matched: agreeing.map(|seen| seen.id.clone()).collect(),
             ..based.plain(Status::Proven)
         })
+    }
+
+    /// A sale of which a part is not invoiced yet: what is, the books must hold exactly; the rest is
+    /// not due until its own day. `None` where all of it is invoiced.
+    fn in_part(
+        &self,
+        expected: Money,
+        sums: &BTreeMap<Side, (Money, usize)>,
+    ) -> Result<Option<Verdict>, MoneyError> {
+        let is_later = |seen: &&Seen| seen.item.hints.iter().any(|hint| hint == NOT_YET);
+        let Some(rest) = self.items.iter().find(is_later) else { return Ok(None) };
+        let mut of_channel = self.items.iter().filter(|seen| seen.item.side == Side::Channel);
+        let invoiced = of_channel.find(|seen| !is_later(seen));
+        let now = expected.checked_sub(rest.item.amount)?;
+        let zero = Money::zero(expected.currency());
+        let books = sums.get(&Side::Books).map_or(zero, |(amount, _)| *amount);
+        let whole = Case { first: rest, ..*self };
+        let due = |seen: &Seen| seen.item.due.unwrap_or(self.today);
+        let verdict = if books == now {
+            let lack = rest.item.amount.checked_neg()?;
+            let detail = format!("{} of {expected} is not invoiced yet", rest.item.amount);
+            whole.lacking(BreakKind::NotInvoiced, lack, due(rest), detail)
+        } else if books.is_zero() {
+            let due = invoiced.map_or(self.today, due);
+            let text = format!("the books do not hold {now} that is to be invoiced so far");
+            whole.lacking(BreakKind::MissingInBooks, now.checked_neg()?, due, text)
+        } else {
+            let difference = books.checked_sub(now)?;
+            let due = invoiced.map_or(self.today, due);
+            let detail = format!("channel {now} so far, books {books}");
+            if difference.is_negative() {
+                whole.lacking(BreakKind::AmountDiffers, difference, due, detail)
+            } else {
+                whole.broken(BreakKind::AmountDiffers, difference, detail)
+            }
+        };
+        Ok(Some(Verdict { amount: expected, ..verdict }))
     }
 
     /// What the channel states went and came back. Where it went again by another transaction, and

@@ -373,7 +373,8 @@ pub struct BankLines {
 }
 
 /// Keys that begin with `start` under which channel and books state otherwise on the days
-/// `from..=to` (ISO dates): channel less books, in minor units.
+/// `from..=to` (ISO dates): channel less books, in minor units. What was never invoiced is a
+/// difference of the order and, the other way round, of its refund.
 pub fn unlike_in_days(
     tx: &mut Tx<'_>,
     start: &str,
@@ -383,8 +384,8 @@ pub fn unlike_in_days(
     let rows = tx.query(
         "SELECT key, CAST(SUM(CASE WHEN side = 'channel' THEN amount ELSE -amount END) AS BIGINT)
          FROM items
-         WHERE live = 1 AND side IN ('channel', 'books') AND day >= $1 AND day <= $2
-             AND currency = $3 AND SUBSTR(key, 1, $4) = $5
+         WHERE live = 1 AND side IN ('channel', 'books') AND kind <> 'not_invoiced'
+             AND day >= $1 AND day <= $2 AND currency = $3 AND SUBSTR(key, 1, $4) = $5
          GROUP BY key
          HAVING SUM(CASE WHEN side = 'channel' THEN amount ELSE -amount END) <> 0 ORDER BY key",
         values![

@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use trueup_connect::{Auth, Connector, Setting};
 use trueup_domain::document::{Remitter, Tender};
-use trueup_domain::mapping::GoodsPolicy;
+use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy};
 use trueup_domain::money::{Currency, Money, parse_decimal};
 use trueup_domain::posting::Posting;
 
@@ -69,6 +69,8 @@ pub struct Entity {
     pub one_customer: bool,
     /// Who says in the books that goods left and came back.
     pub goods: GoodsPolicy,
+    /// When a sale is invoiced.
+    pub invoices: InvoicePolicy,
     pub taxes: Vec<Tax>,
     /// None where the configuration names none: then the usual ones are taken.
     pub gateways: Vec<Gateway>,
@@ -113,6 +115,8 @@ pub struct Configured {
     /// How its sales go into the books.
     pub posting: Posting,
     pub settings: BTreeMap<String, String>,
+    /// When its sales are invoiced.
+    pub invoices: InvoicePolicy,
     pub fees: Option<(Decimal, Money)>,
     pub bank_names: Vec<String>,
     /// Files that appear here are taken in.
@@ -236,6 +240,7 @@ struct EntitySection {
     company: Option<Spanned<Word>>,
     one_customer: Option<bool>,
     goods: Option<Spanned<String>>,
+    invoices: Option<Spanned<String>>,
     #[serde(default)]
     tax: Vec<TaxSection>,
     #[serde(default)]
@@ -284,6 +289,7 @@ struct ConnectionSection {
     #[serde(default)]
     bank_names: Vec<String>,
     drop: Option<Spanned<String>>,
+    invoices: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -459,6 +465,7 @@ impl EntitySection {
                 }
             },
         };
+        let invoices = invoice_policy(self.invoices.as_ref())?.unwrap_or_default();
         let mut keys = BTreeSet::new();
         let mut taxes = Vec::new();
         for tax in self.tax {
@@ -485,6 +492,7 @@ impl EntitySection {
             company: self.company.map(|company| company.into_inner().0),
             one_customer: self.one_customer.unwrap_or(false),
             goods,
+            invoices,
             taxes,
             gateways,
         })
@@ -584,7 +592,36 @@ fn posting(word: &Spanned<String>) -> Result<Posting, Mistake> {
     })
 }
 
+fn invoice_policy(word: Option<&Spanned<String>>) -> Result<Option<InvoicePolicy>, Mistake> {
+    let Some(word) = word else { return Ok(None) };
+    let policy = InvoicePolicy::parse(word.as_ref()).ok_or_else(|| {
+        let what = format!("`{}` does not say when a sale is invoiced", word.as_ref());
+        Mistake::at(word, what, "write \"order\", \"shipment\" or \"capture\"")
+    })?;
+    Ok(Some(policy))
+}
+
+/// Channels that tell nothing of what left: under the policy `shipment` they would have no invoice.
+const WITHOUT_SHIPMENTS: &[&str] = &["woocommerce"];
+
 impl ConnectionSection {
+    /// Its own policy, or its entity's.
+    fn invoices(&self, connector: &Connector, entity: &Entity) -> Result<InvoicePolicy, Mistake> {
+        let own = invoice_policy(self.invoices.as_ref())?;
+        let invoices = own.unwrap_or(entity.invoices);
+        if invoices == InvoicePolicy::Shipment && WITHOUT_SHIPMENTS.contains(&connector.name) {
+            let what = format!("`{}` tells nothing of what left", connector.name);
+            let remedy = "write `invoices = \"order\"` or `invoices = \"capture\"` for this \
+                          connection";
+            return Err(Mistake::at(
+                self.invoices.as_ref().unwrap_or(&self.connector),
+                what,
+                remedy,
+            ));
+        }
+        Ok(invoices)
+    }
+
     fn check(
         self,
         name: &Spanned<String>,
@@ -606,6 +643,7 @@ impl ConnectionSection {
             return Err(Mistake::at(&self.entity, what, remedy));
         };
         let settings = self.own_settings(connector)?;
+        let invoices = self.invoices(connector, entity)?;
         self.url_fits(name, connector)?;
         self.secrets_fit(name, connector)?;
         if let Some(drop) = &self.drop
@@ -641,6 +679,7 @@ impl ConnectionSection {
                 .map(Spanned::into_inner)
                 .collect(),
             settings,
+            invoices,
             fees,
             bank_names: self.bank_names,
             drop: self.drop.map(|drop| folder.join(drop.into_inner())),
@@ -852,6 +891,21 @@ since = 2026-01-01
     }
 
     #[test]
+    fn a_channel_is_invoiced_by_its_own_policy_or_its_entitys() {
+        let policies = |text: &str| {
+            let settings = parse(text).unwrap();
+            (settings.entities["eu"].invoices, settings.connections["shop-eu"].invoices)
+        };
+        let (order, shipment) = (InvoicePolicy::Order, InvoicePolicy::Shipment);
+        assert_eq!(policies(GOOD), (order, order));
+        let by_entity = GOOD.replacen("company = 2", "company = 2\ninvoices = \"shipment\"", 1);
+        assert_eq!(policies(&by_entity), (shipment, shipment));
+        let own = "secret_env = \"SHOP_EU_TOKEN\"\ninvoices = \"capture\"";
+        let by_channel = by_entity.replacen("secret_env = \"SHOP_EU_TOKEN\"", own, 1);
+        assert_eq!(policies(&by_channel), (shipment, InvoicePolicy::Capture));
+    }
+
+    #[test]
     fn what_is_left_out_has_a_default() {
         let settings = parse("environment = \"test\"").unwrap();
         assert_eq!(settings.store, StoreAt::Sqlite(PathBuf::from("/srv/shop/trueup.sqlite")));
@@ -903,6 +957,12 @@ since = 2026-01-01
         check("rate = \"0.19\"", "rate = 0.19", &["quotes"]);
         check("percent = \"19\"", "percent = \"a lot\"", &["line 16"]);
         check("included = true", "included = true\nremitted_by = \"me\"", &["me", "marketplace"]);
+        check("company = 2", "company = 2\ninvoices = \"later\"", &["line 13", "later", "capture"]);
+        check(
+            "connector = \"shopify\"",
+            "connector = \"woocommerce\"\ninvoices = \"shipment\"",
+            &["line 21", "what left", "capture"],
+        );
         check(
             "connector = \"shopify\"",
             "connector = \"shoppify\"",

@@ -342,7 +342,8 @@ fn other_currency(found: &Found, order: &OrderContent) -> Option<CallError> {
 }
 
 /// The order's line that each line of an invoice bills. Odoo keeps no part of ours, so lines are
-/// found by what they are, each once; a line that was added later bills none.
+/// found by what they are, each once: first those that are billed whole; then, of what leaves in
+/// parts, a part of a line or of a discount. A line of another product bills none.
 pub(super) fn billed(order: &[OrderLine], lines: &[DocumentLine]) -> Vec<Option<i64>> {
     let mut free: Vec<Option<&OrderLine>> = order.iter().map(Some).collect();
     let mut take = |fits: &dyn Fn(&OrderLine) -> bool| {
@@ -351,14 +352,19 @@ pub(super) fn billed(order: &[OrderLine], lines: &[DocumentLine]) -> Vec<Option<
     };
     let product =
         |line: &DocumentLine| line.product.as_deref().and_then(|id| id.parse::<i64>().ok());
-    lines
-        .iter()
-        .map(|line| {
-            let same =
-                |own: &OrderLine| own.product == product(line) && own.price == line.unit_price;
-            take(&|own| same(own) && own.name == line.name).or_else(|| take(&same))
-        })
-        .collect()
+    let mut found: Vec<Option<i64>> = Vec::new();
+    for line in lines {
+        let same = |own: &OrderLine| own.product == product(line) && own.price == line.unit_price;
+        let one = take(&|own| same(own) && own.name == line.name).or_else(|| take(&same));
+        found.push(one);
+    }
+    for (line, one) in lines.iter().zip(&mut found) {
+        if one.is_none() {
+            let of = |own: &OrderLine| own.product == product(line);
+            *one = take(&|own| of(own) && own.name == line.name).or_else(|| take(&of));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -400,5 +406,21 @@ mod tests {
         ];
         assert_eq!(billed(&order, &lines), [Some(3), Some(1), Some(2), None]);
         assert_eq!(billed(&[], &lines), [None, None, None, None]);
+    }
+
+    #[test]
+    fn a_part_of_a_line_is_billed_on_that_line() {
+        let order = [
+            order_line(1, 7, "Tee", "10.00"),
+            order_line(2, 7, "Tee", "10.01"),
+            order_line(3, 8, "Discount", "-2.50"),
+        ];
+        let lines = [
+            line("7", "Tee", "10.005"),
+            line("8", "Discount", "-1.25"),
+            line("7", "Tee", "10.00"),
+            line("9", "Mug", "1"),
+        ];
+        assert_eq!(billed(&order, &lines), [Some(2), Some(3), Some(1), None]);
     }
 }

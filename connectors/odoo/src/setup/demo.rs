@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 use trueup_domain::document::{Remitter, Tender};
-use trueup_domain::mapping::GoodsPolicy;
+use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy};
 use trueup_domain::money::Currency;
 
 use super::{Clears, Customers, Wanted, WantedGateway, WantedProduct, WantedTax};
@@ -37,6 +37,7 @@ pub fn wanted() -> Vec<Wanted> {
         time_zone: "America/New_York".to_owned(),
         customers: Customers::PerBuyer,
         goods: GoodsPolicy::Channel,
+        invoices: InvoicePolicy::Order,
         gateways: gateways("stripe-us"),
         taxes: american(),
         products: products(),

@@ -146,6 +146,7 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
             Customers::One => CustomerPolicy::One(guests),
         },
         goods: wanted.goods,
+        invoices: wanted.invoices,
         // Whoever carries the goods out has to know where they go.
         delivery_addresses: wanted.goods == GoodsPolicy::Books,
         accounts,

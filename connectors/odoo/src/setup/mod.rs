@@ -28,7 +28,7 @@ use trueup_connect::conversation::{Reply, Request};
 use trueup_connect::{CallError, Settings};
 use trueup_domain::command::TargetRef;
 use trueup_domain::document::{Remitter, Tender};
-use trueup_domain::mapping::{GoodsPolicy, Mapping};
+use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy, Mapping};
 use trueup_domain::money::Currency;
 
 use crate::load::{self, Loaded};
@@ -58,6 +58,8 @@ pub struct Wanted {
     pub customers: Customers,
     /// Who says that goods left and came back.
     pub goods: GoodsPolicy,
+    /// When a sale is invoiced.
+    pub invoices: InvoicePolicy,
     pub gateways: Vec<WantedGateway>,
     pub taxes: Vec<WantedTax>,
     /// Products to make where no product has the SKU. Usually none: the catalogue is the owner's.

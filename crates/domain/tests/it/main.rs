@@ -1,5 +1,6 @@
 //! The pure middle, held to the worked entries of the accounting rules and to its own promises.
 
+mod bills;
 mod excess;
 mod exchange;
 mod failures;

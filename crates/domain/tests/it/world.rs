@@ -15,7 +15,9 @@ use trueup_domain::document::{
 };
 use trueup_domain::fact::{After, Fact, FactContent};
 use trueup_domain::journal::{Entry, Role};
-use trueup_domain::mapping::{CustomerPolicy, Gateway, GoodsPolicy, Mapping, TaxRule};
+use trueup_domain::mapping::{
+    CustomerPolicy, Gateway, GoodsPolicy, InvoicePolicy, Mapping, TaxRule,
+};
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::posting::Posting;
 
@@ -75,6 +77,7 @@ pub fn mapping() -> Mapping {
         warehouse: None,
         customers: CustomerPolicy::PerBuyer { guests: "guests".to_owned() },
         goods: GoodsPolicy::Books,
+        invoices: InvoicePolicy::Order,
         delivery_addresses: false,
         accounts: words(&[("returns", "4095"), ("tip_income", "4060"), ("rounding", "7900")]),
         gateways: BTreeMap::from([

@@ -14,7 +14,7 @@ use trueup_domain::document::{
     Document, Kind, Line, LineKind, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus,
     Refund, RefundLine, Restock, Tender, Version,
 };
-use trueup_domain::mapping::{CustomerPolicy, Gateway, GoodsPolicy, Mapping};
+use trueup_domain::mapping::{CustomerPolicy, Gateway, GoodsPolicy, InvoicePolicy, Mapping};
 use trueup_domain::money::Currency;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::{Connection, Hub, Worker, decide, decode, receive, reconcile};
@@ -164,6 +164,7 @@ pub fn mapping() -> Mapping {
         warehouse: None,
         customers: CustomerPolicy::One("7".to_owned()),
         goods: GoodsPolicy::Books,
+        invoices: InvoicePolicy::Order,
         delivery_addresses: false,
         accounts: BTreeMap::from([("returns".to_owned(), "4095".to_owned())]),
         gateways: BTreeMap::from([("card".to_owned(), gateway)]),

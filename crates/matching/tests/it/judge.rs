@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use trueup_domain::Money;
-use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, PAID_AGAIN};
+use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, NOT_YET, PAID_AGAIN};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::Currency;
 use trueup_matching::links::{Link, Proof, TenderStanding, worst};
@@ -354,6 +354,57 @@ proptest! {
             Status::NotApplicable => prop_assert!(stated.iter().all(|(side, _)| *side != Side::Channel)),
         }
     }
+}
+
+/// An order of the 1st: invoiced so far, due on the 3rd; to be invoiced later, due on the 20th; and
+/// what others state.
+fn invoiced(now: &str, later: &str, stated: Stated<'_>) -> Vec<Seen> {
+    let of_channel = [(now, 3), (later, 20)].into_iter().filter(|(amount, _)| *amount != "0");
+    let kind = ItemKind::Document;
+    let mut items: Vec<Seen> = of_channel
+        .map(|(amount, due)| {
+            let mut item = item(Side::Channel, kind, "order/s/1", amount, 1, Some(due));
+            if due == 20 {
+                item.hints.push(NOT_YET.to_owned());
+            }
+            seen(&format!("channel {due}"), item)
+        })
+        .collect();
+    items.extend(sides(kind, "order/s/1", stated));
+    items
+}
+
+#[test]
+fn what_has_not_left_is_not_due_and_what_has_must_be_invoiced() {
+    use Side::Books;
+    let key = "order/s/1";
+    let told = |items: &[Seen], day, expected| check(key, items, &[], day, expected);
+    let none = invoiced("0", "10.00", &[]);
+    told(&none, 20, "not_due");
+    told(&none, 21, "not_invoiced -10.00");
+    let part = invoiced("4.00", "6.00", &[(Books, "4.00")]);
+    told(&part, 20, "not_due");
+    told(&part, 21, "not_invoiced -6.00");
+    // What has left is due long before the rest.
+    let lacking = invoiced("4.00", "6.00", &[]);
+    told(&lacking, 3, "not_due");
+    told(&lacking, 4, "missing_in_books -4.00");
+    let less = invoiced("4.00", "6.00", &[(Books, "1.00")]);
+    told(&less, 3, "not_due");
+    told(&less, 4, "amount_differs -3.00");
+    // Nothing is invoiced ahead of what has left.
+    told(&invoiced("4.00", "6.00", &[(Books, "10.00")]), 2, "amount_differs 6.00");
+    told(&invoiced("0", "10.00", &[(Books, "10.00")]), 2, "amount_differs 10.00");
+    told(&invoiced("10.00", "0", &[(Books, "4.00"), (Books, "6.00")]), 2, "proven");
+    let named = |mut items: Vec<Seen>, amount| {
+        let off = item(Books, ItemKind::NotInvoiced, key, amount, 2, None);
+        items.push(seen("off", off));
+        items
+    };
+    // What was refunded before it was invoiced is a named line of the books' side.
+    told(&named(invoiced("10.00", "0", &[(Books, "4.00")]), "6.00"), 2, "proven");
+    told(&named(invoiced("10.00", "0", &[]), "10.00"), 9, "proven");
+    told(&named(invoiced("6.00", "4.00", &[]), "6.00"), 9, "not_due");
 }
 
 /// A capture of the 1st whose provider settles it in parts until the 20th.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, Mapping};
+use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, InvoicePolicy, Mapping};
 use trueup_store::{mappings, streams};
 
 use crate::engines::on_every_engine;
@@ -22,6 +22,7 @@ fn mapping(entity: &str) -> Mapping {
         warehouse: None,
         customers: CustomerPolicy::One("7".to_owned()),
         goods: GoodsPolicy::Books,
+        invoices: InvoicePolicy::Order,
         delivery_addresses: false,
         accounts: BTreeMap::new(),
         gateways: BTreeMap::new(),

@@ -133,6 +133,10 @@ one_customer = false
 # Who says in Odoo that goods left and came back: its own warehouse (\"books\"), or the channel
 # (\"channel\"), whose shipments and returned units Trueup then carries out there.
 goods = \"books\"
+# When a sale is invoiced: on the day of the order (\"order\"), as goods leave (\"shipment\", each
+# shipment an invoice of its own; only for channels that tell what left), or on the day of the first
+# money (\"capture\").
+invoices = \"order\"
 
 # Taxes that `trueup odoo setup` makes, and to which sales they apply; the first that fits wins.
 # The channel's amount is always kept to the cent: `percent` is what Odoo would compute.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use trueup_connect::{CallError, Reply, Request, Secret};
 use trueup_domain::document::Tender;
-use trueup_domain::mapping::{GoodsPolicy, Mapping};
+use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy, Mapping};
 use trueup_hub::shell::{Http, Transport};
 use trueup_hub::{Connection, Hub};
 use trueup_odoo::setup::{
@@ -328,6 +328,10 @@ fn wanted(settings: &Settings, args: &SetupArgs) -> Result<Wanted, Failure> {
         time_zone: entity.time_zone.clone(),
         customers: if entity.one_customer { Customers::One } else { Customers::PerBuyer },
         goods: entity.goods,
+        invoices: match args.channel.as_deref() {
+            Some(channel) => wiring::find(settings, channel)?.invoices,
+            None => entity.invoices,
+        },
         gateways: gateways(settings, &name, args.channel.as_deref())?,
         taxes: taxes(entity),
         products: Vec::new(),
@@ -469,6 +473,7 @@ fn as_json(it: &Looked<'_>) -> serde_json::Value {
         "modules": report.modules,
         "valuation": report.valuation,
         "goods": wanted.goods,
+        "invoices": wanted.invoices,
         "accounts": report.accounts.len(),
         "journals": report.journals.iter().map(|it| json!({
             "id": it.id, "code": it.code, "name": it.name, "type": it.kind,
@@ -600,6 +605,11 @@ fn facts(it: &Looked<'_>) -> Vec<(&'static str, String)> {
         GoodsPolicy::Books => "Odoo's warehouse moves them; we touch no transfer",
         GoodsPolicy::Channel => "what the channel shipped and took back is carried out here",
     };
+    let invoices = match it.wanted.invoices {
+        InvoicePolicy::Order => "on the day of the order",
+        InvoicePolicy::Shipment => "as goods leave, each shipment apart",
+        InvoicePolicy::Capture => "on the day of the first money",
+    };
     vec![
         ("database", format!("{print}{uuid}, {pinned}")),
         ("modules", modules),
@@ -609,6 +619,7 @@ fn facts(it: &Looked<'_>) -> Vec<(&'static str, String)> {
         ("lock dates", if locks.is_empty() { "none".to_owned() } else { locks.join(", ") }),
         ("valuation", valuation),
         ("goods", goods.to_owned()),
+        ("invoices", invoices.to_owned()),
         ("products", format!("{} with a SKU", report.products.len())),
     ]
 }

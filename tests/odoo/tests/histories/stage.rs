@@ -9,7 +9,7 @@ use trueup_connect::webhook::{Delivery, SignedDelivery};
 use trueup_connect::{CallError, Connector, Reply, Request, Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::journal::Role;
-use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, Mapping};
+use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, InvoicePolicy, Mapping};
 use trueup_domain::posting::Posting;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
@@ -304,7 +304,11 @@ fn mapping(scenario: &Scenario, set_up: &SetUp) -> Mapping {
         _ => GoodsPolicy::Books,
     };
     let delivery_addresses = scenario.heading("Addresses") == Some("own");
-    let mut mapping = Mapping { goods, delivery_addresses, ..books.clone() };
+    let invoices = scenario.heading("Invoices").map_or(InvoicePolicy::Order, |word| {
+        let known = InvoicePolicy::parse(word);
+        known.unwrap_or_else(|| panic!("{}: no policy `{word}`", scenario.name))
+    });
+    let mut mapping = Mapping { goods, invoices, delivery_addresses, ..books.clone() };
     match scenario.heading("Pricelist") {
         Some("none") => mapping.pricelist = None,
         Some(code) => mapping.pricelist = Some(set_up.pricelists[code].to_string()),

@@ -1,8 +1,9 @@
 //! Exchanges: what came back pays what went out for it (D12). The credit note and the further invoice
 //! are paired on the receivable account, so no account of their own is between them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::bills::Bill;
 use super::refunds::remitted_back;
 use super::{Documents, Sale, needs};
 use crate::command::{CommandKind, Content, Extent, ReconciliationContent};
@@ -21,7 +22,9 @@ impl Sale<'_> {
         sorted: &Documents<'_>,
         mapping: &Mapping,
     ) -> Result<(), DeriveError> {
-        for (number, amount) in self.pays(order, refund, sorted)? {
+        for (index, amount) in self.pays(order, refund, sorted)? {
+            let Some(bill) = self.plan.bills.get(index) else { continue };
+            let number = bill.part.clone();
             let content = Content::Reconciliation(ReconciliationContent {
                 company: mapping.company.clone(),
                 payment: CommandKind::CreditNote,
@@ -32,31 +35,35 @@ impl Sale<'_> {
             let part = format!("exchange/{}/{number}", refund.id);
             let after = vec![
                 needs("payment", "credit_note", &refund.id),
-                needs("document", "invoice", &number.to_string()),
+                needs("document", "invoice", &number),
             ];
             self.command("reconciliation", &part, mapping, content, after, None);
         }
         Ok(())
     }
 
-    /// What an exchange pays of each invoice, by its number: what was agreed without the money that
+    /// What an exchange pays of each invoice, by its place: what was agreed without the money that
     /// went back, in the order of the invoices. Nothing for a refund that is no exchange.
     pub(super) fn pays(
         &self,
         order: &Order,
         refund: &Refund,
         sorted: &Documents<'_>,
-    ) -> Result<BTreeMap<u32, Money>, DeriveError> {
+    ) -> Result<BTreeMap<usize, Money>, DeriveError> {
         let mut left = sorted.exchanged(order, refund)?;
-        let lines = refund.exchanged_for.iter().filter_map(|line| self.ordered.get(line));
-        let numbers: BTreeSet<u32> = lines.map(|ordered| ordered.number).collect();
+        let went_out = |bill: &Bill| {
+            let mut lines = bill.lines.iter();
+            lines.any(|line| refund.exchanged_for.contains(&line.part))
+        };
         let mut paid = BTreeMap::new();
-        for number in numbers {
-            let Some(billed) = self.invoiced.get(&number) else { continue };
-            let amount = left.min(*billed);
+        for (index, bill) in self.plan.bills.iter().enumerate() {
+            if !went_out(bill) {
+                continue;
+            }
+            let amount = left.min(bill.total()?);
             left = left.checked_sub(amount)?;
             if !amount.is_zero() {
-                paid.insert(number, amount);
+                paid.insert(index, amount);
             }
         }
         Ok(paid)

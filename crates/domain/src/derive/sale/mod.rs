@@ -6,6 +6,7 @@
 //! | module        | what it derives                                                           |
 //! |---------------|---------------------------------------------------------------------------|
 //! | this one      | the channel's side, orders and invoices                                   |
+//! | [`bills`]     | which invoices there are, and when                                        |
 //! | [`relations`] | what the parts of a sale say about each other                             |
 //! | [`tenders`]   | money taken and given back: payments, and the documents that they are for |
 //! | [`refunds`]   | what was agreed to be given back: credit notes                            |
@@ -15,6 +16,7 @@
 //! | [`tickets`]   | a sale that a till inside the books has booked already                    |
 //! | [`summed`]    | sales that go into the books within a sum, or are there by another hand   |
 
+mod bills;
 mod exchanges;
 mod failures;
 mod goods;
@@ -28,7 +30,8 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use self::refunds::{excess_back, remitted_back, without_excess};
+use self::bills::Plan;
+use self::refunds::{excess_back, remitted_back};
 use self::summed::Road;
 use self::tenders::tender_key;
 use super::billing::{self, Billed};
@@ -40,15 +43,17 @@ use crate::document::{
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
-use crate::journal::{EntryBuilder, Role};
+use crate::journal::{Entry, EntryBuilder, Role};
 use crate::key;
-use crate::mapping::{CustomerPolicy, Mapping, Missing};
+use crate::mapping::{CustomerPolicy, InvoicePolicy, Mapping, Missing};
 use crate::money::{Money, MoneyError};
 use crate::planted::planted;
 
 /// Business days in which the books and the provider should state what the channel states.
 const BOOKS_DUE_BUSINESS_DAYS: u32 = 1;
 const SETTLEMENT_DUE_BUSINESS_DAYS: u32 = 2;
+/// Business days in which what was sold has left or is paid, and so is invoiced.
+const INVOICE_DUE_BUSINESS_DAYS: u32 = 20;
 /// A marketplace settles every other week what has left and arrived by then.
 const MARKETPLACE_DUE_BUSINESS_DAYS: u32 = 20;
 
@@ -65,6 +70,9 @@ pub const PAID_AGAIN: &str = "paid again";
 /// The hint on tenders whose provider states them row by row, as goods leave: until they are due, a
 /// part is no difference.
 pub const IN_PARTS: &str = "in parts";
+
+/// The hint on what the channel states of a sale that is not invoiced yet.
+pub const NOT_YET: &str = "not invoiced yet";
 
 /// The documents of one sale, sorted by what they are.
 #[derive(Debug, Default)]
@@ -115,7 +123,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
         around,
         road: Road::of(around.posting, sorted.held),
         derived: Derived::default(),
-        invoiced: BTreeMap::new(),
+        plan: Plan::default(),
         ordered: BTreeMap::new(),
         excess: BTreeMap::new(),
     };
@@ -149,6 +157,17 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
         return Ok(sale.derived);
     }
     sale.excess = excess_back(order, &sorted)?;
+    if let Some(mapping) = around.mapping
+        && is_billed(order, &sorted)?
+    {
+        let parts = billing::billed(order, mapping)?;
+        // An entry that sums up many sales counts each on its own day.
+        let policy = match sale.road {
+            Road::Documents => mapping.invoices,
+            Road::Summed | Road::Held => InvoicePolicy::Order,
+        };
+        sale.plan = bills::plan(order, &parts, &sorted, &sale.excess, (around, policy))?;
+    }
     sale.channel_items(order, &sorted)?;
     sale.hint_items(order, &sorted)?;
     sale.relations(order, &sorted)?;
@@ -163,8 +182,8 @@ struct Sale<'a> {
     around: &'a Surroundings<'a>,
     road: Road,
     derived: Derived,
-    /// What each invoice of the books bills.
-    invoiced: BTreeMap<u32, Money>,
+    /// Its invoices, and what becomes of its refunds; nothing while there is no mapping.
+    plan: Plan,
     /// The order of the books that has each line or charge.
     ordered: BTreeMap<String, Ordered>,
     /// What each refund gives back of money beyond the sale: that needs no credit note.
@@ -231,20 +250,33 @@ impl Sale<'_> {
             let key = format!("order/{connection}/{}", order.id);
             let total = order.total.checked_sub(remitted)?;
             let tax = order.total_tax()?.checked_sub(remitted)?;
-            self.item(ItemKind::Document, &order.id, &key, total, day, true);
+            let zero = Money::zero(order.currency);
+            let (later, later_tax) = self.plan.later.unwrap_or((zero, zero));
+            let due = self.plan.bills.last().map_or(day, |bill| bill.day.max(day));
+            let days = (day, due);
+            self.document_item(ItemKind::Document, &order.id, &key, (total, later), days)?;
             let key = format!("tax/{key}");
-            self.item(ItemKind::DocumentTax, &order.id, &key, tax, day, true);
+            self.document_item(ItemKind::DocumentTax, &order.id, &key, (tax, later_tax), days)?;
         }
         for refund in sorted.refunds.iter().filter(|_| billed) {
-            let credited = without_excess(refund, self.excess_of(refund))?;
-            let total = credited.total.checked_sub(remitted_back(order, &credited)?)?;
-            if !total.is_zero() {
-                let key = format!("refund/{connection}/{}", refund.id);
-                let day = self.around.day(refund.created_at);
-                let kind = ItemKind::RefundDocument;
-                self.item(kind, &refund.id, &key, total, day, true);
+            let total = refund.total.checked_sub(self.excess_of(refund))?;
+            let total = total.checked_sub(remitted_back(order, refund)?)?;
+            if total.is_zero() {
+                continue;
             }
+            let key = format!("refund/{connection}/{}", refund.id);
+            let day = self.around.day(refund.created_at);
+            let kind = ItemKind::RefundDocument;
+            let (mut later, mut due) = (Money::zero(order.currency), day);
+            if let Some(credit) = self.plan.credits.get(&refund.id) {
+                match &credit.note {
+                    Some((noted, _)) => due = *noted,
+                    None => later = total.checked_sub(credit.off)?,
+                }
+            }
+            self.document_item(kind, &refund.id, &key, (total, later), (day, due))?;
         }
+        self.off_items(order);
         for payment in &sorted.payments {
             self.tender_item(payment);
             if sorted.is_paid_again(order, payment)? {
@@ -252,6 +284,59 @@ impl Sale<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What the channel states of a document. What is `later` is not due in the books yet.
+    fn document_item(
+        &mut self,
+        kind: ItemKind,
+        part: &str,
+        key: &str,
+        (total, later): (Money, Money),
+        (day, due): (Date, Date),
+    ) -> Result<(), DeriveError> {
+        let now = total.checked_sub(later)?;
+        if later.is_zero() || !now.is_zero() {
+            self.item(kind, part, key, now, day, true);
+            let due = self.around.calendar.add_business_days(due, BOOKS_DUE_BUSINESS_DAYS);
+            if let Some(item) = self.last_item() {
+                item.due = Some(due);
+            }
+        }
+        if !later.is_zero() {
+            self.item(kind, &format!("{part}/later"), key, later, day, true);
+            let due = self.around.calendar.add_business_days(due, INVOICE_DUE_BUSINESS_DAYS);
+            if let Some(item) = self.last_item() {
+                item.due = Some(due);
+                item.hints.push(NOT_YET.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// What refunds took off before it was invoiced: a named line of the order and of the refund,
+    /// because no document of the books states it.
+    fn off_items(&mut self, order: &Order) {
+        let connection = self.around.connection;
+        let order_key = format!("order/{connection}/{}", order.id);
+        let mut lines = Vec::new();
+        for (id, credit) in &self.plan.credits {
+            let day = self.around.day(credit.refund.created_at);
+            let named = [
+                (format!("{id}/order"), order_key.clone(), credit.off),
+                (format!("{id}/tax"), format!("tax/{order_key}"), credit.off_tax),
+                (id.clone(), format!("refund/{connection}/{id}"), credit.off),
+            ];
+            for (part, key, amount) in named.into_iter().filter(|(.., off)| !off.is_zero()) {
+                let hints = vec!["refunded before it was invoiced".to_owned()];
+                let (side, kind) = (Side::Books, ItemKind::NotInvoiced);
+                let item = Item { side, kind, key, amount, date: day, due: None, hints };
+                lines.push((format!("{}/{part}", kind.word()), item));
+            }
+        }
+        for (part, item) in lines {
+            self.fact("item", &part, FactContent::Item(item));
+        }
     }
 
     /// What the channel states of money taken or given back.
@@ -360,7 +445,7 @@ impl Sale<'_> {
         let parts = billing::billed(order, mapping)?;
         let mut missing = Vec::new();
         if is_billed(order, sorted)? {
-            self.sale_entries(order, &parts)?;
+            self.sale_entries(order)?;
             match self.road {
                 Road::Documents => {
                     missing.extend(self.sale_documents(order, &parts, mapping)?);
@@ -379,11 +464,11 @@ impl Sale<'_> {
         }
         let few = if planted("the_second_refund_is_forgotten") { 1 } else { usize::MAX };
         for refund in sorted.refunds.iter().take(few) {
-            let refund = without_excess(refund, self.excess_of(refund))?;
-            if refund.total.is_zero() && refund.lines.is_empty() {
+            let Some(credit) = self.plan.credits.get(&refund.id).cloned() else { continue };
+            if credit.is_empty() {
                 continue;
             }
-            if let Err(lack) = self.refund(order, &refund, &parts, sorted, mapping)? {
+            if let Err(lack) = self.refund(order, &credit, &parts, sorted, mapping)? {
                 missing.push(lack);
             }
         }
@@ -399,42 +484,59 @@ impl Sale<'_> {
         Ok(())
     }
 
-    /// One entry for each line or charge, so that an added line adds an entry and changes none.
-    fn sale_entries(&mut self, order: &Order, parts: &[Billed]) -> Result<(), DeriveError> {
-        let day = self.around.day(order.placed_at);
-        for part in parts {
-            let amounts = part.amounts()?;
-            let memo = format!("sale {} {}", order.number, part.name);
-            let mut entry = EntryBuilder::new(day, self.road.booker(), order.currency, memo);
-            let key = format!("order/{}/{}", self.around.connection, order.id);
-            entry.summed(self.road.summed(ItemKind::Document, key, false));
-            let taxes = self.road.taxes(part);
-            let base = || taxes.iter().flat_map(|taxes| taxes.keys().cloned()).collect();
-            entry.debit(Role::Receivable, None, amounts.owed);
-            for (funder, discount) in part.discount_by_funder()? {
-                let role = match funder {
-                    Funder::Marketplace => Role::MarketplaceReceivable,
-                    Funder::Merchant | Funder::Supplier => Role::Discounts,
+    /// One entry for each line or charge of an invoice, so that an added line adds an entry and
+    /// changes none.
+    fn sale_entries(&mut self, order: &Order) -> Result<(), DeriveError> {
+        for bill in self.plan.bills.clone() {
+            for part in &bill.lines {
+                // Of what leaves bit by bit, each bit is an entry.
+                let fact = if self.plan.piecemeal {
+                    format!("{}/{}", part.part, bill.part)
+                } else {
+                    part.part.clone()
                 };
-                entry.debit_base(role, None, discount, base());
-            }
-            entry.debit_base(part.role, None, amounts.gross.checked_neg()?, base());
-            match &taxes {
-                Some(taxes) => {
-                    for (tax, amount) in taxes {
-                        entry.credit(Role::TaxPayable, Some(tax), *amount)?;
-                    }
+                if let Some(entry) = self.sale_entry(order, part, bill.day)? {
+                    self.fact("sale", &fact, FactContent::Entry(entry));
                 }
-                None if planted("the_journal_forgets_the_tax") => {}
-                None => {
-                    entry.credit(Role::TaxPayable, None, amounts.tax)?;
-                }
-            }
-            if let Some(entry) = entry.build()? {
-                self.fact("sale", &part.part, FactContent::Entry(entry));
             }
         }
         Ok(())
+    }
+
+    fn sale_entry(
+        &self,
+        order: &Order,
+        part: &Billed,
+        day: Date,
+    ) -> Result<Option<Entry>, DeriveError> {
+        let amounts = part.amounts()?;
+        let memo = format!("sale {} {}", order.number, part.name);
+        let mut entry = EntryBuilder::new(day, self.road.booker(), order.currency, memo);
+        let key = format!("order/{}/{}", self.around.connection, order.id);
+        entry.summed(self.road.summed(ItemKind::Document, key, false));
+        let taxes = self.road.taxes(part);
+        let base = || taxes.iter().flat_map(|taxes| taxes.keys().cloned()).collect();
+        entry.debit(Role::Receivable, None, amounts.owed);
+        for (funder, discount) in part.discount_by_funder()? {
+            let role = match funder {
+                Funder::Marketplace => Role::MarketplaceReceivable,
+                Funder::Merchant | Funder::Supplier => Role::Discounts,
+            };
+            entry.debit_base(role, None, discount, base());
+        }
+        entry.debit_base(part.role, None, amounts.gross.checked_neg()?, base());
+        match &taxes {
+            Some(taxes) => {
+                for (tax, amount) in taxes {
+                    entry.credit(Role::TaxPayable, Some(tax), *amount)?;
+                }
+            }
+            None if planted("the_journal_forgets_the_tax") => {}
+            None => {
+                entry.credit(Role::TaxPayable, None, amounts.tax)?;
+            }
+        }
+        Ok(entry.build()?)
     }
 
     fn excess_of(&self, refund: &Refund) -> Money {
@@ -446,8 +548,8 @@ impl Sale<'_> {
         self.derived.facts.push(Fact::new(kind, part, content));
     }
 
-    /// Orders and invoices of the books: lines that were billed together stay together, lines that
-    /// came later form a further pair.
+    /// Orders of the books, and the invoices of each: lines that were ordered together stay together,
+    /// lines that came later form a further order.
     fn sale_documents(
         &mut self,
         order: &Order,
@@ -457,7 +559,6 @@ impl Sale<'_> {
         let customer = self.customer(order, mapping);
         let delivery = self.delivery(order, mapping, &customer);
         let mut missing = Vec::new();
-        let day = self.around.day(order.placed_at);
         for (number, parts) in tranches(parts, self.around.billed) {
             let lines = match billing::document_lines(&parts, mapping)? {
                 Ok(lines) => lines,
@@ -467,7 +568,6 @@ impl Sale<'_> {
                 }
             };
             let Some((total, tax)) = billing::totals(&lines)? else { continue };
-            self.invoiced.insert(number, total);
             let part = number.to_string();
             let content = Content::Order(OrderContent {
                 company: mapping.company.clone(),
@@ -478,7 +578,7 @@ impl Sale<'_> {
                 placed_at: order.placed_at,
                 pricelist: mapping.pricelist.clone(),
                 warehouse: mapping.warehouse.clone(),
-                lines: lines.clone(),
+                lines,
                 total,
                 tax,
             });
@@ -490,25 +590,45 @@ impl Sale<'_> {
             let mut after = customer.after();
             after.extend(delivery.clone());
             self.command("order", &part, mapping, content, after, None);
+            self.invoices(order, number, mapping, &customer)?;
+        }
+        Ok(missing)
+    }
+
+    /// The invoices of one order of the books. What a line lacks was said of that order.
+    fn invoices(
+        &mut self,
+        order: &Order,
+        number: u32,
+        mapping: &Mapping,
+        customer: &Customer,
+    ) -> Result<(), DeriveError> {
+        for bill in self.plan.bills.clone() {
+            if bill.tranche != number {
+                continue;
+            }
+            let parts: Vec<&Billed> = bill.lines.iter().collect();
+            let Ok(lines) = billing::document_lines(&parts, mapping)? else { continue };
+            let Some((total, tax)) = billing::totals(&lines)? else { continue };
             let content = Content::Invoice(InvoiceContent {
                 company: mapping.company.clone(),
                 customer: customer.reference.clone(),
                 journal: mapping.sales_journal.clone(),
                 reference: order.number.clone(),
                 customer_reference: order.customer_reference.clone(),
-                date: day,
+                date: bill.day,
                 due_on: order.due_on,
                 lines,
                 total,
                 tax,
             });
             let mut after = customer.after();
-            after.push(needs("order", "order", &part));
+            after.push(needs("order", "order", &number.to_string()));
             let key = format!("order/{}/{}", self.around.connection, order.id);
             let states = Some((ItemKind::Document, key));
-            self.command("invoice", &part, mapping, content, after, states);
+            self.command("invoice", &bill.part, mapping, content, after, states);
         }
-        Ok(missing)
+        Ok(())
     }
 
     fn command(

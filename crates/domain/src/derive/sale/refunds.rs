@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bills::Credit;
 use super::summed::Road;
 use super::{Documents, Sale, captured, is_billed, is_capture, needs};
 use crate::command::{Content, CreditNoteContent, DocumentLine, DocumentTax};
@@ -18,11 +19,11 @@ use crate::mapping::{Mapping, Missing};
 use crate::money::{Money, MoneyError};
 
 impl Sale<'_> {
-    /// An agreed refund: the document.
+    /// An agreed refund: the document, once there is an invoice that it takes back.
     pub(super) fn refund(
         &mut self,
         order: &Order,
-        refund: &Refund,
+        credit: &Credit,
         parts: &[Billed],
         sorted: &Documents<'_>,
         mapping: &Mapping,
@@ -30,7 +31,8 @@ impl Sale<'_> {
         if !is_billed(order, sorted)? {
             return Ok(Ok(()));
         }
-        let day = self.around.day(refund.created_at);
+        let refund = &credit.refund;
+        let Some((day, invoice)) = credit.note.clone() else { return Ok(Ok(())) };
         let memo = format!("refund {} {}", order.number, refund.id);
         let mut entry = EntryBuilder::new(day, self.road.booker(), order.currency, memo);
         let key = format!("refund/{}/{}", self.around.connection, refund.id);
@@ -94,14 +96,18 @@ impl Sale<'_> {
             return Ok(Ok(()));
         }
         let customer = self.customer(order, mapping);
-        let tranche = refund.lines.first().and_then(|line| self.around.billed.get(&line.line));
-        let tranche = tranche.copied().unwrap_or(1).to_string();
         let mut after = customer.after();
-        after.push(needs("invoice", "invoice", &tranche));
-        // The capture is tied first, or Odoo ties the credit note to the unpaid invoice (V8).
+        after.push(needs("invoice", "invoice", &invoice));
+        // The capture is tied first, or Odoo ties the credit note to the unpaid invoice (V8). Of
+        // invoices that come one by one, a later one is no concern of an earlier note, nor is later
+        // money.
+        let at = refund.created_at;
+        let piecemeal = self.plan.piecemeal;
         for payment in &sorted.payments {
-            if is_capture(payment) && mapping.gateway(&payment.gateway).is_ok() {
-                after.extend(self.settled_by(order, payment, sorted)?);
+            let before = !piecemeal || payment.processed_at <= at;
+            if is_capture(payment) && before && mapping.gateway(&payment.gateway).is_ok() {
+                let only = piecemeal.then_some(invoice.as_str());
+                after.extend(self.settled_by(order, payment, only, sorted)?);
             }
         }
         let content = Content::CreditNote(CreditNoteContent {
@@ -130,6 +136,20 @@ fn credited_total(order: &Order, credited: &[Credited<'_>]) -> Result<(Money, Mo
         total = total.checked_add(one.net(order)?)?;
     }
     Ok((total, tax))
+}
+
+/// What an adjustment takes back.
+pub(super) const fn role_of(adjustment: &RefundAdjustment) -> Role {
+    match adjustment.charge {
+        Some(ChargeKind::Shipping) => Role::ShippingIncome,
+        Some(ChargeKind::Tip) => Role::TipIncome,
+        Some(ChargeKind::Duty) => Role::DutyIncome,
+        Some(ChargeKind::GiftWrap) => Role::GiftWrapIncome,
+        Some(ChargeKind::Fee) if adjustment.amount.is_negative() => Role::Discounts,
+        Some(ChargeKind::Fee) => Role::FeeIncome,
+        Some(ChargeKind::CashRounding) => Role::Rounding,
+        None => Role::Returns,
+    }
 }
 
 /// Money that belongs to no line and no charge: the channel's discrepancy, or an amount.
@@ -270,16 +290,7 @@ impl<'a> Credited<'a> {
         parts: &'a [Billed],
     ) -> Result<Self, MoneyError> {
         let remitted = remitted_of_adjustment(order, adjustment)?;
-        let role = match adjustment.charge {
-            Some(ChargeKind::Shipping) => Role::ShippingIncome,
-            Some(ChargeKind::Tip) => Role::TipIncome,
-            Some(ChargeKind::Duty) => Role::DutyIncome,
-            Some(ChargeKind::GiftWrap) => Role::GiftWrapIncome,
-            Some(ChargeKind::Fee) if adjustment.amount.is_negative() => Role::Discounts,
-            Some(ChargeKind::Fee) => Role::FeeIncome,
-            Some(ChargeKind::CashRounding) => Role::Rounding,
-            None => Role::Returns,
-        };
+        let role = role_of(adjustment);
         let of = parts.iter().find(|part| part.role == role);
         let of = of.or_else(|| {
             if adjustment.tax.is_zero() {

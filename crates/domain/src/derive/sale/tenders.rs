@@ -1,8 +1,11 @@
 //! Money taken and given back: one payment of the books for each tender, and its ties to the
 //! documents that it is for.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 
+use super::bills::Bill;
 use super::failures::way_back;
 use super::refunds::remitted_back;
 use super::summed::Road;
@@ -209,32 +212,34 @@ impl Sale<'_> {
         if !is_capture(payment) {
             return self.ties_back(order, (payment, amount), sorted);
         }
+        if self.plan.piecemeal {
+            let mut ties = Vec::new();
+            for bill in &self.plan.bills {
+                let total = bill.total()?;
+                if total.is_zero() {
+                    continue;
+                }
+                let part = format!("{}/{}", payment.id, bill.part);
+                ties.push(filling(part, bill, amount.min(total), Extent::WhatIsOpen));
+            }
+            return Ok(ties);
+        }
         let Some((first, left)) = self.filled_by(order, payment, sorted)? else {
             return Ok(Vec::new());
         };
-        if amount <= left {
-            return Ok(vec![Tie {
-                part: payment.id.clone(),
-                document: needs("document", "invoice", &first.to_string()),
-                kind: CommandKind::Invoice,
-                amount,
-                extent: Extent::Whole,
-                settled: Vec::new(),
-            }]);
-        }
-        let tie = |(number, billed): (&u32, &Money)| Tie {
-            part: if *number == first {
+        let mut ties = Vec::new();
+        for (index, bill) in self.plan.bills.iter().enumerate() {
+            if index == first && amount <= left {
+                return Ok(vec![filling(payment.id.clone(), bill, amount, Extent::Whole)]);
+            }
+            let part = if index == first {
                 payment.id.clone()
             } else {
-                format!("{}/{number}", payment.id)
-            },
-            document: needs("document", "invoice", &number.to_string()),
-            kind: CommandKind::Invoice,
-            amount: amount.min(*billed),
-            extent: Extent::WhatIsOpen,
-            settled: Vec::new(),
-        };
-        Ok(self.invoiced.iter().map(tie).collect())
+                format!("{}/{}", payment.id, bill.part)
+            };
+            ties.push(filling(part, bill, amount.min(bill.total()?), Extent::WhatIsOpen));
+        }
+        Ok(ties)
     }
 
     /// Money given back pays its credit note, after what failed before it has opened that again.
@@ -249,7 +254,15 @@ impl Sale<'_> {
     ) -> Result<Vec<Tie>, DeriveError> {
         let Some(refund) = refund_of(payment, &sorted.refunds) else { return Ok(Vec::new()) };
         let excess = self.excess_of(refund);
-        let noted = refund.total.checked_sub(excess)?;
+        let credit = self.plan.credits.get(&refund.id);
+        let off = credit.map_or(Money::zero(order.currency), |credit| credit.off);
+        let noted = match credit {
+            // It pays the note once there is one.
+            Some(credit) if credit.note.is_none() => Money::zero(order.currency),
+            Some(credit) => credit.refund.total,
+            None => refund.total.checked_sub(excess)?,
+        };
+        let piecemeal = self.plan.piecemeal;
         let mut left = noted;
         let mut settled = Vec::new();
         for before in sorted.payments.iter().take_while(|one| one.id != payment.id) {
@@ -269,16 +282,24 @@ impl Sale<'_> {
                 document: needs("document", "credit_note", &refund.id),
                 kind: CommandKind::CreditNote,
                 amount,
-                extent: if payment.amount <= left { Extent::Whole } else { Extent::WhatIsOpen },
+                extent: if payment.amount <= left && !piecemeal {
+                    Extent::Whole
+                } else {
+                    Extent::WhatIsOpen
+                },
                 settled: settled.clone(),
             });
         }
+        // What was never invoiced goes back out of what was captured.
+        let excess = excess.checked_add(off)?;
         if excess.is_zero() {
             return Ok(ties);
         }
         for capture in sorted.payments.iter().filter(|one| is_capture(one)) {
             let mut settled = settled.clone();
-            settled.extend(self.settled_by(order, capture, sorted)?);
+            if off.is_zero() {
+                settled.extend(self.settled_by(order, capture, None, sorted)?);
+            }
             if let Some(note) = ties.first().filter(|_| !noted.is_zero()) {
                 let role = format!("settled/{}", note.part);
                 settled.push(needs(&role, "reconciliation", &note.part));
@@ -295,14 +316,16 @@ impl Sale<'_> {
         Ok(ties)
     }
 
-    /// The ties that a credit note waits for.
+    /// The ties that a credit note waits for: all of a capture, or those to `only` one invoice.
     pub(super) fn settled_by(
         &self,
         order: &Order,
         payment: &Payment,
+        only: Option<&str>,
         sorted: &Documents<'_>,
     ) -> Result<Vec<After>, DeriveError> {
         let ties = self.ties(order, payment, sorted)?.into_iter();
+        let ties = ties.filter(|tie| only.is_none_or(|part| tie.document.fact.part == part));
         Ok(ties
             .map(|tie| needs(&format!("settled/{}", tie.part), "reconciliation", &tie.part))
             .collect())
@@ -314,11 +337,14 @@ impl Sale<'_> {
         order: &Order,
         payment: &Payment,
         sorted: &Documents<'_>,
-    ) -> Result<Option<(u32, Money)>, DeriveError> {
+    ) -> Result<Option<(usize, Money)>, DeriveError> {
         if !is_billed(order, sorted)? {
             return Ok(None);
         }
-        let mut open = self.invoiced.clone();
+        let mut open = BTreeMap::new();
+        for (index, bill) in self.plan.bills.iter().enumerate() {
+            open.insert(index, bill.total()?);
+        }
         for refund in &sorted.refunds {
             if !refund.exchanged_for.is_empty() {
                 for (number, amount) in self.pays(order, refund, sorted)? {
@@ -331,11 +357,12 @@ impl Sale<'_> {
             if !refund.transactions.is_empty() {
                 continue;
             }
-            let line = refund.lines.first();
-            let number = line.and_then(|line| self.around.billed.get(&line.line)).unwrap_or(&1);
-            if let Some(left) = open.get_mut(number) {
-                *left =
-                    left.checked_sub(refund.total.checked_sub(remitted_back(order, refund)?)?)?;
+            let Some(credit) = self.plan.credits.get(&refund.id) else { continue };
+            let Some((_, part)) = &credit.note else { continue };
+            let place = self.plan.bills.iter().position(|bill| bill.part == *part);
+            if let Some(left) = place.and_then(|place| open.get_mut(&place)) {
+                let remitted = remitted_back(order, &credit.refund)?;
+                *left = left.checked_sub(credit.refund.total.checked_sub(remitted)?)?;
             }
         }
         open.retain(|_, left| !left.is_zero() && !left.is_negative());
@@ -355,6 +382,18 @@ impl Sale<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// A tie of a capture to an invoice.
+fn filling(part: String, bill: &Bill, amount: Money, extent: Extent) -> Tie {
+    Tie {
+        part,
+        document: needs("document", "invoice", &bill.part),
+        kind: CommandKind::Invoice,
+        amount,
+        extent,
+        settled: Vec::new(),
     }
 }
 
