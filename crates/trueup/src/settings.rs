@@ -619,6 +619,12 @@ impl ConnectionSection {
                 remedy,
             ));
         }
+        let by_day = self.posting.as_ref().is_some_and(|it| it.as_ref() == Posting::Day.word());
+        if let (true, Some(place)) = (by_day && invoices != InvoicePolicy::Order, &self.posting) {
+            let what = "an entry of a day sums up the orders of that day, and no invoices";
+            let remedy = "write `invoices = \"order\"` for this connection, or post by transaction";
+            return Err(Mistake::at(place, what, remedy));
+        }
         Ok(invoices)
     }
 
@@ -642,8 +648,8 @@ impl ConnectionSection {
             let remedy = format!("add a section [entity.{}]", self.entity.as_ref());
             return Err(Mistake::at(&self.entity, what, remedy));
         };
-        let settings = self.own_settings(connector)?;
         let invoices = self.invoices(connector, entity)?;
+        let settings = self.own_settings(connector)?;
         self.url_fits(name, connector)?;
         self.secrets_fit(name, connector)?;
         if let Some(drop) = &self.drop
@@ -962,6 +968,11 @@ since = 2026-01-01
             "connector = \"shopify\"",
             "connector = \"woocommerce\"\ninvoices = \"shipment\"",
             &["line 21", "what left", "capture"],
+        );
+        check(
+            "secret_env = \"SHOP_EU_TOKEN\"",
+            "secret_env = \"SHOP_EU_TOKEN\"\nposting = \"day\"\ninvoices = \"capture\"",
+            &["line 23", "entry of a day", "order"],
         );
         check(
             "connector = \"shopify\"",
