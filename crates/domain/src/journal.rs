@@ -28,6 +28,8 @@ pub enum Role {
     MarketplaceReceivable,
     GiftCardLiability,
     StoreCreditLiability,
+    /// What customers paid and is in no invoice at the end of a month.
+    CustomerDeposits,
     /// Between capture and payout; one per gateway and currency.
     Clearing,
     InTransit,
@@ -69,6 +71,7 @@ role_words! {
     MarketplaceTaxWithheld = "marketplace_tax_withheld",
     MarketplaceReceivable = "marketplace_receivable",
     GiftCardLiability = "gift_card_liability", StoreCreditLiability = "store_credit_liability",
+    CustomerDeposits = "customer_deposits",
     Clearing = "clearing", InTransit = "in_transit", Bank = "bank",
     BankUnallocated = "bank_unallocated", ReserveHeld = "reserve_held",
     DisputesReceivable = "disputes_receivable", ChargebackCost = "chargeback_cost",

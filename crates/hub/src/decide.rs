@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use trueup_domain::command::{Content, EntryContent};
 use trueup_domain::derive::{
-    DeriveError, Derived, Surroundings, Waiting, bank, books, sale, settlement, summary, till,
+    DeriveError, Derived, Surroundings, Waiting, bank, books, month_end, sale, settlement, summary,
+    till,
 };
 use trueup_domain::document::{Document, RefundFailure, RootKind};
 use trueup_domain::fact::{self, After, Fact, FactContent};
@@ -219,6 +220,7 @@ fn derive(
         (_, Some(Document::TillSession(session))) => till::derive(session, around),
         (_, Some(Document::BankLine(line))) => bank::derive_line(line, around),
         (_, Some(Document::Match(stated))) => bank::derive_match(stated),
+        (_, Some(Document::MonthEnd(stated))) => month_end::derive(stated, around),
         (_, Some(Document::BooksRecord(record))) => books::derive(record, states, around),
         (_, Some(Document::Charge(charge))) => {
             let mut derived = Derived::default();

@@ -4,7 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message, Subscription};
 use trueup_domain::document::{
-    BooksRecord, Document, HeldAlready, Kind, LedgerRow, RefundFailure, SettlementMatch, Version,
+    BooksRecord, Document, HeldAlready, Kind, LedgerRow, MonthEnd, RefundFailure, SettlementMatch,
+    Version,
 };
 use trueup_domain::planted::planted;
 use trueup_store::database::Later;
@@ -27,6 +28,8 @@ const WEBHOOK_GRACE: SignedDuration = SignedDuration::from_mins(10);
 pub const BOOKS_RECORD: &str = "trueup/books_record";
 pub const MATCH: &str = "trueup/match";
 pub const REFUND_FAILURE: &str = "trueup/refund_failure";
+/// What a person decided to post at the end of a month.
+pub const MONTH_END: &str = "trueup/month_end";
 pub const HELD_ALREADY: &str = "trueup/held_already";
 
 /// Decodes what is due; returns how many messages were handled.
@@ -91,6 +94,11 @@ fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
     }
     if message.kind == REFUND_FAILURE {
         let mut stated: RefundFailure = trueup_connect::json::read(&message.body)?;
+        stated.version = Version(message.occurrence);
+        return Ok(Decoded::Documents(vec![stated.into()]));
+    }
+    if message.kind == MONTH_END {
+        let mut stated: MonthEnd = trueup_connect::json::read(&message.body)?;
         stated.version = Version(message.occurrence);
         return Ok(Decoded::Documents(vec![stated.into()]));
     }

@@ -9,6 +9,7 @@
 //! | [`reconcile`] | items              | scopes, matches, cases                    | `matching`      |
 //! | [`token`]     | replies            | tokens that live for a while              | `TokenScheme`   |
 //! | [`timers`]    | what waits         | what is due again, cases                  |                 |
+//! | [`month_end`] | a person           | what is open over the end of a month      |                 |
 //! | [`summary`]   | rows of days       | which of them an entry of the books holds |                 |
 //!
 //! No stage calls another. Each takes what is due, computes outside any transaction, and records in
@@ -28,6 +29,7 @@ pub mod decide;
 pub mod decisions;
 pub mod decode;
 pub mod failures;
+pub mod month_end;
 pub mod proofs;
 pub mod receive;
 pub mod reconcile;

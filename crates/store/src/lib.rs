@@ -15,6 +15,7 @@
 //! | [`backup`]     | a database as one file                                            |
 //! | [`breakers`]   | connections whose other side does not answer                      |
 //! | [`summaries`]  | which rows are in which entry of the books                        |
+//! | [`month_ends`] | what is open over the end of a month, read from the journal       |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
 //! | [`decisions`]  | what people decided about them                                    |
@@ -40,6 +41,7 @@ mod many;
 pub mod mappings;
 pub mod messages;
 pub mod migrate;
+pub mod month_ends;
 pub mod proofs;
 pub mod sales;
 pub mod scopes;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cases, check, decode, entries, explain, hold, ingest, init, mapping, odoo, poll,
+    backup, cases, check, close, decode, entries, explain, hold, ingest, init, mapping, odoo, poll,
     reconcile, report, retry, serve, trace,
 };
 use crate::demo;
@@ -64,6 +64,7 @@ pub enum Command {
     Report(report::ReportArgs),
     Trace(trace::TraceArgs),
     Entries(entries::EntriesArgs),
+    Close(close::CloseArgs),
     Cases(cases::CasesArgs),
     Retry(retry::RetryArgs),
     Hold(hold::HoldArgs),
@@ -90,6 +91,7 @@ impl Cli {
             Command::Report(args) => report::run(global, &args),
             Command::Trace(args) => trace::run(global, &args),
             Command::Entries(args) => entries::run(global, &args),
+            Command::Close(args) => close::run(global, &args),
             Command::Cases(args) => cases::run(global, args),
             Command::Retry(args) => retry::run(global, args),
             Command::Hold(args) => hold::hold(global, args),

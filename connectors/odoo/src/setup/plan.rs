@@ -43,6 +43,7 @@ const ACCOUNTS: &[(Role, &str, &str, &str, bool)] = &[
     (Role::FeeIncome, "4085", "Fees charged to buyers", "income", false),
     (Role::GiftCardLiability, "2300", "Gift cards", "liability_current", true),
     (Role::StoreCreditLiability, "2310", "Store credit", "liability_current", true),
+    (Role::CustomerDeposits, "2320", "Customer deposits", "liability_current", false),
     (Role::MarketplaceReceivable, "1165", "Marketplace receivable", "asset_current", true),
     (Role::InTransit, "1140", "Payouts in transit", "asset_current", true),
     (Role::ReserveHeld, "1145", "Reserves held by providers", "asset_current", true),

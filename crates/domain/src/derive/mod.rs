@@ -11,12 +11,14 @@
 //! | [`settlement`] | ledger rows, payouts and disputes of a provider                          |
 //! | [`bank`]       | bank lines, and what they were found to be                               |
 //! | [`books`]      | records read back from the books                                         |
+//! | [`month_end`]  | what customers paid and nobody invoiced by the end of a month            |
 //! | [`till`]       | sessions of a till inside the books                                      |
 //! | [`summary`]    | the entries that sum up the sales of one day                             |
 
 pub mod bank;
 pub mod billing;
 pub mod books;
+pub mod month_end;
 pub mod sale;
 pub mod settlement;
 pub mod summary;

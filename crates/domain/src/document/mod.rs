@@ -7,6 +7,7 @@
 
 mod bank;
 mod books;
+mod month_end;
 mod order;
 mod payment;
 mod payout;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bank::{BankLine, BankReferences, BankStatement};
 pub use books::{BooksRecord, BooksTax, HeldAlready};
+pub use month_end::{Advance, MonthEnd};
 pub use order::{
     Address, Buyer, Charge, ChargeKind, Discount, Funder, Line, LineKind, Order, OrderError,
     PaymentStanding, Remitter, TaxLine,
@@ -122,6 +124,7 @@ documents! {
     Match = "match", SettlementMatch;
     RefundFailure = "refund_failure", RefundFailure;
     HeldAlready = "held_already", HeldAlready;
+    MonthEnd = "month_end", MonthEnd;
     Deletion = "deletion", Deletion;
     Ticket = "ticket", Ticket;
     TillSession = "till_session", TillSession;
@@ -168,6 +171,7 @@ pub enum RootKind {
     TillSession,
     /// The entries that sum up the sales of one channel, day and currency.
     Summary,
+    MonthEnd,
 }
 
 impl RootKind {
@@ -184,6 +188,7 @@ impl RootKind {
             Self::Match => "match",
             Self::TillSession => "till_session",
             Self::Summary => "summary",
+            Self::MonthEnd => "month_end",
         }
     }
     pub fn parse(word: &str) -> Option<Self> {
@@ -199,6 +204,7 @@ impl RootKind {
             Self::Match,
             Self::TillSession,
             Self::Summary,
+            Self::MonthEnd,
         ]
         .into_iter()
         .find(|kind| kind.word() == word)
@@ -223,6 +229,7 @@ impl Document {
             Self::Ticket(doc) => Some(doc.version),
             Self::TillSession(doc) => Some(doc.version),
             Self::HeldAlready(doc) => Some(doc.version),
+            Self::MonthEnd(doc) => Some(doc.version),
             Self::Deletion(doc) => doc.version,
             Self::LedgerRow(_) | Self::BankStatement(_) | Self::BankLine(_) => None,
         }
@@ -236,6 +243,7 @@ impl Document {
             Self::Refund(doc) => (RootKind::Sale, &doc.order),
             Self::RefundFailure(doc) => (RootKind::Sale, &doc.order),
             Self::HeldAlready(doc) => (RootKind::Sale, &doc.id),
+            Self::MonthEnd(doc) => (RootKind::MonthEnd, &doc.id),
             Self::Fulfilment(doc) => (RootKind::Sale, &doc.order),
             Self::Return(doc) => (RootKind::Sale, &doc.order),
             Self::Charge(doc) => (RootKind::Charge, &doc.id),

@@ -5,6 +5,7 @@ mod excess;
 mod exchange;
 mod failures;
 mod goods;
+mod month_end;
 mod properties;
 mod relations;
 mod sale;

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use trueup_domain::calendar::Calendar;
 use trueup_domain::command::{Content, DocumentLine};
-use trueup_domain::derive::{Derived, Surroundings, sale, settlement, till};
+use trueup_domain::derive::{Derived, Surroundings, month_end, sale, settlement, till};
 use trueup_domain::document::{
     Charge, ChargeKind, Discount, Dispute, DisputeStatus, Document, Funder, LedgerRow, Line,
-    LineKind, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Payout, PayoutStatus,
-    Refund, RefundAdjustment, RefundLine, Remitter, Restock, RowClass, TaxLine, Tender,
-    TillSession, Version,
+    LineKind, MonthEnd, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Payout,
+    PayoutStatus, Refund, RefundAdjustment, RefundLine, Remitter, Restock, RowClass, TaxLine,
+    Tender, TillSession, Version,
 };
 use trueup_domain::fact::{After, Fact, FactContent};
 use trueup_domain::journal::{Entry, Role};
@@ -388,6 +388,10 @@ impl Given {
 
     pub fn row(&self, row: &LedgerRow) -> Derived {
         self.with(|around| settlement::derive_row(row, around).expect("amounts that fit"))
+    }
+
+    pub fn month_end(&self, stated: &MonthEnd) -> Derived {
+        self.with(|around| month_end::derive(stated, around).expect("amounts that fit"))
     }
 
     pub fn payout(&self, payout: &Payout) -> Derived {

@@ -8,6 +8,7 @@ mod engines;
 mod facts;
 mod leases;
 mod messages;
+mod month_ends;
 mod plans;
 mod proofs;
 mod sales;

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cases;
 pub mod check;
+pub mod close;
 pub mod decode;
 pub mod entries;
 pub mod explain;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 mod backup;
+mod close;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

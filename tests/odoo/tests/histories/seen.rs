@@ -14,7 +14,7 @@ use trueup_domain::sales::figures::{Cell, Column};
 use trueup_hub::sales::{self, Dimension, Wanted};
 use trueup_hub::trace;
 use trueup_store::cases::{self, Case};
-use trueup_store::{documents, facts, summaries};
+use trueup_store::{documents, facts, month_ends, summaries};
 
 use crate::common::Books;
 use crate::file::Scenario;
@@ -167,6 +167,10 @@ impl Account<'_> {
         if roots.is_empty() {
             told.push_str("no sale\n");
         }
+        let own = name.clone();
+        for root in self.read(move |tx| month_ends::decided(tx, &own)) {
+            self.month_end(&root, &mut told);
+        }
         self.cases(&mut told);
         self.report(&mut told);
         told
@@ -223,6 +227,17 @@ impl Account<'_> {
         }
         for capture in &trace.captures {
             writeln!(told, "  {}", capture.line).expect("written");
+        }
+    }
+
+    fn month_end(&mut self, root: &str, told: &mut String) {
+        let own = root.to_owned();
+        let trace = self.read(move |tx| trace::trace(tx, &own)).expect("known");
+        writeln!(told, "month end {}: {}", trace.number, trace.state).expect("written");
+        self.journal(root, told);
+        self.odoo(root, told);
+        for key in trace.keys {
+            writeln!(told, "  {} {}", key.key, key.status).expect("written");
         }
     }
 

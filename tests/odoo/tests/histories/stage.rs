@@ -13,7 +13,7 @@ use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, InvoicePolicy, Mapping
 use trueup_domain::posting::Posting;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
-use trueup_hub::{Connection, Hub, receive};
+use trueup_hub::{Connection, Hub, month_end, receive};
 use trueup_store::messages::{NewMessage, Origin};
 use trueup_store::{Store, commands, mappings, summaries};
 
@@ -153,6 +153,13 @@ impl Stage {
             }
             Told::Invoiced { day, amount } => {
                 self.invoice_by_hand(books, &scenario.name, day, amount);
+            }
+            Told::Closed { day } => {
+                let (name, day, now) = (scenario.name.clone(), *day, self.now);
+                let who = ("ada", "close of the month");
+                let closed =
+                    self.hub.store.write(move |tx| month_end::decide(tx, &name, day, who, now));
+                closed.expect("decided");
             }
             Told::Mapped { sku, product } => {
                 let mapping = self.mappings.get_mut(&scenario.name).expect("mapped");

@@ -21,6 +21,8 @@ pub enum Told {
     Locked { kind: Lock, until: String },
     /// Somebody makes an invoice in the books that names the order.
     Invoiced { day: String, amount: String },
+    /// Somebody closes a month, of which this is a day.
+    Closed { day: jiff::civil::Date },
     /// Somebody gives a SKU the product of another one.
     Mapped { sku: String, product: String },
 }
@@ -100,6 +102,9 @@ impl<'a> Teller<'a> {
             ["invoiced", "by", "hand", amount, day] => {
                 Told::Invoiced { day: (*day).to_owned(), amount: (*amount).to_owned() }
             }
+            ["close", month] => Told::Closed {
+                day: format!("{month}-01").parse().unwrap_or_else(|_| self.unknown(month)),
+            },
             ["map", sku, "as", product] => {
                 Told::Mapped { sku: (*sku).to_owned(), product: (*product).to_owned() }
             }
