@@ -310,7 +310,8 @@ pub fn holds(tx: &mut Tx<'_>, root: &str) -> Result<bool> {
 pub fn rows_of(tx: &mut Tx<'_>, command: &commands::Shown) -> Result<Option<Vec<SummedRow>>> {
     let Some((ItemKind::Entry, key)) = &command.states else { return Ok(None) };
     let key = key.strip_suffix(BACK).unwrap_or(key);
+    // An entry of another kind, such as that of a month's end, sums up no rows.
     let number = key.rsplit('/').next().and_then(|number| number.parse().ok());
-    let number = number.ok_or_else(|| StoreError::corrupt(format!("{key} has no number")))?;
+    let Some(number) = number else { return Ok(None) };
     rows(tx, &command.root, number).map(Some)
 }

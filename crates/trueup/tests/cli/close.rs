@@ -7,7 +7,7 @@ use super::{Place, Sandboxes};
 
 #[test]
 fn p12_a_month_is_closed_once_and_only_when_a_person_says_so() {
-    let sandboxes = Sandboxes::after_days(3);
+    let sandboxes = Sandboxes::of(60, 3);
     let place = Place::empty();
     let by_shipment = "company = 1\ninvoices = \"shipment\"";
     let settings = sandboxes.configuration().replacen("company = 1", by_shipment, 1);

@@ -805,9 +805,14 @@ struct Sandboxes {
 
 impl Sandboxes {
     fn after_days(days: i64) -> Self {
+        Self::of(20, days)
+    }
+
+    /// The first days of a week of so many orders.
+    fn of(orders: u32, days: i64) -> Self {
         use trueup_sandbox::serve::{self, Shared};
         use trueup_sandbox::{Week, WeekSettings, World};
-        let mut week = Week::new(WeekSettings { orders: 20, ..WeekSettings::default() });
+        let mut week = Week::new(WeekSettings { orders, ..WeekSettings::default() });
         let mut world = World::new(true).unwrap();
         week.prepare(&mut world);
         let until = week.start() + jiff::SignedDuration::from_hours(24 * days);
