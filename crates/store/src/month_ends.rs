@@ -23,7 +23,7 @@ pub fn receivable_below_zero(
     connection: &str,
     until: Date,
 ) -> Result<Vec<OnReceivable>> {
-    const OWN: &str = "e.role = 'receivable' AND e.booker IN ('odoo', 'trueup') AND e.day <= $2";
+    const OWN: &str = "e.role = 'receivable' AND e.booker NOT IN ('other', 'memo') AND e.day <= $2";
     let sql = format!(
         "SELECT e.root, r.number, e.kind, e.currency, CAST(SUM(e.amount) AS BIGINT)
          FROM entry_lines e JOIN roots r ON r.id = e.root
