@@ -16,7 +16,7 @@ use trueup_store::documents;
 use super::say_bytes;
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::sheet::{Sheet, csv, xlsx};
+use crate::sheet::{Sheet, csv, parquet, xlsx};
 use crate::wiring;
 
 /// Report what was sold and taxed, by one definition for every channel.
@@ -82,6 +82,7 @@ enum Format {
     Json,
     Csv,
     Xlsx,
+    Parquet,
 }
 
 impl Common {
@@ -111,6 +112,7 @@ impl Common {
             Format::Json => json()?.into_bytes(),
             Format::Csv => csv::written(&sheet()).into_bytes(),
             Format::Xlsx => xlsx::written(&sheet())?,
+            Format::Parquet => parquet::written(&sheet())?,
         };
         match &self.output {
             Some(path) => put(path, &bytes)?,

@@ -1,6 +1,7 @@
 //! A report as a table for files: named columns, texts and exact numbers.
 
 pub mod csv;
+pub mod parquet;
 pub mod xlsx;
 
 use rust_decimal::Decimal;
