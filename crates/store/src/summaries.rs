@@ -115,8 +115,14 @@ pub fn take(tx: &mut Tx<'_>, open: &Open, sales: i64, now: Timestamp) -> Result<
     Ok(Some(number))
 }
 
-/// The number of a day's last entry, and the key and state of its newest command.
-fn last(tx: &mut Tx<'_>, open: &Open) -> Result<Option<(i64, Option<(String, String)>)>> {
+/// A day's last entry.
+struct Last {
+    number: i64,
+    /// Key and state of its newest command.
+    command: Option<(String, String)>,
+}
+
+fn last(tx: &mut Tx<'_>, open: &Open) -> Result<Option<Last>> {
     let root = documents::root_id(&open.connection, &open.root());
     let row = tx.query_one(
         "SELECT MAX(entry) FROM summary_rows WHERE summary = $1 AND entry IS NOT NULL",
@@ -132,19 +138,19 @@ fn last(tx: &mut Tx<'_>, open: &Open) -> Result<Option<(i64, Option<(String, Str
     )?;
     let command =
         command.map(|row| Ok::<_, StoreError>((row.text(0)?, row.text(1)?))).transpose()?;
-    Ok(Some((number, command)))
+    Ok(Some(Last { number, command }))
 }
 
 /// Whether the books refused a day's last entry.
 pub fn is_last_refused(tx: &mut Tx<'_>, open: &Open) -> Result<bool> {
     let refused = |(_, state): (String, String)| state == "refused";
-    Ok(last(tx, open)?.and_then(|(_, command)| command).is_some_and(refused))
+    Ok(last(tx, open)?.and_then(|last| last.command).is_some_and(refused))
 }
 
 /// Opens the rows of a day's last entry again, if the books have nothing of it: they refused it, or
 /// were never asked. What is known later goes in with them. Returns the key of what they refused.
 pub fn reopen_last(tx: &mut Tx<'_>, open: &Open) -> Result<Option<String>> {
-    let Some((number, command)) = last(tx, open)? else { return Ok(None) };
+    let Some(Last { number, command }) = last(tx, open)? else { return Ok(None) };
     if command.as_ref().is_some_and(|(_, state)| state != "refused") {
         return Ok(None);
     }
