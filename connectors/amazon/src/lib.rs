@@ -43,4 +43,5 @@ pub static CONNECTOR: Connector = Connector {
     webhooks: None,
     conversations: Some(&conversation::CONVERSATIONS),
     files: true,
+    hides_shipments: false,
 };

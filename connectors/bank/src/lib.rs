@@ -34,4 +34,5 @@ pub static CONNECTOR: Connector = Connector {
     webhooks: None,
     conversations: None,
     files: true,
+    hides_shipments: false,
 };

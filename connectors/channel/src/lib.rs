@@ -44,6 +44,7 @@ pub static CONNECTOR: Connector = Connector {
     webhooks: Some(&WEBHOOKS),
     conversations: Some(&CONVERSATIONS),
     files: false,
+    hides_shipments: false,
 };
 
 static WEBHOOKS: Webhooks =

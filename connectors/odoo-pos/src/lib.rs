@@ -33,4 +33,5 @@ pub static CONNECTOR: Connector = Connector {
     webhooks: None,
     conversations: Some(&conversation::CONVERSATIONS),
     files: false,
+    hides_shipments: false,
 };

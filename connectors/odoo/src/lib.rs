@@ -46,6 +46,7 @@ pub static CONNECTOR: Connector = Connector {
     webhooks: None,
     conversations: Some(&CONVERSATIONS),
     files: false,
+    hides_shipments: false,
 };
 
 static CONVERSATIONS: Conversations =

@@ -41,4 +41,5 @@ pub static CONNECTOR: Connector = Connector {
     webhooks: Some(&authenticate::WEBHOOKS),
     conversations: Some(&conversation::CONVERSATIONS),
     files: false,
+    hides_shipments: false,
 };

@@ -36,4 +36,5 @@ pub static CONNECTOR: Connector = Connector {
     webhooks: Some(&authenticate::WEBHOOKS),
     conversations: Some(&conversation::CONVERSATIONS),
     files: false,
+    hides_shipments: true,
 };

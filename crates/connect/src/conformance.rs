@@ -434,6 +434,7 @@ mod tests {
             webhooks: None,
             conversations: None,
             files: false,
+            hides_shipments: false,
         };
         let check = |first: &str, second: &str, expected: Option<&str>| {
             let fixtures = named(&[("a__pair_1_x.txt", first), ("b__pair_1_y.txt", second)]);

@@ -54,4 +54,7 @@ pub struct Connector {
     pub conversations: Option<&'static Conversations>,
     /// Accepts files (statements, settlement reports) dropped or uploaded.
     pub files: bool,
+    /// Sells, and tells nothing of what left: an invoice that waits for the shipment would never
+    /// come.
+    pub hides_shipments: bool,
 }

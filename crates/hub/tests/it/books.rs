@@ -24,6 +24,7 @@ pub static CONNECTOR: Connector = Connector {
     webhooks: None,
     conversations: Some(&TALKS),
     files: false,
+    hides_shipments: false,
 };
 
 static TALKS: Conversations =

@@ -35,6 +35,7 @@ static MARKET: Connector = Connector {
     webhooks: None,
     conversations: None,
     files: false,
+    hides_shipments: false,
 };
 
 fn connection() -> Connection {

@@ -46,6 +46,7 @@ static TILL: Connector = Connector {
     webhooks: None,
     conversations: None,
     files: false,
+    hides_shipments: false,
 };
 
 fn read_till(message: &Message<'_>) -> Result<Decoded, DecodeError> {

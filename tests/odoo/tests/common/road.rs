@@ -43,6 +43,7 @@ static TILL: Connector = Connector {
     webhooks: None,
     conversations: None,
     files: false,
+    hides_shipments: false,
 };
 
 /// A message of the till is a list of kinds and bodies.

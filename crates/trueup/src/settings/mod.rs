@@ -7,34 +7,34 @@
 //! `url`; a secret whose name begins with `webhook` is named in `webhook_secret_env`, any other in
 //! `secret_env`; the rest stand in the table `settings` of the connection.
 
+mod connection;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
-use trueup_connect::{Auth, Connector, Setting};
+use trueup_connect::Connector;
 use trueup_domain::document::{Remitter, Tender};
 use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy};
 use trueup_domain::money::{Currency, Money, parse_decimal};
 use trueup_domain::posting::Posting;
 
-use crate::connectors;
 use crate::failure::Failure;
+
+use connection::ConnectionSection;
+pub use connection::is_webhook_secret;
 
 /// Where the server listens unless told otherwise: this machine only.
 pub const LISTEN: &str = "127.0.0.1:8420";
 const STORE: &str = "sqlite:trueup.sqlite";
-const URL: &str = "base_url";
-/// Streams are asked at least this far apart: vendors limit calls.
-const POLL_EVERY_MIN_S: i64 = 5;
-const POLL_EVERY_MAX_S: i64 = 7 * 24 * 3600;
 
 /// A valid configuration, with its paths made absolute.
 #[derive(Clone, Debug)]
@@ -268,35 +268,6 @@ struct TaxSection {
     jurisdiction: Option<String>,
     rate: Option<Spanned<Word>>,
     remitted_by: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConnectionSection {
-    connector: Spanned<String>,
-    entity: Spanned<String>,
-    url: Option<Spanned<String>>,
-    account: Option<String>,
-    secret_env: Option<Spanned<String>>,
-    #[serde(default)]
-    webhook_secret_env: Vec<Spanned<String>>,
-    since: Option<Spanned<Word>>,
-    poll_every: Option<Spanned<Word>>,
-    posting: Option<Spanned<String>>,
-    #[serde(default)]
-    settings: BTreeMap<Spanned<String>, Spanned<Word>>,
-    fees: Option<FeesSection>,
-    #[serde(default)]
-    bank_names: Vec<String>,
-    drop: Option<Spanned<String>>,
-    invoices: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FeesSection {
-    rate: Spanned<Word>,
-    fixed: Spanned<Word>,
 }
 
 /// A text, an integer or a date, as text. A number with a point is refused: it would have passed
@@ -584,14 +555,6 @@ fn variable(name: &Spanned<String>) -> Result<(), Mistake> {
     ))
 }
 
-fn posting(word: &Spanned<String>) -> Result<Posting, Mistake> {
-    Posting::parse(word.as_ref()).ok_or_else(|| {
-        let known: Vec<&str> = Posting::ALL.iter().map(|mode| mode.word()).collect();
-        let what = format!("there is no way of posting `{}`", word.as_ref());
-        Mistake::at(word, what, format!("there are: {}", known.join(", ")))
-    })
-}
-
 fn invoice_policy(word: Option<&Spanned<String>>) -> Result<Option<InvoicePolicy>, Mistake> {
     let Some(word) = word else { return Ok(None) };
     let policy = InvoicePolicy::parse(word.as_ref()).ok_or_else(|| {
@@ -599,234 +562,6 @@ fn invoice_policy(word: Option<&Spanned<String>>) -> Result<Option<InvoicePolicy
         Mistake::at(word, what, "write \"order\", \"shipment\" or \"capture\"")
     })?;
     Ok(Some(policy))
-}
-
-/// Channels that tell nothing of what left: under the policy `shipment` they would have no invoice.
-const WITHOUT_SHIPMENTS: &[&str] = &["woocommerce"];
-
-impl ConnectionSection {
-    /// Its own policy, or its entity's.
-    fn invoices(&self, connector: &Connector, entity: &Entity) -> Result<InvoicePolicy, Mistake> {
-        let own = invoice_policy(self.invoices.as_ref())?;
-        let invoices = own.unwrap_or(entity.invoices);
-        if invoices == InvoicePolicy::Shipment && WITHOUT_SHIPMENTS.contains(&connector.name) {
-            let what = format!("`{}` tells nothing of what left", connector.name);
-            let remedy = "write `invoices = \"order\"` or `invoices = \"capture\"` for this \
-                          connection";
-            return Err(Mistake::at(
-                self.invoices.as_ref().unwrap_or(&self.connector),
-                what,
-                remedy,
-            ));
-        }
-        let by_day = self.posting.as_ref().is_some_and(|it| it.as_ref() == Posting::Day.word());
-        if let (true, Some(place)) = (by_day && invoices != InvoicePolicy::Order, &self.posting) {
-            let what = "an entry of a day sums up the orders of that day, and no invoices";
-            let remedy = "write `invoices = \"order\"` for this connection, or post by transaction";
-            return Err(Mistake::at(place, what, remedy));
-        }
-        Ok(invoices)
-    }
-
-    fn check(
-        self,
-        name: &Spanned<String>,
-        entities: &BTreeMap<String, Entity>,
-        folder: &Path,
-    ) -> Result<Configured, Mistake> {
-        let Some(connector) = connectors::find(self.connector.as_ref()) else {
-            let known: Vec<&str> = connectors::ALL.iter().map(|it| it.name).collect();
-            let what = format!("there is no connector `{}`", self.connector.as_ref());
-            return Err(Mistake::at(
-                &self.connector,
-                what,
-                format!("there are: {}", known.join(", ")),
-            ));
-        };
-        let Some(entity) = entities.get(self.entity.as_ref()) else {
-            let what = format!("there is no entity `{}`", self.entity.as_ref());
-            let remedy = format!("add a section [entity.{}]", self.entity.as_ref());
-            return Err(Mistake::at(&self.entity, what, remedy));
-        };
-        let invoices = self.invoices(connector, entity)?;
-        let settings = self.own_settings(connector)?;
-        self.url_fits(name, connector)?;
-        self.secrets_fit(name, connector)?;
-        if let Some(drop) = &self.drop
-            && !connector.files
-        {
-            let what = format!("the connector `{}` takes no files", connector.name);
-            return Err(Mistake::at(drop, what, "remove `drop`"));
-        }
-        let fees = match &self.fees {
-            None => None,
-            Some(fees) => {
-                let fixed = Money::parse(&fees.fixed.as_ref().0, entity.currency);
-                let fixed = fixed.map_err(|error| {
-                    let remedy =
-                        format!("write an amount in {}, such as \"0.30\"", entity.currency);
-                    Mistake::at(&fees.fixed, error.to_string(), remedy)
-                })?;
-                Some((decimal(&fees.rate)?, fixed))
-            }
-        };
-        Ok(Configured {
-            connector,
-            since: self.since(name, connector, &entity.time_zone)?,
-            poll_every_s: self.poll_every.as_ref().map(seconds).transpose()?,
-            posting: self.posting.as_ref().map(posting).transpose()?.unwrap_or_default(),
-            entity: self.entity.into_inner(),
-            url: self.url.map(Spanned::into_inner),
-            account: self.account,
-            secret_env: self.secret_env.map(Spanned::into_inner),
-            webhook_secret_env: self
-                .webhook_secret_env
-                .into_iter()
-                .map(Spanned::into_inner)
-                .collect(),
-            settings,
-            invoices,
-            fees,
-            bank_names: self.bank_names,
-            drop: self.drop.map(|drop| folder.join(drop.into_inner())),
-        })
-    }
-
-    fn own_settings(&self, connector: &Connector) -> Result<BTreeMap<String, String>, Mistake> {
-        let own = || connector.settings.iter().filter(|it| !it.secret && it.name != URL);
-        for name in self.settings.keys() {
-            if own().any(|it| it.name == name.as_ref()) {
-                continue;
-            }
-            let known: Vec<&str> = own().map(|it| it.name).collect();
-            let remedy =
-                if connector.settings.iter().any(|it| it.secret && it.name == name.as_ref()) {
-                    "name the variable that holds this secret in `secret_env` or \
-                 `webhook_secret_env`; it never stands in the file"
-                        .to_owned()
-                } else if known.is_empty() {
-                    format!("the connector `{}` has no settings", connector.name)
-                } else {
-                    format!("the connector `{}` has: {}", connector.name, known.join(", "))
-                };
-            let what = format!("there is no setting `{}`", name.as_ref());
-            return Err(Mistake::at(name, what, remedy));
-        }
-        let given = |name: &str| self.settings.iter().any(|(own, _)| own.as_ref() == name);
-        if let Some(lacking) = own().find(|it| it.required && !given(it.name)) {
-            let what = format!("the setting `{}` is missing", lacking.name);
-            let remedy = format!("add `settings.{} = \"…\"`: {}", lacking.name, lacking.help);
-            return Err(Mistake::at(&self.connector, what, remedy));
-        }
-        let text = |(name, value): (&Spanned<String>, &Spanned<Word>)| {
-            (name.as_ref().clone(), value.as_ref().0.clone())
-        };
-        Ok(self.settings.iter().map(text).collect())
-    }
-
-    fn url_fits(&self, name: &Spanned<String>, connector: &Connector) -> Result<(), Mistake> {
-        if let Some(url) = &self.url {
-            let fits = url.as_ref().starts_with("https://") || is_this_machine(url.as_ref());
-            if !fits || url.as_ref().contains('@') || url.as_ref().contains(char::is_whitespace) {
-                return Err(Mistake::at(
-                    url,
-                    "this address cannot be used",
-                    "write https://…, without a user or password in it; http only for this machine",
-                ));
-            }
-            return Ok(());
-        }
-        let setting = connector.settings.iter().find(|it| it.name == URL && it.required);
-        match setting {
-            None => Ok(()),
-            Some(setting) => Err(Mistake::at(
-                name,
-                "`url` is missing",
-                format!("add `url = \"https://…\"`: {}", setting.help),
-            )),
-        }
-    }
-
-    fn secrets_fit(&self, name: &Spanned<String>, connector: &Connector) -> Result<(), Mistake> {
-        for env in self.secret_env.iter().chain(&self.webhook_secret_env) {
-            variable(env)?;
-        }
-        let lacks = |key: &str, setting: &Setting| {
-            let what = format!("`{key}` is missing");
-            let remedy = format!("name the variable that holds it: {}", setting.help);
-            Err(Mistake::at(name, what, remedy))
-        };
-        for setting in connector.settings.iter().filter(|it| it.secret && it.required) {
-            let (key, given) = if is_webhook_secret(setting) {
-                ("webhook_secret_env", !self.webhook_secret_env.is_empty())
-            } else {
-                ("secret_env", self.secret_env.is_some())
-            };
-            if !given {
-                return lacks(key, setting);
-            }
-        }
-        match (&self.secret_env, connector.auth) {
-            (Some(env), Auth::None) => {
-                let what = format!("the connector `{}` needs no secret", connector.name);
-                Err(Mistake::at(env, what, "remove `secret_env`"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn since(
-        &self,
-        name: &Spanned<String>,
-        connector: &Connector,
-        time_zone: &str,
-    ) -> Result<Timestamp, Mistake> {
-        let Some(since) = &self.since else {
-            // Files say themselves how far back they reach.
-            return match connector.conversations {
-                None => Ok(Timestamp::UNIX_EPOCH),
-                Some(_) => Err(Mistake::at(
-                    name,
-                    "`since` is missing",
-                    "add the day from which on Trueup answers for the books, such as \
-                     `since = \"2026-01-01\"`; what is older is read only where it is referred to",
-                )),
-            };
-        };
-        let text = since.as_ref().0.as_str();
-        if let Ok(moment) = text.parse::<Timestamp>() {
-            return Ok(moment);
-        }
-        let start = text.parse::<Date>().ok().and_then(|day| day.in_tz(time_zone).ok());
-        start.map(|start| start.timestamp()).ok_or_else(|| {
-            Mistake::at(since, format!("`{text}` is no day"), "write \"2026-01-01\"")
-        })
-    }
-}
-
-/// Plain HTTP is for what does not leave the machine.
-fn is_this_machine(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-pub fn is_webhook_secret(setting: &Setting) -> bool {
-    setting.secret && setting.name.starts_with("webhook")
-}
-
-fn seconds(word: &Spanned<Word>) -> Result<u32, Mistake> {
-    let text = &word.as_ref().0;
-    let read = match text.parse::<i64>() {
-        Ok(seconds) => Some(seconds),
-        Err(_) => text.parse::<SignedDuration>().ok().map(|it| it.as_secs()),
-    };
-    let fits = read.filter(|it| (POLL_EVERY_MIN_S..=POLL_EVERY_MAX_S).contains(it));
-    fits.and_then(|it| u32::try_from(it).ok()).ok_or_else(|| {
-        let what = format!("`{text}` is no interval for polling");
-        Mistake::at(word, what, "write seconds or \"5m\", from 5 seconds to 7 days")
-    })
 }
 
 #[cfg(test)]
