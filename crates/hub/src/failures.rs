@@ -12,7 +12,7 @@ use trueup_domain::item::{ItemKind, Side};
 use trueup_domain::money::{Money, MoneyError};
 use trueup_store::documents;
 use trueup_store::facts::LiveItem;
-use trueup_store::messages::{self, NewMessage, Origin};
+use trueup_store::messages;
 use trueup_store::{StoreError, Tx};
 
 use crate::decode::REFUND_FAILURE;
@@ -105,17 +105,7 @@ pub fn state(
     failure: &RefundFailure,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let message = NewMessage {
-        connection: connection.to_owned(),
-        source_id: source_id(&failure.id),
-        kind: REFUND_FAILURE.to_owned(),
-        origin: Origin::Internal,
-        headers: String::new(),
-        body: serde_json::to_vec(failure).map_err(StoreError::corrupt)?,
-        asked_at: Some(now),
-    };
-    messages::record_read(tx, &message, now)?;
-    Ok(())
+    messages::state(tx, connection, source_id(&failure.id), REFUND_FAILURE, failure, now)
 }
 
 fn source_id(transaction: &str) -> String {

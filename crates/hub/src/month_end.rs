@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use trueup_domain::derive::month_end::OnReceivable;
 use trueup_domain::document::{Advance, MonthEnd, Version};
 use trueup_domain::money::Currency;
-use trueup_store::messages::{self, NewMessage, Origin};
+use trueup_store::messages;
 use trueup_store::{StoreError, Tx, month_ends};
 
 use crate::decode::MONTH_END;
@@ -73,16 +73,8 @@ pub fn decide(
             person: person.to_owned(),
             reason: reason.to_owned(),
         };
-        let message = NewMessage {
-            connection: connection.to_owned(),
-            source_id: format!("month_end/{id}"),
-            kind: MONTH_END.to_owned(),
-            origin: Origin::Internal,
-            headers: String::new(),
-            body: serde_json::to_vec(&document).map_err(StoreError::corrupt)?,
-            asked_at: Some(now),
-        };
-        messages::record_read(tx, &message, now)?;
+        let source_id = format!("month_end/{id}");
+        messages::state(tx, connection, source_id, MONTH_END, &document, now)?;
         stated.push(id);
     }
     Ok(stated)

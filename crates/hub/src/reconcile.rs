@@ -13,7 +13,7 @@ use trueup_domain::money::{Money, MoneyError};
 use trueup_domain::planted::planted;
 use trueup_matching::{BreakKind, Seen, Status, Verdict, claim, judge};
 use trueup_store::facts::LiveItem;
-use trueup_store::messages::{self, NewMessage, Origin};
+use trueup_store::messages;
 use trueup_store::scopes::DueScope;
 use trueup_store::{StoreError, Tx, cases, facts, scopes, summaries};
 
@@ -187,17 +187,7 @@ fn state_match(
         qualifier,
         lines,
     };
-    let message = NewMessage {
-        connection: connection.to_owned(),
-        source_id,
-        kind: MATCH.to_owned(),
-        origin: Origin::Internal,
-        headers: String::new(),
-        body: serde_json::to_vec(&stated).map_err(StoreError::corrupt)?,
-        asked_at: Some(now),
-    };
-    messages::record_read(tx, &message, now)?;
-    Ok(())
+    messages::state(tx, connection, source_id, MATCH, &stated, now)
 }
 
 /// The account that bank lines under this key clear: a provider's money in transit, or the clearing

@@ -7,7 +7,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_domain::document::{HeldAlready, Version};
-use trueup_store::messages::{self, NewMessage, Origin};
+use trueup_store::messages;
 use trueup_store::summaries::{self, Open};
 use trueup_store::{StoreError, Tx, cases, commands, documents, mappings};
 
@@ -63,16 +63,8 @@ pub(crate) fn held_already(
     let Some(summary) = documents::find_root(tx, &command.root)? else { return Ok(()) };
     for one in held {
         let stated = HeldAlready { version: Version(0), ..one.clone() };
-        let message = NewMessage {
-            connection: summary.connection.clone(),
-            source_id: format!("held_already/{}", one.id),
-            kind: HELD_ALREADY.to_owned(),
-            origin: Origin::Internal,
-            headers: String::new(),
-            body: serde_json::to_vec(&stated).map_err(StoreError::corrupt)?,
-            asked_at: Some(now),
-        };
-        messages::record_read(tx, &message, now)?;
+        let source_id = format!("held_already/{}", one.id);
+        messages::state(tx, &summary.connection, source_id, HELD_ALREADY, &stated, now)?;
     }
     Ok(())
 }

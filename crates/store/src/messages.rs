@@ -6,6 +6,7 @@ use std::io::Read;
 use flate2::read::DeflateDecoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use jiff::Timestamp;
+use serde::Serialize;
 use trueup_domain::key;
 use trueup_domain::planted::planted;
 
@@ -112,6 +113,28 @@ pub fn prepare(message: NewMessage) -> Result<Prepared> {
 /// As [`record`].
 pub fn record_prepared(tx: &mut Tx<'_>, prepared: &Prepared, now: Timestamp) -> Result<Recorded> {
     insert(tx, prepared, 0, now)
+}
+
+/// Hands in what the hub itself states, in canonical form. The same again is no news.
+pub fn state(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    source_id: String,
+    kind: &str,
+    statement: &impl Serialize,
+    now: Timestamp,
+) -> Result<()> {
+    let message = NewMessage {
+        connection: connection.to_owned(),
+        source_id,
+        kind: kind.to_owned(),
+        origin: Origin::Internal,
+        headers: String::new(),
+        body: serde_json::to_vec(statement).map_err(StoreError::corrupt)?,
+        asked_at: Some(now),
+    };
+    record_read(tx, &message, now)?;
+    Ok(())
 }
 
 /// Stores what we read ourselves when it differs from the newest stored body of that object, so
