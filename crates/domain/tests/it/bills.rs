@@ -4,8 +4,8 @@ use trueup_domain::command::{Content, Extent};
 use trueup_domain::derive::Derived;
 use trueup_domain::derive::sale::NOT_YET;
 use trueup_domain::document::{
-    ChargeKind, Document, Fulfilment, FulfilmentLine, FulfilmentStatus, Funder, LineKind, Order,
-    Payment, PaymentKind, Refund, Restock, Version,
+    ChargeKind, Document, FulfilmentStatus, Funder, LineKind, Order, Payment, PaymentKind, Refund,
+    Restock,
 };
 use trueup_domain::fact::FactContent;
 use trueup_domain::item::{Item, Side};
@@ -13,8 +13,8 @@ use trueup_domain::journal::Role;
 use trueup_domain::mapping::{InvoicePolicy, Mapping};
 
 use crate::world::{
-    Given, adjustment, at, charge, discount, entries, included, line, mapping, net, order, paid,
-    payment, refund_line, refund_of, remitted, tax, total_up,
+    Given, adjustment, at, charge, discount, entries, fulfilment, included, line, mapping, net,
+    order, paid, payment, refund_line, refund_of, remitted, tax, total_up,
 };
 
 fn by(invoices: InvoicePolicy) -> Given {
@@ -26,20 +26,8 @@ fn by_shipment() -> Given {
 }
 
 fn shipped(id: &str, day: u32, lines: &[(&str, i64)]) -> Document {
-    let line = |(line, quantity): &(&str, i64)| FulfilmentLine {
-        line: (*line).to_owned(),
-        quantity: *quantity,
-    };
-    Fulfilment {
-        id: id.to_owned(),
-        order: "O1".to_owned(),
-        version: Version(1),
-        status: FulfilmentStatus::Succeeded,
-        created_at: at(&format!("2026-06-{day:02}T12:00:00Z")),
-        lines: lines.iter().map(line).collect(),
-        tracking: Vec::new(),
-    }
-    .into()
+    let created_at = format!("2026-06-{day:02}T12:00:00Z");
+    fulfilment(id, FulfilmentStatus::Succeeded, &created_at, lines).into()
 }
 
 fn agreed(id: &str, day: u32, of: Refund) -> Document {

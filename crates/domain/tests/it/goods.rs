@@ -3,13 +3,12 @@
 use trueup_domain::command::{Content, GoodsContent, Way, reversal_of};
 use trueup_domain::derive::Derived;
 use trueup_domain::document::{
-    Document, Fulfilment, FulfilmentLine, FulfilmentStatus, LineKind, Order, PaymentStanding,
-    Restock, Version,
+    Document, FulfilmentStatus, LineKind, Order, PaymentStanding, Restock,
 };
 use trueup_domain::fact::FactContent;
 use trueup_domain::mapping::{GoodsPolicy, Mapping};
 
-use crate::world::{Given, at, line, mapping, order, paid, refund_line, refund_of};
+use crate::world::{self, Given, line, mapping, order, paid, refund_line, refund_of};
 
 fn by_channel() -> Given {
     Given {
@@ -19,20 +18,7 @@ fn by_channel() -> Given {
 }
 
 fn fulfilment(id: &str, status: FulfilmentStatus, lines: &[(&str, i64)]) -> Document {
-    let line = |(line, quantity): &(&str, i64)| FulfilmentLine {
-        line: (*line).to_owned(),
-        quantity: *quantity,
-    };
-    Fulfilment {
-        id: id.to_owned(),
-        order: "O1".to_owned(),
-        version: Version(1),
-        status,
-        created_at: at("2026-06-16T10:00:00Z"),
-        lines: lines.iter().map(line).collect(),
-        tracking: vec!["1Z1".to_owned()],
-    }
-    .into()
+    world::fulfilment(id, status, "2026-06-16T10:00:00Z", lines).into()
 }
 
 fn shipped(id: &str, lines: &[(&str, i64)]) -> Document {

@@ -8,10 +8,10 @@ use trueup_domain::calendar::Calendar;
 use trueup_domain::command::{Content, DocumentLine};
 use trueup_domain::derive::{Derived, Surroundings, month_end, sale, settlement, till};
 use trueup_domain::document::{
-    Charge, ChargeKind, Discount, Dispute, DisputeStatus, Document, Funder, LedgerRow, Line,
-    LineKind, MonthEnd, Order, Payment, PaymentKind, PaymentStanding, PaymentStatus, Payout,
-    PayoutStatus, Refund, RefundAdjustment, RefundLine, Remitter, Restock, RowClass, TaxLine,
-    Tender, TillSession, Version,
+    Charge, ChargeKind, Discount, Dispute, DisputeStatus, Document, Fulfilment, FulfilmentLine,
+    FulfilmentStatus, Funder, LedgerRow, Line, LineKind, MonthEnd, Order, Payment, PaymentKind,
+    PaymentStanding, PaymentStatus, Payout, PayoutStatus, Refund, RefundAdjustment, RefundLine,
+    Remitter, Restock, RowClass, TaxLine, Tender, TillSession, Version,
 };
 use trueup_domain::fact::{After, Fact, FactContent};
 use trueup_domain::journal::{Entry, Role};
@@ -460,5 +460,26 @@ pub fn document_lines(content: &Content) -> &[DocumentLine] {
         | Content::Cancellation(_)
         | Content::Entry(_)
         | Content::Goods(_) => &[],
+    }
+}
+
+pub fn fulfilment(
+    id: &str,
+    status: FulfilmentStatus,
+    created_at: &str,
+    lines: &[(&str, i64)],
+) -> Fulfilment {
+    let line = |(line, quantity): &(&str, i64)| FulfilmentLine {
+        line: (*line).to_owned(),
+        quantity: *quantity,
+    };
+    Fulfilment {
+        id: id.to_owned(),
+        order: "O1".to_owned(),
+        version: Version(1),
+        status,
+        created_at: at(created_at),
+        lines: lines.iter().map(line).collect(),
+        tracking: vec!["1Z1".to_owned()],
     }
 }
