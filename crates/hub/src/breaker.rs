@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{CallError, NextStep};
 use trueup_domain::planted::planted;
 use trueup_store::breakers::Breaker;
+use trueup_store::waits;
 
 use crate::talk::{BATCH, delay};
 
@@ -17,7 +18,7 @@ const RESTS_AFTER: i64 = 3;
 /// With each answer so many times more goes out together.
 const GROWTH: i64 = 4;
 /// Who asks for more patience is asked again all the same. What is shut for longer was shut by a
-/// clock that ran ahead (C7).
+/// clock that ran ahead (C7), as is what was shut later than now.
 const SHUT_MAX: SignedDuration = SignedDuration::from_hours(1);
 /// So long may it last before a person is told.
 const TELL_AFTER: SignedDuration = SignedDuration::from_mins(10);
@@ -42,6 +43,7 @@ pub fn gate(breaker: Option<&Breaker>, now: Timestamp) -> Gate {
 fn is_shut(breaker: &Breaker, now: Timestamp) -> bool {
     let furthest = now.checked_add(SHUT_MAX).unwrap_or(now).as_microsecond();
     (now.as_microsecond() + 1..=furthest).contains(&breaker.until)
+        && !waits::is_from_the_future(breaker.wait_from, now)
         && !planted("nobody_is_left_alone")
 }
 
@@ -82,8 +84,9 @@ pub fn after_silence(
     };
     Breaker {
         failures,
-        since: before.as_ref().map_or(now.as_microsecond(), |breaker| breaker.since),
+        since: before.as_ref().map_or(i64::MAX, |breaker| breaker.since).min(now.as_microsecond()),
         until: now.checked_add(wait).unwrap_or(now).as_microsecond().max(shut.unwrap_or_default()),
+        wait_from: now.as_microsecond(),
         batch: match (rests, before) {
             (true, _) => 1,
             (false, Some(before)) => before.batch,
@@ -193,6 +196,10 @@ mod tests {
         let slower = CallError::RateLimited { retry_after_ms: Some(40_000) };
         let breaker = after_silence(None, "shop", &slower, at(86_400));
         assert_eq!(gate(Some(&breaker), at(0)), Gate::Open);
+        // Also when the clock is right again shortly before that moment.
+        let breaker = after_silence(None, "shop", &slower, at(0));
+        assert_eq!(gate(Some(&breaker), at(-61)), Gate::Open);
+        assert_eq!(gate(Some(&breaker), at(-59)), Gate::Shut, "clocks differ a little");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use trueup_domain::planted::planted;
 use trueup_store::commands::{self, Back, Conversation, ReadyLane, Taken};
 use trueup_store::leases::Lease;
 use trueup_store::messages::{self, NewMessage, Origin};
+use trueup_store::waits::Wait;
 use trueup_store::{StoreError, Tx, breakers, cases, holds, streams};
 
 use crate::breaker::{self, Gate};
@@ -418,10 +419,10 @@ impl Talk {
         if let (Purpose::Poll { stream }, true) = (&plan.purpose, planted("cursor_before_records"))
         {
             let (name, stream, cursor) = (name.clone(), stream.clone(), outcome.cursor.clone());
-            let (later, lease) = (now.checked_add(every).unwrap_or(now), lease.clone());
+            let (wait, lease) = (Wait::of(every, now), lease.clone());
             hub.store.write(move |tx| {
                 check(tx, &lease)?;
-                streams::polled(tx, &name, &stream, cursor.as_deref(), now, later)
+                streams::polled(tx, &name, &stream, cursor.as_deref(), now, wait)
             })?;
         }
         hub.store.write(move |tx| {
@@ -447,9 +448,9 @@ impl Talk {
             }
             match &plan.purpose {
                 Purpose::Poll { stream } => {
-                    let next_at = now.checked_add(every).unwrap_or(now);
+                    let wait = Wait::of(every, now);
                     let cursor = outcome.cursor.as_deref();
-                    streams::polled(tx, &name, stream, cursor, plan.asked_at, next_at)?;
+                    streams::polled(tx, &name, stream, cursor, plan.asked_at, wait)?;
                 }
                 Purpose::Read { hints } => {
                     for hint in hints {
@@ -459,9 +460,9 @@ impl Talk {
                     }
                 }
                 Purpose::Deliver | Purpose::LookUp => {
-                    let next_at = now.checked_add(RETRY_FIRST).unwrap_or(now);
+                    let wait = Wait::of(RETRY_FIRST, now);
                     let why = "the conversation ended without a receipt";
-                    commands::orphaned(tx, &id, next_at, "TU103", why)?;
+                    commands::orphaned(tx, &id, wait, "TU103", why)?;
                 }
             }
             commands::end_conversation(tx, &id)
@@ -498,9 +499,9 @@ impl Talk {
             match &plan.purpose {
                 Purpose::Poll { stream } => {
                     let failures = streams::failures(tx, &connection.name, stream)?;
-                    let next_at = now.checked_add(delay(failures + 1, stream)).unwrap_or(now);
+                    let wait = Wait::of(delay(failures + 1, stream), now);
                     let (code, text) = (error.code(), error.to_string());
-                    streams::failed(tx, &connection.name, stream, code, &text, next_at)
+                    streams::failed(tx, &connection.name, stream, code, &text, wait)
                 }
                 Purpose::Read { hints } => {
                     for hint in hints {
@@ -513,10 +514,10 @@ impl Talk {
                     if is_outage(&error) {
                         commands::not_attempted(tx, &id)?;
                     }
-                    let next_at = now.checked_add(delay(tried - 1, &id)).unwrap_or(now);
+                    let wait = Wait::of(delay(tried - 1, &id), now);
                     if wrote || error.next_step() == NextStep::LookUp {
                         let text = error.to_string();
-                        commands::orphaned(tx, &id, next_at, error.code(), &text)?;
+                        commands::orphaned(tx, &id, wait, error.code(), &text)?;
                         return Ok(());
                     }
                     let (Task::Deliver { commands } | Task::LookUp { commands }) = &plan.task
@@ -671,10 +672,10 @@ fn read_failed(
         streams::answered(tx, name, &hint.kind, &hint.external_id)?;
     } else {
         // Whatever passes by itself is waited out, however long it takes; a person is told.
-        let due = now.checked_add(delay(attempts, &hint.external_id)).unwrap_or(now);
+        let wait = Wait::of(delay(attempts, &hint.external_id), now);
         // What was asked and brought no answer may be the object's own doing.
         let counted = attempts + i64::from(!is_outage(error));
-        streams::ask_later(tx, name, &hint.kind, &hint.external_id, counted, due)?;
+        streams::ask_later(tx, name, &hint.kind, &hint.external_id, counted, wait)?;
         if counted < READ_ATTEMPTS_MAX {
             return Ok(());
         }
@@ -766,17 +767,17 @@ fn take_receipt(
                 }
                 _ => delay(command.attempts, &command.key),
             };
-            let next_at = now.checked_add(wait).unwrap_or(now);
+            let wait = Wait::of(wait, now);
             let text = error.to_string();
-            commands::back(tx, &command.key, Back::Ready, next_at, error.code(), &text)?;
+            commands::back(tx, &command.key, Back::Ready, wait, error.code(), &text)?;
         }
         ReceiptOutcome::Unknown { .. } if planted("unknown_is_taken_for_applied") => {
             commands::applied(tx, &command.key, "0", None, now)?;
         }
         ReceiptOutcome::Unknown { error } => {
-            let next_at = now.checked_add(delay(command.attempts, &command.key)).unwrap_or(now);
+            let wait = Wait::of(delay(command.attempts, &command.key), now);
             let text = error.to_string();
-            commands::back(tx, &command.key, Back::Unknown, next_at, error.code(), &text)?;
+            commands::back(tx, &command.key, Back::Unknown, wait, error.code(), &text)?;
         }
     }
     Ok(false)
@@ -831,7 +832,8 @@ fn refuse(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let text = error.to_string();
-    let state = commands::back(tx, &command.key, Back::Refused, now, error.code(), &text)?;
+    let state =
+        commands::back(tx, &command.key, Back::Refused, Wait::none(now), error.code(), &text)?;
     if state == "withdrawn" {
         let by = "the command was replaced, and the books made nothing of it";
         return cases::resolve(tx, None, subject, by, now);

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::planted::planted;
-use trueup_store::{StoreError, cases, commands, documents, scopes, streams};
+use trueup_store::{StoreError, cases, commands, documents, scopes, streams, waits};
 
 use crate::setup::{Hub, check};
 use crate::{summary, talk};
@@ -14,7 +14,7 @@ const WAITING_MAX: SignedDuration = SignedDuration::from_hours(24);
 const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 const BATCH: i64 = 500;
 /// Nothing is put off for longer than this, or than a poll's own interval and this. What is due
-/// later was put off by a clock that ran ahead (C7).
+/// later was put off by a clock that ran ahead (C7), as is what was put off later than now.
 const PUT_OFF_MAX: SignedDuration = SignedDuration::from_hours(2);
 
 /// Raises what the passing of time changes. Cheap to call often; nothing while it is not our turn.
@@ -30,8 +30,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
     hub.store.write(move |tx| {
         check(tx, &worker.lease)?;
         if !planted("what_a_wrong_clock_put_off_stays") {
-            commands::pull_in(tx, now, latest)?;
-            streams::pull_in(tx, now, latest, latest_poll)?;
+            waits::pull_in(tx, now, latest, latest_poll)?;
         }
         scopes::raise_overdue(tx, &today)?;
         summary::step(tx, &hub_for_write, now)?;

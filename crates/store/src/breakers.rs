@@ -11,6 +11,8 @@ pub struct Breaker {
     pub since: i64,
     /// No call goes out before, microseconds since the epoch.
     pub until: i64,
+    /// When that was said, microseconds since the epoch.
+    pub wait_from: i64,
     /// So many commands at most go out together after that.
     pub batch: i64,
     /// Why the last one failed.
@@ -20,7 +22,8 @@ pub struct Breaker {
 
 pub fn of(tx: &mut Tx<'_>, connection: &str) -> Result<Option<Breaker>> {
     let row = tx.query_one(
-        "SELECT failures, since, until, batch, code, error FROM breakers WHERE connection = $1",
+        "SELECT failures, since, until, batch, code, error, wait_from FROM breakers
+         WHERE connection = $1",
         values![connection],
     )?;
     row.map(|row| {
@@ -31,6 +34,7 @@ pub fn of(tx: &mut Tx<'_>, connection: &str) -> Result<Option<Breaker>> {
             batch: row.int(3)?,
             code: row.text(4)?,
             error: row.text(5)?,
+            wait_from: row.int(6)?,
         })
     })
     .transpose()
@@ -43,11 +47,11 @@ pub fn put(tx: &mut Tx<'_>, connection: &str, breaker: Option<&Breaker>) -> Resu
         return Ok(());
     };
     tx.execute(
-        "INSERT INTO breakers (connection, failures, since, until, batch, code, error)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO breakers (connection, failures, since, until, batch, code, error, wait_from)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (connection) DO UPDATE SET failures = excluded.failures,
              since = excluded.since, until = excluded.until, batch = excluded.batch,
-             code = excluded.code, error = excluded.error",
+             code = excluded.code, error = excluded.error, wait_from = excluded.wait_from",
         values![
             connection,
             breaker.failures,
@@ -55,7 +59,8 @@ pub fn put(tx: &mut Tx<'_>, connection: &str, breaker: Option<&Breaker>) -> Resu
             breaker.until,
             breaker.batch,
             &breaker.code,
-            &breaker.error
+            &breaker.error,
+            breaker.wait_from
         ],
     )?;
     Ok(())

@@ -11,6 +11,7 @@ use trueup_domain::planted::planted;
 
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
+use crate::waits::Wait;
 use crate::{Result, values};
 
 /// The lane of a command: one batch in flight for each (`DESIGN.md` §9.8).
@@ -674,7 +675,7 @@ pub fn applied(
 /// The states a sent command can come back to without being applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Back {
-    /// May be sent again at `next_at`.
+    /// May be sent again after its wait.
     Ready,
     Refused,
     Unknown,
@@ -687,11 +688,11 @@ pub fn back(
     tx: &mut Tx<'_>,
     key: &str,
     state: Back,
-    next_at: Timestamp,
+    wait: Wait,
     code: &str,
     error: &str,
 ) -> Result<&'static str> {
-    if state == Back::Refused && withdraw_replaced(tx, key, next_at)? {
+    if state == Back::Refused && withdraw_replaced(tx, key, wait.from)? {
         return Ok("withdrawn");
     }
     let word = match state {
@@ -700,9 +701,9 @@ pub fn back(
         Back::Unknown => "unknown",
     };
     tx.execute(
-        "UPDATE commands SET state = $2, next_at = $3, error_code = $4, error = $5,
+        "UPDATE commands SET state = $2, next_at = $3, wait_from = $4, error_code = $5, error = $6,
              conversation = NULL WHERE key = $1 AND state IN ('sent', 'unknown')",
-        values![key, word, next_at.as_microsecond(), code, error],
+        values![key, word, wait.until.as_microsecond(), wait.from.as_microsecond(), code, error],
     )?;
     Ok(word)
 }
@@ -812,15 +813,15 @@ pub fn attempts(tx: &mut Tx<'_>, conversation: &str) -> Result<i64> {
 pub fn orphaned(
     tx: &mut Tx<'_>,
     conversation: &str,
-    next_at: Timestamp,
+    wait: Wait,
     code: &str,
     error: &str,
 ) -> Result<u64> {
     let changed = tx.execute(
-        "UPDATE commands SET state = 'unknown', next_at = $2, conversation = NULL,
-             error_code = $3, error = $4
+        "UPDATE commands SET state = 'unknown', next_at = $2, wait_from = $3,
+             conversation = NULL, error_code = $4, error = $5
          WHERE conversation = $1 AND state IN ('sent', 'unknown')",
-        values![conversation, next_at.as_microsecond(), code, error],
+        values![conversation, wait.until.as_microsecond(), wait.from.as_microsecond(), code, error],
     )?;
     if planted("an_unknown_outcome_is_refused") {
         tx.execute(
@@ -856,19 +857,6 @@ pub fn remember(tx: &mut Tx<'_>, target: &str, lane: &str) -> Result<u64> {
     )
 }
 
-/// Brings forward what was put off beyond `latest`: nothing is put off for so long.
-pub fn pull_in(tx: &mut Tx<'_>, now: Timestamp, latest: Timestamp) -> Result<()> {
-    tx.execute(
-        "UPDATE commands SET next_at = $1 WHERE state IN ('ready', 'unknown') AND next_at > $2",
-        values![now.as_microsecond(), latest.as_microsecond()],
-    )?;
-    tx.execute(
-        "UPDATE conversations SET wait_until = $1 WHERE wait_until > $2",
-        values![now.as_microsecond(), latest.as_microsecond()],
-    )?;
-    Ok(())
-}
-
 /// How many commands of each target are in each state.
 pub fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, String, String, i64)>> {
     let rows = tx.query(
@@ -877,15 +865,6 @@ pub fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, String, String, i64)>> {
         values![],
     )?;
     rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.text(2)?, row.int(3)?))).collect()
-}
-
-/// When the next command of any target wants attention, if one waits for its time.
-pub fn next_at(tx: &mut Tx<'_>) -> Result<Option<i64>> {
-    let row = tx.query_one(
-        "SELECT MIN(next_at) FROM commands WHERE state IN ('ready', 'unknown')",
-        values![],
-    )?;
-    row.map_or(Ok(None), |row| row.opt_int(0))
 }
 
 /// A conversation under way, as it was committed.
@@ -906,10 +885,11 @@ pub fn save_conversation(
     now: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO conversations (id, connection, lane, task, state, step, wait_until, started_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO conversations (id, connection, lane, task, state, step, wait_until, wait_from,
+             started_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, step = excluded.step,
-             wait_until = excluded.wait_until",
+             wait_until = excluded.wait_until, wait_from = excluded.wait_from",
         values![
             &conversation.id,
             &conversation.connection,

@@ -48,6 +48,7 @@ pub mod scopes;
 pub mod streams;
 pub mod summaries;
 pub mod tokens;
+pub mod waits;
 mod writer;
 
 pub use database::{CommitFate, Row, Store, StoreError, Tx, Value};

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use trueup_domain::planted::planted;
 
 use crate::database::{Row, Tx};
+use crate::waits::Wait;
 use crate::{Result, values};
 
 #[derive(Clone, Debug)]
@@ -68,13 +69,20 @@ pub fn polled(
     name: &str,
     cursor: Option<&str>,
     asked_at: Timestamp,
-    next_at: Timestamp,
+    wait: Wait,
 ) -> Result<()> {
     tx.execute(
         "UPDATE streams SET cursor = COALESCE($3, cursor), polled_at = $4, complete_to = $4,
-             next_at = $5, failures = 0, error_code = NULL, error = NULL
+             next_at = $5, wait_from = $6, failures = 0, error_code = NULL, error = NULL
          WHERE connection = $1 AND stream = $2",
-        values![connection, name, cursor, asked_at.as_microsecond(), next_at.as_microsecond()],
+        values![
+            connection,
+            name,
+            cursor,
+            asked_at.as_microsecond(),
+            wait.until.as_microsecond(),
+            wait.from.as_microsecond()
+        ],
     )?;
     Ok(())
 }
@@ -94,12 +102,20 @@ pub fn failed(
     name: &str,
     code: &str,
     error: &str,
-    next_at: Timestamp,
+    wait: Wait,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE streams SET failures = failures + 1, error_code = $3, error = $4, next_at = $5
+        "UPDATE streams SET failures = failures + 1, error_code = $3, error = $4, next_at = $5,
+             wait_from = $6
          WHERE connection = $1 AND stream = $2",
-        values![connection, name, code, error, next_at.as_microsecond()],
+        values![
+            connection,
+            name,
+            code,
+            error,
+            wait.until.as_microsecond(),
+            wait.from.as_microsecond()
+        ],
     )?;
     Ok(())
 }
@@ -110,21 +126,21 @@ pub fn poll_now(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
     Ok(())
 }
 
-/// Asks for an object to be read; asking twice is asking once.
+/// Asks for an object to be read at once; asking twice is asking once.
 pub fn ask(
     tx: &mut Tx<'_>,
     connection: &str,
     kind: &str,
     external_id: &str,
-    due_at: Timestamp,
+    now: Timestamp,
 ) -> Result<()> {
     if planted("a_hint_is_forgotten") {
         return Ok(());
     }
     tx.execute(
-        "INSERT INTO reads (connection, kind, external_id, due_at, attempts)
-         VALUES ($1, $2, $3, $4, 0) ON CONFLICT (connection, kind, external_id) DO NOTHING",
-        values![connection, kind, external_id, due_at.as_microsecond()],
+        "INSERT INTO reads (connection, kind, external_id, due_at, wait_from, attempts)
+         VALUES ($1, $2, $3, $4, $4, 0) ON CONFLICT (connection, kind, external_id) DO NOTHING",
+        values![connection, kind, external_id, now.as_microsecond()],
     )?;
     Ok(())
 }
@@ -157,42 +173,21 @@ pub fn ask_later(
     kind: &str,
     external_id: &str,
     attempts: i64,
-    due_at: Timestamp,
+    wait: Wait,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE reads SET attempts = $5, due_at = $4
+        "UPDATE reads SET attempts = $6, due_at = $4, wait_from = $5
          WHERE connection = $1 AND kind = $2 AND external_id = $3",
-        values![connection, kind, external_id, due_at.as_microsecond(), attempts],
+        values![
+            connection,
+            kind,
+            external_id,
+            wait.until.as_microsecond(),
+            wait.from.as_microsecond(),
+            attempts
+        ],
     )?;
     Ok(())
-}
-
-/// Brings forward the polls and reads that were put off beyond these moments.
-pub fn pull_in(
-    tx: &mut Tx<'_>,
-    now: Timestamp,
-    latest_read: Timestamp,
-    latest_poll: Timestamp,
-) -> Result<()> {
-    tx.execute(
-        "UPDATE reads SET due_at = $1 WHERE due_at > $2",
-        values![now.as_microsecond(), latest_read.as_microsecond()],
-    )?;
-    tx.execute(
-        "UPDATE streams SET next_at = $1 WHERE next_at > $2",
-        values![now.as_microsecond(), latest_poll.as_microsecond()],
-    )?;
-    Ok(())
-}
-
-/// The next moment at which a read or a poll of any connection is due.
-pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<i64>> {
-    let row = tx.query_one(
-        "SELECT MIN(due) FROM (SELECT MIN(next_at) AS due FROM streams
-         UNION ALL SELECT MIN(due_at) AS due FROM reads) AS both_kinds",
-        values![],
-    )?;
-    row.map_or(Ok(None), |row| row.opt_int(0))
 }
 
 /// Stops all outgoing calls of a connection until a person acts.

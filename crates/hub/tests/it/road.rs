@@ -373,9 +373,10 @@ fn c7_a_clock_that_ran_ahead_puts_nothing_off_for_long() {
     const DAY: i64 = 86_400;
     let hub = mapped();
     let (ahead, now) = (at(DAY + 300), at(0));
+    let wait = move |until| trueup_store::waits::Wait { from: now, until };
     crate::world::write(&hub, move |tx| {
         trueup_store::streams::declare(tx, "shop", "orders")?;
-        trueup_store::streams::failed(tx, "shop", "orders", "TU102", "no route", ahead)?;
+        trueup_store::streams::failed(tx, "shop", "orders", "TU102", "no route", wait(ahead))?;
         trueup_store::streams::ask(tx, "shop", "order", "o1", ahead)
     });
     let due = |hub: &trueup_hub::Hub| {
@@ -388,8 +389,8 @@ fn c7_a_clock_that_ran_ahead_puts_nothing_off_for_long() {
     trueup_hub::timers::step(&hub, now).expect("a step");
     assert_eq!(due(&hub), (true, 1));
     // What is put off for a reason stays so.
-    crate::world::write(&hub, |tx| {
-        trueup_store::streams::failed(tx, "shop", "orders", "TU102", "no route", at(300))
+    crate::world::write(&hub, move |tx| {
+        trueup_store::streams::failed(tx, "shop", "orders", "TU102", "no route", wait(at(300)))
     });
     trueup_hub::timers::step(&hub, now).expect("a step");
     assert!(!due(&hub).0);

@@ -31,6 +31,7 @@ use trueup_store::commands::Back;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::messages::{NewMessage, Origin, Recorded};
+use trueup_store::waits::Wait;
 use trueup_store::{Store, Tx, cases, commands, documents, facts, messages, sales, streams};
 
 pub const SECRET: &str = "hush";
@@ -193,7 +194,7 @@ fn seed(hub: &Hub) {
             side(tx, "3", Side::Channel, 700)?;
             refused(tx, "3")?;
             streams::declare(tx, SHOP, "orders")?;
-            streams::polled(tx, SHOP, "orders", Some("cursor-9"), now(), now())?;
+            streams::polled(tx, SHOP, "orders", Some("cursor-9"), now(), Wait::none(now()))?;
             cases::absorb(tx, "lost_webhook", "x", "an order came by poll only", now())
         })
         .expect("seeded");
@@ -328,7 +329,7 @@ fn refused(tx: &mut Tx<'_>, id: &str) -> trueup_store::Result<()> {
     let key = command_key(id);
     let lane = commands::find(tx, &key)?.expect("the command").lane;
     commands::take(tx, SHOP, &lane, "talk", 10, now())?;
-    commands::back(tx, &key, Back::Refused, now(), "TU104", "the journal is locked")?;
+    commands::back(tx, &key, Back::Refused, Wait::none(now()), "TU104", "the journal is locked")?;
     let case = NewCase {
         kind: "refused",
         subject: &format!("command/{key}"),

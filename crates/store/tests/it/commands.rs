@@ -3,12 +3,13 @@
 use trueup_domain::command::{Content, Extent};
 use trueup_domain::fact::{Fact, FactContent};
 use trueup_store::commands::{self, Back, Conversation, Taken};
+use trueup_store::waits::{self, Wait};
 use trueup_store::{Store, documents};
 
 use crate::engines::on_every_engine;
 use crate::world::{
     after, at, command, credit_note, decide, fact, invoice, money_in, order, place, read, tie,
-    write,
+    until, write,
 };
 
 const ROOT: &str = "shop/sale/o1";
@@ -63,6 +64,18 @@ fn deliver(store: &Store, key: &str, kind: &str, binding: &str) {
     let taken = take(store, kind, "c", 5);
     assert!(taken.iter().any(|one| one.key == key), "{key} is not ready: {taken:?}");
     apply(store, key, binding);
+}
+
+fn talk() -> Conversation {
+    Conversation {
+        id: "c1".to_owned(),
+        connection: "odoo".to_owned(),
+        lane: "1/order/-".to_owned(),
+        task: "{}".to_owned(),
+        state: "s1".to_owned(),
+        sending: true,
+        wait_until: 0,
+    }
 }
 
 on_every_engine! {
@@ -126,15 +139,7 @@ on_every_engine! {
 
     fn a_lane_with_a_conversation_is_busy(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
-        let mut talk = Conversation {
-            id: "c1".to_owned(),
-            connection: "odoo".to_owned(),
-            lane: "1/order/-".to_owned(),
-            task: "{}".to_owned(),
-            state: "s1".to_owned(),
-            sending: true,
-            wait_until: 0,
-        };
+        let mut talk = talk();
         let first = talk.clone();
         write(store, move |tx| commands::save_conversation(tx, &first, at(1)));
         let lanes = ready(store, "odoo", 2);
@@ -157,12 +162,10 @@ on_every_engine! {
         take(store, "order", "c1", 2);
         let order = key("order", "1", 1);
         write(store, |tx| {
-            commands::back(tx, &key("order", "1", 1), Back::Ready, at(60), "TU106", "a lock")
+            commands::back(tx, &key("order", "1", 1), Back::Ready, until(60), "TU106", "a lock")
         });
         assert_eq!(state(store, &order), "ready");
         assert!(take(store, "order", "c2", 59).is_empty());
-        let next = read(store, commands::next_at);
-        assert_eq!(next, Some(0), "the payment can go at once");
         let taken = take(store, "order", "c2", 60);
         assert_eq!(taken[0].attempts, 1);
         apply(store, &order, "sale.order/1");
@@ -170,12 +173,34 @@ on_every_engine! {
         assert_eq!((shown.error, shown.error_code), (None, None), "what went well has no error");
     }
 
+    fn c7_what_a_clock_that_ran_ahead_put_off_can_be_sent(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        take(store, "order", "c1", 2);
+        // Until when it lies, once it is 400 s, if it was said at `from` to wait until 4,000 s.
+        let lies = |from| {
+            let wait = Wait { from: at(from), until: at(4_000) };
+            write(store, move |tx| {
+                commands::back(tx, &key("order", "1", 1), Back::Ready, wait, "TU106", "busy")?;
+                let until = wait.until.as_microsecond();
+                let talk = Conversation { sending: false, wait_until: until, ..talk() };
+                commands::save_conversation(tx, &talk, wait.from)?;
+                waits::pull_in(tx, at(400), at(5_000), at(5_000))
+            });
+            let kept = read(store, |tx| commands::conversations(tx, "odoo"))[0].wait_until;
+            write(store, |tx| commands::end_conversation(tx, "c1"));
+            (kept, take(store, "order", "c1", 400).len())
+        };
+        assert_eq!(lies(400), (at(4_000).as_microsecond(), 0), "what was said now stays");
+        assert_eq!(take(store, "order", "c1", 4_000).len(), 1);
+        assert_eq!(lies(3_999), (at(400).as_microsecond(), 1));
+    }
+
     fn a_refused_command_waits_for_a_person(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         let order = key("order", "1", 1);
         take(store, "order", "c1", 2);
         write(store, |tx| {
-            commands::back(tx, &key("order", "1", 1), Back::Refused, at(2), "TU104", "no such tax")
+            commands::back(tx, &key("order", "1", 1), Back::Refused, until(2), "TU104", "no such tax")
         });
         assert_eq!(state(store, &order), "refused");
         assert!(take(store, "order", "c2", 500).is_empty());
@@ -189,9 +214,9 @@ on_every_engine! {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         let order = key("order", "1", 1);
         take(store, "order", "c1", 2);
-        let orphaned = write(store, |tx| commands::orphaned(tx, "c1", at(10), "TU103", "lost"));
+        let orphaned = write(store, |tx| commands::orphaned(tx, "c1", until(10), "TU103", "lost"));
         assert_eq!(orphaned, 1);
-        assert_eq!(write(store, |tx| commands::orphaned(tx, "c1", at(10), "TU103", "lost")), 0);
+        assert_eq!(write(store, |tx| commands::orphaned(tx, "c1", until(10), "TU103", "lost")), 0);
         assert_eq!(state(store, &order), "unknown");
         assert!(take(store, "order", "c2", 500).is_empty(), "never sent on a guess");
         assert!(read(store, |tx| commands::lanes_unknown(tx, "odoo", at(9))).is_empty());
@@ -200,10 +225,10 @@ on_every_engine! {
         let taken = write(store, |tx| commands::take_unknown(tx, "odoo", "1/order/-", "c3", 10));
         assert_eq!((taken[0].key.clone(), taken[0].attempts), (order.clone(), 1));
         assert_eq!(state(store, &order), "unknown", "only evidence leaves it");
-        write(store, |tx| commands::orphaned(tx, "c3", at(20), "TU103", "again"));
+        write(store, |tx| commands::orphaned(tx, "c3", until(20), "TU103", "again"));
         assert_eq!(state(store, &order), "unknown");
         write(store, |tx| {
-            commands::back(tx, &key("order", "1", 1), Back::Ready, at(20), "TU101", "was not there")
+            commands::back(tx, &key("order", "1", 1), Back::Ready, until(20), "TU101", "was not there")
         });
         assert_eq!(take(store, "order", "c4", 20).len(), 1);
     }
@@ -214,7 +239,7 @@ on_every_engine! {
         deliver(store, &order, "order", "sale.order/1");
         apply(store, &order, "sale.order/2");
         write(store, |tx| {
-            commands::back(tx, &key("order", "1", 1), Back::Refused, at(2), "TU104", "late")
+            commands::back(tx, &key("order", "1", 1), Back::Refused, until(2), "TU104", "late")
         });
         let shown = read(store, |tx| commands::find(tx, &order)).expect("a command");
         assert_eq!((shown.state.as_str(), shown.binding.as_deref()), ("applied", Some("sale.order/1")));
@@ -355,7 +380,7 @@ on_every_engine! {
             let order = key("order", "1", generation.generation);
             take(store, "order", "c1", 2);
             let own = order.clone();
-            write(store, move |tx| commands::back(tx, &own, back, at(3), "TU106", "busy"));
+            write(store, move |tx| commands::back(tx, &own, back, until(3), "TU106", "busy"));
             assert_eq!(state(store, &order), state_word);
             decide(store, ROOT, Vec::new(), 4);
             assert_eq!(state(store, &order), "withdrawn");
@@ -372,7 +397,7 @@ on_every_engine! {
         let cancel = format!("{first}/rev");
         assert_eq!((state(store, &cancel), state(store, &second)), ("waiting".into(), "waiting".into()));
         let own = first.clone();
-        write(store, move |tx| commands::back(tx, &own, Back::Refused, at(4), "TU104", "no such tax"));
+        write(store, move |tx| commands::back(tx, &own, Back::Refused, until(4), "TU104", "no such tax"));
         assert_eq!(state(store, &first), "withdrawn");
         assert_eq!(state(store, &cancel), "withdrawn");
         assert_eq!(state(store, &second), "ready");

@@ -95,12 +95,23 @@ fn commands_that_can_go() {
     );
     check(
         source,
-        "UPDATE commands SET state = 'unknown', next_at = $2, conversation = NULL,
-             error_code = $3, error = $4
+        "UPDATE commands SET state = 'unknown', next_at = $2, wait_from = $3,
+             conversation = NULL, error_code = $4, error = $5
          WHERE conversation = $1 AND state IN ('sent', 'unknown')",
         "commands_conversation",
     );
     check(source, "SELECT command FROM command_after WHERE needs = $1", "command_after_needs");
+}
+
+#[test]
+fn commands_that_wait() {
+    check(
+        include_str!("../../src/waits.rs"),
+        "UPDATE commands SET next_at = $1
+             WHERE state IN ('ready', 'unknown') AND next_at > 0 AND next_at > $1
+                 AND (next_at > $2 OR wait_from > $3)",
+        "commands_waits",
+    );
 }
 
 #[test]

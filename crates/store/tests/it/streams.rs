@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, InvoicePolicy, Mapping};
+use trueup_store::waits::{self, Wait};
 use trueup_store::{mappings, streams};
 
 use crate::engines::on_every_engine;
-use crate::world::{at, eur, read, write};
+use crate::world::{at, eur, read, until, write};
 
 fn mapping(entity: &str) -> Mapping {
     Mapping {
@@ -40,15 +41,15 @@ on_every_engine! {
         write(store, |tx| streams::declare(tx, "shop", "payouts"));
         let due = read(store, |tx| streams::due(tx, "shop", at(0))).expect("due at once");
         assert_eq!((due.stream.as_str(), due.cursor), ("orders", None));
-        write(store, |tx| streams::polled(tx, "shop", "orders", Some("c1"), at(1), at(60)));
-        write(store, |tx| streams::polled(tx, "shop", "payouts", None, at(1), at(90)));
+        write(store, |tx| streams::polled(tx, "shop", "orders", Some("c1"), at(1), until(60)));
+        write(store, |tx| streams::polled(tx, "shop", "payouts", None, at(1), until(90)));
         assert!(read(store, |tx| streams::due(tx, "shop", at(59))).is_none());
-        assert_eq!(read(store, streams::next_due), Some(at(60).as_microsecond()));
-        write(store, |tx| streams::failed(tx, "shop", "orders", "TU102", "away", at(70)));
+        assert!(read(store, |tx| streams::due(tx, "shop", at(60))).is_some());
+        write(store, |tx| streams::failed(tx, "shop", "orders", "TU102", "away", until(70)));
         let due = read(store, |tx| streams::due(tx, "shop", at(70))).expect("due");
         assert_eq!((due.cursor.as_deref(), due.failures), (Some("c1"), 1));
         assert_eq!(due.complete_to, Some(at(1).as_microsecond()), "a failure moves nothing");
-        write(store, |tx| streams::polled(tx, "shop", "orders", None, at(70), at(130)));
+        write(store, |tx| streams::polled(tx, "shop", "orders", None, at(70), until(130)));
         let all = read(store, streams::all);
         assert_eq!(all[0].cursor.as_deref(), Some("c1"), "no cursor in the answer keeps the old one");
         assert_eq!((all[0].failures, all[0].error.clone()), (0, None));
@@ -57,8 +58,32 @@ on_every_engine! {
         assert!(read(store, |tx| streams::due(tx, "other", at(0))).is_none());
     }
 
+    fn c7_what_a_clock_that_ran_ahead_put_off_is_due(store) {
+        // Both lie within the hour: one was said now, one tomorrow, and by then it is today again.
+        let said = |from| Wait { from, until: at(4_000) };
+        for (stream, from) in [("orders", at(400)), ("payouts", at(3_999))] {
+            write(store, |tx| streams::declare(tx, "shop", stream));
+            write(store, move |tx| {
+                streams::polled(tx, "shop", stream, None, at(0), said(from))?;
+                streams::ask(tx, "shop", "order", stream, at(0))?;
+                streams::ask_later(tx, "shop", "order", stream, 1, said(from))
+            });
+        }
+        assert!(read(store, |tx| streams::due(tx, "shop", at(400))).is_none());
+        write(store, |tx| waits::pull_in(tx, at(400), at(5_000), at(5_000)));
+        let due = read(store, |tx| streams::due(tx, "shop", at(400))).expect("due again");
+        assert_eq!(due.stream, "payouts");
+        let asked = read(store, |tx| streams::asked(tx, "shop", at(400), 10));
+        assert_eq!(asked, [("order".to_owned(), "payouts".to_owned(), 1)]);
+        let all = read(store, streams::all);
+        assert_eq!(all[0].next_at, at(4_000).as_microsecond(), "what was said now stays");
+        // Nothing is put off beyond the latest, whenever it was said.
+        write(store, |tx| waits::pull_in(tx, at(400), at(3_000), at(3_000)));
+        assert_eq!(read(store, streams::all)[0].next_at, at(400).as_microsecond());
+        assert_eq!(read(store, |tx| streams::asked(tx, "shop", at(400), 10)).len(), 2);
+    }
+
     fn asking_twice_is_asking_once(store) {
-        assert_eq!(read(store, streams::next_due), None);
         write(store, |tx| {
             streams::ask(tx, "shop", "order", "1", at(10))?;
             streams::ask(tx, "shop", "order", "1", at(90))?;
@@ -67,7 +92,7 @@ on_every_engine! {
         let asked = |seconds| read(store, |tx| streams::asked(tx, "shop", at(seconds), 10));
         assert_eq!(asked(10), [("order".to_owned(), "1".to_owned(), 0)]);
         assert_eq!(asked(20).len(), 2);
-        write(store, |tx| streams::ask_later(tx, "shop", "order", "1", 1, at(50)));
+        write(store, |tx| streams::ask_later(tx, "shop", "order", "1", 1, until(50)));
         assert_eq!(asked(20), [("order".to_owned(), "2".to_owned(), 0)]);
         assert_eq!(asked(50)[1], ("order".to_owned(), "1".to_owned(), 1));
         write(store, |tx| streams::answered(tx, "shop", "order", "2"));

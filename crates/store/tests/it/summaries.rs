@@ -11,7 +11,7 @@ use trueup_store::summaries::{self, Open};
 use trueup_store::{Store, documents};
 
 use crate::engines::on_every_engine;
-use crate::world::{at, decide, entry, fact, read, write};
+use crate::world::{at, decide, entry, fact, read, until, write};
 
 const DAY: &str = "shop/summary/2026-06-01/EUR";
 
@@ -77,7 +77,7 @@ fn refuse(store: &Store, number: &str) {
     let lane = "1/entry/TRUP";
     write(store, move |tx| commands::take(tx, "odoo", lane, "c1", 10, at(102)));
     let key = format!("test/{DAY}/entry/{number}/1");
-    write(store, move |tx| commands::back(tx, &key, Back::Refused, at(103), "TU104", "locked"));
+    write(store, move |tx| commands::back(tx, &key, Back::Refused, until(103), "TU104", "locked"));
 }
 
 on_every_engine! {

@@ -15,6 +15,7 @@ use trueup_domain::journal::{Booker, Entry, EntryBuilder, Role};
 use trueup_domain::money::Currency;
 use trueup_store::facts::Place;
 use trueup_store::messages::{NewMessage, Origin, Recorded};
+use trueup_store::waits::Wait;
 use trueup_store::{Store, StoreError, Tx, facts, messages};
 
 pub fn eur() -> Currency {
@@ -28,6 +29,11 @@ pub fn money(text: &str) -> Money {
 /// So many seconds after a day in 2026.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + seconds).expect("a time")
+}
+
+/// A wait that was said at the beginning.
+pub fn until(seconds: i64) -> Wait {
+    Wait { from: at(0), until: at(seconds) }
 }
 
 pub fn message(source_id: &str, body: &str) -> NewMessage {
