@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use trueup_domain::derive::sale::SUMMED;
 use trueup_domain::document::{MatchedLine, SettlementMatch, Version};
-use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::journal::Role;
 use trueup_domain::money::{Money, MoneyError};
 use trueup_domain::planted::planted;
@@ -236,6 +236,10 @@ fn claimed_lines(
     let payout = scope.key.starts_with("bank/");
     let transfer = scope.key.contains("_transfer/");
     let Some(first) = items.first().filter(|_| payout || transfer) else {
+        if payout {
+            // Its rivals have one less.
+            scopes::raise_unbanked(tx)?;
+        }
         return Ok(Vec::new());
     };
     let mut lines = Vec::new();
@@ -256,19 +260,25 @@ fn claimed_lines(
     let mut free: Vec<Seen> =
         facts::unclaimed(tx, ItemKind::BankLine, Side::Bank)?.iter().map(seen).collect();
     free.extend(lines.iter().cloned());
+    let mut rivals = Vec::new();
     let found = if payout {
         let provider = scope.key.split('/').nth(1).unwrap_or_default();
         let names = hub.connection(provider).map_or(&[][..], |it| it.bank_names.as_slice());
-        claim::of_payout(&first.item, names, &free, &hub.setup.calendar)
+        rivals = rivals_of(tx, provider, first)?;
+        claim::of_payout(&first.item, &rivals, names, &free, &hub.setup.calendar)
     } else {
         let channel = items.iter().find(|item| item.item.side == Side::Channel);
         claim::of_transfer(&channel.unwrap_or(first).item, &free)
     };
     // A short claim gives way only to one that is exact: the rest may have come in a line of its
     // own (E17).
-    let Some(found) = found.filter(|found| lines.is_empty() || found.rule == "reference") else {
-        return Ok(lines);
-    };
+    let found = found.filter(|found| lines.is_empty() || found.rule == "reference");
+    let is_new = !matches!(scope.status.as_str(), "not_due" | "broken");
+    if !rivals.is_empty() && (is_new || found.is_some()) {
+        // What can be theirs depends on it.
+        scopes::raise_unbanked(tx)?;
+    }
+    let Some(found) = found else { return Ok(lines) };
     for id in matches {
         scopes::dissolve(tx, &id, now)?;
     }
@@ -276,6 +286,15 @@ fn claimed_lines(
     claimed.push(first.id.clone());
     scopes::record_match(tx, &scope.key, found.rule, &claimed, now)?;
     Ok(free.into_iter().filter(|line| found.lines.contains(&line.id)).collect())
+}
+
+/// The other payouts of a provider that no bank line is claimed for.
+fn rivals_of(tx: &mut Tx<'_>, provider: &str, own: &LiveItem) -> Result<Vec<Item>, StoreError> {
+    let prefix = format!("bank/{provider}/");
+    let waiting = facts::unclaimed(tx, own.item.kind, own.item.side)?;
+    let others =
+        waiting.into_iter().filter(|it| it.id != own.id && it.item.key.starts_with(&prefix));
+    Ok(others.map(|it| it.item).collect())
 }
 
 /// Claims the items that agree, once; a match of other items under this key is dissolved first.

@@ -18,16 +18,21 @@ pub struct Claim {
     pub lines: Vec<String>,
 }
 
-/// Finds the bank lines of a payout among those nobody has claimed.
+/// Finds the bank lines of a payout among those nobody has claimed. `rivals` are the other payouts
+/// of the provider that wait for a line.
 ///
 /// 1. `reference`: a line carries the payout's trace, id or descriptor, and the amount is equal;
 ///    or several such lines sum to it.
 /// 2. `reference_short`: exactly one line carries it and the amount differs: claimed, and broken.
-/// 3. `amount_and_name`: exactly one line of the amount in the window names the provider.
+/// 3. `amount_and_name`: exactly one line of the amount in the window names the provider and no
+///    rival, and no rival of that amount could have it.
+/// 4. `amount_and_order`: as many such lines as there are payouts of the amount that could have
+///    them: the first line is the first payout.
 ///
 /// Amount and date alone never claim.
 pub fn of_payout(
     payout: &Item,
+    rivals: &[Item],
     provider_names: &[String],
     free: &[Seen],
     calendar: &Calendar,
@@ -57,16 +62,27 @@ pub fn of_payout(
     if let (Some(first), true) = (free.first(), planted("any_line_is_the_payout")) {
         return claim("reference", &[first]);
     }
-    let by_name: Vec<&Seen> = free
+    let mut named: Vec<&Seen> = free
         .iter()
         .filter(|line| line.item.amount == payout.amount)
-        .filter(|line| in_window(&line.item, payout.date, calendar))
         .filter(|line| mentions_any(&line.item, provider_names))
+        .filter(|line| !rivals.iter().any(|rival| mentions_any(&line.item, &rival.hints)))
         .collect();
-    if let [only] = by_name.as_slice() {
-        return claim("amount_and_name", &[only]);
+    let could_have = |payout: &Item, line: &Seen| in_window(&line.item, payout.date, calendar);
+    let of_amount = rivals.iter().filter(|rival| rival.amount == payout.amount);
+    let contested = of_amount.filter(|rival| {
+        named.iter().any(|line| could_have(payout, line) && could_have(rival, line))
+    });
+    let mut claimants: Vec<&Item> = contested.chain([payout]).collect();
+    claimants.sort_by_key(|payout| (payout.date, &payout.key));
+    named.retain(|line| claimants.iter().any(|payout| could_have(payout, line)));
+    named.sort_by_key(|line| (line.item.date, &line.id));
+    let mut pairs = claimants.iter().zip(&named);
+    if claimants.len() != named.len() || !pairs.clone().all(|(one, line)| could_have(one, line)) {
+        return None;
     }
-    None
+    let (_, own) = pairs.find(|(claimant, _)| claimant.key == payout.key)?;
+    claim(if named.len() == 1 { "amount_and_name" } else { "amount_and_order" }, &[own])
 }
 
 /// Finds the bank line of a transfer by the order's number in its text and the exact amount.

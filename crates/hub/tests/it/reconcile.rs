@@ -125,6 +125,26 @@ fn e18_two_payouts_of_one_amount_and_one_line_each_get_their_own() {
 }
 
 #[test]
+fn e18_payouts_of_one_amount_whose_lines_name_neither_take_them_in_order() {
+    let hub = mapped();
+    let rows = [row("p1", "49.21", "po1").into(), row("p2", "49.21", "po2").into()];
+    tell(&hub, "stripe", &rows, 1);
+    tell(&hub, "stripe", &[payout("po1", "49.21"), payout("po2", "49.21")], 2);
+    let both = |hub: &Hub| (status(hub, "bank/stripe/po1"), status(hub, "bank/stripe/po2"));
+    let are = |word: &str| (word.to_owned(), word.to_owned());
+    tell(&hub, "bank", &[bank_line("l1", "49.21", "STRIPE PAYMENTS")], 3);
+    assert_eq!(both(&hub), are("not_due"), "it could be either's");
+    tell(&hub, "bank", &[bank_line("l2", "49.21", "STRIPE PAYMENTS")], 4);
+    assert_eq!(both(&hub), are("proven"));
+    let hub = mapped();
+    tell(&hub, "stripe", &rows, 1);
+    tell(&hub, "stripe", &[payout("po1", "49.21"), payout("po2", "49.21")], 2);
+    tell(&hub, "bank", &[bank_line("l1", "49.21", "STRIPE PAYMENTS")], 3);
+    tell(&hub, "bank", &[bank_line("l2", "49.21", "STRIPE TRACEpo1")], 4);
+    assert_eq!(both(&hub), are("proven"), "the reference decides about one, and so about both");
+}
+
+#[test]
 fn a_short_payout_is_broken_and_mends_when_the_rest_comes() {
     let hub = mapped();
     tell(&hub, "stripe", &[row("p1", "10.00", "po1").into(), payout("po1", "10.00")], 1);

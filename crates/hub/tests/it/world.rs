@@ -106,7 +106,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         since: Timestamp::MIN,
         fees: None,
         posting: trueup_domain::posting::Posting::default(),
-        bank_names: Vec::new(),
+        bank_names: vec![name.to_owned()],
         poll_every_s: None,
     }
 }

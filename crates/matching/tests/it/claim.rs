@@ -4,15 +4,25 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use trueup_domain::Money;
-use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_matching::Seen;
 use trueup_matching::claim::{self, Claim};
 
 use crate::world::{bank_line, calendar, item, payout};
 
 fn claim_of(payout: &Seen, names: &[&str], free: &[Seen]) -> Option<(&'static str, Vec<String>)> {
+    claim_among(payout, &[], names, free)
+}
+
+fn claim_among(
+    payout: &Seen,
+    rivals: &[&Seen],
+    names: &[&str],
+    free: &[Seen],
+) -> Option<(&'static str, Vec<String>)> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let found = claim::of_payout(&payout.item, &names, free, &calendar());
+    let rivals: Vec<Item> = rivals.iter().map(|rival| rival.item.clone()).collect();
+    let found = claim::of_payout(&payout.item, &rivals, &names, free, &calendar());
     found.map(|Claim { rule, lines }| (rule, lines))
 }
 
@@ -41,6 +51,34 @@ fn the_reference_decides_among_equal_amounts() {
     assert_eq!(claim_of(&nameless, &["stripe"], &free[1..]), found("amount_and_name", &["l2"]));
     // Amount and date alone never claim.
     assert_eq!(claim_of(&nameless, &[], &free[3..]), None);
+}
+
+#[test]
+fn payouts_of_one_amount_take_their_lines_in_order() {
+    let (first, second) = (payout("po1", "10.00", 4, &[]), payout("po2", "10.00", 5, &[]));
+    let lines = [bank_line("b", "10.00", 5, "stripe"), bank_line("a", "10.00", 8, "stripe")];
+    let both = |lines: &[Seen]| {
+        let of = |one, other| claim_among(one, &[other], &["stripe"], lines);
+        (of(&first, &second), of(&second, &first))
+    };
+    let order = |line| found("amount_and_order", &[line]);
+    assert_eq!(both(&lines), (order("b"), order("a")));
+    // One line could be either's.
+    assert_eq!(both(&lines[..1]), (None, None));
+    // A third line is somebody else's, and nobody knows which.
+    let three = [lines[0].clone(), lines[1].clone(), bank_line("c", "10.00", 5, "stripe")];
+    assert_eq!(both(&three), (None, None));
+    // A rival whose time is another, or whose amount is, contests nothing.
+    let (late, other) = (payout("po3", "10.00", 20, &[]), payout("po4", "9.00", 4, &[]));
+    let alone = claim_among(&first, &[&late, &other], &["stripe"], &lines[..1]);
+    assert_eq!(alone, found("amount_and_name", &["b"]));
+    // What names a rival is the rival's.
+    let (named, rival) = (bank_line("r", "10.00", 5, "stripe TRACE-9"), ["TRACE-9"]);
+    let rival = payout("po5", "10.00", 4, &rival);
+    assert_eq!(claim_among(&first, &[&rival], &["stripe"], &[named]), None);
+    // The first line is before the second payout, so that order decides nothing about the first.
+    let early = [bank_line("a", "10.00", 3, "stripe"), bank_line("b", "10.00", 3, "stripe")];
+    assert_eq!(claim_among(&first, &[&second], &["stripe"], &early), None);
 }
 
 #[test]
