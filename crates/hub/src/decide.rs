@@ -12,7 +12,6 @@ use trueup_domain::derive::{
 use trueup_domain::document::{Document, RefundFailure, RootKind};
 use trueup_domain::fact::{self, After, Fact, FactContent};
 use trueup_domain::mapping::Mapping;
-use trueup_domain::money::Currency;
 use trueup_domain::posting::Posting;
 use trueup_domain::sales::sale::{self as sold, Contribution};
 use trueup_store::database::Later;
@@ -146,7 +145,7 @@ fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreEr
         billed: &billed,
         address: address(&live),
         fees: connection.and_then(|connection| connection.fees.as_ref()),
-        posting: booked_as(&live).unwrap_or(connection.map_or(Posting::default(), |it| it.posting)),
+        posting: posting(&live, connection.map_or(Posting::default(), |it| it.posting)),
         since: connection.map_or(Timestamp::MIN, |connection| connection.since),
     };
     let mut stated: Vec<Document> = stated.into_iter().map(|(document, _)| document).collect();
@@ -176,15 +175,20 @@ fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreEr
     })
 }
 
-/// The mode in which a sale was booked first: it keeps it.
-fn booked_as(live: &[Fact]) -> Option<Posting> {
-    live.iter().find_map(|fact| match &fact.content {
+/// How a sale goes into the books. By documents or within entries, it stays as it was booked first;
+/// within which entry is a matter of those rows that are in none yet.
+fn posting(live: &[Fact], asked: Posting) -> Posting {
+    let booked = live.iter().find_map(|fact| match &fact.content {
         FactContent::Command(command) => {
             matches!(command.content, Content::Invoice(_)).then_some(Posting::Transaction)
         }
         FactContent::Entry(entry) => entry.summed.is_some().then_some(Posting::Day),
         FactContent::Item(_) => None,
-    })
+    });
+    match (booked, asked) {
+        (Some(Posting::Day), Posting::Day | Posting::Payout) | (None, _) => asked,
+        (Some(booked), _) => booked,
+    }
 }
 
 /// The entries of a day, from the rows that were chosen for them.
@@ -193,13 +197,11 @@ fn summed_up(
     root: &DueRoot,
     around: &Surroundings<'_>,
 ) -> Result<Result<Derived, DeriveError>, StoreError> {
-    let of = root.root.external_id.split_once('/').and_then(|(day, currency)| {
-        Some(summary::Of { day: day.parse().ok()?, currency: Currency::parse(currency).ok()? })
-    });
-    let unnamed = || StoreError::corrupt(format!("{} names no day and currency", root.id));
+    let of = summary::Of::parse(&root.root.external_id);
+    let unnamed = || StoreError::corrupt(format!("{} names nothing to sum up", root.id));
     let of = of.ok_or_else(unnamed)?;
     let parts = hub.store.read(|tx| summaries::parts(tx, &root.id))?;
-    Ok(summary::derive(of, &parts, around))
+    Ok(summary::derive(&of, &parts, around))
 }
 
 fn derive(

@@ -6,7 +6,9 @@ use trueup_domain::command::{Content, Way};
 use trueup_domain::document::RootKind;
 use trueup_domain::item::Side;
 use trueup_domain::money::Money;
+use trueup_domain::posting::Span;
 use trueup_matching::links::{Link, Proof};
+use trueup_store::documents::ShownRoot;
 use trueup_store::{
     StoreError, Tx, cases, commands, documents, facts, messages, scopes, summaries,
 };
@@ -30,7 +32,8 @@ pub struct Trace {
     pub captures: Vec<CaptureStep>,
     pub documents: Vec<DocumentStep>,
     pub commands: Vec<CommandStep>,
-    /// The entries of the books that its rows are in; of a day, its entries.
+    /// The entries of the books that its rows are in; those of a day, month or payout that is summed
+    /// up; and those that hold money of a payout.
     pub entries: Vec<EntryStep>,
     pub keys: Vec<KeyStep>,
     pub journal: Vec<JournalStep>,
@@ -49,10 +52,12 @@ pub struct CaptureStep {
 /// An entry of the books that sums up sales.
 #[derive(Clone, Debug, Serialize)]
 pub struct EntryStep {
-    /// The root of the day's entries.
+    /// The root of the entries of the day, month or payout.
     pub summary: String,
-    /// Within the day.
+    /// Within them.
     pub number: i64,
+    /// In the books, as asked for.
+    pub dated: String,
     pub sales: i64,
     /// How its command stands; none while the mapping lacks something.
     pub state: Option<String>,
@@ -60,7 +65,7 @@ pub struct EntryStep {
     pub status: String,
     pub record: Option<String>,
     pub error: Option<String>,
-    /// What it holds, where the day itself is looked at.
+    /// What it holds, where the day, month or payout itself is looked at.
     pub orders: Vec<SummedOrder>,
 }
 
@@ -173,7 +178,7 @@ pub fn trace(tx: &mut Tx<'_>, order: &str) -> Result<Option<Trace>, StoreError> 
     for one in &kept {
         all_cases.extend(cases::of_subject(tx, &conservation::subject(&one.capture))?);
     }
-    let entries = entry_steps(tx, &root.id, root.kind == RootKind::Summary.word())?;
+    let entries = entry_steps(tx, &root)?;
     let commands = commands::of_root(tx, &root.id)?;
     for command in &commands {
         all_cases.extend(cases::of_subject(tx, &format!("command/{}", command.key))?);
@@ -252,13 +257,22 @@ fn command_step(command: commands::Shown) -> CommandStep {
     }
 }
 
-fn entry_steps(tx: &mut Tx<'_>, root: &str, is_day: bool) -> Result<Vec<EntryStep>, StoreError> {
-    let found = if is_day { summaries::of_day(tx, root)? } else { summaries::of_sale(tx, root)? };
+fn entry_steps(tx: &mut Tx<'_>, root: &ShownRoot) -> Result<Vec<EntryStep>, StoreError> {
+    let is_payout = root.kind == RootKind::Payout.word();
+    let found = if root.kind == RootKind::Summary.word() {
+        summaries::of_root(tx, &root.id)?
+    } else if is_payout {
+        let key = Span::Payout { provider: root.connection.clone(), id: root.external_id.clone() };
+        summaries::of_payout(tx, &key.to_string())?
+    } else {
+        summaries::of_sale(tx, &root.id)?
+    };
+    let lists_orders = is_payout || root.kind == RootKind::Summary.word();
     let mut steps = Vec::new();
     for entry in found {
         let mut orders = Vec::new();
-        if is_day {
-            let sales = summaries::sales(tx, root, entry.number)?;
+        if lists_orders {
+            let sales = summaries::sales(tx, &entry.summary, entry.number)?;
             for sale in documents::find_roots(tx, &sales)? {
                 orders.push(SummedOrder { root: sale.id, number: sale.number });
             }
@@ -271,6 +285,7 @@ fn entry_steps(tx: &mut Tx<'_>, root: &str, is_day: bool) -> Result<Vec<EntrySte
             status: scope.map_or_else(|| "open".to_owned(), |scope| scope.verdict.status),
             summary: entry.summary,
             number: entry.number,
+            dated: entry.dated,
             sales: entry.orders,
             state: entry.state,
             record: entry.record,

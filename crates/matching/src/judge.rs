@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use trueup_domain::calendar::Calendar;
-use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, NOT_YET, PAID_AGAIN};
+use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, NOT_YET, PAID_AGAIN, SUMMED_LATE};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::{Money, MoneyError};
 
@@ -276,6 +276,11 @@ impl Case<'_> {
         // A sale that somebody else booked: the books are theirs, the money is not.
         let theirs = hinted(BEFORE_START);
         let in_parts = hinted(IN_PARTS);
+        // Its entry is made with its payout, and at the end of its month at the latest.
+        let month_end = hinted(SUMMED_LATE).then(|| channel.item.date.last_of_month());
+        let in_books_by =
+            month_end.map(|day| self.calendar.add_business_days(day, BOOKS_DUE_BUSINESS_DAYS));
+        let mut awaits_entry = None;
         let needed = |side: &Side| match side {
             Side::Channel => false,
             Side::Books => !theirs,
@@ -300,6 +305,14 @@ impl Case<'_> {
                     };
                     if expected.is_zero() {
                         continue;
+                    }
+                    if let Some(by) = in_books_by.filter(|_| side == Side::Books) {
+                        let lacking = based.lacking(kind, lack, by, text);
+                        if by >= self.today {
+                            awaits_entry = Some(lacking);
+                            continue;
+                        }
+                        return Ok(lacking);
                     }
                     let due = if in_parts && side == Side::Books {
                         let day = channel.item.date;
@@ -331,6 +344,9 @@ impl Case<'_> {
                     return Ok(based.broken(kind, difference, detail));
                 }
             }
+        }
+        if let Some(lacking) = awaits_entry {
+            return Ok(lacking);
         }
         let agreeing = self.items.iter().chain(self.claimed);
         Ok(Verdict {

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../migrations/0007_holds.sql")),
     (8, include_str!("../migrations/0008_breakers.sql")),
     (10, include_str!("../migrations/0010_summaries.sql")),
+    (11, include_str!("../migrations/0011_summary_of_payouts.sql")),
     (12, include_str!("../migrations/0012_waits.sql")),
 ];
 

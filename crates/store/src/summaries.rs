@@ -1,6 +1,8 @@
 //! Which rows of the sub-ledger are in which entry of the books (`POSTING.md` P5). Rows are open
 //! until an entry takes them; then they stay in it.
 
+mod payouts;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use trueup_domain::command::CommandKind;
@@ -10,12 +12,17 @@ use trueup_domain::document::{Root, RootKind};
 use trueup_domain::fact::{FactContent, FactKey};
 use trueup_domain::item::ItemKind;
 use trueup_domain::journal::Entry;
-use trueup_domain::money::Currency;
+use trueup_domain::posting::Span;
 
+pub use self::payouts::{of_payout, open_payouts, take_payout};
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
 use crate::messages::moment;
 use crate::{Result, commands, documents, values};
+
+fn day(text: &str) -> Result<Date> {
+    text.parse().map_err(StoreError::corrupt)
+}
 
 /// Notes a row that goes into the books within an entry.
 pub(crate) fn note(
@@ -26,11 +33,14 @@ pub(crate) fn note(
     entry: &Entry,
     reversal: bool,
 ) -> Result<()> {
-    let (Some(_), Some(line)) = (&entry.summed, entry.lines.first()) else { return Ok(()) };
+    let (Some(summed), Some(line)) = (&entry.summed, entry.lines.first()) else { return Ok(()) };
     let connection = place.root.split('/').next().unwrap_or_default();
+    let (_, stated) = &summed.states;
+    let came_back = stated.strip_suffix(BACK);
     tx.execute(
         "INSERT INTO summary_rows (root, kind, part, generation, reversal, connection, day,
-             currency, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             currency, written_at, states, back)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         values![
             place.root,
             &key.kind,
@@ -40,17 +50,19 @@ pub(crate) fn note(
             connection,
             entry.date.to_string(),
             line.amount.currency().code(),
-            place.now.as_microsecond()
+            place.now.as_microsecond(),
+            came_back.unwrap_or(stated),
+            came_back.is_some()
         ],
     )?;
     Ok(())
 }
 
-/// The open rows of one channel, day and currency.
+/// The open rows of one channel and currency that go into one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     pub connection: String,
-    pub day: Date,
+    pub span: Span,
     pub currency: String,
     pub rows: i64,
     /// When the newest of them was written.
@@ -58,13 +70,17 @@ pub struct Open {
 }
 
 impl Open {
-    /// The root of the day's entries.
+    /// The root of the entries.
     pub fn root(&self) -> Root {
-        Root { kind: RootKind::Summary, external_id: format!("{}/{}", self.day, self.currency) }
+        Root { kind: RootKind::Summary, external_id: format!("{}/{}", self.span, self.currency) }
+    }
+
+    fn root_id(&self) -> String {
+        documents::root_id(&self.connection, &self.root())
     }
 }
 
-/// All open rows, by what they will be summed up by.
+/// All open rows by day.
 pub fn open(tx: &mut Tx<'_>) -> Result<Vec<Open>> {
     let rows = tx.query(
         "SELECT connection, day, currency, COUNT(*), MAX(written_at) FROM summary_rows
@@ -75,7 +91,7 @@ pub fn open(tx: &mut Tx<'_>) -> Result<Vec<Open>> {
         .map(|row| {
             Ok(Open {
                 connection: row.text(0)?,
-                day: row.text(1)?.parse().map_err(StoreError::corrupt)?,
+                span: Span::Day(day(&row.text(1)?)?),
                 currency: row.text(2)?,
                 rows: row.int(3)?,
                 newest: moment(row.int(4)?)?,
@@ -84,29 +100,31 @@ pub fn open(tx: &mut Tx<'_>) -> Result<Vec<Open>> {
         .collect()
 }
 
-/// Takes the open rows of up to `sales` sales into a further entry. Returns its number; `None` when
-/// no row was open.
+/// Takes the open rows of up to `sales` sales of a day or month into a further entry. Returns its
+/// number; `None` when no row was open.
 pub fn take(tx: &mut Tx<'_>, open: &Open, sales: i64, now: Timestamp) -> Result<Option<i64>> {
-    let root = documents::root_id(&open.connection, &open.root());
-    let last = tx.query_one(
-        "SELECT COALESCE(MAX(entry), 0) FROM summary_rows WHERE summary = $1 AND entry IS NOT NULL",
-        values![&root],
-    )?;
-    // A number is never used again, also when what bore it was dissolved.
-    let asked = tx.query_one(
-        "SELECT COALESCE(MAX(CAST(part AS BIGINT)), 0) FROM facts WHERE root = $1 AND kind = 'entry'",
-        values![&root],
-    )?;
-    let of = |row: Option<Row>| row.map_or(Ok(0), |row| row.int(0));
-    let number = of(last)?.max(of(asked)?) + 1;
-    let (day, now) = (open.day.to_string(), now.as_microsecond());
+    let Some((from, to)) = open.span.days() else { return Ok(None) };
+    let root = open.root_id();
+    let number = next_number(tx, &root)?;
+    let (from, to) = (from.to_string(), to.to_string());
     let taken = tx.execute(
-        "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3
-         WHERE connection = $4 AND day = $5 AND currency = $6 AND entry IS NULL AND root IN (
-             SELECT DISTINCT root FROM summary_rows
-             WHERE connection = $4 AND day = $5 AND currency = $6 AND entry IS NULL
-             ORDER BY root LIMIT $7)",
-        values![&root, number, now, &open.connection, day, &open.currency, sales],
+        "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3, dated = $5
+         WHERE connection = $6 AND day >= $4 AND day <= $5 AND currency = $7 AND entry IS NULL
+             AND root IN (
+                 SELECT DISTINCT root FROM summary_rows
+                 WHERE connection = $6 AND day >= $4 AND day <= $5 AND currency = $7
+                     AND entry IS NULL
+                 ORDER BY root LIMIT $8)",
+        values![
+            &root,
+            number,
+            now.as_microsecond(),
+            from,
+            to,
+            &open.connection,
+            &open.currency,
+            sales
+        ],
     )?;
     if taken == 0 {
         return Ok(None);
@@ -115,56 +133,74 @@ pub fn take(tx: &mut Tx<'_>, open: &Open, sales: i64, now: Timestamp) -> Result<
     Ok(Some(number))
 }
 
-/// A day's last entry.
-struct Last {
-    number: i64,
-    /// Key and state of its newest command.
-    command: Option<(String, String)>,
-}
-
-fn last(tx: &mut Tx<'_>, open: &Open) -> Result<Option<Last>> {
-    let root = documents::root_id(&open.connection, &open.root());
-    let row = tx.query_one(
-        "SELECT MAX(entry) FROM summary_rows WHERE summary = $1 AND entry IS NOT NULL",
-        values![&root],
+/// The number of a root's next entry. One is never used again, also when what bore it was dissolved.
+fn next_number(tx: &mut Tx<'_>, root: &str) -> Result<i64> {
+    let last = tx.query_one(
+        "SELECT COALESCE(MAX(entry), 0) FROM summary_rows WHERE summary = $1 AND entry IS NOT NULL",
+        values![root],
     )?;
-    let Some(number) = row.map(|row| row.opt_int(0)).transpose()?.flatten() else {
-        return Ok(None);
-    };
-    let command = tx.query_one(
-        "SELECT key, state FROM commands WHERE root = $1 AND fact_kind = 'entry' AND part = $2
-         ORDER BY generation DESC, key LIMIT 1",
-        values![&root, number.to_string()],
+    let asked = tx.query_one(
+        "SELECT COALESCE(MAX(CAST(part AS BIGINT)), 0) FROM facts WHERE root = $1 AND kind = 'entry'",
+        values![root],
     )?;
-    let command =
-        command.map(|row| Ok::<_, StoreError>((row.text(0)?, row.text(1)?))).transpose()?;
-    Ok(Some(Last { number, command }))
+    let of = |row: Option<Row>| row.map_or(Ok(0), |row| row.int(0));
+    Ok(of(last)?.max(of(asked)?) + 1)
 }
 
-/// Whether the books refused a day's last entry.
-pub fn is_last_refused(tx: &mut Tx<'_>, open: &Open) -> Result<bool> {
-    let refused = |(_, state): (String, String)| state == "refused";
-    Ok(last(tx, open)?.and_then(|last| last.command).is_some_and(refused))
-}
-
-/// Opens the rows of a day's last entry again, if the books have nothing of it: they refused it, or
-/// were never asked. What is known later goes in with them. Returns the key of what they refused.
-pub fn reopen_last(tx: &mut Tx<'_>, open: &Open) -> Result<Option<String>> {
-    let Some(Last { number, command }) = last(tx, open)? else { return Ok(None) };
-    if command.as_ref().is_some_and(|(_, state)| state != "refused") {
-        return Ok(None);
+/// The numbers of a root's entries, with the key and state of the newest command of each.
+fn entries_of(tx: &mut Tx<'_>, root: &str) -> Result<Vec<(i64, Option<(String, String)>)>> {
+    let rows = tx.query(
+        "SELECT DISTINCT entry FROM summary_rows WHERE summary = $1 AND entry IS NOT NULL
+         ORDER BY entry",
+        values![root],
+    )?;
+    let mut entries = Vec::new();
+    for row in rows {
+        let number = row.int(0)?;
+        let command = tx.query_one(
+            "SELECT key, state FROM commands WHERE root = $1 AND fact_kind = 'entry' AND part = $2
+             ORDER BY generation DESC, key LIMIT 1",
+            values![root, number.to_string()],
+        )?;
+        let command =
+            command.map(|row| Ok::<_, StoreError>((row.text(0)?, row.text(1)?))).transpose()?;
+        entries.push((number, command));
     }
-    let root = documents::root_id(&open.connection, &open.root());
-    tx.execute(
-        "UPDATE summary_rows SET summary = NULL, entry = NULL, made_at = NULL
-         WHERE summary = $1 AND entry = $2",
-        values![&root, number],
-    )?;
-    documents::raise(tx, &open.connection, &open.root())?;
-    Ok(command.map(|(key, _)| key))
+    Ok(entries)
 }
 
-const ROWS: &str = "SELECT s.entry, s.made_at, s.reversal, r.external_id, r.number, f.content
+/// Whether the books refused one of the entries.
+pub fn is_refused(tx: &mut Tx<'_>, open: &Open) -> Result<bool> {
+    let entries = entries_of(tx, &open.root_id())?;
+    Ok(entries.iter().any(|(_, command)| command.as_ref().is_some_and(|(_, it)| it == "refused")))
+}
+
+/// Opens the rows of those entries again of which the books have nothing: they refused them, or were
+/// never asked for the last one. What is known later goes in with them. Returns the keys of what they
+/// refused.
+pub fn reopen(tx: &mut Tx<'_>, open: &Open) -> Result<Vec<String>> {
+    let root = open.root_id();
+    let entries = entries_of(tx, &root)?;
+    let last = entries.last().map(|(number, _)| *number);
+    let mut refused = Vec::new();
+    for (number, command) in entries {
+        match command {
+            Some((key, state)) if state == "refused" => refused.push(key),
+            None if last == Some(number) => {}
+            _ => continue,
+        }
+        tx.execute(
+            "UPDATE summary_rows SET summary = NULL, entry = NULL, made_at = NULL, dated = NULL
+             WHERE summary = $1 AND entry = $2",
+            values![&root, number],
+        )?;
+        documents::raise(tx, &open.connection, &open.root())?;
+    }
+    Ok(refused)
+}
+
+const ROWS: &str = "SELECT s.entry, s.made_at, s.reversal, r.external_id, r.number, f.content,
+         COALESCE(s.dated, s.day)
      FROM summary_rows s JOIN roots r ON r.id = s.root
      JOIN facts f ON f.root = s.root AND f.kind = s.kind AND f.part = s.part
          AND f.generation = s.generation";
@@ -191,7 +227,8 @@ pub fn parts(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<Part>> {
         let number = u32::try_from(row.int(0)?).map_err(StoreError::corrupt)?;
         if parts.last().is_none_or(|part| part.number != number) {
             let made_on = moment(row.int(1)?)?.to_zoned(jiff::tz::TimeZone::UTC).date();
-            parts.push(Part { number, made_on, rows: Vec::new() });
+            let dated = day(&row.text(6)?)?;
+            parts.push(Part { number, made_on, dated, rows: Vec::new() });
         }
         if let Some(part) = parts.last_mut() {
             part.rows.push(summed(row)?);
@@ -215,9 +252,11 @@ pub fn rows(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<SummedRow
 /// An entry as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownEntry {
-    /// The root of the day's entries.
+    /// The root of the entries of a day, month or payout.
     pub summary: String,
     pub number: i64,
+    /// In the books, as asked for.
+    pub dated: String,
     pub orders: i64,
     /// How its newest command stands; `None` while its mapping lacks something, and where its rows
     /// cancel out.
@@ -231,13 +270,12 @@ impl ShownEntry {
     /// The key under which channel and books state what it comes to.
     pub fn key(&self) -> Option<String> {
         let (connection, of) = self.summary.split_once("/summary/")?;
-        let (day, currency) = of.split_once('/')?;
-        let of = Of { day: day.parse().ok()?, currency: Currency::parse(currency).ok()? };
-        Some(entry_key(connection, of, u32::try_from(self.number).ok()?))
+        Some(entry_key(connection, &Of::parse(of)?, u32::try_from(self.number).ok()?))
     }
 }
 
-const ENTRIES: &str = "SELECT s.summary, s.entry, COUNT(DISTINCT s.root) FROM summary_rows s";
+const ENTRIES: &str = "SELECT s.summary, s.entry, COUNT(DISTINCT s.root),
+     MAX(COALESCE(s.dated, s.day)) FROM summary_rows s";
 
 fn shown(tx: &mut Tx<'_>, row: &Row) -> Result<ShownEntry> {
     let (summary, number) = (row.text(0)?, row.int(1)?);
@@ -254,7 +292,8 @@ fn shown(tx: &mut Tx<'_>, row: &Row) -> Result<ShownEntry> {
         record = command.opt_text(1)?;
         error = command.opt_text(2)?;
     }
-    Ok(ShownEntry { summary, number, orders: row.int(2)?, state, record, error })
+    let (orders, dated) = (row.int(2)?, row.text(3)?);
+    Ok(ShownEntry { summary, number, dated, orders, state, record, error })
 }
 
 /// The entries that rows of a sale are in.
@@ -270,20 +309,20 @@ pub fn of_sale(tx: &mut Tx<'_>, root: &str) -> Result<Vec<ShownEntry>> {
     rows.iter().map(|row| shown(tx, row)).collect()
 }
 
-/// The entries of the newest days, or of one day (an ISO date) of every channel.
+/// The newest entries, or those of one day of the books (an ISO date), of every channel.
 pub fn list(tx: &mut Tx<'_>, day: Option<&str>, limit: i64) -> Result<Vec<ShownEntry>> {
     let rows = tx.query(
         &format!(
-            "{ENTRIES} WHERE s.entry IS NOT NULL AND ($1 = '' OR s.day = $1)
-             GROUP BY s.day, s.summary, s.entry ORDER BY s.day DESC, s.summary, s.entry LIMIT $2"
+            "{ENTRIES} WHERE s.entry IS NOT NULL AND ($1 = '' OR COALESCE(s.dated, s.day) = $1)
+             GROUP BY s.summary, s.entry ORDER BY 4 DESC, s.summary, s.entry LIMIT $2"
         ),
         values![day.unwrap_or_default(), limit],
     )?;
     rows.iter().map(|row| shown(tx, row)).collect()
 }
 
-/// The entries of one day, by its root.
-pub fn of_day(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<ShownEntry>> {
+/// The entries of one day, month or payout, by their root.
+pub fn of_root(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<ShownEntry>> {
     let rows = tx.query(
         &format!(
             "{ENTRIES} WHERE s.summary = $1 AND s.entry IS NOT NULL
@@ -301,6 +340,15 @@ pub fn sales(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<String>>
         values![summary, number],
     )?;
     rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Whether rows of a sale are in no entry yet.
+pub fn is_open(tx: &mut Tx<'_>, root: &str) -> Result<bool> {
+    let row = tx.query_one(
+        "SELECT root FROM summary_rows WHERE root = $1 AND entry IS NULL LIMIT 1",
+        values![root],
+    )?;
+    Ok(row.is_some())
 }
 
 /// Whether rows of a sale are in an entry.

@@ -1,8 +1,9 @@
-//! The entries that sum up the sales of one channel, day and currency (`POSTING.md` P5).
+//! The entries that sum up the sales of one channel and currency: of a day, of a payout, or what is
+//! open of a month when it ends (`POSTING.md` P5, P21).
 //!
 //! The rows that go into an entry are chosen once, when it is made, and stay in it: what is known
-//! later of the day goes into a further one. So each entry is the sum of a list of rows, and the
-//! entries of a day are the sum of all rows of its sales.
+//! later goes into a further one. So each entry is the sum of a list of rows, all of one month, and
+//! all entries of a channel are the sum of all rows of its sales.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::item::{Item, ItemKind, Side};
 use crate::journal::{Entry, Role, Summed};
 use crate::mapping::{Mapping, Missing};
 use crate::money::{Currency, Money, MoneyError};
+use crate::posting::Span;
 
 /// Business days in which an entry should be in the books once it is made.
 const BOOKS_DUE_BUSINESS_DAYS: u32 = 1;
@@ -27,20 +29,31 @@ pub const REFUNDS: &str = "refunds";
 const PAYMENTS: &str = "payments";
 const REPAYMENTS: &str = "repayments";
 
-/// The day and currency of some entries.
-#[derive(Clone, Copy, Debug)]
+/// What some entries sum up.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Of {
-    pub day: Date,
+    pub span: Span,
     pub currency: Currency,
+}
+
+impl Of {
+    /// From the id of their root, `<span>/<currency>`.
+    pub fn parse(root: &str) -> Option<Self> {
+        let (span, currency) = root.rsplit_once('/')?;
+        Some(Self { span: Span::parse(span)?, currency: Currency::parse(currency).ok()? })
+    }
 }
 
 /// One entry: its number within the day, and its rows.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// 1 for the day's first entry; later ones hold what was known later.
+    /// 1 for the first entry of a day, month or payout; later ones hold what was known later, and
+    /// the next month's rows of a payout.
     pub number: u32,
     /// The day on which its rows were chosen.
     pub made_on: Date,
+    /// The day on which it stands in the books: of the same month as its rows, and after them.
+    pub dated: Date,
     pub rows: Vec<SummedRow>,
 }
 
@@ -66,8 +79,8 @@ pub struct StatedByRows {
 }
 
 /// The key under which channel and books state what an entry comes to.
-pub fn entry_key(connection: &str, of: Of, number: u32) -> String {
-    format!("entry/{connection}/{}/{}/{number}", of.day, of.currency.code())
+pub fn entry_key(connection: &str, of: &Of, number: u32) -> String {
+    format!("entry/{connection}/{}/{}/{number}", of.span, of.currency.code())
 }
 
 /// The keys of a tax of an entry and of its base.
@@ -75,12 +88,16 @@ pub(crate) fn tax_keys(entry_key: &str, tax: &str) -> (String, String) {
     (format!("entry_tax/{entry_key}/{tax}"), format!("entry_base/{entry_key}/{tax}"))
 }
 
-pub fn derive(of: Of, parts: &[Part], around: &Surroundings<'_>) -> Result<Derived, DeriveError> {
+pub fn derive(of: &Of, parts: &[Part], around: &Surroundings<'_>) -> Result<Derived, DeriveError> {
+    let day = match of.span {
+        Span::Day(day) => Some(day),
+        Span::Month(_) | Span::Payout { .. } => parts.iter().map(|part| part.dated).max(),
+    };
     let mut derived = Derived {
         standing: Standing {
-            number: format!("{} {}", of.day, of.currency.code()),
+            number: format!("{} {}", of.span, of.currency.code()),
             state: "summed".to_owned(),
-            day: Some(of.day),
+            day,
             amount: None,
         },
         ..Derived::default()
@@ -118,7 +135,7 @@ pub fn derive(of: Of, parts: &[Part], around: &Surroundings<'_>) -> Result<Deriv
 /// The command of one entry, and what must be found in the books of it.
 fn facts_of(
     derived: &mut Derived,
-    of: Of,
+    of: &Of,
     part: &Part,
     content: EntryContent,
     mapping: &Mapping,
@@ -132,7 +149,7 @@ fn facts_of(
             kind,
             key: key.clone(),
             amount,
-            date: of.day,
+            date: part.dated,
             due: Some(due),
             hints: vec![content.reference.clone()],
         };
@@ -186,7 +203,7 @@ struct Bucket {
 }
 
 fn content(
-    of: Of,
+    of: &Of,
     part: &Part,
     mapping: &Mapping,
     connection: &str,
@@ -217,17 +234,29 @@ fn content(
     if !missing.is_empty() {
         return Ok(Err(missing));
     }
-    let further =
-        if part.number == 1 { String::new() } else { format!(", further entry {}", part.number) };
     Ok(Ok(Some(EntryContent {
         company: mapping.company.clone(),
         journal: mapping.entry_journal.clone(),
-        date: of.day,
-        reference: format!("{connection} {}{further}", of.day),
+        date: part.dated,
+        reference: reference(of, part, connection),
         lines,
         taxes,
         orders: orders(&part.rows)?,
     })))
+}
+
+/// What people read in the books.
+fn reference(of: &Of, part: &Part, connection: &str) -> String {
+    let further =
+        if part.number == 1 { String::new() } else { format!(", further entry {}", part.number) };
+    match &of.span {
+        Span::Day(day) => format!("{connection} {day}{further}"),
+        Span::Month(_) => format!("{connection} {}, not paid out{further}", of.span),
+        // A payout over the end of a month has an entry for each of them.
+        Span::Payout { id, .. } => {
+            format!("{connection} payout {id}, {}{further}", Span::month(part.dated))
+        }
+    }
 }
 
 /// The sum of the rows by what tells lines apart.

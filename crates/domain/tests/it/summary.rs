@@ -14,7 +14,7 @@ use trueup_domain::fact::FactContent;
 use trueup_domain::item::{ItemKind, Side};
 use trueup_domain::journal::Booker;
 use trueup_domain::mapping::Mapping;
-use trueup_domain::posting::Posting;
+use trueup_domain::posting::{Posting, Span};
 
 use crate::world::{
     Given, charge, commands, discount, entries, line, mapping, money, order, paid, paid_back,
@@ -80,10 +80,16 @@ fn summed(parts: Vec<Vec<SummedRow>>, mapping: &Mapping) -> Derived {
         since: jiff::Timestamp::MIN,
     };
     let numbered = (1..).zip(parts);
-    let parts: Vec<Part> =
-        numbered.map(|(number, rows)| Part { number, made_on: date(2026, 6, 16), rows }).collect();
-    let of = Of { day: date(2026, 6, 15), currency: usd() };
-    summary::derive(of, &parts, &around).expect("amounts that fit")
+    let parts: Vec<Part> = numbered
+        .map(|(number, rows)| Part {
+            number,
+            made_on: date(2026, 6, 16),
+            dated: date(2026, 6, 15),
+            rows,
+        })
+        .collect();
+    let of = Of { span: Span::Day(date(2026, 6, 15)), currency: usd() };
+    summary::derive(&of, &parts, &around).expect("amounts that fit")
 }
 
 fn contents(derived: &Derived) -> Vec<EntryContent> {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use trueup_domain::Money;
-use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, NOT_YET, PAID_AGAIN};
+use trueup_domain::derive::sale::{BEFORE_START, IN_PARTS, NOT_YET, PAID_AGAIN, SUMMED_LATE};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::money::Currency;
 use trueup_matching::links::{Link, Proof, TenderStanding, worst};
@@ -435,4 +435,29 @@ fn what_is_settled_in_parts_is_no_difference_before_it_is_due() {
     // Whoever states everything at once is not waited for.
     let at_once = sides(ItemKind::Capture, key, &part);
     check(key, &at_once, &[], 2, "amount_differs -6.00");
+}
+
+#[test]
+fn the_books_may_hold_what_goes_into_a_payouts_entry_until_its_month_is_over() {
+    use Side::{Books, Channel, Settlement};
+    let key = "capture/m/1";
+    let late = |stated: Stated<'_>| {
+        let mut items = sides(ItemKind::Capture, key, stated);
+        items[0].item.hints.push(SUMMED_LATE.to_owned());
+        items
+    };
+    let both = [(Channel, "10.00"), (Settlement, "10.00")];
+    check(key, &late(&both), &[], 30, "not_due");
+    // The provider has no such reason to wait.
+    check(key, &late(&both[..1]), &[], 3, "not_due");
+    check(key, &late(&both[..1]), &[], 4, "missing_in_settlement -10.00");
+    check(key, &late(&[both[0], (Settlement, "9.99")]), &[], 4, "amount_differs -0.01");
+    let after = |day: i8| {
+        let july = jiff::civil::date(2026, 7, day);
+        let verdict = judge(key, &late(&both), &[], july, &calendar()).expect("one currency");
+        verdict.expect("items").break_kind
+    };
+    assert_eq!((after(2), after(3)), (None, Some(BreakKind::MissingInBooks)));
+    // What is there and wrong is no matter of time.
+    check(key, &late(&[both[0], both[1], (Books, "9.00")]), &[], 4, "amount_differs -1.00");
 }

@@ -15,6 +15,7 @@ mod sales;
 mod scopes;
 mod streams;
 mod summaries;
+mod summary_payouts;
 mod transactions;
 mod world;
 mod writer;

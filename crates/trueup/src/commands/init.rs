@@ -230,7 +230,8 @@ fn section(connector: &Connector) -> String {
             "# The agreed fee of a capture; another fee becomes a case. Leave it out if fees vary.\n\
              # fees = { rate = \"0.029\", fixed = \"0.30\" }\n\
              # How sales go into the books: \"transaction\" makes an order, an invoice and payments of \
-             each,\n# \"day\" one entry for each day and currency (docs/posting.md).\n\
+             each,\n# \"day\" one entry for each day and currency, \"payout\" one for each payout and month end\n\
+             # (docs/posting.md).\n\
              # posting = \"transaction\"\n\
              # Words by which the bank names this provider on its lines.\n# bank_names = [\"STRIPE\"]\n"
                 .replace("STRIPE", &variable)

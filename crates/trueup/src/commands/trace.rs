@@ -20,7 +20,8 @@ Examples:
 
 Exit status: 0 the order is known; 1 it is not")]
 pub struct TraceArgs {
-    /// The order's number, the channel's own id, or the id of the sale or of a day's entries.
+    /// The order's number, the channel's own id, or the id of the sale, of a payout, or of what
+    /// entries sum up.
     #[arg(value_name = "ORDER")]
     order: String,
     /// Print everything as JSON.
@@ -108,9 +109,10 @@ fn shown(trace: &Trace) -> String {
     for entry in &trace.entries {
         let record = entry.record.as_deref().or(entry.error.as_deref()).unwrap_or_default();
         text.push_str(&format!(
-            "  {} entry {}  {}  {} sales  {}  {}\n",
+            "  {} entry {} of {}  {}  {} sales  {}  {}\n",
             print::plain(&entry.summary),
             entry.number,
+            entry.dated,
             entry.state.as_deref().unwrap_or("not asked for"),
             entry.sales,
             print::word(&entry.status),

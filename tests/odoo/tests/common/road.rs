@@ -126,7 +126,8 @@ impl Road {
 
     /// The till of a shop states some documents whole, and its provider the rows among them.
     pub fn tell(&mut self, shop: &str, documents: &[Document]) {
-        let of_provider = |one: &&Document| matches!(one, Document::LedgerRow(_));
+        let of_provider =
+            |one: &&Document| matches!(one, Document::LedgerRow(_) | Document::Payout(_));
         let (rows, own): (Vec<&Document>, Vec<&Document>) = documents.iter().partition(of_provider);
         let provider = if shop == SHOP_EU { "stripe-eu" } else { "stripe-us" };
         self.told_by(shop, &own);

@@ -205,8 +205,12 @@ impl Account<'_> {
         }
         let journal = self.journal(root, told);
         let books = self.odoo(root, told);
+        let own = root.to_owned();
+        let summed_up = !self.read(move |tx| summaries::is_open(tx, &own))
+            && trace.entries.iter().filter_map(|it| it.state.as_deref()).all(is_settled);
         if trace.commands.iter().all(|command| is_settled(&command.state))
             && trace.waiting.is_none()
+            && summed_up
             && journal != books
         {
             let one = |(sums, code): (&Sums, Currency)| in_words(sums, code);
@@ -305,6 +309,10 @@ impl Account<'_> {
             }
             let start = format!("{ENVIRONMENT}/{}/", command.root);
             let key = command.key.strip_prefix(&start).expect("its root").replacen('/', " ", 1);
+            let key = match command.root.split_once("/summary/") {
+                Some((_, of)) => key.replacen("entry", &format!("entry {of},"), 1),
+                None => key,
+            };
             if command.state != "applied" {
                 let why = command.error.as_deref().unwrap_or_default();
                 lines.push(format!("{key}: {} {why}", command.state));

@@ -253,7 +253,7 @@ impl Stage {
 
     /// Runs every stage until nothing is left that Odoo could still carry out.
     fn settle(&mut self, books: &mut dyn Books) {
-        let quiet_since = self.now;
+        let mut waited_for = Vec::new();
         for _ in 0..ROUNDS_MAX {
             let now = self.now;
             shell::drain(&self.hub, &mut Carrier(books), &|| now).expect("the stages rest");
@@ -263,11 +263,13 @@ impl Stage {
             if counts.iter().any(|(_, _, state, _)| under_way(state)) {
                 continue;
             }
-            // What is to be summed up is, once nothing has been added for a while.
+            // What is to be summed up is, once nothing has been added for a while; the rest waits for
+            // its payout, or for the end of its month.
             let open = self.hub.store.read(summaries::open).expect("readable");
-            if open.iter().all(|open| open.newest < quiet_since) {
+            if open == waited_for {
                 return;
             }
+            waited_for = open;
             self.now += SignedDuration::from_mins(6);
         }
         panic!("{} does not take everything", books.name());

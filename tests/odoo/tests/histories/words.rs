@@ -86,6 +86,7 @@ impl<'a> Teller<'a> {
             ["return", id, status] => {
                 delivery("returns", self.returned(id, status, &rest, &statement.details))
             }
+            ["payout", id, amount, day] => self.payout(id, amount, day),
             ["stripe", category, id, amount, day] => self.row(category, id, amount, day, &rest),
             ["recorded", kind, path] => {
                 let file = crate::file::folder().join("../../..").join(path);
@@ -392,11 +393,38 @@ impl<'a> Teller<'a> {
             "status": "available",
             "type": category,
         });
+        let payout = rest.iter().find(|words| words[0] == "in");
+        let kind = match payout {
+            Some(words) => format!("balance_transaction?payout={}", self.payout_id(words[1])),
+            None => "balance_transaction".to_owned(),
+        };
+        self.of_provider(kind, &row)
+    }
+
+    /// A payout on its way, whose rows Stripe can list; the bank has it the next day.
+    fn payout(&self, id: &str, amount: &str, day: &str) -> Told {
+        let created: jiff::Timestamp = moment(day).parse().expect("a moment");
+        let payout = json!({
+            "id": self.payout_id(id),
+            "object": "payout",
+            "amount": self.money(amount).minor(),
+            "arrival_date": created.as_second() / 86_400 * 86_400 + 86_400,
+            "automatic": true,
+            "created": created.as_second(),
+            "currency": self.currency.code().to_lowercase(),
+            "reconciliation_status": "completed",
+            "status": "in_transit",
+        });
+        self.of_provider("payout".to_owned(), &payout)
+    }
+
+    fn payout_id(&self, id: &str) -> String {
+        format!("po_{}_{id}", self.scenario.name)
+    }
+
+    fn of_provider(&self, kind: String, stated: &Value) -> Told {
         let connection = if self.scenario.european() { "stripe-eu" } else { "stripe-us" };
-        Told::Record {
-            connection: connection.to_owned(),
-            kind: "balance_transaction".to_owned(),
-            body: row.to_string().into_bytes(),
-        }
+        let body = stated.to_string().into_bytes();
+        Told::Record { connection: connection.to_owned(), kind, body }
     }
 }

@@ -64,6 +64,10 @@ pub const BEFORE_START: &str = "before start";
 /// of the entry, once.
 pub const SUMMED: &str = "within an entry";
 
+/// The hint beside it where the entry is that of a payout: the books may hold it as late as the end of
+/// its month.
+pub const SUMMED_LATE: &str = "within the entry of a payout or month";
+
 /// The hint on the item of a refund that failed and whose money went back in another way.
 pub const PAID_AGAIN: &str = "paid again";
 

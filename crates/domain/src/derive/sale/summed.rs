@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BEFORE_START, Documents, SUMMED, Sale, is_billed};
+use super::{BEFORE_START, Documents, SUMMED, SUMMED_LATE, Sale, is_billed};
 use crate::command::TargetRef;
 use crate::derive::billing::Billed;
 use crate::derive::{Break, DeriveError};
@@ -31,7 +31,7 @@ impl Road {
         match (posting, held) {
             (_, Some(_)) => Self::Held,
             (Posting::Transaction, None) => Self::Documents,
-            (Posting::Day, None) => Self::Summed,
+            (Posting::Day | Posting::Payout, None) => Self::Summed,
         }
     }
 
@@ -82,6 +82,9 @@ impl Sale<'_> {
                 _ => SUMMED,
             };
             item.hints.push(hint.to_owned());
+            if hint == SUMMED && self.around.posting == Posting::Payout {
+                item.hints.push(SUMMED_LATE.to_owned());
+            }
         }
         let Some(held) = sorted.held.filter(|_| self.road == Road::Held) else { return Ok(()) };
         if !is_billed(order, sorted)? {
