@@ -93,11 +93,11 @@ mod tests {
 
     #[test]
     fn a_span_is_read_as_it_is_written() {
-        for text in ["2026-11-02", "2026-02", "payout/stripe/po_1", "payout/shop/1/2"] {
+        for text in ["2026-11-02", "2026-02", "payout/gateway/po_1", "payout/shop/1/2"] {
             let span = Span::parse(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(span.to_string(), text);
         }
-        for text in ["", "2026", "2026-13", "payout/stripe", "po_1"] {
+        for text in ["", "2026", "2026-13", "payout/gateway", "po_1"] {
             assert_eq!(Span::parse(text), None, "{text}");
         }
     }
