@@ -10,7 +10,7 @@ use trueup_domain::derive::{
     till,
 };
 use trueup_domain::document::{Document, RefundFailure, RootKind};
-use trueup_domain::fact::{self, After, Fact, FactContent};
+use trueup_domain::fact::{self, After, Change, Fact, FactContent, FactKey};
 use trueup_domain::mapping::Mapping;
 use trueup_domain::posting::Posting;
 use trueup_domain::sales::sale::{self as sold, Contribution};
@@ -30,6 +30,8 @@ const BATCH: i64 = 100;
 const AT_ONCE: usize = 10;
 /// After so many deaths of the process over one root it is set aside.
 const ATTEMPTS_MAX: i64 = 5;
+/// The state of a root that is set aside.
+const STUCK: &str = "stuck";
 
 /// Decides what is due; returns how many roots were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
@@ -92,7 +94,7 @@ fn refresh(tx: &mut Tx<'_>, decisions: &[Decision], now: Timestamp) -> Result<()
 }
 
 /// A decision about one root, with the facts it was compared to.
-struct Decision {
+pub(crate) struct Decision {
     root: DueRoot,
     entity: String,
     mapping_version: Option<i64>,
@@ -104,33 +106,100 @@ struct Decision {
     sold: Option<Contribution>,
 }
 
-fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreError> {
-    let (stated, stated_at, mapping, written, live, states) = hub.store.read(|tx| {
-        let stated = documents::of_root(tx, &root.id)?;
-        let stated_at = match stated.first() {
-            Some((Document::Dispute(_), message)) => messages::received_at(tx, message)?,
-            _ => None,
-        };
-        let mapping = mappings::get(tx, &root.connection, root.mapping_version)?;
-        // A pinned version that lacks something does not hold the root for ever.
-        let mapping = match root.mapping_version {
-            Some(_) if is_waiting_for_mapping(tx, &root.id)? => {
-                mappings::get(tx, &root.connection, None)?
+impl Decision {
+    /// What it changes of what was written; nothing where the root is held or set aside.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        match &self.outcome {
+            Ok(derived) if derived.standing.state != STUCK => {
+                fact::difference(&self.written, derived.facts.clone())
             }
-            _ => mapping,
-        };
-        let written = facts::written(tx, &root.id)?;
-        let live = match root.root.kind {
-            RootKind::Sale => facts::live(tx, &root.id)?,
             _ => Vec::new(),
-        };
-        let live: Vec<Fact> = live.into_iter().map(|(fact, _)| fact).collect();
-        let states = match stated.first() {
-            Some((Document::BooksRecord(record), _)) => states_of(tx, &root, record)?,
-            _ => None,
-        };
-        Ok((stated, stated_at, mapping, written, live, states))
-    })?;
+        }
+    }
+
+    /// Commands that roots share, and that this one needs: root, fact.
+    pub(crate) fn shared(&self) -> Vec<(String, FactKey)> {
+        let derived = self.outcome.as_ref().ok();
+        let shared = derived.into_iter().flat_map(|derived| &derived.shared);
+        shared.map(|one| (one.root.clone(), one.key.clone())).collect()
+    }
+
+    /// Why the root cannot be booked whole, if it cannot.
+    pub(crate) fn hindrance(&self) -> Option<String> {
+        match &self.outcome {
+            Ok(derived) => derived.waiting.as_ref().map(ToString::to_string),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreError> {
+    let gathered = hub.store.read(|tx| gather(tx, &root))?;
+    conclude(hub, root, gathered, now)
+}
+
+/// Decides a root from what a transaction sees, and writes nothing.
+pub(crate) fn decide(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    root: DueRoot,
+    now: Timestamp,
+) -> Result<Decision, StoreError> {
+    let gathered = gather(tx, &root)?;
+    conclude(hub, root, gathered, now)
+}
+
+/// All that a decision depends on.
+struct Gathered {
+    stated: Vec<(Document, String)>,
+    /// When the newest statement of a dispute came in.
+    stated_at: Option<Timestamp>,
+    mapping: Option<Mapping>,
+    written: Vec<fact::Written>,
+    live: Vec<Fact>,
+    states: Option<(books::States, String)>,
+    /// The rows that were chosen for the entries of a day.
+    parts: Vec<summary::Part>,
+}
+
+fn gather(tx: &mut Tx<'_>, root: &DueRoot) -> Result<Gathered, StoreError> {
+    let stated = documents::of_root(tx, &root.id)?;
+    let stated_at = match stated.first() {
+        Some((Document::Dispute(_), message)) => messages::received_at(tx, message)?,
+        _ => None,
+    };
+    let mapping = mappings::get(tx, &root.connection, root.mapping_version)?;
+    // A pinned version that lacks something does not hold the root for ever.
+    let mapping = match root.mapping_version {
+        Some(_) if is_waiting_for_mapping(tx, &root.id)? => {
+            mappings::get(tx, &root.connection, None)?
+        }
+        _ => mapping,
+    };
+    let written = facts::written(tx, &root.id)?;
+    let live = match root.root.kind {
+        RootKind::Sale => facts::live(tx, &root.id)?,
+        _ => Vec::new(),
+    };
+    let live: Vec<Fact> = live.into_iter().map(|(fact, _)| fact).collect();
+    let states = match stated.first() {
+        Some((Document::BooksRecord(record), _)) => states_of(tx, root, record)?,
+        _ => None,
+    };
+    let parts = match root.root.kind {
+        RootKind::Summary => summaries::parts(tx, &root.id)?,
+        _ => Vec::new(),
+    };
+    Ok(Gathered { stated, stated_at, mapping, written, live, states, parts })
+}
+
+fn conclude(
+    hub: &Hub,
+    root: DueRoot,
+    gathered: Gathered,
+    now: Timestamp,
+) -> Result<Decision, StoreError> {
+    let Gathered { stated, stated_at, mapping, written, live, states, parts } = gathered;
     let billed = billed_lines(&live);
     let connection = hub.connection(&root.connection);
     let entity = entity_of(hub, &root, mapping.as_ref(), states.as_ref());
@@ -154,7 +223,7 @@ fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreEr
     let outcome = if root.attempts >= ATTEMPTS_MAX {
         Ok(stuck(&root))
     } else if root.root.kind == RootKind::Summary {
-        summed_up(hub, &root, &around)?
+        summed_up(&root, &parts, &around)?
     } else {
         let states = states.as_ref().map(|(states, _)| states);
         derive(&root, &stated, states, stated_at, &around)
@@ -193,15 +262,14 @@ fn posting(live: &[Fact], asked: Posting) -> Posting {
 
 /// The entries of a day, from the rows that were chosen for them.
 fn summed_up(
-    hub: &Hub,
     root: &DueRoot,
+    parts: &[summary::Part],
     around: &Surroundings<'_>,
 ) -> Result<Result<Derived, DeriveError>, StoreError> {
     let of = summary::Of::parse(&root.root.external_id);
     let unnamed = || StoreError::corrupt(format!("{} names nothing to sum up", root.id));
     let of = of.ok_or_else(unnamed)?;
-    let parts = hub.store.read(|tx| summaries::parts(tx, &root.id))?;
-    Ok(summary::derive(&of, &parts, around))
+    Ok(summary::derive(&of, parts, around))
 }
 
 fn derive(
@@ -252,7 +320,7 @@ fn sale_of(stated: &[Document], around: &Surroundings<'_>) -> Option<Contributio
 fn stuck(root: &DueRoot) -> Derived {
     let mut derived = Derived::default();
     derived.standing.number.clone_from(&root.root.external_id);
-    derived.standing.state = "stuck".to_owned();
+    derived.standing.state = STUCK.to_owned();
     derived
 }
 
@@ -332,7 +400,7 @@ fn entity_of(
     }
 }
 
-fn record(
+pub(crate) fn record(
     tx: &mut Tx<'_>,
     hub: &Hub,
     decision: &Decision,
@@ -350,7 +418,7 @@ fn record(
         mapping_version: decision.mapping_version.unwrap_or(0),
         now,
     };
-    if derived.standing.state == "stuck" {
+    if derived.standing.state == STUCK {
         let case = cases::NewCase {
             kind: "stuck",
             subject: &root.id,
@@ -367,7 +435,7 @@ fn record(
             let place = Place { root: &shared.root, ..place };
             commands::add_shared(tx, place, &shared.key, &shared.command)?;
         }
-        for change in fact::difference(&decision.written, derived.facts.clone()) {
+        for change in decision.changes() {
             facts::apply(tx, place, &change)?;
         }
         for failure in &decision.failed {

@@ -17,6 +17,7 @@ use trueup_store::{
     StoreError, Tx, breakers, cases, commands, decisions, documents, holds, scopes, streams,
 };
 
+use crate::replay::Selection;
 use crate::setup::{Connection, Hub};
 
 /// The internal connection; none of this name can be configured.
@@ -44,6 +45,18 @@ pub enum What {
     Hold { connection: String },
     /// What is held is delivered.
     Release { connection: String },
+    /// What was taken in is taken up again, as a plan lists it ([`crate::replay`]).
+    Replay {
+        /// The plan that the person saw.
+        plan: String,
+        selection: Box<Selection>,
+        /// Messages to decode again.
+        messages: Vec<String>,
+        /// Roots to decide again that no message raises.
+        roots: Vec<String>,
+        /// Roots that the newest mapping decides from now on.
+        unpin: Vec<String>,
+    },
 }
 
 impl What {
@@ -56,6 +69,7 @@ impl What {
             Self::Retry { .. } => "retry",
             Self::Hold { .. } => "hold",
             Self::Release { .. } => "release",
+            Self::Replay { .. } => "replay",
         }
     }
 
@@ -67,6 +81,7 @@ impl What {
             | Self::Note { case } => case,
             Self::Retry { about } => about,
             Self::Hold { connection } | Self::Release { connection } => connection,
+            Self::Replay { plan, .. } => plan,
         }
     }
 
@@ -77,7 +92,8 @@ impl What {
             | Self::Accept { .. }
             | Self::Note { .. }
             | Self::Hold { .. }
-            | Self::Release { .. } => true,
+            | Self::Release { .. }
+            | Self::Replay { .. } => true,
             Self::Assign { .. } | Self::Retry { .. } => false,
         }
     }
@@ -146,6 +162,7 @@ pub fn take(
         What::Retry { about } => retry(tx, hub, about, now)?,
         What::Hold { connection } => hold(tx, hub, connection, decision, now)?,
         What::Release { connection } => release(tx, connection, now)?,
+        What::Replay { messages, roots, unpin, .. } => replay(tx, messages, roots, unpin)?,
     };
     if done.is_ok() {
         record(tx, decision, now)?;
@@ -261,6 +278,21 @@ fn release(tx: &mut Tx<'_>, name: &str, now: Timestamp) -> Outcome<&'static str>
     }
     cases::resolve(tx, Some("connection_held"), name, "the connection was released", now)?;
     Ok(Ok("What waited is delivered next; what was under way is looked up by its key first."))
+}
+
+fn replay(
+    tx: &mut Tx<'_>,
+    messages: &[String],
+    roots: &[String],
+    unpin: &[String],
+) -> Outcome<&'static str> {
+    if messages.is_empty() && roots.is_empty() {
+        return not_applicable("nothing would change");
+    }
+    documents::unpin(tx, unpin)?;
+    messages::take_up_again(tx, messages)?;
+    documents::take_up_again(tx, roots)?;
+    Ok(Ok("What the plan lists is decoded and decided again next; nothing else is touched."))
 }
 
 fn no_case(id: &str) -> Refusal {

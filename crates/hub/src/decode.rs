@@ -1,6 +1,8 @@
 //! DECODE: bytes to documents. The connector's part is pure; this stage decides which statement of
 //! an object is the newest (`DESIGN.md` §9.2).
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message, Subscription};
 use trueup_domain::document::{
@@ -9,6 +11,7 @@ use trueup_domain::document::{
 };
 use trueup_domain::planted::planted;
 use trueup_store::database::Later;
+use trueup_store::documents::Known;
 use trueup_store::messages::{self, Fate, Received};
 use trueup_store::{StoreError, Tx, cases, documents, streams};
 
@@ -78,7 +81,7 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     Ok(count)
 }
 
-fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
+pub(crate) fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
     if message.attempts >= ATTEMPTS_MAX {
         let why = format!("the process died {ATTEMPTS_MAX} times over it");
         return Err(DecodeError::Unreadable(why));
@@ -123,14 +126,20 @@ fn record(
     outcome: &Result<Decoded, DecodeError>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if message.failed_before && outcome.is_ok() {
+    if message.again && outcome.is_ok() {
         let by = "the message can be read now";
         cases::resolve(tx, Some("undecodable"), &message.id, by, now)?;
     }
     match outcome {
         Ok(Decoded::Documents(found)) => {
-            for document in found {
-                take_in(tx, hub, message, document, now)?;
+            if message.again {
+                for document in lasting(&message.id, found, message.received_at) {
+                    take_in(tx, hub, message, document, now)?;
+                }
+            } else {
+                for document in found {
+                    take_in(tx, hub, message, document, now)?;
+                }
             }
             messages::finish(tx, &message.id, Fate::Decoded, None)
         }
@@ -201,6 +210,40 @@ fn stands(
     cases::open(tx, &case, now)
 }
 
+/// What a message states of each object in the end, where it states one more than once.
+pub(crate) fn lasting<'a>(
+    message: &str,
+    found: &'a [Document],
+    received_at: Timestamp,
+) -> Vec<&'a Document> {
+    let mut last: Vec<&Document> = Vec::new();
+    let mut places = HashMap::new();
+    for document in found {
+        let name = (document.kind(), document.external_id());
+        let Some(place) = places.get(&name).copied() else {
+            places.insert(name, last.len());
+            last.push(document);
+            continue;
+        };
+        let before: &mut &Document = &mut last[place];
+        if matches!(newer(document, &known_of(before, message, received_at), None), Newer::Yes) {
+            *before = document;
+        }
+    }
+    last
+}
+
+/// A statement as one that is in force by this message.
+pub(crate) fn known_of(document: &Document, message: &str, received_at: Timestamp) -> Known {
+    Known {
+        version: document.version().map(|version| version.0),
+        content_hash: documents::content_hash(document),
+        body: document.to_json(),
+        message: message.to_owned(),
+        received_at,
+    }
+}
+
 /// Puts a statement in force if it is the newest of its object.
 fn take_in(
     tx: &mut Tx<'_>,
@@ -216,8 +259,11 @@ fn take_in(
         if known.content_hash == documents::content_hash(document) {
             return Ok(());
         }
-        match newer(document, known, message) {
+        match newer(document, known, message.asked_at) {
+            // What was in force by this message is what is read in it now.
+            _ if message.again && known.message == message.id => {}
             Newer::Yes => {}
+            Newer::No if message.again => return Ok(()),
             Newer::No if document.version().is_none() => return Ok(()),
             Newer::No => {
                 let subject = format!("{connection}/{}/{id}", kind.word());
@@ -246,7 +292,7 @@ fn take_in(
     }
     documents::put(tx, connection, document, &message.id, now)?;
     let newer = known.is_none_or(|known| known.version < document.version().map(|it| it.0));
-    if kind == Kind::Order && message.origin == "poll" && newer {
+    if kind == Kind::Order && message.origin == "poll" && newer && !message.again {
         lost_webhook(tx, hub, message, document, now)?;
     }
     Ok(())
@@ -277,7 +323,7 @@ fn lost_webhook(
     Ok(())
 }
 
-enum Newer {
+pub(crate) enum Newer {
     Yes,
     No,
     /// Equal versions, other content: the source is asked.
@@ -285,7 +331,8 @@ enum Newer {
     Contradiction,
 }
 
-fn newer(document: &Document, known: &documents::Known, message: &Received) -> Newer {
+/// `asked_at` is when the question left that the document answers, if it answers one.
+pub(crate) fn newer(document: &Document, known: &Known, asked_at: Option<Timestamp>) -> Newer {
     match (document.version(), known.version) {
         (Some(Version(new)), Some(old)) if new > old => Newer::Yes,
         (Some(Version(new)), Some(old)) if new < old => {
@@ -299,8 +346,7 @@ fn newer(document: &Document, known: &documents::Known, message: &Received) -> N
         (Some(_), Some(_)) if planted("a_tie_is_won_by_the_first") => Newer::No,
         (Some(_), Some(_)) => {
             // An answer to a question asked after the other message came in wins the tie.
-            let asked_later = message
-                .asked_at
+            let asked_later = asked_at
                 .is_some_and(|asked| asked > known.received_at || planted("any_answer_wins_a_tie"));
             if asked_later { Newer::Yes } else { Newer::Tie }
         }

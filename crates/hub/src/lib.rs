@@ -16,8 +16,9 @@
 //! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
 //! replies and time, and decides nothing; the simulation replaces it.
 //!
-//! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people. [`report`],
-//! [`sales`], [`taxes`], [`bridges`] and [`trace`] read; they write nothing.
+//! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people. [`replay`] says
+//! what would come of it if messages were read and roots decided once more. [`report`], [`sales`],
+//! [`taxes`], [`bridges`] and [`trace`] read; they write nothing.
 //!
 //! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
 //! vendor (`connectors/`).
@@ -33,6 +34,7 @@ pub mod month_end;
 pub mod proofs;
 pub mod receive;
 pub mod reconcile;
+pub mod replay;
 pub mod report;
 pub mod sales;
 pub mod setup;

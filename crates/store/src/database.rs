@@ -211,6 +211,20 @@ impl Tx<'_> {
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
+    /// Runs `work`, keeps what it says, and undoes all that it wrote.
+    pub fn rehearse<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut said = None;
+        let undone = self.savepoint(|tx| {
+            said = Some(work(tx)?);
+            Err::<(), _>(StoreError::Conflict("rehearsed, and undone".to_owned()))
+        });
+        match (said, undone) {
+            (Some(said), _) => Ok(said),
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(StoreError::corrupt("a rehearsal that said nothing")),
+        }
+    }
+
     /// Lets processes that start together migrate one after the other; SQLite has one writer.
     pub(crate) fn lock_migrations(&mut self) -> Result<()> {
         match self.0 {

@@ -12,7 +12,7 @@ pub struct Decision {
     pub message: String,
     /// The case, root, message, command or connection that it is about.
     pub about: String,
-    /// close, accept, assign, note, retry
+    /// close, accept, assign, note, retry, hold, release, replay
     pub kind: String,
     pub person: String,
     pub reason: String,

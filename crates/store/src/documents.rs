@@ -506,6 +506,18 @@ pub fn raise_waiting(tx: &mut Tx<'_>, connection: &str) -> Result<u64> {
     )
 }
 
+/// Decides these roots again.
+pub fn take_up_again(tx: &mut Tx<'_>, roots: &[String]) -> Result<u64> {
+    let sql = "UPDATE roots SET arrived = arrived + 1, attempts = 0 WHERE id IN ({})";
+    many::execute(tx, sql, roots)
+}
+
+/// Lets roots be decided by the newest mapping, whichever they were decided by.
+pub fn unpin(tx: &mut Tx<'_>, roots: &[String]) -> Result<u64> {
+    let sql = "UPDATE roots SET mapping_version = NULL WHERE id IN ({})";
+    many::execute(tx, sql, roots)
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueRoot {
     pub id: String,
@@ -541,6 +553,17 @@ pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<D
     Ok(due)
 }
 
+/// A root as DECIDE would take it, with no attempt counted.
+pub fn as_due(tx: &mut Tx<'_>, id: &str) -> Result<Option<DueRoot>> {
+    let row = tx.query_one(
+        "SELECT id, connection, kind, external_id, arrived, attempts, mapping_version FROM roots
+         WHERE id = $1",
+        values![id],
+    )?;
+    let root = row.as_ref().map(due_root).transpose()?;
+    Ok(root.map(|root| DueRoot { attempts: 0, ..root }))
+}
+
 fn due_root(row: &Row) -> Result<DueRoot> {
     let word = row.text(2)?;
     let kind = RootKind::parse(&word).ok_or_else(|| StoreError::corrupt(word))?;
@@ -552,6 +575,54 @@ fn due_root(row: &Row) -> Result<DueRoot> {
         attempts: row.int(5)?,
         mapping_version: row.opt_int(6)?,
     })
+}
+
+/// A document in force, by where it is and what stated it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    pub kind: String,
+    pub external_id: String,
+    pub message: String,
+    pub root: String,
+}
+
+/// What is in force of a connection, after the document of this kind and id.
+pub fn in_force(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    (kind, external_id): (&str, &str),
+    limit: i64,
+) -> Result<Vec<InForce>> {
+    let rows = tx.query(
+        "SELECT kind, external_id, message, root FROM documents
+         WHERE connection = $1 AND (kind, external_id) > ($2, $3)
+         ORDER BY kind, external_id LIMIT $4",
+        values![connection, kind, external_id, limit],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(InForce {
+                kind: row.text(0)?,
+                external_id: row.text(1)?,
+                message: row.text(2)?,
+                root: row.text(3)?,
+            })
+        })
+        .collect()
+}
+
+/// The root of a document in force.
+pub fn root_of(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    kind: &str,
+    external_id: &str,
+) -> Result<Option<String>> {
+    let row = tx.query_one(
+        "SELECT root FROM documents WHERE connection = $1 AND kind = $2 AND external_id = $3",
+        values![connection, kind, external_id],
+    )?;
+    row.map(|row| row.text(0)).transpose()
 }
 
 /// The newest documents of a root, with the message that stated each.
@@ -582,14 +653,16 @@ pub struct Standing {
     pub mapping_version: Option<i64>,
 }
 
-/// Sets a root decided up to what the decision had read; what arrived meanwhile leaves it due.
+/// Sets a root decided up to what the decision had read; what arrived meanwhile leaves it due, and
+/// what was unpinned from its mapping meanwhile stays so.
 pub fn decided(tx: &mut Tx<'_>, root: &DueRoot, standing: &Standing, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE roots SET decided = $2, attempts = 0, number = $3, state = $4, day = $5,
              amount = $6, currency = $7, entity = $8, waiting = $9,
              waiting_since = CASE WHEN CAST($9 AS TEXT) IS NULL THEN NULL
                  ELSE COALESCE(waiting_since, CAST($10 AS BIGINT)) END,
-             mapping_version = $11
+             mapping_version = CASE WHEN mapping_version IS NULL
+                 AND CAST($12 AS BIGINT) IS NOT NULL THEN NULL ELSE CAST($11 AS BIGINT) END
          WHERE id = $1 AND decided < $2",
         values![
             &root.id,
@@ -602,7 +675,8 @@ pub fn decided(tx: &mut Tx<'_>, root: &DueRoot, standing: &Standing, now: Timest
             standing.entity.clone(),
             standing.waiting.clone(),
             now.as_microsecond(),
-            standing.mapping_version
+            standing.mapping_version,
+            root.mapping_version
         ],
     )?;
     if planted("decided_with_what_came_meanwhile") {

@@ -11,7 +11,7 @@ use trueup_domain::key;
 use trueup_domain::planted::planted;
 
 use crate::database::{Row, StoreError, Tx};
-use crate::{Result, shard_of, values};
+use crate::{Result, many, shard_of, values};
 
 /// Where a message came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,9 @@ pub struct Received {
     pub attempts: i64,
     /// How often the object had another content before, for what is read or stated by us; else 0.
     pub occurrence: i64,
-    /// It could not be read before, and a person let it be tried again.
-    pub failed_before: bool,
+    /// It was decoded before, and a person has it decoded again: it could not be read, or is read
+    /// otherwise now.
+    pub again: bool,
 }
 
 /// What became of a message; `received` is the state before.
@@ -283,7 +284,7 @@ fn received(row: &Row) -> Result<Received> {
         asked_at: row.opt_int(6)?.map(moment).transpose()?,
         attempts: row.int(7)?,
         occurrence: row.int(8)?,
-        failed_before: row.opt_text(9)?.is_some(),
+        again: row.opt_text(9)?.is_some(),
     })
 }
 
@@ -335,6 +336,88 @@ pub fn retry(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
         values![id],
     )?;
     Ok(changed == 1)
+}
+
+/// Has messages decoded again that were decoded, failed or ignored before. What waits to be decoded
+/// anyway stays as it is.
+pub fn take_up_again(tx: &mut Tx<'_>, ids: &[String]) -> Result<u64> {
+    // The code says that it is for the second time; decoding clears it.
+    let sql = "UPDATE messages SET state = 'received', attempts = 0, error_code = 'replayed'
+         WHERE state <> 'received' AND id IN ({})";
+    many::execute(tx, sql, ids)
+}
+
+/// Which messages of a connection a person means.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted<'a> {
+    pub connection: &'a str,
+    /// A kind, or the part of it before a slash; empty for all.
+    pub kind: &'a str,
+    /// From this moment.
+    pub from: Option<Timestamp>,
+    /// To before this one.
+    pub before: Option<Timestamp>,
+}
+
+/// A message of the past, with what became of it.
+#[derive(Clone, Debug)]
+pub struct Past {
+    pub message: Received,
+    pub state: String,
+}
+
+const PAST: &str = "SELECT id, connection, kind, origin, body, received_at, asked_at, attempts,
+     occurrence, error_code, state FROM messages";
+
+fn past(row: &Row) -> Result<Past> {
+    Ok(Past { message: received(row)?, state: row.text(10)? })
+}
+
+/// Messages as they came in, after the one with this time and id, oldest first. Who waits to be
+/// decoded is not of the past.
+pub fn of_the_past(
+    tx: &mut Tx<'_>,
+    wanted: &Wanted<'_>,
+    (after, after_id): (i64, &str),
+    limit: i64,
+) -> Result<Vec<Past>> {
+    let micros = |at: Option<Timestamp>, or: i64| at.map_or(or, Timestamp::as_microsecond);
+    let below = match wanted.kind {
+        "" => String::new(),
+        kind => format!("{kind}/"),
+    };
+    let rows = tx.query(
+        &format!(
+            "{PAST} WHERE connection = $1 AND received_at >= $2 AND received_at < $3
+                 AND (received_at > $4 OR (received_at = $4 AND id > $5))
+                 AND (kind = $6 OR SUBSTR(kind, 1, LENGTH(CAST($7 AS TEXT))) = $7)
+                 AND state <> 'received'
+             ORDER BY received_at, id LIMIT $8"
+        ),
+        values![
+            wanted.connection,
+            micros(wanted.from, i64::MIN).max(after),
+            micros(wanted.before, i64::MAX),
+            after,
+            after_id,
+            wanted.kind,
+            below,
+            limit
+        ],
+    )?;
+    rows.iter().map(past).collect()
+}
+
+/// One message of the past; none while it waits to be decoded.
+pub fn one_of_the_past(tx: &mut Tx<'_>, id: &str) -> Result<Option<Past>> {
+    let sql = format!("{PAST} WHERE id = $1 AND state <> 'received'");
+    tx.query_one(&sql, values![id])?.as_ref().map(past).transpose()
+}
+
+/// The connections that messages came from.
+pub fn connections(tx: &mut Tx<'_>) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT connection FROM messages ORDER BY connection";
+    tx.query(sql, values![])?.iter().map(|row| row.text(0)).collect()
 }
 
 /// One message as a person sees it.

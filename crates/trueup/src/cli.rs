@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, cases, check, close, decode, entries, explain, hold, ingest, init, mapping, odoo, poll,
-    reconcile, report, retry, serve, trace,
+    reconcile, replay, report, retry, serve, trace,
 };
 use crate::demo;
 
@@ -67,6 +67,7 @@ pub enum Command {
     Close(close::CloseArgs),
     Cases(cases::CasesArgs),
     Retry(retry::RetryArgs),
+    Replay(replay::ReplayArgs),
     Hold(hold::HoldArgs),
     Release(hold::ReleaseArgs),
     Mapping(mapping::MappingArgs),
@@ -94,6 +95,7 @@ impl Cli {
             Command::Close(args) => close::run(global, &args),
             Command::Cases(args) => cases::run(global, args),
             Command::Retry(args) => retry::run(global, args),
+            Command::Replay(args) => replay::run(global, args),
             Command::Hold(args) => hold::hold(global, args),
             Command::Release(args) => hold::release(global, args),
             Command::Mapping(args) => mapping::run(global, args),

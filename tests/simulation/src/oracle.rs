@@ -23,7 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -32,6 +32,7 @@ use trueup_domain::command::CommandKind;
 use trueup_domain::document::{Document, Kind, PaymentKind, PaymentStatus};
 use trueup_domain::item::ItemKind;
 use trueup_domain::money::Money;
+use trueup_hub::replay::{self, Selection};
 use trueup_hub::{Hub, Worker, decide, decode, reconcile};
 use trueup_odoo::OdooSandbox;
 use trueup_sandbox::World;
@@ -458,6 +459,12 @@ fn i16_within_bounds(hub: &Hub, watch: &Watch) -> Result<()> {
 /// comes of it.
 pub fn replay_is_silent(hub: &Hub, now: &dyn Fn() -> Timestamp) -> Result<()> {
     let before = hub.store.read(doctor::sizes)?;
+    let plan = replay::plan(hub, &Selection::default(), now())?;
+    let plan = plan.ok_or_else(|| anyhow!("I13: nothing can be replayed"))?;
+    ensure!(plan.messages > 0 && plan.roots > 0, "I13: a replay of all is about nothing");
+    ensure!(plan.is_empty() && plan.unreadable.is_empty(), "I13: a replay would change {plan:?}");
+    let rehearsed = hub.store.read(doctor::sizes)?;
+    ensure!(before == rehearsed, "I13: a plan wrote: {before:?} became {rehearsed:?}");
     hub.store.write(doctor::take_up_again)?;
     let worker = Worker::alone();
     let mut rounds = 0;

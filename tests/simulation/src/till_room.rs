@@ -24,6 +24,7 @@ use trueup_store::{CommitFate, Store, StoreError, doctor, streams};
 
 use crate::oracle::{self, EndState, Watch};
 use crate::rig::{Direct, lossy};
+use crate::second_reading;
 use crate::street::{self, Dice, Street, Writing, lock};
 pub use crate::weather::{Hits, Weather};
 
@@ -286,6 +287,13 @@ impl TillRoom {
                 self.say(format_args!("EXPIRED the key of {name}"));
                 self.expired.insert(name.clone(), 0);
             }
+        }
+        if self.dice.roll(self.weather.replayed) {
+            self.hit("replay");
+            self.say(format_args!("REPLAYED at {process}"));
+            let (hub, now) = self.process(process);
+            let done = second_reading::again(&hub, &self.dice, now);
+            self.absorb(process, done.map(|()| true))?;
         }
         for name in self.to_mend()? {
             if self.dice.roll(150) {

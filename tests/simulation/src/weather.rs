@@ -37,6 +37,8 @@ pub struct Weather {
     pub id_reused: u64,
     /// The courier brings a bank's file twice.
     pub file_doubled: u64,
+    /// A person has what was taken in read and decided again.
+    pub replayed: u64,
 }
 
 impl Weather {
@@ -59,6 +61,7 @@ impl Weather {
         push_doubled: 0,
         id_reused: 0,
         file_doubled: 0,
+        replayed: 0,
     };
     pub const STORM: Self = Self {
         processes: 2,
@@ -79,6 +82,8 @@ impl Weather {
         push_doubled: 120,
         id_reused: 20,
         file_doubled: 100,
+        // The seeds that are on record were told without; it has tests of its own.
+        replayed: 0,
     };
 }
 

@@ -160,3 +160,14 @@ fn h26_the_hub_falls_quiet_after_the_weather() {
     let worse = Weather { request_lost: 200, reply_lost: 200, rate_limited: 150, ..Weather::STORM };
     ends_as_in_calm(worse, "rate limited");
 }
+
+/// Everything is read and decided again while it is under way, and no effect happens twice.
+#[test]
+fn h24_replays_at_any_moment_change_nothing() {
+    ends_as_in_calm(Weather { replayed: 60, ..CALM }, "replay");
+}
+
+#[test]
+fn h24_replays_in_a_storm_change_nothing() {
+    ends_as_in_calm(Weather { replayed: 60, ..Weather::STORM }, "replay");
+}

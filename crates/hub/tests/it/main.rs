@@ -8,6 +8,7 @@ mod end;
 mod failures;
 mod outage;
 mod reconcile;
+mod replay;
 mod restored;
 mod road;
 mod talk;

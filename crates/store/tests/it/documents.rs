@@ -95,6 +95,31 @@ on_every_engine! {
         assert_eq!(shown.number, "#2");
     }
 
+    fn a_mapping_that_was_taken_off_during_a_decision_stays_off(store) {
+        let by = |version| Standing { mapping_version: version, ..standing("#1", None) };
+        let pinned = || read(store, |tx| documents::find_root(tx, "shop/sale/o1")).expect("a root").mapping_version;
+        let root = || vec!["shop/sale/o1".to_owned()];
+        put(store, payment("p1", "o1", 1));
+        let taken = due(store).pop().expect("due");
+        write(store, move |tx| documents::decided(tx, &taken, &by(Some(1)), at(2)));
+        assert_eq!(pinned(), Some(1));
+        assert_eq!(write(store, move |tx| documents::take_up_again(tx, &root())), 1);
+        let taken = due(store).pop().expect("due");
+        write(store, move |tx| documents::unpin(tx, &root()));
+        write(store, move |tx| documents::decided(tx, &taken, &by(Some(1)), at(3)));
+        assert_eq!(pinned(), None);
+        write(store, move |tx| documents::take_up_again(tx, &root()));
+        let taken = due(store).pop().expect("due");
+        write(store, move |tx| documents::decided(tx, &taken, &by(Some(2)), at(4)));
+        assert_eq!(pinned(), Some(2));
+        let shown = read(store, |tx| documents::root_of(tx, "shop", "payment", "p1"));
+        assert_eq!(shown.as_deref(), Some("shop/sale/o1"));
+        let in_force = read(store, |tx| documents::in_force(tx, "shop", ("", ""), 10));
+        assert_eq!(in_force.iter().map(|it| it.external_id.as_str()).collect::<Vec<_>>(), ["p1"]);
+        let after = read(store, |tx| documents::in_force(tx, "shop", ("payment", "p1"), 10));
+        assert_eq!(after, []);
+    }
+
     fn c4_attempts_of_a_root_are_counted_before_the_work(store) {
         put(store, payment("p1", "o1", 1));
         let attempts: Vec<i64> = (0..3).flat_map(|_| due(store)).map(|root| root.attempts).collect();

@@ -1,7 +1,7 @@
 //! The idempotent receiver.
 
-use trueup_store::messages::{self, Fate, NewMessage, Origin, Received, Recorded};
-use trueup_store::{SHARDS, Store};
+use trueup_store::messages::{self, Fate, NewMessage, Origin, Received, Recorded, Wanted};
+use trueup_store::{SHARDS, Store, StoreError};
 
 use crate::engines::on_every_engine;
 use crate::world::{at, message, read, write};
@@ -94,7 +94,58 @@ on_every_engine! {
         assert!(retry(), "a person lets it be tried again");
         assert!(!retry(), "it is due already");
         let again = take(store, 0, SHARDS, 10).remove(0);
-        assert!(again.failed_before && again.attempts == 0, "with all its attempts");
+        assert!(again.again && again.attempts == 0, "with all its attempts");
+    }
+
+    fn messages_of_the_past_are_selected_and_taken_up_again(store) {
+        let kinds = [("d1", "orders/paid", 1), ("d2", "orders", 2), ("d3", "orders_x/paid", 3)];
+        for (id, kind, seconds) in kinds {
+            let one = NewMessage { kind: kind.to_owned(), ..message(id, id) };
+            write(store, move |tx| messages::record(tx, &one, at(seconds)));
+        }
+        let found = |wanted: &Wanted<'_>, after: (i64, &str)| {
+            let page = read(store, |tx| messages::of_the_past(tx, wanted, after, 10));
+            page.into_iter().map(|past| (past.message.kind, past.message.id)).collect::<Vec<_>>()
+        };
+        let first = (i64::MIN, "");
+        let all = Wanted { connection: "shop", ..Wanted::default() };
+        assert_eq!(found(&all, first), [], "what waits to be decoded is not of the past");
+        let ids: Vec<String> = take(store, 0, SHARDS, 10).into_iter().map(|one| one.id).collect();
+        for id in ids.clone() {
+            write(store, move |tx| messages::finish(tx, &id, Fate::Decoded, None));
+        }
+        let kinds = |wanted: &Wanted<'_>| {
+            found(wanted, first).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&all), ["orders/paid", "orders", "orders_x/paid"]);
+        assert_eq!(kinds(&Wanted { kind: "orders", ..all.clone() }), ["orders/paid", "orders"]);
+        assert_eq!(kinds(&Wanted { from: Some(at(2)), before: Some(at(3)), ..all.clone() }), ["orders"]);
+        assert_eq!(kinds(&Wanted { connection: "other", ..all.clone() }), [""; 0]);
+        let (_, second) = found(&all, first).remove(1);
+        assert_eq!(found(&all, (at(2).as_microsecond(), &second))[0].0, "orders_x/paid");
+
+        let again = vec![second.clone(), "unknown".to_owned()];
+        assert_eq!(write(store, move |tx| messages::take_up_again(tx, &again)), 1);
+        let again = vec![second.clone()];
+        assert_eq!(write(store, move |tx| messages::take_up_again(tx, &again)), 0, "it waits");
+        let taken = take(store, 0, SHARDS, 10);
+        assert_eq!(taken.iter().map(|one| (&one.id, one.again)).collect::<Vec<_>>(), [(&second, true)]);
+        assert_eq!(read(store, messages::connections), ["shop"]);
+    }
+
+    fn what_is_rehearsed_is_undone(store) {
+        write(store, |tx| messages::record(tx, &message("d1", "a"), at(0)));
+        let (inside, failed) = write(store, |tx| {
+            let inside = tx.rehearse(|tx| {
+                messages::record(tx, &message("d2", "b"), at(0))?;
+                messages::counts(tx)
+            })?;
+            let failed = tx.rehearse::<()>(|_| Err(StoreError::Conflict("as it is".to_owned())));
+            Ok((inside, failed))
+        });
+        assert_eq!(inside[0].2, 2);
+        assert!(matches!(failed, Err(StoreError::Conflict(why)) if why == "as it is"));
+        assert_eq!(read(store, messages::counts)[0].2, 1);
     }
 
     fn a_message_is_in_exactly_one_state(store) {

@@ -14,6 +14,7 @@ pub mod mapping;
 pub mod odoo;
 pub mod poll;
 pub mod reconcile;
+pub mod replay;
 pub mod report;
 pub mod retry;
 pub mod serve;

@@ -4,6 +4,7 @@
 
 mod backup;
 mod close;
+mod replay;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
