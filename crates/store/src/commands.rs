@@ -1,5 +1,7 @@
 //! What is asked of targets: commands, what each needs first, and the conversations under way.
 
+mod goods;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -266,7 +268,19 @@ pub(crate) fn take_back(
     for (number, tie) in ties_under_way(tx, &own)?.into_iter().enumerate() {
         needs.insert(format!("settled/{number}"), tie);
     }
+    match command.content.kind() {
+        CommandKind::Order => {
+            for (number, moving) in goods::under_way(tx, &own)?.into_iter().enumerate() {
+                needs.insert(format!("settled/goods/{number}"), moving);
+            }
+        }
+        CommandKind::Goods => needs.extend(goods::cancellation(tx, &own)?),
+        _ => {}
+    }
     insert(tx, place, &reversal_key(&own), key, generation, &reversal, &needs)?;
+    if command.content.kind() == CommandKind::Order {
+        goods::wait_for_cancellation(tx, &own)?;
+    }
     if !planted("a_reversal_is_tied_to_nothing") {
         take_its_place(tx, place, key, generation, command)?;
     }
@@ -468,15 +482,17 @@ fn ties_under_way(tx: &mut Tx<'_>, record: &str) -> Result<Vec<String>> {
     rows.iter().map(|row| row.text(0)).collect()
 }
 
-/// Lets the commands that have not left need `next` instead of `old`.
+/// Lets the commands that have not left need `next` instead of `old`; but those that wait until `old`
+/// is settled wait for no other.
 fn follow(tx: &mut Tx<'_>, old: &str, next: &str) -> Result<()> {
     tx.execute(
         "UPDATE commands SET state = 'waiting' WHERE state = 'ready' AND key IN (
-             SELECT command FROM command_after WHERE needs = $1)",
+             SELECT command FROM command_after WHERE needs = $1 AND role NOT LIKE 'settled/%')",
         values![old],
     )?;
     tx.execute(
-        "UPDATE command_after SET needs = $2 WHERE needs = $1 AND EXISTS (
+        "UPDATE command_after SET needs = $2
+         WHERE needs = $1 AND role NOT LIKE 'settled/%' AND EXISTS (
              SELECT 1 FROM commands c WHERE c.key = command_after.command AND c.state = 'waiting')",
         values![old, next],
     )?;
@@ -730,7 +746,25 @@ fn withdraw_replaced(tx: &mut Tx<'_>, own: &str, now: Timestamp) -> Result<bool>
             release(tx, &row.text(0)?)?;
         }
     }
+    settled(tx, own)?;
     Ok(true)
+}
+
+/// What waited until a command was settled waits no longer: nothing of it will be.
+fn settled(tx: &mut Tx<'_>, own: &str) -> Result<()> {
+    let behind = tx.query(
+        "SELECT command FROM command_after WHERE needs = $1 AND role LIKE 'settled/%'",
+        values![own],
+    )?;
+    for row in &behind {
+        let waits = row.text(0)?;
+        tx.execute(
+            "DELETE FROM command_after WHERE command = $1 AND needs = $2",
+            values![&waits, own],
+        )?;
+        release(tx, &waits)?;
+    }
+    Ok(())
 }
 
 /// Takes back the attempt of every command of a conversation: nobody was there to answer, which was

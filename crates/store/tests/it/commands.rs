@@ -1,6 +1,6 @@
 //! Commands: what each needs, what becomes of it, and the conversations under way.
 
-use trueup_domain::command::{Content, Extent};
+use trueup_domain::command::{Content, Extent, GoodsContent, Way};
 use trueup_domain::fact::{Fact, FactContent};
 use trueup_store::commands::{self, Back, Conversation, Taken};
 use trueup_store::waits::{self, Wait};
@@ -33,6 +33,17 @@ fn chain(order_total: &str, invoice_total: &str) -> Vec<Fact> {
             ),
         ),
     ]
+}
+
+/// Goods of an order of that content, which left.
+fn goods(order: &str) -> Content {
+    Content::Goods(GoodsContent {
+        company: "1".to_owned(),
+        way: Way::Out,
+        reference: "#1001".to_owned(),
+        order: order.to_owned(),
+        lines: Vec::new(),
+    })
 }
 
 fn state(store: &Store, key: &str) -> String {
@@ -369,6 +380,31 @@ on_every_engine! {
         assert_eq!(state(store, &key("reconciliation", "p1", 1)), "withdrawn");
         apply(store, &key("order", "1", 1), "sale.order/1");
         assert_eq!(state(store, &cancel), "ready");
+    }
+
+    /// The books would cancel a transfer that we are about to finish.
+    fn an_order_is_cancelled_when_no_goods_of_it_are_under_way(store) {
+        let shipped = |price: &str| {
+            vec![
+                fact("order", "1", command(order(price), Vec::new())),
+                fact("goods_out", "f1", command(goods(price), vec![after("order", "order", "1")])),
+            ]
+        };
+        let (own, next) = (key("order", "1", 1), key("order", "1", 2));
+        let (out, out_next) = (key("goods_out", "f1", 1), key("goods_out", "f1", 2));
+        let (cancel, back) = (format!("{own}/rev"), format!("{out}/rev"));
+        decide(store, ROOT, shipped("10.00"), 1);
+        deliver(store, &own, "order", "sale.order/1");
+        assert_eq!(take(store, "goods", "c1", 2).len(), 1);
+        decide(store, ROOT, shipped("11.00"), 3);
+        assert_eq!(state(store, &cancel), "waiting", "goods are under way");
+        apply(store, &out, "stock.picking/1");
+        assert_eq!(state(store, &cancel), "ready");
+        assert_eq!(state(store, &back), "waiting", "its transfer would be cancelled with the order");
+        deliver(store, &cancel, "cancellation", "sale.order/1");
+        deliver(store, &back, "goods", "stock.picking/2");
+        deliver(store, &next, "order", "sale.order/2");
+        assert_eq!(state(store, &out_next), "ready");
     }
 
     /// §9.4: what is ready has certainly not been carried out, however often it was tried.
