@@ -225,11 +225,11 @@ pub fn plan(hub: &Hub, selection: &Selection, now: Timestamp) -> Result<Option<P
     Ok(Some(again.plan(hub, selection, now)?))
 }
 
-/// The messages and roots that a name stands for.
-fn named(
-    tx: &mut Tx<'_>,
-    about: &str,
-) -> Result<Option<(Vec<String>, BTreeSet<String>)>, StoreError> {
+/// The messages and the roots that a name stands for.
+type Named = (Vec<String>, BTreeSet<String>);
+
+/// What a name stands for; `None` where nobody knows it.
+fn named(tx: &mut Tx<'_>, about: &str) -> Result<Option<Named>, StoreError> {
     let case = cases::find(tx, about)?;
     let about = case.as_ref().map_or(about, |case| case.subject.as_str());
     let name = about.strip_prefix("command/").or_else(|| about.strip_prefix("document/"));

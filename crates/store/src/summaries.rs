@@ -147,8 +147,14 @@ fn next_number(tx: &mut Tx<'_>, root: &str) -> Result<i64> {
     Ok(of(last)?.max(of(asked)?) + 1)
 }
 
-/// The numbers of a root's entries, with the key and state of the newest command of each.
-fn entries_of(tx: &mut Tx<'_>, root: &str) -> Result<Vec<(i64, Option<(String, String)>)>> {
+/// An entry of a root, and the key and state of its newest command.
+struct Numbered {
+    number: i64,
+    command: Option<(String, String)>,
+}
+
+/// The entries of a root, in order.
+fn entries_of(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Numbered>> {
     let rows = tx.query(
         "SELECT DISTINCT entry FROM summary_rows WHERE summary = $1 AND entry IS NOT NULL
          ORDER BY entry",
@@ -164,7 +170,7 @@ fn entries_of(tx: &mut Tx<'_>, root: &str) -> Result<Vec<(i64, Option<(String, S
         )?;
         let command =
             command.map(|row| Ok::<_, StoreError>((row.text(0)?, row.text(1)?))).transpose()?;
-        entries.push((number, command));
+        entries.push(Numbered { number, command });
     }
     Ok(entries)
 }
@@ -172,7 +178,7 @@ fn entries_of(tx: &mut Tx<'_>, root: &str) -> Result<Vec<(i64, Option<(String, S
 /// Whether the books refused one of the entries.
 pub fn is_refused(tx: &mut Tx<'_>, open: &Open) -> Result<bool> {
     let entries = entries_of(tx, &open.root_id())?;
-    Ok(entries.iter().any(|(_, command)| command.as_ref().is_some_and(|(_, it)| it == "refused")))
+    Ok(entries.iter().any(|it| it.command.as_ref().is_some_and(|(_, state)| state == "refused")))
 }
 
 /// Opens the rows of those entries again of which the books have nothing: they refused them, or were
@@ -181,9 +187,9 @@ pub fn is_refused(tx: &mut Tx<'_>, open: &Open) -> Result<bool> {
 pub fn reopen(tx: &mut Tx<'_>, open: &Open) -> Result<Vec<String>> {
     let root = open.root_id();
     let entries = entries_of(tx, &root)?;
-    let last = entries.last().map(|(number, _)| *number);
+    let last = entries.last().map(|it| it.number);
     let mut refused = Vec::new();
-    for (number, command) in entries {
+    for Numbered { number, command } in entries {
         match command {
             Some((key, state)) if state == "refused" => refused.push(key),
             None if last == Some(number) => {}

@@ -133,7 +133,7 @@ fn what_could_not_be_read_is_listed_and_read() {
     assert_eq!(plan(&before, &Selection::default()).unreadable, [], "it could not be read before");
     let case = read(&hub, trueup_store::cases::open_cases).remove(0);
     let planned = plan(&hub, &about(&case.id));
-    assert_eq!(planned.readable, [case.subject.clone()]);
+    assert_eq!(planned.readable, std::slice::from_ref(&case.subject));
     assert!(planned.documents[0].new);
     assert_eq!(planned.changes.len(), 1);
     apply(&hub, &planned, "the new kind is known").expect("applied");
