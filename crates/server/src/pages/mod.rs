@@ -10,6 +10,7 @@
 //! | [`connections`] | `/connections`: whether everything still comes in             |
 //! | [`message`]     | `/messages/…`: bytes as received                              |
 //! | [`journal`]     | `/journal`: the trial balance of the sub-ledger               |
+//! | [`entries`]     | `/entries`, `/entries/…`: what sums up sales, and the orders  |
 //! | [`sales`]       | `/reports/sales`: what was sold, and the documents behind it  |
 //! | [`taxes`]       | `/reports/tax`: taxes by regime, place, rate and period       |
 //!
@@ -20,6 +21,7 @@ pub mod act;
 pub mod bridges;
 pub mod cases;
 pub mod connections;
+pub mod entries;
 pub mod journal;
 pub mod message;
 pub mod order;
@@ -57,6 +59,8 @@ pub fn routes() -> Router<ServerState> {
         .route("/messages/{id}", get(message::show))
         .route("/messages/{id}/retry", post(act::on_message))
         .route("/journal", get(journal::show))
+        .route("/entries", get(entries::list))
+        .route("/entries/{number}/{*summary}", get(entries::show))
         .route("/reports/sales", get(sales::show))
         .route("/reports/sales/documents", get(sales::documents))
         .route("/reports/tax", get(taxes::show))

@@ -82,6 +82,8 @@ struct CommandLine {
 /// An entry of the books that sums up sales.
 struct EntryBox {
     href: String,
+    /// The page of the entry itself, with the amounts of its orders.
+    page: String,
     summary: String,
     number: i64,
     dated: String,
@@ -178,6 +180,7 @@ fn entry(step: &EntryStep) -> EntryBox {
     let orders = orders.map(|one| (format::root_page(&one.root), one.number.clone()));
     EntryBox {
         href: format::root_page(&step.summary),
+        page: super::entries::entry_page(&step.summary, step.number),
         summary: step.summary.clone(),
         number: step.number,
         dated: step.dated.clone(),

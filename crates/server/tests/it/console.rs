@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::fixture::{SHOP, Server};
+use crate::fixture::{SHOP, Server, sum_up};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
@@ -71,6 +71,30 @@ async fn an_order_shows_its_life() {
     let missing = server.get("/orders/acme/sale/99").await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
     has(&missing.text(), &["TU403"]);
+}
+
+#[tokio::test]
+async fn an_entry_adds_up_from_its_orders() {
+    let server = Server::with_orders();
+    has(&text(&server, "/entries").await, &["No entry sums up sales"]);
+    sum_up(&server.hub);
+    let list = text(&server, "/entries").await;
+    has(&list, &["acme/summary/2026-03-04/EUR", "/entries/1/acme/summary/2026-03-04/EUR"]);
+    assert!(list.contains("/entries/2/"), "the changed price has an entry of its own");
+    has(&text(&server, "/entries?day=2026-03-05").await, &["No entry sums up sales on this day"]);
+    assert_eq!(server.get("/entries?day=soon").await.status, StatusCode::BAD_REQUEST);
+    let first = text(&server, "/entries/1/acme/summary/2026-03-04/EUR").await;
+    has(&first, &["#1001", "1,234.56", "50.00", "1,284.56", "-1,284.56", "acme &#60;pay&#62;"]);
+    has(&first, &["/orders/acme/sale/1", "/orders/acme/summary/2026-03-04/EUR", "balances"]);
+    // What was booked goes back, and what holds now comes: of the order, what changed.
+    let second = text(&server, "/entries/2/acme/summary/2026-03-04/EUR").await;
+    has(&second, &["#1002", "-10.00", "10.00"]);
+    assert!(!second.contains("#1001"));
+    let order = text(&server, "/orders/acme/sale/2").await;
+    has(&order, &["/entries/1/acme/summary/2026-03-04/EUR", "/entries/2/acme/summary/"]);
+    for none in ["/entries/9/acme/summary/2026-03-04/EUR", "/entries/1/acme/summary/x"] {
+        assert_eq!(server.get(none).await.status, StatusCode::NOT_FOUND, "{none}");
+    }
 }
 
 #[tokio::test]

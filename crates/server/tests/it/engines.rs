@@ -5,7 +5,7 @@ use trueup_store::Store;
 
 use crate::fixture::Server;
 
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "/",
     "/orders",
     "/orders?search=100&from=2026-03-01&to=2026-03-31&entity=Acme%20%3CEU%3E&currency=EUR",
@@ -15,6 +15,7 @@ const PATHS: [&str; 14] = [
     "/bridges",
     "/connections",
     "/journal",
+    "/entries",
     "/metrics",
     "/api/v1/report",
     "/api/v1/orders?limit=2",

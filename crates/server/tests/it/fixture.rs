@@ -15,9 +15,9 @@ use trueup_domain::command::{CancellationContent, Content};
 use trueup_domain::document::{
     Document, Order, PaymentStanding, Remitter, Root, RootKind, Version,
 };
-use trueup_domain::fact::{Change, Command, Fact, FactContent, FactKey};
+use trueup_domain::fact::{Change, Command, Fact, FactContent, FactKey, difference};
 use trueup_domain::item::{Item, ItemKind, Side};
-use trueup_domain::journal::{Booker, EntryBuilder, Role};
+use trueup_domain::journal::{Booker, Entry, EntryBuilder, Role, Summed};
 use trueup_domain::mapping::Regime;
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::sales::figures::{Figures, Measure};
@@ -32,7 +32,9 @@ use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::messages::{NewMessage, Origin, Recorded};
 use trueup_store::waits::Wait;
-use trueup_store::{Store, Tx, cases, commands, documents, facts, messages, sales, streams};
+use trueup_store::{
+    Store, Tx, cases, commands, documents, facts, messages, sales, streams, summaries,
+};
 
 pub const SECRET: &str = "hush";
 pub const ACCOUNT: &str = "acme.example";
@@ -199,6 +201,42 @@ fn seed(hub: &Hub) {
         })
         .expect("seeded");
     while reconcile::step(hub, &Worker::alone(), now()).expect("judged") > 0 {}
+}
+
+/// Two sales of a day in one entry; then the price of one changes, and is in a further entry.
+pub fn sum_up(hub: &Hub) {
+    hub.store
+        .write(|tx| {
+            row_of_sum(tx, "1", 123_456)?;
+            row_of_sum(tx, "2", 5_000)?;
+            take_up(tx)?;
+            row_of_sum(tx, "2", 4_000)?;
+            take_up(tx)
+        })
+        .expect("summed up");
+}
+
+fn take_up(tx: &mut Tx<'_>) -> trueup_store::Result<()> {
+    for open in summaries::open(tx)? {
+        summaries::take(tx, &open, 10, now())?;
+    }
+    Ok(())
+}
+
+/// Lets all that a sale books be one row of a sum.
+fn row_of_sum(tx: &mut Tx<'_>, id: &str, minor: i64) -> trueup_store::Result<()> {
+    let mut entry = EntryBuilder::new(DAY, Booker::Trueup, eur(0).currency(), id);
+    entry.debit(Role::Clearing, Some("acme <pay>"), eur(minor));
+    entry.credit(Role::Sales, None, eur(minor)).expect("in range");
+    let entry = entry.build().expect("balanced").expect("an entry");
+    let states = (ItemKind::Document, format!("order/{SHOP}/{id}"));
+    let entry = Entry { summed: Some(Summed { states, refund: false }), ..entry };
+    let fact = Fact { key: FactKey::new("summed", id), content: FactContent::Entry(entry) };
+    let root = root_id(id);
+    for change in difference(&facts::written(tx, &root)?, vec![fact]) {
+        facts::apply(tx, place(&root), &change)?;
+    }
+    Ok(())
 }
 
 fn place(root: &str) -> Place<'_> {
