@@ -23,7 +23,7 @@ use trueup_store::{
 };
 
 use crate::setup::{Hub, Worker, check};
-use crate::{failures, proofs};
+use crate::{common_cause, failures, proofs};
 
 const BATCH: i64 = 100;
 /// Roots written in one turn of the writer at most: a delivery waits at the front door meanwhile.
@@ -489,6 +489,12 @@ fn open_breaks(
         Some(Waiting::NoMapping | Waiting::Mapping(_)) => {
             kinds.push("waiting_mapping".to_owned());
             let detail = derived.waiting.as_ref().map(ToString::to_string).unwrap_or_default();
+            // What is lacking first holds all that lack it, whatever they lack beside.
+            let lacks = match &derived.waiting {
+                Some(Waiting::Mapping(missing)) => missing.first().map(ToString::to_string),
+                _ => None,
+            };
+            let lacks = lacks.unwrap_or_default();
             let case = cases::NewCase {
                 kind: "waiting_mapping",
                 subject: &root.id,
@@ -499,7 +505,12 @@ fn open_breaks(
                 amount: derived.standing.amount,
                 owner: "integrator",
             };
-            cases::open(tx, &case, now)?;
+            cases::open_of_cause(
+                tx,
+                &case,
+                &common_cause::of(&[&root.connection], &lacks, &[]),
+                now,
+            )?;
         }
         Some(_) => kinds.push("waiting".to_owned()),
         None => {}

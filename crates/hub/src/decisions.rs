@@ -5,6 +5,8 @@
 //! transaction, so that what a person was told is in force; a decision that does not apply any more
 //! is refused and leaves nothing.
 //!
+//! What is decided about a cause is decided about each open case that has it, as one decision.
+//!
 //! No decision changes a fact, an entry or a verdict. A case whose cause stands can only be
 //! *accepted*: its keys stay broken, its difference stays a step of the bridge, and it opens again
 //! when its cause changes.
@@ -39,7 +41,7 @@ pub enum What {
     Assign { case: String, assignee: String },
     /// Something to know about a case.
     Note { case: String },
-    /// A case, command, message, root, key or connection is taken up again.
+    /// A case, cause, command, message, root, key or connection is taken up again.
     Retry { about: String },
     /// A connection delivers nothing until it is released.
     Hold { connection: String },
@@ -83,6 +85,31 @@ impl What {
             Self::Hold { connection } | Self::Release { connection } => connection,
             Self::Replay { plan, .. } => plan,
         }
+    }
+
+    /// The case or cause that it may be about.
+    fn case(&self) -> Option<&str> {
+        match self {
+            Self::Close { case }
+            | Self::Accept { case }
+            | Self::Assign { case, .. }
+            | Self::Note { case } => Some(case),
+            Self::Retry { about } => Some(about),
+            Self::Hold { .. } | Self::Release { .. } | Self::Replay { .. } => None,
+        }
+    }
+
+    /// The same about one case.
+    fn about_case(mut self, id: &str) -> Self {
+        match &mut self {
+            Self::Close { case }
+            | Self::Accept { case }
+            | Self::Assign { case, .. }
+            | Self::Note { case } => id.clone_into(case),
+            Self::Retry { about } => id.clone_into(about),
+            Self::Hold { .. } | Self::Release { .. } | Self::Replay { .. } => {}
+        }
+        self
     }
 
     /// Whether it says nothing without a reason.
@@ -151,23 +178,64 @@ pub fn take(
     if decision.person.len() > TEXT_MAX || decision.reason.len() > TEXT_MAX {
         return Ok(Err(Refusal::Incomplete("say it in fewer words")));
     }
-    let done = match &decision.what {
-        What::Close { case } => close(tx, case, End::Closed, decision, now)?,
-        What::Accept { case } => close(tx, case, End::Accepted, decision, now)?,
-        What::Assign { case, assignee } => assign(tx, case, assignee.trim())?,
-        What::Note { case } => match cases::find(tx, case)? {
-            Some(_) => Ok("The note is kept with the case."),
-            None => Err(no_case(case)),
-        },
-        What::Retry { about } => retry(tx, hub, about, now)?,
-        What::Hold { connection } => hold(tx, hub, connection, decision, now)?,
-        What::Release { connection } => release(tx, connection, now)?,
-        What::Replay { messages, roots, unpin, .. } => replay(tx, messages, roots, unpin)?,
+    let together = match decision.what.case() {
+        Some(id) if cases::find(tx, id)?.is_none() => cases::of_cause(tx, id)?,
+        _ => Vec::new(),
+    };
+    let done = if together.is_empty() {
+        carry_out(tx, hub, decision, now)?
+    } else {
+        carry_out_together(tx, hub, decision, &together, now)?
     };
     if done.is_ok() {
         record(tx, decision, now)?;
     }
     Ok(done)
+}
+
+/// Decides the same of all open cases of one cause; those to which it does not apply are left as they
+/// are. It is one decision, about the cause.
+fn carry_out_together(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    decision: &Decision,
+    together: &[Case],
+    now: Timestamp,
+) -> Outcome<&'static str> {
+    let (mut done, mut refused) = (false, None);
+    for case in together {
+        let one = Decision { what: decision.what.clone().about_case(&case.id), ..decision.clone() };
+        match carry_out(tx, hub, &one, now)? {
+            Ok(_) => done = true,
+            Err(refusal) => refused = refused.or(Some(refusal)),
+        }
+    }
+    Ok(match refused {
+        None => Ok("It is done for all open cases of this cause."),
+        Some(_) if done => Ok("It is done for the open cases of this cause that it applies to."),
+        Some(refusal) => Err(refusal),
+    })
+}
+
+fn carry_out(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    decision: &Decision,
+    now: Timestamp,
+) -> Outcome<&'static str> {
+    match &decision.what {
+        What::Close { case } => close(tx, case, End::Closed, decision, now),
+        What::Accept { case } => close(tx, case, End::Accepted, decision, now),
+        What::Assign { case, assignee } => assign(tx, case, assignee.trim()),
+        What::Note { case } => Ok(match cases::find(tx, case)? {
+            Some(_) => Ok("The note is kept with the case."),
+            None => Err(no_case(case)),
+        }),
+        What::Retry { about } => retry(tx, hub, about, now),
+        What::Hold { connection } => hold(tx, hub, connection, decision, now),
+        What::Release { connection } => release(tx, connection, now),
+        What::Replay { messages, roots, unpin, .. } => replay(tx, messages, roots, unpin),
+    }
 }
 
 /// Stores the decision as the message that it is.

@@ -15,6 +15,7 @@ use trueup_store::documents::Known;
 use trueup_store::messages::{self, Fate, Received};
 use trueup_store::{StoreError, Tx, cases, documents, streams};
 
+use crate::common_cause;
 use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
@@ -176,7 +177,16 @@ fn record(
                 amount: None,
                 owner: "integrator",
             };
-            cases::open(tx, &case, now)?;
+            cases::open_of_cause(
+                tx,
+                &case,
+                &common_cause::of(
+                    &[&message.connection, &message.kind, error.code()],
+                    &common_cause::without_numbers(&detail),
+                    &[],
+                ),
+                now,
+            )?;
             messages::finish(tx, &message.id, Fate::Failed, Some((error.code(), detail)))
         }
     }

@@ -25,6 +25,7 @@
 
 mod breaker;
 pub mod bridges;
+mod common_cause;
 pub mod conservation;
 pub mod decide;
 pub mod decisions;

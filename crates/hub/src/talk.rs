@@ -24,6 +24,7 @@ use trueup_store::waits::Wait;
 use trueup_store::{StoreError, Tx, breakers, cases, holds, streams};
 
 use crate::breaker::{self, Gate};
+use crate::common_cause;
 use crate::decode::BOOKS_RECORD;
 use crate::setup::{Connection, Hub, check};
 use crate::summary;
@@ -691,7 +692,12 @@ fn read_failed(
         amount: None,
         owner: "integrator",
     };
-    cases::open(tx, &case, now)
+    cases::open_of_cause(
+        tx,
+        &case,
+        &common_cause::of(&[name, &hint.kind], &error.to_string(), &[&hint.external_id]),
+        now,
+    )
 }
 
 /// Writes what became of one command. What the target stored comes in at the front door. Returns
@@ -795,6 +801,8 @@ struct CommandCase {
     title: String,
     detail: String,
     remedy: &'static str,
+    /// What it has in common with others; empty where it stands alone.
+    cause: String,
 }
 
 fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> CommandCase {
@@ -821,7 +829,7 @@ fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> Com
             "compare the two, correct the mapping or the record, then close this case",
         )
     };
-    CommandCase { kind, title, detail, remedy }
+    CommandCase { kind, title, detail, remedy, cause: String::new() }
 }
 
 fn refuse(
@@ -844,8 +852,19 @@ fn refuse(
         }
         _ => "refused",
     };
-    let case = case_of(command, kind, format!("{text} ({})", error.code()));
+    let mut case = case_of(command, kind, format!("{text} ({})", error.code()));
+    if kind == "refused" {
+        case.cause = cause_of(tx, command, &text)?;
+    }
     open_case(tx, &case, command, subject, now)
+}
+
+/// What refusals of one target have in common.
+fn cause_of(tx: &mut Tx<'_>, command: &commands::Shown, said: &str) -> Result<String, StoreError> {
+    let number = trueup_store::documents::find_root(tx, &command.root)?.map(|root| root.number);
+    let number = number.unwrap_or_default();
+    let id = command.root.splitn(3, '/').nth(2).unwrap_or_default();
+    Ok(common_cause::of(&[&command.target], said, &[&command.key, &command.root, id, &number]))
 }
 
 fn open_case(
@@ -861,7 +880,7 @@ fn open_case(
         let currency = trueup_domain::Currency::parse(root.currency.as_deref()?).ok()?;
         Some(trueup_domain::Money::from_minor(root.amount?, currency))
     });
-    let case = cases::NewCase {
+    let new = cases::NewCase {
         kind: case.kind,
         subject,
         entity: &entity,
@@ -871,5 +890,5 @@ fn open_case(
         amount,
         owner: "operator",
     };
-    cases::open(tx, &case, now)
+    cases::open_of_cause(tx, &new, &case.cause, now)
 }

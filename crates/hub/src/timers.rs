@@ -6,7 +6,7 @@ use trueup_domain::planted::planted;
 use trueup_store::{StoreError, cases, commands, documents, scopes, streams, waits};
 
 use crate::setup::{Hub, check};
-use crate::{summary, talk};
+use crate::{common_cause, summary, talk};
 
 /// What a source owes us for longer than this becomes a case (`DESIGN.md` §9.3).
 const WAITING_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -56,7 +56,12 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
                 amount,
                 owner: "operator",
             };
-            cases::open(tx, &case, now)?;
+            cases::open_of_cause(
+                tx,
+                &case,
+                &common_cause::of(&[&root.connection], what, &[]),
+                now,
+            )?;
         }
         Ok(())
     })

@@ -271,6 +271,8 @@ struct Case {
     closed_as: Option<String>,
     closed_by: Option<String>,
     closed_why: Option<String>,
+    /// Names all open cases of this cause in an address, as `id` names one.
+    cause: Option<String>,
     /// What people decided about it; only where one case is asked for.
     decisions: Vec<Decided>,
 }
@@ -316,6 +318,7 @@ fn case_of(case: cases::Case) -> Case {
         closed_at: case.closed_at,
         closed_as: case.closed_as,
         closed_by: case.closed_by,
+        cause: (!case.cause.is_empty()).then_some(case.cause),
         closed_why: case.closed_why,
         decisions: Vec::new(),
     }

@@ -1,5 +1,7 @@
 //! Cases: what a person must decide; and what was absorbed without one.
 
+use std::collections::{BTreeMap, HashMap};
+
 use jiff::Timestamp;
 use trueup_domain::key;
 use trueup_domain::money::Money;
@@ -23,9 +25,28 @@ pub struct NewCase<'a> {
     pub owner: &'a str,
 }
 
+/// The name of a cause, as cases bear it; empty for none.
+fn cause_id(case: &NewCase<'_>, cause: &str) -> String {
+    if cause.is_empty() {
+        return String::new();
+    }
+    key::id(&["cause", case.kind, case.entity, cause])
+}
+
 /// Opens a case, or freshens the open one of the same kind and subject. A closed one is opened
 /// again with a new age, but for one that a person accepted and that says the same as then.
 pub fn open(tx: &mut Tx<'_>, case: &NewCase<'_>, now: Timestamp) -> Result<()> {
+    open_of_cause(tx, case, "", now)
+}
+
+/// The same of a case with what it has in common with others that one act of a person would mend;
+/// nothing where it stands alone.
+pub fn open_of_cause(
+    tx: &mut Tx<'_>,
+    case: &NewCase<'_>,
+    cause: &str,
+    now: Timestamp,
+) -> Result<()> {
     const STAYS: &str = "cases.closed_as = 'accepted' AND cases.amount = excluded.amount
          AND cases.currency = excluded.currency AND cases.detail = excluded.detail";
     let id = key::id(&[case.kind, case.subject]);
@@ -34,10 +55,11 @@ pub fn open(tx: &mut Tx<'_>, case: &NewCase<'_>, now: Timestamp) -> Result<()> {
     tx.execute(
         &format!(
             "INSERT INTO cases (id, kind, subject, entity, title, detail, remedy, amount, currency,
-                 owner, assignee, opened_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11)
+                 owner, assignee, opened_at, cause)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, $12)
              ON CONFLICT (id) DO UPDATE SET title = excluded.title, detail = excluded.detail,
                  remedy = excluded.remedy, amount = excluded.amount, currency = excluded.currency,
+                 cause = excluded.cause,
                  opened_at = CASE WHEN cases.closed_at IS NULL OR ({STAYS}) THEN cases.opened_at
                      ELSE excluded.opened_at END,
                  closed_at = CASE WHEN {STAYS} THEN cases.closed_at END,
@@ -56,7 +78,8 @@ pub fn open(tx: &mut Tx<'_>, case: &NewCase<'_>, now: Timestamp) -> Result<()> {
             amount,
             currency,
             case.owner,
-            now.as_microsecond()
+            now.as_microsecond(),
+            cause_id(case, cause)
         ],
     )?;
     Ok(())
@@ -160,6 +183,8 @@ pub struct Case {
     pub closed_by: Option<String>,
     /// The person's reason.
     pub closed_why: Option<String>,
+    /// The name of the cause that it shares with others; empty where it stands alone.
+    pub cause: String,
 }
 
 impl Case {
@@ -184,7 +209,8 @@ impl Case {
 }
 
 const CASES: &str = "SELECT id, kind, subject, entity, title, detail, remedy, amount, currency,
-     owner, assignee, opened_at, closed_at, closed_as, closed_by, closed_why FROM cases";
+     owner, assignee, opened_at, closed_at, closed_as, closed_by, closed_why, cause
+     FROM cases";
 
 fn case(row: &Row) -> Result<Case> {
     Ok(Case {
@@ -204,6 +230,7 @@ fn case(row: &Row) -> Result<Case> {
         closed_as: row.opt_text(13)?,
         closed_by: row.opt_text(14)?,
         closed_why: row.opt_text(15)?,
+        cause: row.text(16)?,
     })
 }
 
@@ -211,6 +238,73 @@ pub fn open_cases(tx: &mut Tx<'_>) -> Result<Vec<Case>> {
     let rows =
         tx.query(&format!("{CASES} WHERE closed_at IS NULL ORDER BY opened_at, id"), values![])?;
     rows.iter().map(case).collect()
+}
+
+/// The open cases of one cause, oldest first.
+pub fn of_cause(tx: &mut Tx<'_>, cause: &str) -> Result<Vec<Case>> {
+    let sql = format!(
+        "{CASES} WHERE cause = $1 AND cause <> '' AND closed_at IS NULL ORDER BY opened_at, id"
+    );
+    tx.query(&sql, values![cause])?.iter().map(case).collect()
+}
+
+/// The causes of open cases that begin so, the first few.
+pub fn causes_beginning(tx: &mut Tx<'_>, start: &str, limit: i64) -> Result<Vec<String>> {
+    let pattern = format!("{}%", start.replace(['%', '_'], ""));
+    let sql = "SELECT DISTINCT cause FROM cases
+         WHERE cause LIKE $1 AND cause <> '' AND closed_at IS NULL ORDER BY cause LIMIT $2";
+    tx.query(sql, values![pattern, limit])?.iter().map(|row| row.text(0)).collect()
+}
+
+/// Open cases of one cause, as one thing to decide.
+#[derive(Clone, Debug)]
+pub struct Together {
+    /// The oldest of them.
+    pub first: Case,
+    pub count: usize,
+    /// What all of them come to, by currency, in minor units; an order that has several cases counts
+    /// once for each.
+    pub amounts: BTreeMap<String, i64>,
+    /// Who works on them; empty where it is nobody, or not the same for all.
+    pub assignee: String,
+}
+
+impl Together {
+    /// The name by which a person decides about all of them: of the cause, or of the only case.
+    pub fn id(&self) -> &str {
+        if self.count > 1 { &self.first.cause } else { &self.first.id }
+    }
+}
+
+/// Puts cases of one cause together, in the order of the oldest of each.
+pub fn together<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Vec<Together> {
+    let mut all: Vec<Together> = Vec::new();
+    let mut places = HashMap::new();
+    for case in cases {
+        let place = match places.get(case.cause.as_str()) {
+            Some(place) if !case.cause.is_empty() => *place,
+            _ => {
+                places.insert(case.cause.as_str(), all.len());
+                all.push(Together {
+                    first: case.clone(),
+                    count: 0,
+                    amounts: BTreeMap::new(),
+                    assignee: case.assignee.clone(),
+                });
+                all.len() - 1
+            }
+        };
+        let Some(one) = all.get_mut(place) else { continue };
+        one.count += 1;
+        if one.assignee != case.assignee {
+            one.assignee.clear();
+        }
+        if !case.currency.is_empty() {
+            let sum = one.amounts.entry(case.currency.clone()).or_default();
+            *sum = sum.saturating_add(case.amount);
+        }
+    }
+    all
 }
 
 /// Cases whose cause stands and that a person took as they are, newest first.

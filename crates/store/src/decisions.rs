@@ -10,7 +10,7 @@ use crate::{Result, values};
 pub struct Decision {
     /// The message that is the decision.
     pub message: String,
-    /// The case, root, message, command or connection that it is about.
+    /// The case, cause, root, message, command or connection that it is about.
     pub about: String,
     /// close, accept, assign, note, retry, hold, release, replay
     pub kind: String,

@@ -1,15 +1,18 @@
 //! What people decide, and what it must not do.
 
 use jiff::civil::date;
-use trueup_domain::document::{Document, PaymentKind};
+use trueup_domain::command::CommandKind;
+use trueup_domain::document::{Document, Order, PaymentKind};
 use trueup_hub::decisions::{self, CONNECTION, Decision, Refusal, What};
 use trueup_hub::proofs::Evidence;
 use trueup_hub::{Hub, report, timers};
 use trueup_matching::Status;
 use trueup_store::messages::{self, Origin};
-use trueup_store::{cases, decisions as kept, documents, facts, scopes};
+use trueup_store::{cases, commands, decisions as kept, documents, facts, scopes};
 
+use crate::books::{Books, Fault};
 use crate::reconcile::{bank_line, payout, row, status, tell};
+use crate::talk::drain;
 use crate::world::{
     ROOT, at, hears, line, mapped, money, open_cases, order, payment, read, settle, states,
     stating, write,
@@ -242,4 +245,63 @@ fn c4_a_key_that_kills_the_process_is_set_aside() {
     retry(&hub, &case(&hub, "unjudgeable").id, 3).expect("taken up");
     settle(&hub, 4);
     assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+/// One archived account makes the books refuse every order; it is one thing to mend.
+#[test]
+fn h25_what_is_refused_for_one_cause_is_decided_together() {
+    let hub = mapped();
+    let orders = ["o1", "o2", "o3"];
+    for (at, id) in (1..).zip(orders) {
+        let sale = Order { id: id.to_owned(), ..order(1, vec![line("A1", "10.00")]) };
+        states(&hub, &[sale.into()], at);
+    }
+    let mut books = Books::with(&[]);
+    books.faults.extend([(); 20].map(|()| Fault::Refuses(CommandKind::Order)));
+    drain(&hub, &mut books, 10);
+    books.faults.clear();
+    let all = read(&hub, cases::open_cases);
+    assert_eq!(all.iter().map(|it| it.kind.as_str()).collect::<Vec<_>>(), ["refused"; 3]);
+    let together = cases::together(&all);
+    assert_eq!(together.len(), 1, "{all:?}");
+    let cause = together[0].id().to_owned();
+
+    let given = What::Assign { case: cause.clone(), assignee: "ben".to_owned() };
+    decide(&hub, given, 20).expect("assigned");
+    assert!(read(&hub, cases::open_cases).iter().all(|case| case.assignee == "ben"));
+    // One of them is taken as it is, and the others are tried again.
+    decide(&hub, What::Accept { case: all[0].id.clone() }, 21).expect("accepted");
+    assert_eq!(read(&hub, |tx| cases::of_cause(tx, &cause)).len(), 2);
+    retry(&hub, &cause, 22).expect("taken up");
+    drain(&hub, &mut books, 30);
+    settle(&hub, 40);
+    assert_eq!(open_cases(&hub), [""; 0]);
+    let state = |id: &str| {
+        let all = read(&hub, |tx| commands::of_root(tx, &format!("shop/sale/{id}")));
+        let order = all.into_iter().find(|one| one.kind == CommandKind::Order);
+        order.expect("an order").state
+    };
+    let mut states = orders.map(state);
+    states.sort();
+    assert_eq!(states, ["applied", "applied", "refused"]);
+    let kept: Vec<String> =
+        read(&hub, |tx| kept::about(tx, &cause)).into_iter().map(|it| it.kind).collect();
+    assert_eq!(kept, ["assign", "retry"], "one decision, however many it is about");
+    assert!(matches!(retry(&hub, &cause, 50), Err(Refusal::Unknown(_))), "nothing is open of it");
+}
+
+#[test]
+fn h25_orders_that_lack_the_same_in_the_mapping_are_one_cause() {
+    let hub = mapped();
+    let lacking = |id: &str, skus: [&str; 2]| {
+        let lines = skus.map(|sku| line(sku, "10.00")).to_vec();
+        let sale = Order { id: id.to_owned(), ..order(1, lines) };
+        Document::from(sale)
+    };
+    states(&hub, &[lacking("o1", ["A1", "X1"]), lacking("o2", ["X1", "Y1"])], 1);
+    states(&hub, &[lacking("o3", ["A1", "Y1"])], 2);
+    let together = cases::together(&read(&hub, cases::open_cases));
+    let shown: Vec<(&str, usize)> =
+        together.iter().map(|one| (one.first.kind.as_str(), one.count)).collect();
+    assert_eq!(shown, [("waiting_mapping", 2), ("waiting_mapping", 1)]);
 }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use trueup_hub::decisions::{self, Decision, Refusal, What};
+use trueup_store::cases;
 
 use super::{PageProblem, Shared};
 use crate::format;
@@ -96,7 +97,11 @@ pub async fn on_case(
     form: Result<Form<Given>, FormRejection>,
 ) -> Result<Response, PageProblem> {
     let given = given(form)?;
-    let back = format!("/cases/{}", format::in_path(&id));
+    let (case, named) = (id.clone(), format::in_path(&id));
+    let back = match state.read(move |tx| cases::find(tx, &case)).await? {
+        Some(_) => format!("/cases/{named}"),
+        None => format!("/cases?cause={}", format::in_query(&id)),
+    };
     let what = given.about_case(&word, id);
     let what = what.ok_or_else(|| Problem::not_found("this decision"))?;
     and_back(&state, given, what, &back).await

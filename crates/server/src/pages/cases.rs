@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
-use trueup_hub::decisions::cause;
+use trueup_hub::decisions::cause as decisions_cause;
 use trueup_store::{
     StoreError, Tx, cases, commands, decisions, documents, facts, messages, scopes,
 };
@@ -27,6 +27,8 @@ pub struct Wanted {
     owner: Option<String>,
     /// `accepted` for those that people took as they are, instead of the open ones.
     state: Option<String>,
+    /// The cases of this cause, one by one.
+    cause: Option<String>,
 }
 
 #[derive(Template)]
@@ -41,6 +43,27 @@ struct List {
     owner: String,
     accepted: bool,
     accepted_count: usize,
+    /// What can be decided about all of them, where they are those of one cause.
+    together: Option<All>,
+    /// Whether only the cases of one cause are asked for.
+    of_cause: bool,
+    decisions: Vec<Decided>,
+    /// Lines that are not shown.
+    more: usize,
+}
+
+/// The open cases of one cause.
+struct All {
+    cause: String,
+    count: usize,
+    detail: String,
+    remedy: String,
+    amounts: String,
+    again: &'static str,
+    /// Whether the hub sees that the cause stands, so that they can only be accepted.
+    stands: bool,
+    person: String,
+    assignee: String,
 }
 
 struct KindChoice {
@@ -52,6 +75,8 @@ struct KindChoice {
 
 struct CaseRow {
     href: String,
+    /// How many cases of one cause it stands for.
+    count: usize,
     title: String,
     kind: String,
     detail: String,
@@ -65,11 +90,13 @@ struct CaseRow {
 
 pub async fn list(
     State(state): Shared,
+    headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageProblem> {
     let now = state.now();
     let shared = state.clone();
-    let shown = state.read(move |tx| build_list(tx, &shared, &wanted, now)).await?;
+    let person = act::person(&headers);
+    let shown = state.read(move |tx| build_list(tx, &shared, &wanted, person, now)).await?;
     Ok(page(StatusCode::OK, &shown)?)
 }
 
@@ -77,6 +104,7 @@ fn build_list(
     tx: &mut Tx<'_>,
     state: &ServerState,
     wanted: &Wanted,
+    person: String,
     now: Timestamp,
 ) -> Result<List, StoreError> {
     let open = cases::open_cases(tx)?;
@@ -95,14 +123,28 @@ fn build_list(
             chosen: *word == kind,
         })
         .collect();
+    let cause = wanted.cause.as_deref().unwrap_or_default();
     let fits = |case: &&cases::Case| {
-        (kind.is_empty() || case.kind == kind) && (owner.is_empty() || case.owner == owner)
+        (kind.is_empty() || case.kind == kind)
+            && (owner.is_empty() || case.owner == owner)
+            && (cause.is_empty() || case.cause == cause)
     };
     let accepted = wanted.state.as_deref() == Some("accepted");
     let taken = cases::accepted(tx)?;
-    let listed = if accepted { &taken } else { &open };
-    let rows: Vec<CaseRow> =
-        listed.iter().filter(fits).take(SHOWN_MAX).map(|case| row(case, now)).collect();
+    let mut rows: Vec<CaseRow> = if accepted || !cause.is_empty() {
+        let listed = if accepted { &taken } else { &open };
+        let one = |case| cases::together([case]).into_iter().map(|it| row(&it, now)).next();
+        listed.iter().filter(fits).filter_map(one).collect()
+    } else {
+        let listed = cases::together(open.iter().filter(fits));
+        listed.iter().map(|one| row(one, now)).collect()
+    };
+    let more = rows.len().saturating_sub(SHOWN_MAX);
+    rows.truncate(SHOWN_MAX);
+    let together = match cause {
+        "" => None,
+        cause => all_of(tx, cause, &open, person)?,
+    };
     Ok(List {
         chrome: Chrome::new(tx, state, "cases")?,
         kinds,
@@ -113,22 +155,62 @@ fn build_list(
         owner: owner.to_owned(),
         accepted,
         accepted_count: taken.len(),
+        together,
+        of_cause: !cause.is_empty(),
+        decisions: decided(tx, &[cause], now)?,
+        more,
     })
 }
 
-fn row(case: &cases::Case, now: Timestamp) -> CaseRow {
+/// What a person may decide about all cases of a cause.
+fn all_of(
+    tx: &mut Tx<'_>,
+    cause: &str,
+    open: &[cases::Case],
+    person: String,
+) -> Result<Option<All>, StoreError> {
+    let members = cases::together(open.iter().filter(|case| case.cause == cause));
+    let Some(one) = members.into_iter().next() else { return Ok(None) };
+    let command = match one.first.subject.strip_prefix("command/") {
+        Some(key) => commands::find(tx, key)?,
+        None => None,
+    };
+    Ok(Some(All {
+        cause: cause.to_owned(),
+        count: one.count,
+        detail: format::sentence(&one.first.detail),
+        remedy: format::sentence(&one.first.remedy),
+        amounts: amounts(&one),
+        again: again(&one.first, command.as_ref()),
+        stands: decisions_cause(tx, &one.first)?.is_some(),
+        person,
+        assignee: one.assignee,
+    }))
+}
+
+fn row(one: &cases::Together, now: Timestamp) -> CaseRow {
+    let case = &one.first;
     CaseRow {
-        href: format!("/cases/{}", case.id),
+        href: match one.count {
+            1 => format!("/cases/{}", case.id),
+            _ => format!("/cases?cause={}", format::in_query(&case.cause)),
+        },
+        count: one.count,
         title: case.title.clone(),
         kind: format::words(&case.kind),
         detail: case.ending().unwrap_or_else(|| case.detail.clone()),
-        amount: amount(case),
+        amount: amounts(one),
         age: format::age(case.opened_at, now),
         opened: format::time(case.opened_at),
         owner: case.owner.clone(),
-        assignee: case.assignee.clone(),
+        assignee: one.assignee.clone(),
         entity: case.entity.clone(),
     }
+}
+
+fn amounts(one: &cases::Together) -> String {
+    let amounts = one.amounts.iter().map(|(code, minor)| format::money(*minor, code));
+    amounts.collect::<Vec<_>>().join(", ")
 }
 
 fn amount(case: &cases::Case) -> String {
@@ -167,6 +249,9 @@ struct One {
     command: Option<CommandBox>,
     evidence: Vec<Evidence>,
     sides: Vec<Side>,
+    /// How many open cases have its cause, with it.
+    others: usize,
+    others_href: String,
 }
 
 /// One decision of a person.
@@ -263,10 +348,17 @@ fn build_one(
     let sides = sides(tx, &case.subject)?;
     let mut about = vec![case.id.as_str(), case.subject.as_str()];
     about.extend(case.subject.strip_prefix("command/"));
+    let others = match case.is_open() && !case.cause.is_empty() {
+        true => {
+            about.push(&case.cause);
+            cases::of_cause(tx, &case.cause)?.len()
+        }
+        false => 0,
+    };
     Ok(Some(One {
         chrome: Chrome::new(tx, state, "cases")?,
         decisions: decided(tx, &about, now)?,
-        cause: cause(tx, &case)?.unwrap_or_default(),
+        cause: decisions_cause(tx, &case)?.unwrap_or_default(),
         again,
         person,
         evidence: evidence(tx, &case, command.as_ref())?,
@@ -282,6 +374,8 @@ fn build_one(
             error: command.error.unwrap_or_default(),
         }),
         amount: amount(&case),
+        others,
+        others_href: format!("/cases?cause={}", format::in_query(&case.cause)),
         opened: Moment::new(case.opened_at, now),
         closed: case.closed_at.map(|at| Moment::new(at, now)),
         ending: case.ending().unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! The router in-process, over a store in memory.
 
 mod api;
+mod causes;
 mod console;
 mod engines;
 mod fixture;

@@ -29,6 +29,46 @@ fn open_kinds(store: &Store) -> Vec<String> {
 }
 
 on_every_engine! {
+    fn h25_cases_of_one_cause_are_put_together(store) {
+        for (subject, entity, cause, seconds) in
+            [("a", "nl", "x", 2), ("b", "nl", "x", 1), ("c", "nl", "", 3), ("d", "nl", "", 4), ("e", "us", "x", 5)]
+        {
+            write(store, move |tx| {
+                let case = NewCase {
+                    kind: "refused",
+                    subject,
+                    entity,
+                    title: "a title",
+                    detail: "a detail",
+                    remedy: "do this",
+                    amount: Some(money("1.50")),
+                    owner: "operator",
+                };
+                cases::open_of_cause(tx, &case, cause, at(seconds))
+            });
+        }
+        let open = read(store, cases::open_cases);
+        let together = cases::together(&open);
+        let shown: Vec<(&str, usize, i64)> = together
+            .iter()
+            .map(|one| (one.first.subject.as_str(), one.count, one.amounts["EUR"]))
+            .collect();
+        let alone = |subject| (subject, 1, 150);
+        assert_eq!(shown, [("b", 2, 300), alone("c"), alone("d"), alone("e")], "never across entities");
+        let cause = together[0].id().to_owned();
+        assert_eq!(cause, open[0].cause);
+        assert_eq!(together[3].id(), open[4].id);
+        let subjects = |cause: &str| {
+            let members = read(store, |tx| cases::of_cause(tx, cause));
+            members.into_iter().map(|case| case.subject).collect::<Vec<_>>()
+        };
+        assert_eq!(subjects(&cause), ["b", "a"]);
+        assert_eq!(subjects(""), [""; 0]);
+        assert_eq!(read(store, |tx| cases::causes_beginning(tx, &cause[..8], 9)), [cause.clone()]);
+        write(store, |tx| cases::resolve(tx, None, "b", "mended", at(9)));
+        assert_eq!(subjects(&cause), ["a"]);
+    }
+
     fn a_case_is_freshened_and_keeps_its_age(store) {
         open(store, "overpaid", Some(money("10.00")), 1);
         open(store, "overpaid", Some(money("12.00")), 50);

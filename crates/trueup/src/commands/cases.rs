@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::json;
 use trueup_hub::Hub;
 use trueup_hub::decisions::{self, Decision, Refusal, What};
-use trueup_store::cases::{self, Case};
+use trueup_store::cases::{self, Case, Together};
 use trueup_store::decisions as kept;
 
 use super::{say, say_json};
@@ -15,7 +15,13 @@ use crate::failure::Failure;
 use crate::print;
 use crate::wiring;
 
+/// More cases of one cause than these are counted.
+const CASES_OF_A_CAUSE: usize = 20;
+
 /// List what a person must decide or mend, oldest first.
+///
+/// Cases of one cause are one line, and are decided together by the id of that line: a tax that is
+/// missing in the mapping holds a thousand orders and is one thing to mend.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,6 +31,7 @@ Examples:
   trueup cases assign 3f2a ben
   trueup cases close 3f2a --reason 'the customer was paid by transfer'
   trueup cases close 3f2a --accept --reason 'below what asking the bank costs'
+  trueup cases --each                    every case by itself, whatever its cause
 
 Exit status: 0 there is no open case; 1 there are some; with a command 0 when it was done")]
 pub struct CasesArgs {
@@ -33,7 +40,10 @@ pub struct CasesArgs {
     /// The closed ones, too.
     #[arg(long)]
     all: bool,
-    /// Print JSON.
+    /// Every case by itself, also those of one cause.
+    #[arg(long)]
+    each: bool,
+    /// Print JSON, every case by itself.
     #[arg(long, global = true)]
     json: bool,
 }
@@ -42,7 +52,7 @@ pub struct CasesArgs {
 enum CasesCommand {
     /// Show one case: what happened, its evidence, what to do next.
     Show {
-        /// Its id, or the beginning of it.
+        /// Its id or that of its cause, or the beginning of it.
         #[arg(value_name = "CASE")]
         id: String,
     },
@@ -51,7 +61,7 @@ enum CasesCommand {
     /// What still stands cannot be closed: it closes by itself when it is mended. What is accepted
     /// stays unproven, its difference stays in the bridges, and it opens again if it changes.
     Close {
-        /// Its id, or the beginning of it.
+        /// Its id or that of its cause, or the beginning of it.
         #[arg(value_name = "CASE")]
         id: String,
         /// Its cause stands, and is taken as it is.
@@ -62,7 +72,7 @@ enum CasesCommand {
     },
     /// Say whose work a case is.
     Assign {
-        /// Its id, or the beginning of it.
+        /// Its id or that of its cause, or the beginning of it.
         #[arg(value_name = "CASE")]
         id: String,
         /// The person; leave it out to take it back.
@@ -73,7 +83,7 @@ enum CasesCommand {
     },
     /// Keep something to know with a case.
     Note {
-        /// Its id, or the beginning of it.
+        /// Its id or that of its cause, or the beginning of it.
         #[arg(value_name = "CASE")]
         id: String,
         #[command(flatten)]
@@ -99,16 +109,16 @@ pub fn run(global: &Global, args: CasesArgs) -> Result<ExitCode> {
         None => list(&hub, &args),
         Some(CasesCommand::Show { id }) => show(&hub, &id, args.json),
         Some(CasesCommand::Close { id, accept, who }) => {
-            let case = find(&hub, &id)?.id;
+            let case = find(&hub, &id)?.id().to_owned();
             let what = if accept { What::Accept { case } } else { What::Close { case } };
             decide(&hub, what, who)
         }
         Some(CasesCommand::Assign { id, assignee, who }) => {
-            let case = find(&hub, &id)?.id;
+            let case = find(&hub, &id)?.id().to_owned();
             decide(&hub, What::Assign { case, assignee: assignee.unwrap_or_default() }, who)
         }
         Some(CasesCommand::Note { id, who }) => {
-            let case = find(&hub, &id)?.id;
+            let case = find(&hub, &id)?.id().to_owned();
             decide(&hub, What::Note { case }, who)
         }
     }
@@ -127,19 +137,20 @@ fn list(hub: &Hub, args: &CasesArgs) -> Result<ExitCode> {
     } else {
         let mut table = print::table(["Case", "Type", "Entity", "Amount", "Age", "Owner", "About"]);
         print::right(&mut table, [3, 4]);
-        for case in &found {
+        for one in lines(&found, args.each) {
+            let case = &one.first;
             let age = match case.closed_at {
                 Some(_) => print::plain(case.closed_as.as_deref().unwrap_or("closed")),
                 None => print::age(age_days(case)),
             };
             table.add_row([
-                print::id(&case.id),
+                print::id(one.id()),
                 print::word(&case.kind),
                 case.entity.clone(),
-                print::money(case.amount, &case.currency),
+                amounts(&one),
                 age,
-                owner(case),
-                print::short(&case.title),
+                owner(&case.owner, &one.assignee),
+                about(&one),
             ]);
         }
         let text =
@@ -149,12 +160,35 @@ fn list(hub: &Hub, args: &CasesArgs) -> Result<ExitCode> {
     Ok(if open == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The team, and the person of it who works on the case.
-fn owner(case: &Case) -> String {
-    if case.assignee.is_empty() {
-        return case.owner.clone();
+/// The open cases of one cause together, the others one by one.
+fn lines(found: &[Case], each: bool) -> Vec<Together> {
+    let (open, closed): (Vec<&Case>, Vec<&Case>) =
+        found.iter().partition(|case| case.is_open() && !each);
+    let mut lines = cases::together(open);
+    lines.extend(closed.into_iter().flat_map(|case| cases::together([case])));
+    lines.sort_by_key(|one| one.first.opened_at);
+    lines
+}
+
+fn amounts(one: &Together) -> String {
+    let amounts = one.amounts.iter().map(|(code, minor)| print::money(*minor, code));
+    amounts.collect::<Vec<_>>().join(", ")
+}
+
+/// What happened, or how often what happened.
+fn about(one: &Together) -> String {
+    match one.count {
+        1 => print::short(&one.first.title),
+        count => print::short(&format!("{count} of one cause: {}", one.first.detail)),
     }
-    print::short(&format!("{}, {}", case.owner, case.assignee))
+}
+
+/// The team, and the person of it who works on the case.
+fn owner(team: &str, assignee: &str) -> String {
+    if assignee.is_empty() {
+        return team.to_owned();
+    }
+    print::short(&format!("{team}, {assignee}"))
 }
 
 fn age_days(case: &Case) -> i64 {
@@ -183,13 +217,29 @@ fn as_json(case: &Case) -> serde_json::Value {
         "closed_why": case.closed_why,
         "closed_by": case.closed_by,
         "age_days": age_days(case),
+        "cause": (!case.cause.is_empty()).then_some(&case.cause),
     })
 }
 
-/// The one case whose id begins so.
-fn find(hub: &Hub, id: &str) -> Result<Case> {
+/// What an id names: a case, or the cause of several.
+enum Named {
+    Case(Box<Case>),
+    Cause(String),
+}
+
+impl Named {
+    fn id(&self) -> &str {
+        match self {
+            Self::Case(case) => &case.id,
+            Self::Cause(id) => id,
+        }
+    }
+}
+
+/// The one case or cause whose id begins so.
+fn find(hub: &Hub, id: &str) -> Result<Named> {
     match beginning(hub, id)? {
-        Some(case) => Ok(case),
+        Some(named) => Ok(named),
         None => {
             let what = format!("there is no case `{}`", print::plain(id));
             Err(Failure::unknown(what, "`trueup cases --all` lists them").into())
@@ -197,23 +247,23 @@ fn find(hub: &Hub, id: &str) -> Result<Case> {
     }
 }
 
-fn beginning(hub: &Hub, id: &str) -> Result<Option<Case>> {
+fn beginning(hub: &Hub, id: &str) -> Result<Option<Named>> {
     /// More than one is too many, and a few show that it is.
     const FEW: i64 = 20;
-    let mut found = hub.store.read(|tx| match cases::find(tx, id)? {
-        Some(case) => Ok(vec![case]),
-        None => cases::beginning(tx, id, FEW),
+    let (mut found, mut causes) = hub.store.read(|tx| match cases::find(tx, id)? {
+        Some(case) => Ok((vec![case], Vec::new())),
+        None => Ok((cases::beginning(tx, id, FEW)?, cases::causes_beginning(tx, id, FEW)?)),
     })?;
-    if found.len() > 1 {
+    if found.len() + causes.len() > 1 {
         let what = format!("several cases begin with `{}`", print::plain(id));
         return Err(Failure::unknown(what, "give more of the id").into());
     }
-    Ok(found.pop())
+    Ok(found.pop().map(|case| Named::Case(Box::new(case))).or(causes.pop().map(Named::Cause)))
 }
 
-/// The id of the case that begins so, or what was named itself.
+/// The id of the case or cause that begins so, or what was named itself.
 pub fn named(hub: &Hub, id: &str) -> Result<String> {
-    Ok(beginning(hub, id)?.map_or_else(|| id.to_owned(), |case| case.id))
+    Ok(beginning(hub, id)?.map_or_else(|| id.to_owned(), |named| named.id().to_owned()))
 }
 
 /// Sends a decision in at the front door, and says what happens now.
@@ -237,13 +287,86 @@ pub fn decide(hub: &Hub, what: What, who: Who) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The cases of one cause, and what can be done about all of them.
+fn show_cause(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
+    let (members, decided) =
+        hub.store.read(|tx| Ok((cases::of_cause(tx, id)?, kept::about(tx, id)?)))?;
+    if as_json_text {
+        say_json(&members.iter().map(as_json).collect::<Vec<_>>())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    for one in cases::together(&members) {
+        let case = &one.first;
+        let short = print::id(id);
+        let amounts = amounts(&one);
+        text.push_str(&format!("{} cases of one cause\n", one.count));
+        for (name, value) in [
+            ("cause", id),
+            ("type", &print::word(&case.kind)),
+            ("entity", &case.entity),
+            ("amount", &amounts),
+            ("owner", &owner(&case.owner, &one.assignee)),
+            ("oldest", &format!("{} ({})", case.opened_at, print::age(age_days(case)))),
+            ("what", &case.detail),
+            ("next", &case.remedy),
+        ] {
+            text.push_str(&field(name, value));
+        }
+        if can_retry(case) {
+            text.push_str(&field(
+                "",
+                &format!("`trueup retry {short}` takes all of them up again"),
+            ));
+        }
+        let way =
+            format!("`trueup cases close {short} --accept --reason WHY` takes all as they are");
+        text.push_str(&field("", &way));
+    }
+    for case in members.iter().take(CASES_OF_A_CAUSE) {
+        let title = format!("{}  {}", print::id(&case.id), case.title);
+        text.push_str(&field("case", &title));
+    }
+    if members.len() > CASES_OF_A_CAUSE {
+        let more = format!("{} more; --json lists all", members.len() - CASES_OF_A_CAUSE);
+        text.push_str(&field("", &more));
+    }
+    for one in &decided {
+        text.push_str(&field("decided", &did(one)));
+    }
+    say(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line of what is shown of a case; none where there is nothing to say.
+fn field(name: &str, value: &str) -> String {
+    if value.is_empty() {
+        return String::new();
+    }
+    format!("  {name:<8} {}\n", print::plain(value))
+}
+
+fn did(one: &kept::Decision) -> String {
+    let assignee = if one.assignee.is_empty() { "" } else { " to " };
+    let why = if one.reason.is_empty() { String::new() } else { format!(": {}", one.reason) };
+    format!("{}{assignee}{} by {}, {}{why}", one.kind, one.assignee, one.person, one.made_at)
+}
+
 fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
-    let case = find(hub, id)?;
-    let (decided, cause) = hub.store.read(|tx| {
+    let case = match find(hub, id)? {
+        Named::Case(case) => case,
+        Named::Cause(id) => return show_cause(hub, &id, as_json_text),
+    };
+    let (decided, cause, others) = hub.store.read(|tx| {
         let mut decided = kept::about(tx, &case.id)?;
+        if !case.cause.is_empty() {
+            decided.extend(kept::about(tx, &case.cause)?);
+        }
         decided.extend(kept::about(tx, &case.subject)?);
+        decided.sort_by_key(|one| one.made_at);
         let cause = if case.is_open() { decisions::cause(tx, &case)? } else { None };
-        Ok((decided, cause))
+        let others = if case.is_open() { cases::of_cause(tx, &case.cause)?.len() } else { 0 };
+        Ok((decided, cause, others))
     })?;
     if as_json_text {
         let mut shown = as_json(&case);
@@ -262,22 +385,26 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = format!("{}\n", print::plain(&case.title));
-    let mut fact = |name: &str, value: &str| {
-        if !value.is_empty() {
-            text.push_str(&format!("  {name:<8} {}\n", print::plain(value)));
-        }
-    };
+    let mut fact = |name: &str, value: &str| text.push_str(&field(name, value));
     fact("case", &case.id);
     fact("type", &print::word(&case.kind));
     fact("about", &case.subject);
     fact("entity", &case.entity);
     fact("amount", &print::money(case.amount, &case.currency));
-    fact("owner", &owner(&case));
+    fact("owner", &owner(&case.owner, &case.assignee));
     fact("opened", &format!("{} ({})", case.opened_at, print::age(age_days(&case))));
     if let Some(closed) = case.closed_at {
         fact("closed", &format!("{closed}, {}", case.ending().unwrap_or_default()));
     }
     fact("what", &case.detail);
+    if others > 1 {
+        let many = format!(
+            "{} cases have this cause: `trueup cases show {}`",
+            others,
+            print::id(&case.cause)
+        );
+        fact("", &many);
+    }
     fact("next", &case.remedy);
     let short = print::id(&case.id);
     if case.is_open() {
@@ -293,10 +420,7 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
         }
     }
     for one in decided {
-        let assignee = if one.assignee.is_empty() { "" } else { " to " };
-        let did = format!("{}{assignee}{}", one.kind, one.assignee);
-        let why = if one.reason.is_empty() { String::new() } else { format!(": {}", one.reason) };
-        fact("decided", &format!("{did} by {}, {}{why}", one.person, one.made_at));
+        fact("decided", &did(&one));
     }
     say(&text)?;
     Ok(ExitCode::SUCCESS)

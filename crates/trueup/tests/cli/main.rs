@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 mod backup;
+mod causes;
 mod close;
 mod replay;
 
