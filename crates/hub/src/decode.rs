@@ -12,7 +12,7 @@ use trueup_domain::document::{
 use trueup_domain::planted::planted;
 use trueup_store::database::Later;
 use trueup_store::documents::Known;
-use trueup_store::messages::{self, Fate, Received};
+use trueup_store::messages::{self, Fate, Origin, Received};
 use trueup_store::{StoreError, Tx, cases, documents, streams};
 
 use crate::common_cause;
@@ -142,6 +142,12 @@ fn record(
                     take_in(tx, hub, message, document, now)?;
                 }
             }
+            if message.origin == Origin::Poll.word() {
+                for older in messages::unreadable_before(tx, &message.id)? {
+                    let by = "the object was read again, and can be read";
+                    cases::resolve(tx, Some("undecodable"), &older, by, now)?;
+                }
+            }
             messages::finish(tx, &message.id, Fate::Decoded, None)
         }
         Ok(Decoded::Hints(hints)) => {
@@ -177,16 +183,19 @@ fn record(
                 amount: None,
                 owner: "integrator",
             };
-            cases::open_of_cause(
-                tx,
-                &case,
-                &common_cause::of(
-                    &[&message.connection, &message.kind, error.code()],
-                    &common_cause::without_numbers(&detail),
-                    &[],
-                ),
-                now,
-            )?;
+            // What the object is by now is known; what it was is kept and can be retried.
+            if !messages::is_read_since(tx, &message.id)? {
+                cases::open_of_cause(
+                    tx,
+                    &case,
+                    &common_cause::of(
+                        &[&message.connection, &message.kind, error.code()],
+                        &common_cause::without_numbers(&detail),
+                        &[],
+                    ),
+                    now,
+                )?;
+            }
             messages::finish(tx, &message.id, Fate::Failed, Some((error.code(), detail)))
         }
     }

@@ -414,6 +414,32 @@ pub fn one_of_the_past(tx: &mut Tx<'_>, id: &str) -> Result<Option<Past>> {
     tx.query_one(&sql, values![id])?.as_ref().map(past).transpose()
 }
 
+/// What was read of the object of this message before it, and could not be decoded. Of what is pushed
+/// nobody knows which object it is about until it is decoded.
+pub fn unreadable_before(tx: &mut Tx<'_>, id: &str) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT old.id FROM messages new JOIN messages old
+             ON old.connection = new.connection AND old.source_id = new.source_id
+         WHERE new.id = $1 AND new.origin = 'poll' AND old.origin = 'poll'
+             AND old.state = 'failed' AND old.received_at < new.received_at
+         ORDER BY old.id",
+        values![id],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Whether the object of this message was read again after it, and that could be decoded.
+pub fn is_read_since(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
+    let row = tx.query_one(
+        "SELECT 1 FROM messages old JOIN messages new
+             ON new.connection = old.connection AND new.source_id = old.source_id
+         WHERE old.id = $1 AND old.origin = 'poll' AND new.origin = 'poll'
+             AND new.state = 'decoded' AND new.received_at > old.received_at LIMIT 1",
+        values![id],
+    )?;
+    Ok(row.is_some())
+}
+
 /// The connections that messages came from.
 pub fn connections(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     let sql = "SELECT DISTINCT connection FROM messages ORDER BY connection";

@@ -126,6 +126,50 @@ fn an_unreadable_message_is_a_case_and_holds_up_nobody() {
 }
 
 #[test]
+fn what_could_not_be_read_of_an_object_ends_with_its_next_reading() {
+    let hub = mapped();
+    let bad = b"{\"documents\": [".to_vec();
+    answers(&hub, "order/o1", bad.clone(), 1, 2);
+    answers(&hub, "order/o2", bad.clone(), 1, 2);
+    hears(&hub, "shop", "order/o1", bad, 3);
+    settle(&hub, 4);
+    assert_eq!(open_cases(&hub), ["undecodable"; 3]);
+    answers(&hub, "order/o1", stating(&sale()), 5, 6);
+    settle(&hub, 7);
+    // The other object stands as it did, and so does what was pushed under whatever name.
+    assert_eq!(open_cases(&hub), ["undecodable"; 2]);
+    let gone: Vec<String> = read(&hub, trueup_store::cases::all)
+        .into_iter()
+        .filter_map(|case| case.closed_by)
+        .collect();
+    assert_eq!(gone, ["the object was read again, and can be read"]);
+    assert_eq!(balances(&hub), sold(1000));
+}
+
+#[test]
+fn what_could_not_be_read_before_a_later_reading_is_no_case() {
+    let hub = mapped();
+    let bad = b"{\"documents\": [".to_vec();
+    answers(&hub, "order/o1", bad, 1, 2);
+    answers(&hub, "order/o1", stating(&sale()), 5, 6);
+    // The later one is decoded first, by whichever worker has its shard.
+    let ids = read(&hub, |tx| messages::newest(tx, "shop", 9));
+    let newest = ids.first().expect("two").id.clone();
+    let oldest = ids.last().expect("two").id.clone();
+    crate::world::write(&hub, {
+        let newest = newest.clone();
+        move |tx| messages::finish(tx, &newest, messages::Fate::Decoded, None)
+    });
+    settle(&hub, 7);
+    let oldest = read(&hub, |tx| messages::find(tx, &oldest)).expect("kept");
+    assert_eq!(oldest.state, "failed", "nothing is forgotten");
+    assert_eq!(open_cases(&hub), [""; 0]);
+    crate::world::write(&hub, move |tx| messages::take_up_again(tx, &[newest]));
+    settle(&hub, 8);
+    assert_eq!(balances(&hub), sold(1000));
+}
+
+#[test]
 fn c4_a_message_that_kills_the_process_is_set_aside() {
     let hub = mapped();
     hears(&hub, "shop", "poison", stating(&sale()), 1);
