@@ -337,16 +337,7 @@ impl Week {
     /// Some orders are called off before they leave, of some a unit or two come back.
     fn plan_reversals(&mut self, kept: &[usize], placed: &BTreeMap<usize, Timestamp>) {
         let mut chance = Chance::new(self.settings.seed ^ 0x42_41_43_4B);
-        let repriced: BTreeSet<usize> = self
-            .happenings
-            .values()
-            .filter_map(|what| match what {
-                Happening::Reprice(index) => Some(*index),
-                _ => None,
-            })
-            .collect();
-        // Goods that came back from a delivery that is then taken back whole are not played yet.
-        for index in kept.iter().filter(|index| !repriced.contains(index)) {
+        for index in kept {
             let at_once = self.orders.get(*index).is_some_and(|it| it.paid != Paid::Transfer);
             let Some(placed) = placed.get(index).filter(|_| at_once) else { continue };
             if chance.hits(self.settings.cancelled_per_mille) {

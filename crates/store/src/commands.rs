@@ -5,7 +5,9 @@ mod goods;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use trueup_domain::command::{CommandKind, Content, Extent, ReconciliationContent, reversal_of};
+use trueup_domain::command::{
+    CommandKind, Content, Extent, ReconciliationContent, Way, reversal_of,
+};
 use trueup_domain::fact::{Command, FactKey};
 use trueup_domain::item::ItemKind;
 use trueup_domain::key;
@@ -268,18 +270,20 @@ pub(crate) fn take_back(
     for (number, tie) in ties_under_way(tx, &own)?.into_iter().enumerate() {
         needs.insert(format!("settled/{number}"), tie);
     }
-    match command.content.kind() {
-        CommandKind::Order => {
+    match &command.content {
+        Content::Order(_) => {
             for (number, moving) in goods::under_way(tx, &own)?.into_iter().enumerate() {
                 needs.insert(format!("settled/goods/{number}"), moving);
             }
         }
-        CommandKind::Goods => needs.extend(goods::cancellation(tx, &own)?),
+        Content::Goods(moved) => needs.extend(goods::before_reversal(tx, &own, moved.way)?),
         _ => {}
     }
     insert(tx, place, &reversal_key(&own), key, generation, &reversal, &needs)?;
-    if command.content.kind() == CommandKind::Order {
-        goods::wait_for_cancellation(tx, &own)?;
+    match &command.content {
+        Content::Order(_) => goods::wait_for_cancellation(tx, &own)?,
+        Content::Goods(moved) if moved.way == Way::Back => goods::wait_until_left_again(tx, &own)?,
+        _ => {}
     }
     if !planted("a_reversal_is_tied_to_nothing") {
         take_its_place(tx, place, key, generation, command)?;

@@ -1,9 +1,14 @@
-//! Goods beside the cancellation of their order: the books cancel with an order every transfer of it
-//! that is not done, also one that we are about to finish.
+//! What the reversals of goods and of their order wait for.
+//!
+//! The books cancel with an order every transfer of it that is not done, also one that we are about
+//! to finish. And units that came back are not there to be taken back once more: first they leave
+//! again.
 
 use std::collections::BTreeMap;
 
-use super::reversal_key;
+use trueup_domain::command::{Content, Way};
+
+use super::{COMMANDS, reversal_key, shown};
 use crate::database::Tx;
 use crate::{Result, values};
 
@@ -14,14 +19,90 @@ pub(super) fn under_way(tx: &mut Tx<'_>, order: &str) -> Result<Vec<String>> {
     Ok(moving.map(|(key, _)| key).collect())
 }
 
-/// What the reversal of a movement waits for: the cancellation of its order, if that is asked for.
-pub(super) fn cancellation(tx: &mut Tx<'_>, goods: &str) -> Result<BTreeMap<String, String>> {
-    let rows = tx.query(
-        "SELECT c.key FROM command_after a JOIN commands c ON c.key = a.needs || '/rev'
-         WHERE a.command = $1 AND a.role = 'order' AND c.state <> 'withdrawn'",
-        values![goods],
+/// What the reversal of a movement waits for: the cancellation of its order, if that is asked for,
+/// and of what left, that its units which came back leave again.
+pub(super) fn before_reversal(
+    tx: &mut Tx<'_>,
+    own: &str,
+    way: Way,
+) -> Result<BTreeMap<String, String>> {
+    let mut needs = BTreeMap::new();
+    let Some(order) = order_of(tx, own)? else { return Ok(needs) };
+    let cancellation = reversal_key(&order);
+    if is_asked_for(tx, &cancellation)? {
+        needs.insert("cancelled".to_owned(), cancellation);
+    }
+    if way == Way::Out {
+        for (number, back) in movements(tx, &order, Way::Back)?.into_iter().enumerate() {
+            let again = reversal_key(&back);
+            if is_asked_for(tx, &again)? {
+                needs.insert(format!("left_again/{number}"), again);
+            }
+        }
+    }
+    Ok(needs)
+}
+
+/// Lets the reversals of what left wait for that of units which came back, if they have not left.
+pub(super) fn wait_until_left_again(tx: &mut Tx<'_>, own: &str) -> Result<()> {
+    let Some(order) = order_of(tx, own)? else { return Ok(()) };
+    let again = reversal_key(own);
+    for out in movements(tx, &order, Way::Out)? {
+        let reversal = reversal_key(&out);
+        let waits = tx.execute(
+            "UPDATE commands SET state = 'waiting' WHERE key = $1 AND state IN ('waiting', 'ready')",
+            values![&reversal],
+        )?;
+        if waits == 1 {
+            wait_for(tx, &reversal, &format!("left_again/{again}"), &again)?;
+        }
+    }
+    Ok(())
+}
+
+fn order_of(tx: &mut Tx<'_>, own: &str) -> Result<Option<String>> {
+    let row = tx.query_one(
+        "SELECT needs FROM command_after WHERE command = $1 AND role = 'order'",
+        values![own],
     )?;
-    rows.iter().map(|row| Ok(("cancelled".to_owned(), row.text(0)?))).collect()
+    row.map(|row| row.text(0)).transpose()
+}
+
+fn is_asked_for(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
+    let row = tx.query_one(
+        "SELECT key FROM commands WHERE key = $1 AND state <> 'withdrawn'",
+        values![key],
+    )?;
+    Ok(row.is_some())
+}
+
+fn wait_for(tx: &mut Tx<'_>, command: &str, role: &str, needs: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO command_after (command, role, needs) VALUES ($1, $2, $3)
+         ON CONFLICT DO NOTHING",
+        values![command, role, needs],
+    )?;
+    Ok(())
+}
+
+/// The movements of an order that go one way.
+fn movements(tx: &mut Tx<'_>, order: &str, way: Way) -> Result<Vec<String>> {
+    let rows = tx.query(
+        &format!(
+            "{COMMANDS} WHERE kind = 'goods' AND key IN (
+                 SELECT command FROM command_after WHERE needs = $1 AND role = 'order')
+             ORDER BY key"
+        ),
+        values![order],
+    )?;
+    let mut keys = Vec::new();
+    for row in &rows {
+        let movement = shown(row)?;
+        if matches!(&movement.content, Content::Goods(goods) if goods.way == way) {
+            keys.push(movement.key);
+        }
+    }
+    Ok(keys)
 }
 
 /// Lets the reversals of an order's movements that have not left wait for its cancellation.
@@ -31,11 +112,7 @@ pub(super) fn wait_for_cancellation(tx: &mut Tx<'_>, order: &str) -> Result<()> 
         if !key.ends_with("/rev") || !matches!(state.as_str(), "waiting" | "ready") {
             continue;
         }
-        tx.execute(
-            "INSERT INTO command_after (command, role, needs) VALUES ($1, 'cancelled', $2)
-             ON CONFLICT DO NOTHING",
-            values![&key, &cancellation],
-        )?;
+        wait_for(tx, &key, "cancelled", &cancellation)?;
         tx.execute("UPDATE commands SET state = 'waiting' WHERE key = $1", values![&key])?;
     }
     Ok(())

@@ -35,11 +35,11 @@ fn chain(order_total: &str, invoice_total: &str) -> Vec<Fact> {
     ]
 }
 
-/// Goods of an order of that content, which left.
-fn goods(order: &str) -> Content {
+/// Goods of an order of that content.
+fn goods(order: &str, way: Way) -> Content {
     Content::Goods(GoodsContent {
         company: "1".to_owned(),
-        way: Way::Out,
+        way,
         reference: "#1001".to_owned(),
         order: order.to_owned(),
         lines: Vec::new(),
@@ -387,7 +387,7 @@ on_every_engine! {
         let shipped = |price: &str| {
             vec![
                 fact("order", "1", command(order(price), Vec::new())),
-                fact("goods_out", "f1", command(goods(price), vec![after("order", "order", "1")])),
+                fact("goods_out", "f1", command(goods(price, Way::Out), vec![after("order", "order", "1")])),
             ]
         };
         let (own, next) = (key("order", "1", 1), key("order", "1", 2));
@@ -405,6 +405,30 @@ on_every_engine! {
         deliver(store, &back, "goods", "stock.picking/2");
         deliver(store, &next, "order", "sale.order/2");
         assert_eq!(state(store, &out_next), "ready");
+    }
+
+    /// Units that came back are not there to be taken back once more.
+    fn what_came_back_leaves_again_before_its_delivery_is_taken_back(store) {
+        let moved = |price: &str| {
+            let of_order = || vec![after("order", "order", "1")];
+            vec![
+                fact("order", "1", command(order(price), Vec::new())),
+                fact("goods_back", "r1", command(goods(price, Way::Back), of_order())),
+                fact("goods_out", "f1", command(goods(price, Way::Out), of_order())),
+            ]
+        };
+        decide(store, ROOT, moved("10.00"), 1);
+        deliver(store, &key("order", "1", 1), "order", "sale.order/1");
+        let (out, back) = (key("goods_out", "f1", 1), key("goods_back", "r1", 1));
+        assert_eq!(take(store, "goods", "c1", 2).len(), 2);
+        apply(store, &out, "stock.picking/1");
+        apply(store, &back, "stock.picking/2");
+        decide(store, ROOT, moved("11.00"), 3);
+        deliver(store, &format!("{}/rev", key("order", "1", 1)), "cancellation", "sale.order/1");
+        let (out, back) = (format!("{out}/rev"), format!("{back}/rev"));
+        assert_eq!(state(store, &out), "waiting");
+        deliver(store, &back, "goods", "stock.picking/3");
+        assert_eq!(state(store, &out), "ready");
     }
 
     /// §9.4: what is ready has certainly not been carried out, however often it was tried.
