@@ -64,9 +64,10 @@ impl ConnectionSection {
                 remedy,
             ));
         }
-        let by_day = self.posting.as_ref().is_some_and(|it| it.as_ref() == Posting::Day.word());
-        if let (true, Some(place)) = (by_day && invoices != InvoicePolicy::Order, &self.posting) {
-            let what = "an entry of a day sums up the orders of that day, and no invoices";
+        let sums_up = self.posting.as_ref().filter(|it| it.as_ref() != Posting::Transaction.word());
+        if let (InvoicePolicy::Shipment | InvoicePolicy::Capture, Some(place)) = (invoices, sums_up)
+        {
+            let what = "an entry sums up sales as they were ordered, and no invoices";
             let remedy = "write `invoices = \"order\"` for this connection, or post by transaction";
             return Err(Mistake::at(place, what, remedy));
         }

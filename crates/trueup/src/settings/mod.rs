@@ -707,7 +707,12 @@ since = 2026-01-01
         check(
             "secret_env = \"SHOP_EU_TOKEN\"",
             "secret_env = \"SHOP_EU_TOKEN\"\nposting = \"day\"\ninvoices = \"capture\"",
-            &["line 23", "entry of a day", "order"],
+            &["line 23", "sums up", "order"],
+        );
+        check(
+            "secret_env = \"SHOP_EU_TOKEN\"",
+            "secret_env = \"SHOP_EU_TOKEN\"\nposting = \"payout\"\ninvoices = \"shipment\"",
+            &["line 23", "sums up", "order"],
         );
         check(
             "connector = \"shopify\"",
