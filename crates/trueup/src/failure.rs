@@ -138,6 +138,8 @@ fn print(code: &str, what: &str, remedy: &str) {
     eprintln!("  more: trueup explain {code}");
 }
 
+/// It may quote what others wrote.
 fn chain_above(error: &anyhow::Error) -> String {
-    format!("{error:#}")
+    let chain = format!("{error:#}");
+    chain.lines().map(crate::print::plain).collect::<Vec<_>>().join("\n")
 }

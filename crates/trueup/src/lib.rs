@@ -11,6 +11,7 @@
 //! | [`drops`]      | files dropped into a directory                                    |
 //! | [`drain`]      | the stages in the thread of a command                             |
 //! | [`print`]      | money, tables and the report as text                              |
+//! | [`log`]        | one line for each event, whatever the texts in it hold            |
 //! | [`failure`]    | how a command ends that could not do its work                     |
 //! | [`demo`]       | seven virtual days with the built-in sandboxes                    |
 
@@ -21,6 +22,7 @@ pub mod demo;
 pub mod drain;
 pub mod drops;
 pub mod failure;
+pub mod log;
 pub mod print;
 pub mod settings;
 pub mod sheet;

@@ -7,6 +7,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use trueup::cli::Cli;
 use trueup::failure;
+use trueup::log::OneLine;
 
 const _: () = assert!(!trueup_domain::planted::BUILT_IN, "bugs are planted for tests only");
 
@@ -25,10 +26,11 @@ fn main() -> ExitCode {
             return failure::report(&failure.into());
         }
     };
+    let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(move || OneLine { to: std::io::stderr(), colours })
+        .with_ansi(colours)
         .init();
     match cli.run() {
         Ok(code) => code,

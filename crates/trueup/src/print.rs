@@ -86,9 +86,19 @@ fn grouped(text: &str) -> String {
     out
 }
 
-/// What came from outside may hold anything; a terminal gets it without control characters.
+/// What came from outside may hold anything; a terminal gets it without characters that steer it or
+/// turn the direction of what follows.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|it| if it.is_control() { ' ' } else { it }).collect()
+    text.chars().map(|it| if is_hostile(it) { ' ' } else { it }).collect()
+}
+
+/// Control characters, separators of lines, and those that turn the direction of text.
+pub fn is_hostile(one: char) -> bool {
+    one.is_control()
+        || matches!(
+            one,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// A text cut to what a table's cell takes.
@@ -261,6 +271,12 @@ pub fn age(days: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn g13_a_terminal_is_not_steered_by_a_name() {
+        let name = "Ann\u{1b}[2J\r\n\u{202e}gpj.exe\u{2028}é";
+        assert_eq!(plain(name), "Ann [2J   gpj.exe é");
+    }
 
     #[test]
     fn amounts_have_the_decimals_of_their_currency() {

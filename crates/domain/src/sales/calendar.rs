@@ -97,7 +97,7 @@ mod tests {
     /// The first days of the years as the National Retail Federation publishes its 4-5-4 calendar:
     /// 2017 and 2023 have fifty-three weeks.
     #[test]
-    fn retail_years_begin_as_published() {
+    fn f5_retail_years_begin_as_published() {
         for (year, month, day) in [
             (2017, 1, 29),
             (2018, 2, 4),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_in_the_periods_of_each_calendar() {
+    fn f5_days_are_in_the_periods_of_each_calendar() {
         let check = |day: Date, names: [&str; 4]| {
             let of = Periods::ALL.iter().map(|periods| periods.period_of(day));
             assert_eq!(of.collect::<Vec<_>>(), names, "{day}");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn each_period_is_one_run_of_days() {
+    fn f5_each_period_is_one_run_of_days() {
         for periods in Periods::ALL {
             let mut day = date(2016, 1, 1);
             let mut names = vec![periods.period_of(day)];

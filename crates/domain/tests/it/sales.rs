@@ -193,7 +193,7 @@ fn d3_marketplace_tax_is_beside_and_gift_cards_are_no_sales() {
 }
 
 #[test]
-fn days_are_those_of_the_zone_and_refunds_count_on_their_own() {
+fn f2_days_are_those_of_the_zone_and_refunds_count_on_their_own() {
     let mut order = sold();
     // Still the 14th in New York.
     order.placed_at = at("2026-06-15T03:00:00Z");

@@ -56,7 +56,7 @@ async fn h9_what_strangers_wrote_is_escaped_everywhere() {
 }
 
 #[tokio::test]
-async fn another_site_cannot_press_our_buttons() {
+async fn h8_another_site_cannot_press_our_buttons() {
     let server = Server::with_orders();
     let path = "/connections/acme/resume";
     let refused: [&[(&str, &str)]; 5] = [

@@ -508,7 +508,7 @@ impl Server {
             }
         });
         let mut server = Self { child, address: String::new(), log, told: Vec::new() };
-        let line = server.hears("http://");
+        let line = server.hears("the hub runs");
         let rest = line.split("http://").nth(1).unwrap();
         server.address =
             rest.split(|it: char| it == ',' || it.is_whitespace()).next().unwrap().to_owned();
