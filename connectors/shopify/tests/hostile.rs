@@ -36,8 +36,17 @@ fn g8_a_key_that_appears_twice_is_refused() {
 }
 
 #[test]
-fn quantities_and_ids_beyond_measure_are_refused() {
-    refused(&ORDER.replace("\"quantity\": 1", "\"quantity\": 9223372036854775807"), "TU204");
+fn d1_quantities_that_cannot_be_sold_are_refused() {
+    let with =
+        |quantity: &str| ORDER.replace("\"quantity\": 1", &format!("\"quantity\": {quantity}"));
+    refused(&with("-1"), "TU202");
+    refused(&with("1.5"), "TU202");
+    refused(&with("\"one\""), "TU202");
+    refused(&with("9223372036854775807"), "TU204");
+}
+
+#[test]
+fn numbers_and_ids_beyond_measure_are_refused() {
     refused(&ORDER.replace("\"quantity\": 1", "\"quantity\": 1e400"), "TU201");
     refused(&ORDER.replacen("1073459970", "1e400", 1), "TU202");
     refused(&ORDER.replacen("1073459970", "\"../../etc\"", 1), "TU202");

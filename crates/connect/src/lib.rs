@@ -31,7 +31,7 @@ pub use conversation::{
     Context, Conversations, Dispatch, Method, Outcome, Receipt, ReceiptOutcome, Record, Reply,
     Request, State, Step, Stream, Task,
 };
-pub use message::{DecodeError, Decoded, Hint, Message, Subscription};
+pub use message::{DecodeError, Decoded, Hint, Message, Subscription, units};
 pub use settings::{Auth, Secret, Setting, Settings};
 pub use token::{Token, TokenScheme};
 pub use webhook::{Delivery, NotAuthentic, Webhooks};

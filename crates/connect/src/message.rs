@@ -107,5 +107,10 @@ impl DecodeError {
     }
 }
 
+/// Units of a line: none that was sold, left or came back is fewer than none (D1).
+pub fn units(field: &str, count: i64) -> Result<i64, DecodeError> {
+    if count < 0 { Err(DecodeError::field(field)) } else { Ok(count) }
+}
+
 /// The largest body that is stored and decoded as one message; larger files are refused.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -1,7 +1,7 @@
 //! One item of an order: its proceeds by category, as a line with its shipping and gift wrap.
 
 use rust_decimal::Decimal;
-use trueup_connect::DecodeError;
+use trueup_connect::{DecodeError, units};
 use trueup_domain::document::{
     Charge, ChargeKind, Discount, Funder, Line, LineKind, Remitter, TaxLine,
 };
@@ -120,7 +120,7 @@ pub fn read(
             kind: LineKind::Goods,
             sku: product.seller_sku.clone(),
             title: title.unwrap_or_else(|| wire.order_item_id.clone()),
-            quantity: wire.quantity_ordered,
+            quantity: units("quantityOrdered", wire.quantity_ordered)?,
             unit_price,
             gross: proceeds.line.gross,
             discounts: discounts(&proceeds.line),

@@ -1,7 +1,7 @@
 //! An order as sold: every line ever sold, charges, discounts and taxes.
 
 use rust_decimal::Decimal;
-use trueup_connect::DecodeError;
+use trueup_connect::{DecodeError, units};
 use trueup_domain::document::{
     Address, Buyer, Charge, ChargeKind, Discount, Funder, Line, LineKind, Order, PaymentStanding,
     Remitter, TaxLine, Version,
@@ -82,16 +82,17 @@ pub fn order(said: &said::Order) -> Result<Order, DecodeError> {
 }
 
 fn line(said: &said::Line, shop: Currency) -> Result<Line, DecodeError> {
+    let quantity = units("line_items.quantity", said.quantity)?;
     let unit = said.unit.money("line_items.price", shop)?;
     let gross = unit
-        .checked_mul(said.quantity)
+        .checked_mul(quantity)
         .map_err(|error| DecodeError::amount("line_items.quantity", error))?;
     Ok(Line {
         id: said.id.clone(),
         kind: if said.gift_card { LineKind::GiftCard } else { LineKind::Goods },
         sku: said.sku.clone(),
         title: said.title.clone(),
-        quantity: said.quantity,
+        quantity,
         unit_price: unit.decimal().normalize(),
         gross,
         discounts: discounts(&said.discounts, shop)?,

@@ -6,7 +6,7 @@
 //! Since 2024-10 shipping given back stands in `refund_shipping_lines`; bodies exist that state it a
 //! second time as an order adjustment of kind `shipping_refund`. It is counted once.
 
-use trueup_connect::DecodeError;
+use trueup_connect::{DecodeError, units};
 use trueup_domain::document::{
     ChargeKind, Refund, RefundAdjustment, RefundLine, Restock, TaxLine, Version,
 };
@@ -102,7 +102,7 @@ fn line(said: &said::RefundLine, shop: Currency) -> Result<RefundLine, DecodeErr
     Ok(RefundLine {
         id: said.id.clone(),
         line: said.line.clone(),
-        quantity: said.quantity,
+        quantity: units("refund_line_items.quantity", said.quantity)?,
         amount: said.subtotal.money("refund_line_items.subtotal", shop)?,
         tax: said.tax.money("refund_line_items.total_tax", shop)?,
         restock: match said.restock.to_ascii_lowercase().as_str() {

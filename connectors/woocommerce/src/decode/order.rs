@@ -4,7 +4,7 @@
 //! document is one whose taxes come on top.
 
 use rust_decimal::Decimal;
-use trueup_connect::DecodeError;
+use trueup_connect::{DecodeError, units};
 use trueup_domain::document::{
     Address, Buyer, Charge, ChargeKind, Discount, Funder, Line, LineKind, Order, PaymentStanding,
     TaxLine, Version,
@@ -80,7 +80,7 @@ fn line(
     coupons: &[&str],
     currency: Currency,
 ) -> Result<Line, DecodeError> {
-    let quantity = item.quantity.integer("line_items.quantity")?;
+    let quantity = units("line_items.quantity", item.quantity.integer("line_items.quantity")?)?;
     let before = item.subtotal.money("line_items.subtotal", currency)?;
     let after = item.total.money("line_items.total", currency)?;
     let taken = before.checked_sub(after).map_err(out_of_range)?;
