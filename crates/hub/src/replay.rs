@@ -21,7 +21,7 @@ use trueup_domain::key;
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::planted::planted;
 use trueup_store::documents::{Known, ShownRoot};
-use trueup_store::facts::Posted;
+use trueup_store::facts::Balance;
 use trueup_store::messages::{Past, Wanted};
 use trueup_store::{StoreError, Tx, cases, commands, documents, facts, messages};
 
@@ -512,7 +512,7 @@ struct Stands {
     number: String,
     /// Its state and what it waits for, in words.
     shown: String,
-    posted: Vec<Posted>,
+    posted: Vec<Balance>,
     commands: Vec<commands::Shown>,
     entries: HashSet<FactKey>,
     items: HashSet<FactKey>,
@@ -532,7 +532,7 @@ impl Stands {
         Ok(Self {
             number: shown.as_ref().map_or_else(String::new, |root| root.number.clone()),
             shown: shown.as_ref().map_or_else(|| "unknown".to_owned(), in_words),
-            posted: facts::posted(tx, root)?,
+            posted: facts::balances_of(tx, root)?,
             commands: commands::of_root(tx, root)?,
             entries,
             items,
@@ -598,7 +598,7 @@ fn commands_changed(before: &[commands::Shown], after: &[commands::Shown]) -> Ve
     changed.collect()
 }
 
-fn moved(before: &[Posted], after: &[Posted]) -> Vec<Moved> {
+fn moved(before: &[Balance], after: &[Balance]) -> Vec<Moved> {
     let mut sums: BTreeMap<Moved, i64> = BTreeMap::new();
     for (side, sign) in [(before, -1), (after, 1)] {
         for posted in side {

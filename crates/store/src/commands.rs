@@ -1,18 +1,26 @@
-//! What is asked of targets: commands, what each needs first, and the conversations under way.
+//! What is asked of targets: commands, and what each needs first.
+//!
+//! | module            | holds                                                           |
+//! |-------------------|-----------------------------------------------------------------|
+//! | this one          | writing, taking, applying and taking back a command             |
+//! | [`goods`]         | what the reversals of goods and of their order wait for         |
+//! | [`ties`]          | what becomes of ties when one of their ends is taken back       |
+//! | [`conversations`] | the conversations under way                                     |
 
+mod conversations;
 mod goods;
+mod ties;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use trueup_domain::command::{
-    CommandKind, Content, Extent, ReconciliationContent, Way, reversal_of,
-};
+use trueup_domain::command::{CommandKind, Content, Extent, Way, reversal_of};
 use trueup_domain::fact::{Command, FactKey};
 use trueup_domain::item::ItemKind;
 use trueup_domain::key;
 use trueup_domain::planted::planted;
 
+pub use self::conversations::{Conversation, conversations, end_conversation, save_conversation};
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
 use crate::waits::Wait;
@@ -69,9 +77,9 @@ pub fn add(
         }
     }
     if matches!(command.content, Content::Reconciliation(_)) {
-        for after in command.after.iter().filter(|it| is_end(&it.role)) {
+        for after in command.after.iter().filter(|it| ties::is_end(&it.role)) {
             let root = after.root.as_deref().unwrap_or(place.root);
-            if let Some(freed) = freed_by(tx, place, root, &after.fact)? {
+            if let Some(freed) = ties::freed_by(tx, place, root, &after.fact)? {
                 needs.insert(format!("settled/{}", after.role), freed);
             }
         }
@@ -89,34 +97,6 @@ pub fn add(
 
 fn reversal_key(own: &str) -> String {
     format!("{own}/rev")
-}
-
-/// The tie of a reversal to what it takes back.
-fn undoing_key(own: &str) -> String {
-    format!("{}/tie", reversal_key(own))
-}
-
-/// The roles under which a tie finds the two records that it ties.
-fn is_end(role: &str) -> bool {
-    matches!(role, "payment" | "document")
-}
-
-/// The tie that takes the place of what was tied to the generation before: until it is done, what
-/// the newest one is to be tied to may not be free.
-fn freed_by(
-    tx: &mut Tx<'_>,
-    place: Place<'_>,
-    root: &str,
-    fact: &FactKey,
-) -> Result<Option<String>> {
-    let newest = newest_generation(tx, root, fact)?;
-    for older in (1..newest).rev() {
-        let undoing = undoing_key(&effect_key(place, root, fact, older));
-        if is_there(tx, &undoing)? {
-            return Ok(Some(undoing));
-        }
-    }
-    Ok(None)
 }
 
 fn is_there(tx: &mut Tx<'_>, command: &str) -> Result<bool> {
@@ -249,7 +229,7 @@ pub(crate) fn take_back(
     )?;
     if withdrawn == 1 {
         if successor.is_none() {
-            withdraw_ties(tx, &own, place.now)?;
+            ties::withdraw_ties(tx, &own, place.now)?;
         }
         return Ok(());
     }
@@ -262,12 +242,12 @@ pub(crate) fn take_back(
         after: Vec::new(),
         states: command.states.clone().map(|(kind, states)| (kind, format!("{states}#back"))),
     };
-    let tied = ties_of(tx, &own)?;
-    let notes = notes_of(tx, &own)?;
+    let tied = ties::ties_of(tx, &own)?;
+    let notes = ties::notes_of(tx, &own)?;
     let mut needs = customer_of(tx, &own)?;
     needs.insert(role.to_owned(), own.clone());
     // A tie under way is settled first, or the reversal might take what it is about to tie.
-    for (number, tie) in ties_under_way(tx, &own)?.into_iter().enumerate() {
+    for (number, tie) in ties::ties_under_way(tx, &own)?.into_iter().enumerate() {
         needs.insert(format!("settled/{number}"), tie);
     }
     match &command.content {
@@ -286,204 +266,16 @@ pub(crate) fn take_back(
         _ => {}
     }
     if !planted("a_reversal_is_tied_to_nothing") {
-        take_its_place(tx, place, key, generation, command)?;
+        ties::take_its_place(tx, place, key, generation, command)?;
     }
-    wait_for_freed(tx, &own, &tied)?;
+    ties::wait_for_freed(tx, &own, &tied)?;
     match successor {
         Some(next) => {
             let next = effect_key(place, place.root, key, next);
-            pass_on(tx, place, (key, generation), (&own, &next), &tied, &notes)
+            ties::pass_on(tx, place, (key, generation), (&own, &next), &tied, &notes)
         }
         None => Ok(()),
     }
-}
-
-/// Ties the reversal of a document or payment to what it takes back, in the place of whatever was
-/// tied to that: it is open again, and free for the successor.
-fn take_its_place(
-    tx: &mut Tx<'_>,
-    place: Place<'_>,
-    key: &FactKey,
-    generation: u32,
-    command: &Command,
-) -> Result<()> {
-    let (Content::Invoice(_) | Content::CreditNote(_) | Content::Payment(_), Some(amount)) =
-        (&command.content, command.content.total())
-    else {
-        return Ok(());
-    };
-    let Some((back, _)) = reversal_of(&command.content) else { return Ok(()) };
-    let tie = Command {
-        target: command.target.clone(),
-        content: Content::Reconciliation(ReconciliationContent {
-            company: command.content.company().to_owned(),
-            payment: back.kind(),
-            document: command.content.kind(),
-            amount,
-            extent: Extent::Instead,
-        }),
-        after: Vec::new(),
-        states: None,
-    };
-    let own = effect_key(place, place.root, key, generation);
-    let needs = BTreeMap::from([
-        ("payment".to_owned(), reversal_key(&own)),
-        ("document".to_owned(), own.clone()),
-    ]);
-    insert(tx, place, &undoing_key(&own), key, generation, &tie, &needs)
-}
-
-/// What is to be tied to a record that a reversal will free waits until it is free. Reversals do not
-/// wait for each other.
-fn wait_for_freed(tx: &mut Tx<'_>, own: &str, tied: &[Shown]) -> Result<()> {
-    let undoing = undoing_key(own);
-    if !is_there(tx, &undoing)? {
-        return Ok(());
-    }
-    for tie in tied {
-        for freed in ends_of(tx, &tie.key)?.into_values().filter(|end| end != own) {
-            let rows = tx.query(
-                "SELECT c.key FROM commands c JOIN command_after a ON a.command = c.key
-                 WHERE a.needs = $1 AND a.role IN ('payment', 'document')
-                     AND c.kind = 'reconciliation' AND c.state IN ('waiting', 'ready')
-                     AND c.key NOT LIKE '%/rev/tie'
-                 ORDER BY c.key",
-                values![&freed],
-            )?;
-            for row in &rows {
-                let waits = row.text(0)?;
-                tx.execute(
-                    "INSERT INTO command_after (command, role, needs) VALUES ($1, $2, $3)
-                     ON CONFLICT DO NOTHING",
-                    values![&waits, format!("freed/{undoing}"), &undoing],
-                )?;
-                tx.execute(
-                    "UPDATE commands SET state = 'waiting' WHERE key = $1 AND state = 'ready'",
-                    values![&waits],
-                )?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Ties what was tied to a record to its successor, as far as both are open: the money that paid
-/// the first invoice pays the second.
-fn pass_on(
-    tx: &mut Tx<'_>,
-    place: Place<'_>,
-    (key, generation): (&FactKey, u32),
-    (own, next): (&str, &str),
-    tied: &[Shown],
-    notes: &[Shown],
-) -> Result<()> {
-    let undoing = undoing_key(own);
-    let mut settled = BTreeMap::from([("settled".to_owned(), undoing.clone())]);
-    for (number, tie) in tied.iter().enumerate() {
-        let Content::Reconciliation(content) = &tie.content else { continue };
-        let mut content = content.clone();
-        if content.extent != Extent::Instead {
-            content.extent = Extent::WhatIsOpen;
-        }
-        let mut needs = ends_of(tx, &tie.key)?;
-        for needed in needs.values_mut().filter(|needed| *needed == own) {
-            next.clone_into(needed);
-        }
-        needs.insert("settled".to_owned(), undoing.clone());
-        let again = format!("{own}/tie/{number}");
-        let command = tie_again(tie, content);
-        insert(tx, place, &again, key, generation, &command, &needs)?;
-        settled.insert(format!("settled/{number}"), again);
-    }
-    // Money first: a note is only what was left open.
-    for (number, note) in notes.iter().enumerate() {
-        let Some(amount) = note.content.total() else { continue };
-        let content = ReconciliationContent {
-            company: note.content.company().to_owned(),
-            payment: CommandKind::CreditNote,
-            document: CommandKind::Invoice,
-            amount,
-            extent: Extent::WhatIsOpen,
-        };
-        let mut needs = settled.clone();
-        needs.insert("payment".to_owned(), note.key.clone());
-        needs.insert("document".to_owned(), next.to_owned());
-        let command = tie_again(note, content);
-        insert(tx, place, &format!("{own}/note/{number}"), key, generation, &command, &needs)?;
-    }
-    Ok(())
-}
-
-fn tie_again(like: &Shown, content: ReconciliationContent) -> Command {
-    Command {
-        target: like.target.clone(),
-        content: Content::Reconciliation(content),
-        after: Vec::new(),
-        states: None,
-    }
-}
-
-/// The ties of a record that have left, from either end.
-fn ties_of(tx: &mut Tx<'_>, record: &str) -> Result<Vec<Shown>> {
-    let rows = tx.query(
-        &format!(
-            "{COMMANDS} WHERE kind = 'reconciliation' AND state IN ('sent', 'unknown', 'applied')
-                 AND key IN (SELECT command FROM command_after
-                     WHERE needs = $1 AND role IN ('payment', 'document'))
-             ORDER BY key"
-        ),
-        values![record],
-    )?;
-    rows.iter().map(shown).collect()
-}
-
-/// The credit notes that the target tied to an invoice by itself, because it was open when they
-/// were posted: those that waited for no tie of money.
-fn notes_of(tx: &mut Tx<'_>, invoice: &str) -> Result<Vec<Shown>> {
-    let rows = tx.query(
-        &format!(
-            "{COMMANDS} WHERE kind = 'credit_note' AND state IN ('sent', 'unknown', 'applied')
-                 AND key IN (SELECT command FROM command_after
-                     WHERE needs = $1 AND role = 'invoice')
-                 AND NOT EXISTS (SELECT 1 FROM command_after s
-                     WHERE s.command = commands.key AND s.role LIKE 'settled%')
-             ORDER BY key"
-        ),
-        values![invoice],
-    )?;
-    rows.iter().map(shown).collect()
-}
-
-/// What a tie ties, by role.
-fn ends_of(tx: &mut Tx<'_>, tie: &str) -> Result<BTreeMap<String, String>> {
-    let rows = tx.query(
-        "SELECT role, needs FROM command_after
-         WHERE command = $1 AND role IN ('payment', 'document')",
-        values![tie],
-    )?;
-    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
-}
-
-/// What would have set an older generation off against a record that will never be.
-fn withdraw_ties(tx: &mut Tx<'_>, record: &str, now: Timestamp) -> Result<()> {
-    tx.execute(
-        "UPDATE commands SET state = 'withdrawn', done_at = $2
-         WHERE state = 'waiting' AND kind = 'reconciliation'
-             AND key IN (SELECT command FROM command_after WHERE needs = $1)",
-        values![record, now.as_microsecond()],
-    )?;
-    Ok(())
-}
-
-/// Ties of a record that have left and whose outcome is open.
-fn ties_under_way(tx: &mut Tx<'_>, record: &str) -> Result<Vec<String>> {
-    let rows = tx.query(
-        "SELECT c.key FROM commands c JOIN command_after a ON a.command = c.key
-         WHERE a.needs = $1 AND c.kind = 'reconciliation' AND c.state IN ('sent', 'unknown')
-         ORDER BY c.key",
-        values![record],
-    )?;
-    rows.iter().map(|row| row.text(0)).collect()
 }
 
 /// Lets the commands that have not left need `next` instead of `old`; but those that wait until `old`
@@ -740,7 +532,7 @@ fn withdraw_replaced(tx: &mut Tx<'_>, own: &str, now: Timestamp) -> Result<bool>
         return Ok(false);
     }
     tx.execute(&format!("{withdraw} ('sent', 'unknown')"), values![own, now])?;
-    let undoing = undoing_key(own);
+    let undoing = ties::undoing_key(own);
     tx.execute(&waiting, values![&undoing, now])?;
     for gone in [&reversal, &undoing] {
         let behind =
@@ -903,68 +695,4 @@ pub fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, String, String, i64)>> {
         values![],
     )?;
     rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.text(2)?, row.int(3)?))).collect()
-}
-
-/// A conversation under way, as it was committed.
-#[derive(Clone, Debug)]
-pub struct Conversation {
-    pub id: String,
-    pub connection: String,
-    pub lane: String,
-    pub task: String,
-    pub state: String,
-    pub sending: bool,
-    pub wait_until: i64,
-}
-
-pub fn save_conversation(
-    tx: &mut Tx<'_>,
-    conversation: &Conversation,
-    now: Timestamp,
-) -> Result<()> {
-    tx.execute(
-        "INSERT INTO conversations (id, connection, lane, task, state, step, wait_until, wait_from,
-             started_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, step = excluded.step,
-             wait_until = excluded.wait_until, wait_from = excluded.wait_from",
-        values![
-            &conversation.id,
-            &conversation.connection,
-            &conversation.lane,
-            &conversation.task,
-            &conversation.state,
-            if conversation.sending { "sending" } else { "waiting" },
-            conversation.wait_until,
-            now.as_microsecond()
-        ],
-    )?;
-    Ok(())
-}
-
-pub fn end_conversation(tx: &mut Tx<'_>, id: &str) -> Result<()> {
-    tx.execute("DELETE FROM conversations WHERE id = $1", values![id])?;
-    Ok(())
-}
-
-/// Conversations that a crash or a wait left behind; the caller skips those it is running.
-pub fn conversations(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Conversation>> {
-    let rows = tx.query(
-        "SELECT id, connection, lane, task, state, step, wait_until FROM conversations
-         WHERE connection = $1 ORDER BY started_at, id",
-        values![connection],
-    )?;
-    rows.iter()
-        .map(|row| {
-            Ok(Conversation {
-                id: row.text(0)?,
-                connection: row.text(1)?,
-                lane: row.text(2)?,
-                task: row.text(3)?,
-                state: row.text(4)?,
-                sending: row.text(5)? == "sending",
-                wait_until: row.int(6)?,
-            })
-        })
-        .collect()
 }

@@ -362,36 +362,6 @@ fn pairs(rows: &[Row]) -> Result<Vec<(String, String)>> {
     rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
 }
 
-/// What the journal lines of one root sum to on one account role, in minor units.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Posted {
-    pub entity: String,
-    pub role: String,
-    pub qualifier: String,
-    pub currency: String,
-    pub amount: i64,
-}
-
-pub fn posted(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Posted>> {
-    let rows = tx.query(
-        "SELECT entity, role, qualifier, currency, CAST(SUM(amount) AS BIGINT) FROM entry_lines
-         WHERE root = $1 GROUP BY entity, role, qualifier, currency
-         ORDER BY entity, role, qualifier, currency",
-        values![root],
-    )?;
-    rows.iter()
-        .map(|row| {
-            Ok(Posted {
-                entity: row.text(0)?,
-                role: row.text(1)?,
-                qualifier: row.text(2)?,
-                currency: row.text(3)?,
-                amount: row.int(4)?,
-            })
-        })
-        .collect()
-}
-
 /// The lines of one bank connection that are no payout's, by whether an order's transfer claims
 /// them: count, sum, and the keys of some.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -483,8 +453,8 @@ pub fn items_of_kind(tx: &mut Tx<'_>, kind: ItemKind) -> Result<Vec<LiveItem>> {
     rows.iter().map(live_item).collect()
 }
 
-/// A sum over the sub-ledger: entity, role, qualifier, currency, booker, minor units.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the journal lines come to on one account role, in minor units, debit positive.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Balance {
     pub entity: String,
     pub role: String,
@@ -499,17 +469,28 @@ pub fn balances(tx: &mut Tx<'_>) -> Result<Vec<Balance>> {
          GROUP BY entity, role, qualifier, currency ORDER BY entity, role, qualifier, currency",
         values![],
     )?;
-    rows.iter()
-        .map(|row| {
-            Ok(Balance {
-                entity: row.text(0)?,
-                role: row.text(1)?,
-                qualifier: row.text(2)?,
-                currency: row.text(3)?,
-                amount: row.int(4)?,
-            })
-        })
-        .collect()
+    rows.iter().map(balance).collect()
+}
+
+/// What the journal lines of one root come to.
+pub fn balances_of(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Balance>> {
+    let rows = tx.query(
+        "SELECT entity, role, qualifier, currency, CAST(SUM(amount) AS BIGINT) FROM entry_lines
+         WHERE root = $1 GROUP BY entity, role, qualifier, currency
+         ORDER BY entity, role, qualifier, currency",
+        values![root],
+    )?;
+    rows.iter().map(balance).collect()
+}
+
+fn balance(row: &Row) -> Result<Balance> {
+    Ok(Balance {
+        entity: row.text(0)?,
+        role: row.text(1)?,
+        qualifier: row.text(2)?,
+        currency: row.text(3)?,
+        amount: row.int(4)?,
+    })
 }
 
 /// What one side states under the keys that begin with one word, in all.

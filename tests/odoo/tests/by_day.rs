@@ -86,15 +86,6 @@ fn entries(road: &Road) -> Vec<String> {
     told.collect()
 }
 
-fn document_links(road: &Road, orders: &[&str]) -> Vec<String> {
-    let link = |number: &&str| {
-        let root = format!("{SHOP_US}/sale/{number}");
-        let shown = road.hub.store.read(move |tx| trace::trace(tx, &root)).expect("readable");
-        shown.expect("known").proof[0].1.clone()
-    };
-    orders.iter().map(link).collect()
-}
-
 fn open_cases(road: &Road) -> Vec<String> {
     let open = road.hub.store.read(cases::open_cases).expect("readable");
     let mut told: Vec<String> =
@@ -114,7 +105,7 @@ fn many_orders_are_one_entry_and_what_a_person_does_to_it_is_one_case() {
         }
         settle(&mut road, books);
         assert_eq!(entries(&road), ["1 of 3: applied, proven"], "{}", books.name());
-        assert_eq!(document_links(&road, &["A", "B", "C"]), ["proven"; 3], "{}", books.name());
+        assert_eq!(road.document_links(&["A", "B", "C"]), ["proven"; 3], "{}", books.name());
         assert_eq!(books.read("sale.order", json!([]), &["name"]), [] as [serde_json::Value; 0]);
         let moves = books.read("account.move", json!([]), &["move_type"]);
         assert_eq!(moves.len(), 1, "{}: {moves:?}", books.name());
@@ -130,7 +121,7 @@ fn many_orders_are_one_entry_and_what_a_person_does_to_it_is_one_case() {
         settle(&mut road, books);
         let both = ["1 of 3: applied, proven", "2 of 2: applied, proven"];
         assert_eq!(entries(&road), both, "{}", books.name());
-        assert_eq!(document_links(&road, &["A", "B", "C", "D"]), ["proven"; 4]);
+        assert_eq!(road.document_links(&["A", "B", "C", "D"]), ["proven"; 4]);
 
         // Somebody cancels the first entry.
         let record = moves[0]["id"].as_i64().expect("an id");
@@ -146,7 +137,7 @@ fn many_orders_are_one_entry_and_what_a_person_does_to_it_is_one_case() {
         let told = ["1 of 3: applied, broken", "2 of 2: applied, proven"];
         assert_eq!(entries(&road), told, "{}", books.name());
         assert_eq!(
-            document_links(&road, &["A", "B", "C", "D"]),
+            road.document_links(&["A", "B", "C", "D"]),
             ["broken", "broken", "broken", "proven"],
             "{}",
             books.name()
@@ -172,7 +163,7 @@ fn what_a_lock_refused_goes_into_the_next_entry_with_what_came_since() {
         road.tell(SHOP_US, &sold("B"));
         settle(&mut road, books);
         assert_eq!(entries(&road), ["2 of 2: applied, proven"], "{}", books.name());
-        assert_eq!(document_links(&road, &["A", "B"]), ["proven", "proven"]);
+        assert_eq!(road.document_links(&["A", "B"]), ["proven", "proven"]);
         assert!(!refused(&road), "{:?}", open_cases(&road));
         let moves = books.read("account.move", json!([["move_type", "=", "entry"]]), &["state"]);
         assert_eq!(moves.len(), 1, "{}: {moves:?}", books.name());
@@ -209,7 +200,7 @@ fn the_bridges_and_the_taxes_of_summed_days_leave_nothing_unexplained() {
         road.tell(SHOP_US, &[refund, back.back("b1", "stripe", "27.00").into()]);
         settle(&mut road, books);
         let cases = open_cases(&road);
-        let links = document_links(&road, &["A", "B", "H"]);
+        let links = road.document_links(&["A", "B", "H"]);
         assert_eq!(links, ["proven"; 3], "{}: {:?}, {cases:?}", books.name(), entries(&road));
         assert_eq!(cases, ["held_already shop-us/sale/H"], "{}", books.name());
         road.poll();

@@ -101,15 +101,6 @@ fn entries(road: &Road, root: &str) -> Vec<String> {
     told.collect()
 }
 
-fn document_links(road: &Road, orders: &[&str]) -> Vec<String> {
-    let link = |number: &&str| {
-        let root = format!("{SHOP_US}/sale/{number}");
-        let shown = road.hub.store.read(move |tx| trace::trace(tx, &root)).expect("readable");
-        shown.expect("known").proof[0].1.clone()
-    };
-    orders.iter().map(link).collect()
-}
-
 /// Two bridges to the books, and the tie of each tax, with nothing unexplained.
 fn bridges_hold(road: &mut Road, books: &mut dyn Books) {
     road.wait(60);
@@ -155,7 +146,7 @@ fn check(books: &mut dyn Books) {
     let month = ["2026-10/USD 1 of 2026-10-31: applied, proven; C"];
     assert_eq!(entries(&road, "shop-us/summary/2026-10/USD"), month, "{}", books.name());
     assert_eq!(
-        document_links(&road, &["A", "B", "C", "D"]),
+        road.document_links(&["A", "B", "C", "D"]),
         ["proven", "proven", "proven", "not_due"],
         "{}",
         books.name()
@@ -168,7 +159,7 @@ fn check(books: &mut dyn Books) {
     settle(&mut road, books);
     let own = "payout/stripe-us/po_2/USD 1 of 2026-11-20: applied, proven; D";
     assert_eq!(entries(&road, "stripe-us/payout/po_2"), [month[0], own], "{}", books.name());
-    assert_eq!(document_links(&road, &["A", "B", "C", "D"]), ["proven"; 4], "{}", books.name());
+    assert_eq!(road.document_links(&["A", "B", "C", "D"]), ["proven"; 4], "{}", books.name());
     let of_c = entries(&road, "shop-us/sale/C");
     assert_eq!(of_c, ["2026-10/USD 1 of 2026-10-31: applied, proven; "], "{}", books.name());
     bridges_hold(&mut road, books);

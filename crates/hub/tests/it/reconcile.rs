@@ -142,6 +142,15 @@ fn e18_payouts_of_one_amount_whose_lines_name_neither_take_them_in_order() {
     tell(&hub, "bank", &[bank_line("l1", "49.21", "STRIPE PAYMENTS")], 3);
     tell(&hub, "bank", &[bank_line("l2", "49.21", "STRIPE TRACEpo1")], 4);
     assert_eq!(both(&hub), are("proven"), "the reference decides about one, and so about both");
+    // Of two lines one is another payout's; once that is known, each has its own.
+    let hub = mapped();
+    tell(&hub, "stripe", &rows, 1);
+    tell(&hub, "stripe", &[payout("po1", "49.21")], 2);
+    let lines = ["l1", "l2"].map(|id| bank_line(id, "49.21", "STRIPE PAYMENTS"));
+    tell(&hub, "bank", &lines, 3);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "not_due");
+    tell(&hub, "stripe", &[payout("po2", "49.21")], 4);
+    assert_eq!(both(&hub), are("proven"));
 }
 
 #[test]

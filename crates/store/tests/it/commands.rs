@@ -431,6 +431,27 @@ on_every_engine! {
         assert_eq!(state(store, &out), "ready");
     }
 
+    /// The delivery was called off before; its goods go back only once those that came back left.
+    fn a_delivery_called_off_earlier_waits_as_well(store) {
+        let of_order = || vec![after("order", "order", "1")];
+        let sold = fact("order", "1", command(order("10.00"), Vec::new()));
+        let back = fact("goods_back", "r1", command(goods("10.00", Way::Back), of_order()));
+        let out = fact("goods_out", "f1", command(goods("10.00", Way::Out), of_order()));
+        decide(store, ROOT, vec![sold.clone(), back.clone(), out], 1);
+        deliver(store, &key("order", "1", 1), "order", "sale.order/1");
+        assert_eq!(take(store, "goods", "c1", 2).len(), 2);
+        let (out, again) = (key("goods_out", "f1", 1), key("goods_back", "r1", 1));
+        apply(store, &out, "stock.picking/1");
+        apply(store, &again, "stock.picking/2");
+        let (out, again) = (format!("{out}/rev"), format!("{again}/rev"));
+        decide(store, ROOT, vec![sold.clone(), back], 3);
+        assert_eq!(state(store, &out), "ready");
+        decide(store, ROOT, vec![sold], 4);
+        assert_eq!(state(store, &out), "waiting");
+        deliver(store, &again, "goods", "stock.picking/3");
+        assert_eq!(state(store, &out), "ready");
+    }
+
     /// §9.4: what is ready has certainly not been carried out, however often it was tried.
     fn what_was_tried_in_vain_is_withdrawn(store) {
         for (state_word, back) in [("ready", Back::Ready), ("refused", Back::Refused)] {

@@ -15,7 +15,7 @@ use trueup_domain::mapping::{GoodsPolicy, Mapping};
 use trueup_domain::posting::Posting;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
-use trueup_hub::{Connection, Hub, receive};
+use trueup_hub::{Connection, Hub, receive, trace};
 use trueup_store::commands::Shown;
 use trueup_store::facts::ShownLine;
 use trueup_store::messages::{NewMessage, Origin};
@@ -122,6 +122,16 @@ impl Road {
                 .expect("approved");
         }
         Self { hub, now, told: 0 }
+    }
+
+    /// How the document link of each of the American shop's orders stands.
+    pub fn document_links(&self, orders: &[&str]) -> Vec<String> {
+        let link = |number: &&str| {
+            let root = format!("{SHOP_US}/sale/{number}");
+            let shown = self.hub.store.read(move |tx| trace::trace(tx, &root)).expect("readable");
+            shown.expect("known").proof[0].1.clone()
+        };
+        orders.iter().map(link).collect()
     }
 
     /// The till of a shop states some documents whole, and its provider the rows among them.
