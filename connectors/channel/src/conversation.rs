@@ -96,7 +96,7 @@ pub fn start(context: &Context<'_>, task: &Task) -> Step {
             Ok(orders) => Talk::Read { orders, gathered: Gathered::default(), refusal: None },
             Err(step) => return step,
         },
-        Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
             let why = "nothing is written to a portal".to_owned();
             return Step::Failed(CallError::NotSetUp { why });
         }
@@ -199,7 +199,7 @@ fn read_done(talk: Talk) -> Step {
 }
 
 fn done(records: Vec<Record>, cursor: Option<String>) -> Step {
-    Step::Done(Outcome { records, cursor, receipts: Vec::new() })
+    Step::Done(Outcome { records, cursor, ..Outcome::default() })
 }
 
 impl Gathered {

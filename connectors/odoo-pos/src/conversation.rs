@@ -19,7 +19,7 @@ use crate::outcome;
 use crate::page::{self, Of, Page};
 
 pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, delivers: false, at_once: 1, start, resume };
+    Conversations { streams: STREAMS, lists: &[], delivers: false, at_once: 1, start, resume };
 
 pub const ORDERS: &str = "orders";
 pub const SESSIONS: &str = "sessions";
@@ -93,7 +93,7 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
             }
             Err(hint) => return refused("bad_reference", &hint),
         },
-        Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
             return refused("not_a_task_of_this_connector", "Odoo books its registers itself");
         }
     };
@@ -202,7 +202,7 @@ impl Talk {
             Doing::Read { .. } => None,
         };
         let records = self.gathered.into_iter().map(Cut::into_record).collect();
-        Step::Done(Outcome { records, cursor, receipts: Vec::new() })
+        Step::Done(Outcome { records, cursor, ..Outcome::default() })
     }
 }
 

@@ -50,7 +50,7 @@ pub static CONNECTOR: Connector = Connector {
 };
 
 static CONVERSATIONS: Conversations =
-    Conversations { streams: read::STREAMS, delivers: true, at_once: 2, start, resume };
+    Conversations { streams: read::STREAMS, lists: &[], delivers: true, at_once: 2, start, resume };
 
 fn start(context: &Context<'_>, task: &Task) -> Step {
     match task {
@@ -58,6 +58,11 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
             read::poll(context, stream, cursor.as_deref(), *since)
         }
         Task::Read { hints } => read::objects(context, hints),
+        // The books make what they are asked for; the census looks after that (`read`).
+        Task::List { .. } => Step::Failed(CallError::Refused {
+            reason_code: "unknown_list".to_owned(),
+            reason: "the books list nothing".to_owned(),
+        }),
         // Replaying the create-once chain is the look-up: Odoo tells a plain user a key's id only
         // through `load()`, which returns what exists and makes what does not (README).
         Task::Deliver { commands } | Task::LookUp { commands } => deliver::start(context, commands),

@@ -339,7 +339,7 @@ impl Reading {
                 Some(serde_json::to_string(&self.census).unwrap_or_default())
             }
         };
-        Step::Done(Outcome { records: self.records, cursor, receipts: Vec::new() })
+        Step::Done(Outcome { records: self.records, cursor, ..Outcome::default() })
     }
 }
 

@@ -214,7 +214,7 @@ pub fn resume(
         Ok(Some(records)) => {
             let groups: Vec<String> = summing.stated.into_iter().collect();
             let cursor = Some(groups.join(" ")).filter(|groups| !groups.is_empty());
-            Step::Done(Outcome { records, cursor, receipts: Vec::new() })
+            Step::Done(Outcome { records, cursor, ..Outcome::default() })
         }
         // A read changes nothing, so it is simply asked again.
         Err(CallError::ReplyLost { why }) => Step::Failed(CallError::Unreachable { why }),

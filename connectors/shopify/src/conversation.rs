@@ -4,6 +4,7 @@
 //! vendor wrote. Its cursor is only handed out at the end, with the records: a crash at any page
 //! starts again from the old cursor, and what was read twice decodes to the same documents.
 
+mod listing;
 pub mod queries;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +24,12 @@ use crate::decode::balance::{self, BALANCE};
 use crate::outcome::{self, Trouble};
 use crate::wire::Id;
 use crate::wire_graphql::LINES_READ_MAX;
+use listing::Listing;
 
 pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, delivers: false, at_once: 1, start, resume };
+    Conversations { streams: STREAMS, lists: LISTS, delivers: false, at_once: 1, start, resume };
+
+const LISTS: &[Kind] = &[Kind::Order];
 
 const STREAMS: &[Stream] = &[
     Stream {
@@ -130,6 +134,7 @@ enum Doing {
     },
     /// One question and its answer: no pages, no cursor.
     Balance,
+    List(Listing),
 }
 
 /// Where a stream stands; the cursor is its JSON.
@@ -164,7 +169,10 @@ fn start(_context: &Context<'_>, task: &Task) -> Step {
             Ok(doing) => doing,
             Err(kind) => return refused("unknown hint", &kind),
         },
-        Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { kind, from, until } if kind == Kind::Order.word() => {
+            Doing::List(Listing::of(*from, *until))
+        }
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
             return refused("not a task of this connector", "deliver");
         }
     };
@@ -242,6 +250,10 @@ fn next(mut talk: Talk) -> Step {
             }
         }
         Doing::Balance => json!({ "query": queries::account_balance(), "variables": {} }),
+        Doing::List(listing) => match listing.request() {
+            Some(request) => request,
+            None => return listing.done(),
+        },
     };
     let request = Request::post_json(queries::PATH, &body);
     Step::Send { request, writes: false, state: State::of(&talk) }
@@ -256,7 +268,7 @@ fn done(records: Vec<Cut>, cursor: Option<String>) -> Step {
     let record =
         |cut: Cut| Record { kind: cut.kind, external_id: cut.id, body: cut.body.into_bytes() };
     let records = records.into_iter().map(record).collect();
-    Step::Done(Outcome { records, cursor, receipts: Vec::new() })
+    Step::Done(Outcome { records, cursor, ..Outcome::default() })
 }
 
 fn page_request(which: Which, place: &Place) -> serde_json::Value {
@@ -341,6 +353,7 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
             Ok(records) => return done(records, None),
             Err(why) => Err(why),
         },
+        Doing::List(listing) => listing.take(data),
     };
     match taken {
         Ok(()) => next(talk),

@@ -23,6 +23,7 @@ pub mod settings;
 pub mod wire;
 
 use trueup_connect::{Auth, Connector, Conversations, Stream, Webhooks};
+use trueup_domain::document::Kind;
 
 pub use sandbox::StripeSandbox;
 
@@ -47,6 +48,7 @@ static WEBHOOKS: Webhooks =
 
 static CONVERSATIONS: Conversations = Conversations {
     streams: STREAMS,
+    lists: &[Kind::LedgerRow],
     delivers: false,
     at_once: 1,
     start: conversation::start,

@@ -7,6 +7,7 @@
 //! | `pairs`          | the shapes of one object decode to equal documents                       |
 //! | `never_panics`   | truncated, mutated and hostile bodies give an error or another document  |
 //! | `authenticates`  | what the vendor signs is taken, and nothing else                         |
+//! | [`lists`]        | what it lists of a window is what its documents say was made then        |
 //!
 //! Fixtures live in `connectors/<name>/fixtures`, named `<kind>__<case>.<ext>` so that the kind of
 //! the message is known (`/` in a kind is written `~`, `?` is written `^`, since not every file
@@ -24,9 +25,13 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
+use trueup_domain::completeness::{Gap, Held, Listed, compare};
+use trueup_domain::{Document, Kind};
+
 use crate::Connector;
+use crate::conversation::{Context, Reply, Request, Step, Task};
 use crate::message::{DecodeError, Decoded, Message};
-use crate::settings::Secret;
+use crate::settings::{Secret, Settings};
 use crate::webhook::{Authentic, Delivery, NotAuthentic, SignedDelivery, Webhooks};
 
 /// One JSON line per document, hint, subscription or ignored message: what `trueup decode` prints.
@@ -106,6 +111,77 @@ pub fn run(connector: &Connector, crate_dir: &str) {
         authenticates(webhooks, &fixtures);
     }
     never_panics(connector, &fixtures);
+}
+
+/// Holds what a source lists to the documents of all that it made in a window: each object once,
+/// with its version and amount, and in the one window of two in which its document says that it
+/// was made. `ask` is the source.
+pub fn lists(
+    connector: &Connector,
+    settings: &Settings,
+    ask: &mut dyn FnMut(&Request) -> Reply,
+    documents: &[Document],
+    (from, until): (Timestamp, Timestamp),
+) {
+    let conversations =
+        connector.conversations.expect("a connector that lists holds conversations");
+    let mut list = |kind: Kind, from: Timestamp, until: Timestamp| -> Vec<Listed> {
+        let context = Context { settings, now: until };
+        let kind = kind.word().to_owned();
+        let mut step = (conversations.start)(&context, &Task::List { kind, from, until });
+        loop {
+            step = match step {
+                Step::Send { request, writes, state } => {
+                    assert!(!writes, "a list writes nothing");
+                    (conversations.resume)(&context, &state, Ok(&ask(&request)))
+                }
+                Step::Done(outcome) => break outcome.listed,
+                other => panic!("the list ends with {other:?}"),
+            };
+        }
+    };
+    for &kind in conversations.lists {
+        let own: Vec<(Timestamp, Held)> = documents
+            .iter()
+            .filter(|document| document.kind() == kind)
+            .filter_map(made)
+            .filter(|(at, _)| (from..until).contains(at))
+            .collect();
+        let within = |from: Timestamp, until: Timestamp| -> Vec<Held> {
+            let own = own.iter().filter(|(at, _)| (from..until).contains(at));
+            own.map(|(_, held)| held.clone()).collect()
+        };
+        let all = list(kind, from, until);
+        assert_eq!(compare(&all, &within(from, until)), Gap::default(), "all {kind:?}");
+        assert!(!all.is_empty() || own.is_empty(), "nothing of {kind:?} is listed");
+        let mut ids: Vec<&str> = all.iter().map(|it| it.external_id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), all.len(), "each {kind:?} is listed once");
+        for (at, _) in &own {
+            let second = Timestamp::from_second(at.as_second()).unwrap_or(*at);
+            for (from, until) in [(from, second), (second, until)] {
+                let gap = compare(&list(kind, from, until), &within(from, until));
+                assert_eq!(gap, Gap::default(), "{kind:?} of {from} to {until}");
+            }
+        }
+    }
+}
+
+/// When an object was made, and what is held of it.
+fn made(document: &Document) -> Option<(Timestamp, Held)> {
+    let (at, amount) = match document {
+        Document::Order(order) => (order.placed_at, order.total),
+        Document::LedgerRow(row) => (row.occurred_at, row.gross),
+        _ => return None,
+    };
+    let held = Held {
+        external_id: document.external_id().to_owned(),
+        version: document.version(),
+        amount: Some(amount),
+        posted: true,
+    };
+    Some((at, held))
 }
 
 /// By name: where it lies, and its bytes.

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use trueup_domain::Kind;
 use trueup_domain::command::Content;
+use trueup_domain::completeness::Listed;
 use trueup_domain::document::{BooksRecord, HeldAlready};
 
 use crate::call_error::CallError;
@@ -30,6 +32,9 @@ pub enum Task {
     Poll { stream: String, cursor: Option<String>, since: Timestamp },
     /// Read these objects whole; at most 100.
     Read { hints: Vec<Hint> },
+    /// Name every object of a kind that was made in `from..until`, whatever has become of it, by
+    /// the time at which its document says that it was made. Only reads.
+    List { kind: String, from: Timestamp, until: Timestamp },
     /// Carry out a batch of one kind, one company and one journal; at most 100.
     Deliver { commands: Vec<Dispatch> },
     /// Find out which of these were applied after a reply was lost. Only reads.
@@ -158,6 +163,8 @@ pub struct Outcome {
     /// Where the stream stands; saved in the transaction that stores the records.
     pub cursor: Option<String>,
     pub receipts: Vec<Receipt>,
+    /// What [`Task::List`] asked for, each object once.
+    pub listed: Vec<Listed>,
 }
 
 /// One object cut out of a reply.
@@ -212,6 +219,8 @@ pub struct Stream {
 /// A connector that talks: polls, reads, delivers.
 pub struct Conversations {
     pub streams: &'static [Stream],
+    /// Kinds whose objects the source can name by when they were made: [`Task::List`].
+    pub lists: &'static [Kind],
     /// Accepts [`Task::Deliver`] and [`Task::LookUp`].
     pub delivers: bool,
     /// How many conversations an account takes at the same time, each in a lane of its own.

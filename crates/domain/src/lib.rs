@@ -4,6 +4,7 @@
 //! |--------------|----------------------------------------------------------------------------|
 //! | [`money`]    | exact amounts, currencies, splitting                                       |
 //! | [`key`]      | hashes that name things: effect keys, ids, content                         |
+//! | [`completeness`] | what a source lists of itself, against what came here                |
 //! | [`document`] | whole statements of how a source says a thing stands                       |
 //! | [`mapping`]  | what the source's words mean in the books: accounts, taxes, products       |
 //! | [`journal`]  | account roles, bookers, balanced entries                                   |
@@ -19,6 +20,7 @@
 
 pub mod calendar;
 pub mod command;
+pub mod completeness;
 pub mod derive;
 pub mod document;
 pub mod fact;

@@ -26,6 +26,7 @@
 mod breaker;
 pub mod bridges;
 mod common_cause;
+pub mod completeness;
 pub mod conservation;
 pub mod decide;
 pub mod decisions;

@@ -37,6 +37,8 @@ pub struct Connection {
     pub bank_names: Vec<String>,
     /// Overrides how often its streams are polled, in seconds.
     pub poll_every_s: Option<u32>,
+    /// It is asked, window by window, what it made, where its connector can ask so.
+    pub completeness: bool,
 }
 
 /// Everything the stages share. Cheap to clone.

@@ -5,7 +5,7 @@
 //! is resumed from the committed state with the reply lost (`DESIGN.md` §9.8).
 //!
 //! Order of work on a connection: what a crash left, what is unknown, what is ready (what a customer
-//! waits for first), what was asked to be read, what is due to be polled.
+//! waits for first), what was asked to be read, what is due to be polled, what is due to be listed.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,18 +13,21 @@ use trueup_connect::{
     CallError, Context, Dispatch, Hint, NextStep, Outcome, Receipt, ReceiptOutcome, Record, Reply,
     Request, State, Step, Task,
 };
+use trueup_domain::Kind;
 use trueup_domain::command::CommandKind;
 use trueup_domain::document::BooksRecord;
 use trueup_domain::key;
 use trueup_domain::planted::planted;
 use trueup_store::commands::{self, Back, Conversation, ReadyLane, Taken};
 use trueup_store::leases::Lease;
+use trueup_store::listings::{self, Listing};
 use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::waits::Wait;
 use trueup_store::{StoreError, Tx, breakers, cases, holds, streams};
 
 use crate::breaker::{self, Gate};
 use crate::common_cause;
+use crate::completeness;
 use crate::decode::BOOKS_RECORD;
 use crate::setup::{Connection, Hub, check};
 use crate::summary;
@@ -50,6 +53,7 @@ enum Purpose {
     LookUp,
     Poll { stream: String },
     Read { hints: Vec<Hint> },
+    List { kind: String, from: Timestamp },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +142,11 @@ pub fn next(
         talk.plan.asked_at = after.map_or(now, |after| after.max(now));
         return Ok(Some(talk));
     }
-    let Some(stream) = due else { return Ok(None) };
+    let Some(stream) = due else {
+        let window = hub.store.read(|tx| listings::due(tx, &name, now))?;
+        let listed = window.map(|window| listing(connection, &window, lease, now)).transpose()?;
+        return Ok(listed);
+    };
     let task = Task::Poll {
         stream: stream.stream.clone(),
         cursor: stream.cursor,
@@ -146,6 +154,20 @@ pub fn next(
     };
     let purpose = Purpose::Poll { stream: stream.stream };
     Ok(Some(start(connection, READING, purpose, task, lease, now)))
+}
+
+fn listing(
+    connection: &Connection,
+    window: &Listing,
+    lease: Option<Lease>,
+    now: Timestamp,
+) -> Result<Talk, StoreError> {
+    let moment = |at| Timestamp::from_microsecond(at).map_err(StoreError::corrupt);
+    let (from, until) = (moment(window.from_at)?, moment(window.until_at)?);
+    let kind = window.kind.word().to_owned();
+    let purpose = Purpose::List { kind: kind.clone(), from };
+    let task = Task::List { kind, from, until };
+    Ok(start(connection, READING, purpose, task, lease, now))
 }
 
 /// Reads and polls of a connection share one lane: they are never urgent enough to race.
@@ -412,7 +434,7 @@ impl Talk {
         let plan = self.plan.clone();
         let every = poll_interval(connection, &plan.purpose);
         let lease = self.lease.clone();
-        let entity = connection.entity.clone();
+        let connection = connection.clone();
         // What a call was refused for in the middle counts as well (B9).
         let errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
         let mut errors = errors.filter(|error| matches!(error, CallError::RateLimited { .. }));
@@ -428,7 +450,7 @@ impl Talk {
         }
         hub.store.write(move |tx| {
             check(tx, &lease)?;
-            stands(tx, &name, &entity, silence.as_ref(), now)?;
+            stands(tx, &name, &connection.entity, silence.as_ref(), now)?;
             if planted("receipts_are_thrown_away") && !outcome.receipts.is_empty() {
                 return commands::end_conversation(tx, &id);
             }
@@ -459,6 +481,11 @@ impl Talk {
                         let (subject, by) = (subject_of(&name, hint), "it could be read");
                         cases::resolve(tx, Some(UNREADABLE), &subject, by, now)?;
                     }
+                }
+                Purpose::List { kind, from } => {
+                    let window = window_of(kind, *from)?;
+                    let moments = (plan.asked_at, now);
+                    completeness::answered(tx, &connection, window, &outcome.listed, moments)?;
                 }
                 Purpose::Deliver | Purpose::LookUp => {
                     let wait = Wait::of(RETRY_FIRST, now);
@@ -510,6 +537,9 @@ impl Talk {
                     }
                     Ok(())
                 }
+                Purpose::List { kind, from } => {
+                    completeness::failed(tx, &connection, window_of(kind, *from)?, &error, now)
+                }
                 Purpose::Deliver | Purpose::LookUp => {
                     let tried = commands::attempts(tx, &id)?;
                     if is_outage(&error) {
@@ -540,6 +570,10 @@ impl Talk {
             }
         })
     }
+}
+
+fn window_of(kind: &str, from: Timestamp) -> Result<(Kind, Timestamp), StoreError> {
+    Ok((kind.parse().map_err(StoreError::corrupt)?, from))
 }
 
 /// How long a stream of a connection rests between two polls at most.

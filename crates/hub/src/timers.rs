@@ -6,7 +6,7 @@ use trueup_domain::planted::planted;
 use trueup_store::{StoreError, cases, commands, documents, scopes, streams, waits};
 
 use crate::setup::{Hub, check};
-use crate::{common_cause, summary, talk};
+use crate::{common_cause, completeness, summary, talk};
 
 /// What a source owes us for longer than this becomes a case (`DESIGN.md` §9.3).
 const WAITING_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -34,6 +34,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
         }
         scopes::raise_overdue(tx, &today)?;
         summary::step(tx, &hub_for_write, now)?;
+        completeness::step(tx, &hub_for_write, now)?;
         commands::release_overlooked(tx)?;
         for root in documents::waiting_since(tx, asked, BATCH)? {
             if matches!(root.waiting.as_deref(), Some("order" | "payments")) {

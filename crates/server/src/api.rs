@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use trueup_domain::money::{Currency, Money};
 use trueup_hub::bridges;
+use trueup_hub::completeness::{self, Window};
 use trueup_hub::decisions::{Decision, What};
 use trueup_hub::proofs::Evidence;
 use trueup_hub::report::{self, Report};
@@ -29,6 +30,9 @@ use crate::state::ServerState;
 
 const LIMIT_DEFAULT: i64 = 50;
 const LIMIT_MAX: i64 = 500;
+/// Windows of each kind.
+const WINDOWS: u16 = 24;
+const WINDOWS_MAX: u16 = 500;
 
 /// The paths of this module below `/api/v1`, in the notation of OpenAPI.
 pub const PATHS: &[&str] = &[
@@ -45,6 +49,7 @@ pub const PATHS: &[&str] = &[
     "/cases/{id}/{decision}",
     "/retry",
     "/connections",
+    "/connections/{name}/listings",
     "/connections/{name}/{decision}",
     "/messages/{id}",
     "/messages/{id}/raw",
@@ -65,6 +70,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/cases/{id}/{decision}", post(decide_case))
         .route("/retry", post(retry))
         .route("/connections", get(connections))
+        .route("/connections/{name}/listings", get(listings))
         .route("/connections/{name}/{decision}", post(decide_connection))
         .route("/messages/{id}", get(message))
         .route("/messages/{id}/raw", get(raw))
@@ -413,6 +419,15 @@ struct Connection {
     messages: std::collections::BTreeMap<String, i64>,
     last_message_at: Option<Timestamp>,
     streams: Vec<Stream>,
+    /// How far everything that it made is here, for each kind that it is asked to list.
+    listings: Vec<Complete>,
+}
+
+#[derive(Serialize)]
+struct Complete {
+    kind: &'static str,
+    complete_to: Option<Timestamp>,
+    lacking: i64,
 }
 
 #[derive(Serialize)]
@@ -461,9 +476,42 @@ fn connections_of(tx: &mut Tx<'_>, hub: &trueup_hub::Hub) -> Result<Vec<Connecti
                     error: stream.error.clone(),
                 })
                 .collect(),
+            listings: complete(tx, connection)?,
         });
     }
     Ok(found)
+}
+
+fn complete(
+    tx: &mut Tx<'_>,
+    connection: &trueup_hub::Connection,
+) -> Result<Vec<Complete>, StoreError> {
+    let lacking = completeness::lacking(tx, connection)?;
+    let kinds = completeness::complete_to(tx, connection)?.into_iter().zip(lacking);
+    Ok(kinds
+        .map(|((kind, complete_to), (_, lacking))| Complete {
+            kind: kind.word(),
+            complete_to,
+            lacking,
+        })
+        .collect())
+}
+
+#[derive(Deserialize)]
+struct Newest {
+    limit: Option<u16>,
+}
+
+async fn listings(
+    State(state): State<ServerState>,
+    Path(name): Path<String>,
+    Query(newest): Query<Newest>,
+) -> Result<Json<Vec<Window>>, Problem> {
+    let known = state.hub.connection(&name).cloned();
+    let connection = known.ok_or_else(|| Problem::not_found("this connection"))?;
+    let limit = i64::from(newest.limit.unwrap_or(WINDOWS).min(WINDOWS_MAX));
+    let found = state.read(move |tx| completeness::windows(tx, &connection, limit)).await?;
+    Ok(Json(found))
 }
 
 #[derive(Serialize)]

@@ -12,6 +12,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
+use trueup_hub::{Hub, completeness};
 use trueup_store::{StoreError, Tx, cases, commands, documents, messages, streams};
 
 use crate::problem::Problem;
@@ -23,7 +24,11 @@ pub fn routes() -> Router<ServerState> {
 
 async fn metrics(State(state): State<ServerState>) -> Result<Response, Problem> {
     let now = state.now();
-    let mut text = state.read(move |tx| from_store(tx, now)).await?;
+    let mut text = {
+        let hub = state.hub.clone();
+        state.read(move |tx| from_store(tx, &hub, now))
+    }
+    .await?;
     let requests = state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut family = Family::new(
         &mut text,
@@ -38,7 +43,7 @@ async fn metrics(State(state): State<ServerState>) -> Result<Response, Problem> 
     Ok((kind, text).into_response())
 }
 
-fn from_store(tx: &mut Tx<'_>, now: Timestamp) -> Result<String, StoreError> {
+fn from_store(tx: &mut Tx<'_>, hub: &Hub, now: Timestamp) -> Result<String, StoreError> {
     let mut text = String::new();
     let counts = messages::counts(tx)?;
     let help = "Messages stored, by connection and state.";
@@ -73,6 +78,7 @@ fn from_store(tx: &mut Tx<'_>, now: Timestamp) -> Result<String, StoreError> {
         family.sample(&[("source", &connection)], &count);
     }
     stream_metrics(tx, &mut text)?;
+    completeness_metrics(tx, &mut text, hub)?;
     Ok(text)
 }
 
@@ -124,6 +130,28 @@ fn stream_metrics(tx: &mut Tx<'_>, text: &mut String) -> Result<(), StoreError> 
     for stream in &streams {
         let labels = [("source", stream.connection.as_str()), ("stream", &stream.stream)];
         family.sample(&labels, &stream.failures);
+    }
+    Ok(())
+}
+
+fn completeness_metrics(tx: &mut Tx<'_>, text: &mut String, hub: &Hub) -> Result<(), StoreError> {
+    let help = "Objects that a source lists and that are not here as it lists them.";
+    let mut family = Family::new(text, "trueup_completeness_missing_events", "gauge", help);
+    for connection in hub.setup.connections.values() {
+        for (kind, lacking) in completeness::lacking(tx, connection)? {
+            family.sample(&[("source", &connection.name), ("flow", kind.word())], &lacking);
+        }
+    }
+    let help = "Everything that the source lists as made up to then is here.";
+    let name = "trueup_completeness_timestamp_seconds";
+    let mut family = Family::new(text, name, "gauge", help);
+    for connection in hub.setup.connections.values() {
+        for (kind, to) in completeness::complete_to(tx, connection)? {
+            if let Some(to) = to {
+                let labels = [("source", connection.name.as_str()), ("flow", kind.word())];
+                family.sample(&labels, &to.as_second());
+            }
+        }
     }
     Ok(())
 }

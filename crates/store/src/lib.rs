@@ -16,6 +16,7 @@
 //! | [`breakers`]   | connections whose other side does not answer                      |
 //! | [`summaries`]  | which rows are in which entry of the books                        |
 //! | [`month_ends`] | what is open over the end of a month, read from the journal       |
+//! | [`listings`]   | the completeness ledger: what sources list of themselves         |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
 //! | [`decisions`]  | what people decided about them                                    |
@@ -37,6 +38,7 @@ pub mod documents;
 pub mod facts;
 pub mod holds;
 pub mod leases;
+pub mod listings;
 mod many;
 pub mod mappings;
 pub mod messages;

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../migrations/0011_summary_of_payouts.sql")),
     (12, include_str!("../migrations/0012_waits.sql")),
     (13, include_str!("../migrations/0013_causes.sql")),
+    (14, include_str!("../migrations/0014_listings.sql")),
 ];
 
 /// Brings the schema to the newest version. Each migration commits with its own row, so that one

@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cases, check, close, decode, entries, explain, hold, ingest, init, mapping, odoo, poll,
-    reconcile, replay, report, retry, serve, trace,
+    backup, cases, check, close, completeness, decode, entries, explain, hold, ingest, init,
+    mapping, odoo, poll, reconcile, replay, report, retry, serve, trace,
 };
 use crate::demo;
 
@@ -60,6 +60,7 @@ pub enum Command {
     Decode(decode::DecodeArgs),
     Ingest(ingest::IngestArgs),
     Poll(poll::PollArgs),
+    Completeness(completeness::CompletenessArgs),
     Reconcile(reconcile::ReconcileArgs),
     Report(report::ReportArgs),
     Trace(trace::TraceArgs),
@@ -88,6 +89,7 @@ impl Cli {
             Command::Decode(args) => decode::run(&args),
             Command::Ingest(args) => ingest::run(global, &args),
             Command::Poll(args) => poll::run(global, &args),
+            Command::Completeness(args) => completeness::run(global, &args),
             Command::Reconcile(args) => reconcile::run(global, &args),
             Command::Report(args) => report::run(global, &args),
             Command::Trace(args) => trace::run(global, &args),

@@ -82,6 +82,7 @@ pub fn connection(
         fees: configured.fees.map(|(rate, fixed)| FeeSchedule { rate, fixed }),
         bank_names: configured.bank_names.clone(),
         poll_every_s: configured.poll_every_s,
+        completeness: configured.completeness,
     }
 }
 

@@ -118,6 +118,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         posting: trueup_domain::posting::Posting::default(),
         bank_names: vec!["AMAZON".to_owned()],
         poll_every_s: None,
+        completeness: true,
     }
 }
 

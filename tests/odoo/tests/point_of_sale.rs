@@ -145,6 +145,7 @@ fn hub() -> Hub {
         posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: None,
+        completeness: true,
     };
     let connections = [
         connection(REGISTERS, &trueup_odoo_pos::CONNECTOR),

@@ -24,7 +24,7 @@ pub const ORDERS: &str = "orders";
 pub const SETTLEMENTS: &str = "settlements";
 
 pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, delivers: false, at_once: 1, start, resume };
+    Conversations { streams: STREAMS, lists: &[], delivers: false, at_once: 1, start, resume };
 
 const STREAMS: &[Stream] = &[
     Stream {
@@ -85,7 +85,7 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
             Err(CallError::NotSetUp { why: format!("there is no stream `{stream}`") })
         }
         Task::Read { hints } => Ok(Doing::Read(Reading::of(hints))),
-        Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
             Err(CallError::NotSetUp { why: "trueup only reads from Amazon".to_owned() })
         }
     };
@@ -143,7 +143,7 @@ fn done(records: Vec<Cut>, cursor: Option<String>) -> Step {
     let record =
         |cut: Cut| Record { kind: cut.kind, external_id: cut.id, body: cut.body.into_bytes() };
     let records = records.into_iter().map(record).collect();
-    Step::Done(Outcome { records, cursor, receipts: Vec::new() })
+    Step::Done(Outcome { records, cursor, ..Outcome::default() })
 }
 
 /// What was read before a failure is kept where the cursor can say so.

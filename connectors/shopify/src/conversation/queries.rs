@@ -14,6 +14,10 @@ pub fn orders() -> String {
 pub fn orders_by_id() -> String {
     [include_str!("../queries/orders_by_id.graphql"), ORDER_FIELDS].concat()
 }
+/// The orders of a window, by their ids and totals only.
+pub fn listed_orders() -> String {
+    include_str!("../queries/listed_orders.graphql").to_owned()
+}
 /// Which order a refund, transaction, fulfilment or return belongs to.
 pub fn owners() -> String {
     include_str!("../queries/owners.graphql").to_owned()

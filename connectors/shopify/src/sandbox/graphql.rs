@@ -142,6 +142,17 @@ impl GraphQl<'_> {
         })
     }
 
+    /// An order in a list: its id and what it comes to.
+    pub fn listed(&self, order: &Order) -> Value {
+        json!({
+            "id": gid("Order", order.id),
+            "updatedAt": time(order.updated_at),
+            "currencyCode": self.shop.currency.code(),
+            "totalPriceSet": self.bag(order.total(self.shop.taxes_included)),
+            "totalCashRoundingAdjustment": { "paymentSet": self.bag(0) },
+        })
+    }
+
     fn line(&self, order: &Order, line: &Line) -> Value {
         let named = |kind, id: Option<u64>| id.map(|id| json!({ "id": gid(kind, id) }));
         json!({

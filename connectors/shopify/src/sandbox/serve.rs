@@ -101,6 +101,14 @@ fn data(shop: &ShopifySandbox, asked: &Asked) -> Option<Value> {
         return Some(json!({ "nodes": ids.iter().map(node).collect::<Vec<_>>() }));
     }
     let graphql = shop.graphql(lines);
+    if asked.query == queries::listed_orders() {
+        let (from, until) = between(variables, "processed_at")?;
+        let found = shop.orders.values();
+        let found = found.filter(|order| (from..until).contains(&order.processed_at));
+        let found = found.map(|order| ((order.processed_at.as_millisecond(), order.id), order));
+        let node = |order| graphql.listed(order);
+        return Some(json!({ "orders": page(found.collect(), variables, node)? }));
+    }
     if asked.query == queries::account_balance() {
         let account = json!({ "balance": [graphql.money(shop.balance())] });
         return Some(json!({ "shopifyPaymentsAccount": account }));
@@ -173,6 +181,16 @@ fn holding(shop: &ShopifySandbox, has: impl Fn(&super::world::Order) -> bool) ->
 fn since(variables: &Variables, field: &str) -> Option<Timestamp> {
     let text = variables.query.as_ref()?.strip_prefix(field)?;
     text.strip_prefix('\'')?.strip_suffix('\'')?.parse().ok()
+}
+
+/// The filter of a list: `<field>:>='<moment>' <field>:<'<moment>'`.
+fn between(variables: &Variables, field: &str) -> Option<(Timestamp, Timestamp)> {
+    let (from, until) = variables.query.as_ref()?.split_once(' ')?;
+    let moment = |text: &str, comparison: &str| {
+        let text = text.strip_prefix(field)?.strip_prefix(comparison)?;
+        text.strip_prefix('\'')?.strip_suffix('\'')?.parse().ok()
+    };
+    Some((moment(from, ":>=")?, moment(until, ":<")?))
 }
 
 /// One page of a connection, in the order of its keys.

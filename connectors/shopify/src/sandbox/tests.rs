@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+use trueup_connect::conformance;
 use trueup_connect::message::Decoded;
 use trueup_connect::sandbox::{Push, Sandbox};
 use trueup_connect::settings::Settings;
@@ -140,6 +141,10 @@ fn agree(shop: &mut ShopifySandbox) -> BTreeMap<(Kind, String), Document> {
         }
         all.extend(graphql);
     }
+    let stated: Vec<Document> = all.values().cloned().collect();
+    let mut ask = |request: &Request| shop.handle(request, at(100_000));
+    let window = (at(-1000), at(200_000));
+    conformance::lists(&CONNECTOR, &Settings::default(), &mut ask, &stated, window);
     all
 }
 

@@ -4,6 +4,7 @@
 //! |-------------|--------------------------------------------------------------|
 //! | [`walk`]    | a poll: where it stands is its cursor, page by page          |
 //! | [`reading`] | the read of single objects, a payout with all of its rows    |
+//! | [`listing`] | the rows of a window, by their ids and amounts               |
 //! | [`gather`]  | records cut out of replies, and the bounds on how many       |
 //!
 //! The balance is one request: it has no pages, and its stream no cursor.
@@ -12,6 +13,7 @@
 //! says where the next one goes on, so that a crash costs one conversation and loses nothing.
 
 mod gather;
+mod listing;
 mod reading;
 mod walk;
 
@@ -20,9 +22,11 @@ use serde::{Deserialize, Serialize};
 use trueup_connect::{
     CallError, Context, Outcome, Record, Reply, Request, Settings, State, Step, Task,
 };
+use trueup_domain::document::Kind;
 
 use crate::{API_VERSION, decode, outcome, settings, wire};
 use gather::Gathered;
+use listing::Listing;
 use reading::Reading;
 use walk::{Stream, Walk};
 
@@ -48,6 +52,7 @@ enum Talk {
     },
     /// The one answer is all that was asked for.
     Balance,
+    List(Listing),
 }
 
 pub fn start(context: &Context<'_>, task: &Task) -> Step {
@@ -64,7 +69,10 @@ pub fn start(context: &Context<'_>, task: &Task) -> Step {
         Task::Read { hints } => {
             Talk::Read { reading: Reading::of(hints), gathered: Gathered::default() }
         }
-        Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { kind, from, until } if kind == Kind::LedgerRow.word() => {
+            Talk::List(Listing::of(*from, *until))
+        }
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
             let why = "trueup only reads from Stripe".to_owned();
             return Step::Failed(CallError::NotSetUp { why });
         }
@@ -89,6 +97,10 @@ fn advance(context: &Context<'_>, talk: Talk, reply: &Reply) -> Result<Step, Cal
             Talk::Read { reading, gathered }
         }
         Talk::Balance => return balance(reply, context.now),
+        Talk::List(mut listing) => {
+            listing.advance(reply)?;
+            Talk::List(listing)
+        }
     };
     Ok(next(context.settings, talk))
 }
@@ -127,6 +139,10 @@ fn next(settings: &Settings, talk: Talk) -> Step {
             }
         },
         Talk::Balance => send(request(settings, BALANCE_PATH.to_owned()), &Talk::Balance),
+        Talk::List(listing) => match listing.path() {
+            Some(path) => send(request(settings, path), &Talk::List(listing)),
+            None => listing.done(),
+        },
     }
 }
 
@@ -135,7 +151,7 @@ fn send(request: Request, talk: &Talk) -> Step {
 }
 
 fn done(records: Vec<Record>, cursor: Option<String>) -> Step {
-    Step::Done(Outcome { records, cursor, receipts: Vec::new() })
+    Step::Done(Outcome { records, cursor, ..Outcome::default() })
 }
 
 fn request(settings: &Settings, path: String) -> Request {

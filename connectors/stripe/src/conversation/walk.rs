@@ -18,7 +18,7 @@ use crate::decode::{self, member_kind};
 use crate::{outcome, settings, wire};
 
 /// Stripe's largest page.
-const LIMIT: u32 = 100;
+pub const LIMIT: u32 = 100;
 
 const MINUTE_S: i64 = 60;
 const DAY_S: i64 = 24 * 60 * MINUTE_S;
@@ -322,7 +322,9 @@ pub fn is_itemised(object: &serde_json::value::RawValue) -> bool {
     payout.is_ok_and(|payout| decode::is_itemised(&payout))
 }
 
-fn part<'a, T: Deserialize<'a>>(object: &'a serde_json::value::RawValue) -> Result<T, CallError> {
+pub fn part<'a, T: Deserialize<'a>>(
+    object: &'a serde_json::value::RawValue,
+) -> Result<T, CallError> {
     serde_json::from_str(object.get())
         .map_err(|error| CallError::ReplyLost { why: format!("unreadable object: {error}") })
 }

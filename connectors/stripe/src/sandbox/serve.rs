@@ -17,6 +17,7 @@ struct Query {
     limit: Option<String>,
     starting_after: Option<String>,
     created_gte: Option<i64>,
+    created_lt: Option<i64>,
     payout: Option<String>,
     delivery_success: Option<String>,
     types: Vec<String>,
@@ -201,6 +202,9 @@ fn page(
     if let Some(from) = query.created_gte {
         objects.retain(|(created, _)| *created >= from);
     }
+    if let Some(until) = query.created_lt {
+        objects.retain(|(created, _)| *created < until);
+    }
     objects.sort_unstable_by_key(|&(created, id)| Reverse((created, id)));
     let start = match &query.starting_after {
         None => 0,
@@ -228,6 +232,7 @@ fn read_query(text: &str) -> Option<Query> {
         match name.as_str() {
             "limit" => query.limit = Some(value),
             "starting_after" => query.starting_after = Some(value),
+            "created[lt]" => query.created_lt = Some(value.parse().ok()?),
             "created[gte]" => query.created_gte = Some(value.parse().ok()?),
             "payout" => query.payout = Some(value),
             "delivery_success" => query.delivery_success = Some(value),

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{
-    CallError, Context, Decoded, Hint, Message, Outcome, Settings, State, Step, Task,
+    CallError, Context, Decoded, Hint, Message, Outcome, Request, Settings, State, Step, Task,
+    conformance,
 };
 use trueup_domain::document::{BooksRecord, Document, LedgerRow};
 use trueup_domain::money::{Currency, Money};
@@ -123,7 +124,14 @@ impl<'a> Talk<'a> {
                 Seen::Hints(_) | Seen::Ignored => Vec::new(),
             }
         });
-        documents.collect()
+        let documents: Vec<Document> = documents.collect();
+        if stream == "balance_transactions" {
+            let now = at(30 * 86_400);
+            let mut ask = |request: &Request| self.stripe.handle(request, now);
+            let window = (at(-86_400), now);
+            conformance::lists(&CONNECTOR, &self.settings, &mut ask, &documents, window);
+        }
+        documents
     }
 
     /// What the balance stream says, in the account's one currency.

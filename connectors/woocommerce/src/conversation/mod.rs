@@ -4,6 +4,7 @@
 //! |------------|--------------------------------------------------------------------|
 //! | this one   | the conversation: what is asked next, and what a reply brings      |
 //! | [`walk`]   | where a poll of orders stands: its cursor                          |
+//! | [`listing`] | the orders of a window, by their ids and totals                   |
 //! | [`gather`] | records cut out of replies, and the bounds on how many             |
 //!
 //! An order that has refunds is a record only with them, so each is followed by a read of its
@@ -11,6 +12,7 @@
 //! same record.
 
 mod gather;
+mod listing;
 mod walk;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -26,10 +28,13 @@ use trueup_domain::document::Kind;
 use crate::wire::{self, Gmt, Id};
 use crate::{API_VERSION, decode, outcome, settings};
 use gather::{Gathered, Open};
+use listing::Listing;
 use walk::Walk;
 
 pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, delivers: false, at_once: 1, start, resume };
+    Conversations { streams: STREAMS, lists: LISTS, delivers: false, at_once: 1, start, resume };
+
+const LISTS: &[Kind] = &[Kind::Order];
 
 const ORDERS: &str = "orders";
 const TRASH: &str = "trash";
@@ -76,6 +81,7 @@ enum Doing {
     Webhooks {
         page: Option<u32>,
     },
+    List(Listing),
 }
 
 fn start(_context: &Context<'_>, task: &Task) -> Step {
@@ -93,7 +99,10 @@ fn start(_context: &Context<'_>, task: &Task) -> Step {
             Ok(left) => Doing::Read { left, asked: Vec::new() },
             Err(hint) => return refused("unknown hint", &hint),
         },
-        Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { kind, from, until } if kind == Kind::Order.word() => {
+            Doing::List(Listing::of(*from, *until))
+        }
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
             return refused("not a task of this connector", "deliver");
         }
     };
@@ -147,6 +156,10 @@ fn next(mut talk: Talk) -> Step {
             Some(page) => format!("webhooks?per_page={PER_PAGE}&page={page}"),
             None => return done(talk.gathered, None),
         },
+        (None, None, Doing::List(listing)) => match listing.path() {
+            Some(path) => path,
+            None => return listing.done(),
+        },
     };
     let mut request = Request::get(format!("/wp-json/{API_VERSION}/{path}"));
     request.timeout_ms = TIMEOUT_MS;
@@ -154,7 +167,7 @@ fn next(mut talk: Talk) -> Step {
 }
 
 fn done(gathered: Gathered, cursor: Option<String>) -> Step {
-    Step::Done(Outcome { records: gathered.into_records(), cursor, receipts: Vec::new() })
+    Step::Done(Outcome { records: gathered.into_records(), cursor, ..Outcome::default() })
 }
 
 fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>) -> Step {
@@ -207,6 +220,9 @@ impl Talk {
             self.order(order)?;
             return Ok(());
         }
+        if let Doing::List(listing) = &mut self.doing {
+            return listing.take(reply);
+        }
         let page: Vec<&RawValue> = outcome::read(reply)?;
         match &mut self.doing {
             Doing::Poll { walk, .. } => {
@@ -233,6 +249,7 @@ impl Talk {
                 }
                 self.alone.extend(missing);
             }
+            Doing::List(_) => {}
             Doing::Webhooks { page: next } => {
                 *next = next.filter(|_| page.len() == PER_PAGE).map(|page| page + 1);
                 for object in page {

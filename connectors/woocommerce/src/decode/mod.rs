@@ -15,6 +15,8 @@ mod payment;
 mod refund;
 mod taxes;
 
+pub use order::is_draft;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use trueup_connect::json::read;

@@ -16,6 +16,8 @@ struct Query {
     per_page: usize,
     status: String,
     modified_after: Option<String>,
+    after: Option<String>,
+    before: Option<String>,
     include: Option<Vec<u64>>,
 }
 
@@ -26,6 +28,8 @@ impl Query {
             per_page: PER_PAGE_DEFAULT,
             status: "any".to_owned(),
             modified_after: None,
+            after: None,
+            before: None,
             include: None,
         };
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -38,11 +42,16 @@ impl Query {
                 }
                 ("status", _) => query.status = value.to_owned(),
                 ("modified_after", _) => query.modified_after = Some(value.to_owned()),
+                ("after", _) => query.after = Some(value.to_owned()),
+                ("before", _) => query.before = Some(value.to_owned()),
                 ("include", _) => {
                     let ids: Result<Vec<u64>, _> = value.split(',').map(str::parse).collect();
                     query.include = Some(ids.ok()?);
                 }
-                ("dates_are_gmt", "true") | ("orderby", "modified") | ("order", "asc") => {}
+                ("_fields", _)
+                | ("dates_are_gmt", "true")
+                | ("orderby", "modified" | "id")
+                | ("order", "asc") => {}
                 _ => return None,
             }
         }
@@ -52,12 +61,15 @@ impl Query {
     /// A later change than asked for, to the second; the very second is not later.
     fn wants(&self, order: &Order) -> bool {
         let modified = order.modified.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let created = order.created.strftime("%Y-%m-%dT%H:%M:%S").to_string();
         let shown = match self.status.as_str() {
             "any" => order.status != "trash",
             status => order.status == status,
         };
         shown
             && self.modified_after.as_ref().is_none_or(|after| modified > *after)
+            && self.after.as_ref().is_none_or(|after| created > *after)
+            && self.before.as_ref().is_none_or(|before| created < *before)
             && self.include.as_ref().is_none_or(|ids| ids.contains(&order.id))
     }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
-use trueup_connect::Decoded;
 use trueup_connect::sandbox::Sandbox;
+use trueup_connect::{Decoded, Request, Settings, conformance};
 use trueup_domain::document::{
     Document, Kind, Payment, PaymentStanding, PaymentStatus, Refund, Restock,
 };
 use trueup_domain::money::{Currency, Money};
+use trueup_woocommerce::CONNECTOR;
 use trueup_woocommerce::sandbox::{NewFee, NewLine, NewOrder, NewRefund, Refusal, WooSandbox};
 
 use crate::drive::{at, decode, eur, money, mugs, poll, shop};
@@ -69,6 +70,10 @@ fn agree(shop: &mut WooSandbox) {
             other => panic!("{} {other:?}", push.kind),
         }
     }
+    let all: Vec<Document> = polled.values().flatten().cloned().collect();
+    let mut ask = |request: &Request| shop.handle(request, at(86_400));
+    let window = (at(-60), at(86_400));
+    conformance::lists(&CONNECTOR, &Settings::default(), &mut ask, &all, window);
     for stated in polled.values() {
         for document in stated {
             if let Document::Order(order) = document {

@@ -28,7 +28,7 @@ pub static CONNECTOR: Connector = Connector {
 };
 
 static TALKS: Conversations =
-    Conversations { streams: &[], delivers: true, at_once: 1, start, resume };
+    Conversations { streams: &[], lists: &[], delivers: true, at_once: 1, start, resume };
 
 fn nothing(_: &Message<'_>) -> Result<Decoded, DecodeError> {
     Err(DecodeError::UnknownKind)
@@ -38,7 +38,7 @@ fn start(_: &Context<'_>, task: &Task) -> Step {
     let (path, commands, writes) = match task {
         Task::Deliver { commands } => ("/do", commands, true),
         Task::LookUp { commands } => ("/find", commands, false),
-        Task::Poll { .. } | Task::Read { .. } => {
+        Task::Poll { .. } | Task::Read { .. } | Task::List { .. } => {
             return Step::Failed(CallError::NotSetUp { why: "only commands".to_owned() });
         }
     };

@@ -2,6 +2,7 @@
 //! books that carry out commands, both played.
 
 mod books;
+mod completeness;
 mod conservation;
 mod decisions;
 mod end;

@@ -54,6 +54,7 @@ fn connection() -> Connection {
         posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: None,
+        completeness: true,
     }
 }
 

@@ -36,7 +36,7 @@ enum Said<'a> {
     Nothing(String),
 }
 
-static TILL: Connector = Connector {
+pub static TILL: Connector = Connector {
     name: "till",
     api_version: "1",
     settings: &[],
@@ -129,7 +129,7 @@ pub fn pushing(id: &str, active: bool) -> Vec<u8> {
     serde_json::to_vec(&Said::Pushes(id.to_owned(), active)).expect("JSON")
 }
 
-fn connection(name: &str, connector: &'static Connector) -> Connection {
+pub fn connection(name: &str, connector: &'static Connector) -> Connection {
     Connection {
         name: name.to_owned(),
         connector,
@@ -145,6 +145,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         posting: trueup_domain::posting::Posting::default(),
         bank_names: vec![name.to_owned()],
         poll_every_s: None,
+        completeness: true,
     }
 }
 
@@ -352,7 +353,11 @@ pub fn settle(hub: &Hub, seconds: i64) {
 }
 
 pub fn states(hub: &Hub, documents: &[Document], seconds: i64) {
-    hears(hub, "shop", &format!("m{seconds}"), stating(documents), seconds);
+    states_from(hub, "shop", documents, seconds);
+}
+
+pub fn states_from(hub: &Hub, connection: &str, documents: &[Document], seconds: i64) {
+    hears(hub, connection, &format!("m{seconds}"), stating(documents), seconds);
     settle(hub, seconds);
 }
 

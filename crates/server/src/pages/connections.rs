@@ -7,6 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
+use trueup_domain::completeness::Totals;
+use trueup_hub::completeness::{self, Window};
 use trueup_store::{StoreError, Tx, breakers, commands, holds, messages, streams};
 
 use super::{Chrome, PageProblem, Shared, act, page};
@@ -14,6 +16,8 @@ use crate::format;
 use crate::state::ServerState;
 
 const NEWEST: i64 = 8;
+/// Windows of each kind.
+const WINDOWS: i64 = 12;
 
 /// One connection, as the overview's strip and the connections page show it.
 pub struct Card {
@@ -34,8 +38,18 @@ pub struct Card {
     pub messages: Vec<(String, String)>,
     pub commands: Vec<(String, String)>,
     pub streams: Vec<StreamRow>,
+    /// Up to when everything that it made is here, by kind; and its newest windows.
+    pub listed_to: Vec<(String, Option<Moment>)>,
+    pub windows: Vec<WindowRow>,
     pub newest: Vec<Newest>,
     pub ways: String,
+}
+
+impl Card {
+    /// Something that the source lists is not here.
+    fn lacks(&self) -> bool {
+        self.windows.iter().any(|window| window.lacking > 0)
+    }
 }
 
 pub struct Moment {
@@ -61,6 +75,57 @@ pub struct StreamRow {
     pub failures: i64,
     pub code: String,
     pub error: String,
+}
+
+/// A window of the completeness ledger, with its three sides.
+pub struct WindowRow {
+    pub kind: String,
+    pub from: String,
+    pub until: String,
+    pub state: &'static str,
+    pub code: String,
+    pub error: String,
+    /// Listed, received, posted.
+    pub sides: [Side; 3],
+    pub lacking: i64,
+    pub unlisted: i64,
+}
+
+pub struct Side {
+    pub count: String,
+    pub sums: String,
+    /// The beginning of the hash of the identities, and all of it.
+    pub short: String,
+    pub hash: String,
+    /// These are the objects that the source lists.
+    pub same: bool,
+}
+
+fn side(totals: &Totals, listed: &Totals) -> Side {
+    let sums: Vec<String> =
+        totals.sums.iter().map(|sum| format::money(sum.minor(), sum.currency().code())).collect();
+    Side {
+        count: format::count(i64::try_from(totals.count).unwrap_or(i64::MAX)),
+        sums: sums.join(" + "),
+        short: totals.hash.chars().take(8).collect(),
+        hash: totals.hash.clone(),
+        same: totals.hash == listed.hash,
+    }
+}
+
+fn window_row(window: Window) -> WindowRow {
+    let listed = &window.listed;
+    WindowRow {
+        kind: window.kind.replace('_', " "),
+        from: format::time(window.from),
+        until: format::time(window.until),
+        state: window.state,
+        sides: [listed, &window.received, &window.posted].map(|totals| side(totals, listed)),
+        code: window.error_code.unwrap_or_default(),
+        error: window.error.unwrap_or_default(),
+        lacking: window.lacking,
+        unlisted: window.unlisted,
+    }
 }
 
 pub struct Newest {
@@ -140,6 +205,13 @@ pub fn cards(
                 .map(|(state, count)| (state.to_owned(), format::count(count)))
                 .collect(),
             streams: streams.into_iter().map(|stream| stream_row(stream, now)).collect(),
+            listed_to: completeness::complete_to(tx, connection)?
+                .into_iter()
+                .map(|(kind, to)| {
+                    (kind.word().replace('_', " "), to.map(|to| Moment::new(to, now)))
+                })
+                .collect(),
+            windows: Vec::new(),
             newest: Vec::new(),
             ways: ways
                 .iter()
@@ -173,6 +245,10 @@ pub async fn show(State(state): Shared, headers: HeaderMap) -> Result<Response, 
         .read(move |tx| {
             let mut cards = cards(tx, &shared, now)?;
             for card in &mut cards {
+                if let Some(connection) = shared.hub.connection(&card.name) {
+                    let windows = completeness::windows(tx, connection, WINDOWS)?;
+                    card.windows = windows.into_iter().map(window_row).collect();
+                }
                 card.newest = messages::newest(tx, &card.name, NEWEST)?
                     .into_iter()
                     .map(|head| Newest {

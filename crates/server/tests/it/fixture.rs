@@ -61,6 +61,7 @@ fn connection(name: &str) -> Connection {
         posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: None,
+        completeness: true,
     }
 }
 

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod cases;
 pub mod check;
 pub mod close;
+pub mod completeness;
 pub mod decode;
 pub mod entries;
 pub mod explain;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use trueup_hub::shell::{self, Http};
-use trueup_store::streams;
+use trueup_store::{listings, streams};
 
 use super::{odoo, say};
 use crate::cli::Global;
@@ -51,7 +51,12 @@ pub fn run(global: &Global, args: &PollArgs) -> Result<ExitCode> {
     let names: Vec<String> =
         hub.setup.connections.keys().filter(|name| asked(name)).cloned().collect();
     let due = names.clone();
-    hub.store.write(move |tx| due.iter().try_for_each(|name| streams::poll_now(tx, name)))?;
+    hub.store.write(move |tx| {
+        due.iter().try_for_each(|name| {
+            streams::poll_now(tx, name)?;
+            listings::ask_now(tx, name)
+        })
+    })?;
     loop {
         drain::local(&hub)?;
         let mut talked = false;

@@ -32,6 +32,7 @@ pub(super) struct ConnectionSection {
     webhook_secret_env: Vec<Spanned<String>>,
     since: Option<Spanned<Word>>,
     poll_every: Option<Spanned<Word>>,
+    completeness: Option<bool>,
     posting: Option<Spanned<String>>,
     #[serde(default)]
     settings: BTreeMap<Spanned<String>, Spanned<Word>>,
@@ -120,6 +121,7 @@ impl ConnectionSection {
             connector,
             since: self.since(name, connector, &entity.time_zone)?,
             poll_every_s: self.poll_every.as_ref().map(seconds).transpose()?,
+            completeness: self.completeness.unwrap_or(true),
             posting: self.posting.as_ref().map(posting).transpose()?.unwrap_or_default(),
             entity: self.entity.into_inner(),
             url: self.url.map(Spanned::into_inner),

@@ -112,6 +112,8 @@ pub struct Configured {
     pub webhook_secret_env: Vec<String>,
     pub since: Timestamp,
     pub poll_every_s: Option<u32>,
+    /// It is asked, window by window, what it made.
+    pub completeness: bool,
     /// How its sales go into the books.
     pub posting: Posting,
     pub settings: BTreeMap<String, String>,

@@ -95,6 +95,7 @@ impl Road {
             posting,
             bank_names: Vec::new(),
             poll_every_s: None,
+            completeness: true,
         };
         let mut portal = connection(PORTAL, &trueup_channel::CONNECTOR, "eu");
         portal.webhook_secrets = vec![Secret::new(PORTAL_SECRET)];

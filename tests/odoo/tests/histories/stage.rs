@@ -77,6 +77,7 @@ impl Stage {
             posting: Posting::default(),
             bank_names: Vec::new(),
             poll_every_s: None,
+            completeness: true,
         };
         let mut connections = vec![
             connection("stripe-us", &trueup_stripe::CONNECTOR, "us"),
