@@ -174,10 +174,10 @@ fn newest(hub: &Hub) -> listings::Listing {
 }
 
 #[test]
-fn an_order_that_never_came_is_found_in_a_list_and_fetched() {
+fn a7_an_order_that_never_came_is_found_in_a_list_and_fetched() {
     let hub = hub();
-    let mut source = Source::default();
-    source.orders = vec![made("came", 60), made("lost", 120)];
+    let orders = vec![made("came", 60), made("lost", 120)];
+    let mut source = Source { orders, ..Source::default() };
     states_from(&hub, SHOP, &[source.orders[0].clone().into()], 61);
     drain(&hub, &mut source, HOUR);
     assert_eq!(complete_to(&hub), None, "an hour has not ended, with the lag of the source");
@@ -234,8 +234,8 @@ fn what_came_into_a_window_late_is_found_a_day_later() {
 #[test]
 fn an_order_that_changed_unheard_is_read_and_one_of_another_amount_too() {
     let hub = hub();
-    let mut source = Source::default();
-    source.orders = vec![made("newer", 60), made("other", 60)];
+    let orders = vec![made("newer", 60), made("other", 60)];
+    let mut source = Source { orders, ..Source::default() };
     let stated: Vec<_> = source.orders.iter().map(|it| it.clone().into()).collect();
     states_from(&hub, SHOP, &stated, 61);
     source.orders[0].version = Version(2);
