@@ -189,6 +189,9 @@ impl Regime {
 pub enum Missing {
     #[error("the SKU `{0}` has no product")]
     Product(String),
+    /// Nobody guesses that they are one: a person maps the SKU, or corrects it at the source.
+    #[error("the SKU `{sku}` has no product; `{near}` has one and looks like it")]
+    ProductAlike { sku: String, near: String },
     #[error("a line without SKU (`{0}`) has no product")]
     LineWithoutSku(String),
     #[error("there is no product for {0}")]
@@ -206,9 +209,19 @@ impl Mapping {
         match sku {
             Some(sku) => {
                 let found = self.products.get(sku).cloned();
-                found.ok_or_else(|| Missing::Product(sku.to_owned()))
+                found.ok_or_else(|| self.no_product(sku))
             }
             None => Err(Missing::LineWithoutSku(title.to_owned())),
+        }
+    }
+
+    fn no_product(&self, sku: &str) -> Missing {
+        let seen = look_of(sku);
+        let near = self.products.keys().find(|known| look_of(known) == seen);
+        let sku = sku.to_owned();
+        match near {
+            Some(near) => Missing::ProductAlike { sku, near: near.clone() },
+            None => Missing::Product(sku),
         }
     }
 
@@ -268,5 +281,70 @@ impl Mapping {
                 && rule.jurisdiction.as_deref().is_none_or(|own| Some(own) == jurisdiction)
         };
         self.taxes.iter().find(fits)
+    }
+}
+
+/// A SKU as the eye sees it: without letter case, spaces and what is not visible, and with what looks
+/// like a letter, digit or dash of ASCII as that.
+fn look_of(sku: &str) -> String {
+    const GREEK_AND_CYRILLIC: [(&str, char); 17] = [
+        ("αа", 'a'),
+        ("βв", 'b'),
+        ("с", 'c'),
+        ("εе", 'e'),
+        ("ηн", 'h'),
+        ("ιі", 'i'),
+        ("ј", 'j'),
+        ("κк", 'k'),
+        ("μм", 'm'),
+        ("ν", 'n'),
+        ("οо", 'o'),
+        ("ρр", 'p'),
+        ("ѕ", 's'),
+        ("τт", 't'),
+        ("χх", 'x'),
+        ("υу", 'y'),
+        ("ζ", 'z'),
+    ];
+    let letters = sku.chars().flat_map(char::to_lowercase);
+    let seen = letters.filter_map(|letter| match letter {
+        // Zero-width characters, the soft hyphen, marks of direction.
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}' => {
+            None
+        }
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => Some('-'),
+        // The forms of full width stand in the order of ASCII.
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0),
+        _ if letter.is_whitespace() => None,
+        _ => {
+            let mut pairs = GREEK_AND_CYRILLIC.iter();
+            let alike = pairs.find(|(letters, _)| letters.contains(letter));
+            Some(alike.map_or(letter, |(_, ascii)| *ascii))
+        }
+    });
+    seen.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d15_what_only_looks_like_a_known_sku_is_another_and_named_with_it() {
+        for alike in [
+            "tee-s",
+            "TEE-S ",
+            "TEE\u{200b}-S",
+            "TEE\u{2011}S",
+            "ТЕЕ-S",
+            "ＴＥＥ－Ｓ",
+            "\u{202d}TEE-S\u{202c}",
+        ] {
+            assert_ne!(alike, "TEE-S");
+            assert_eq!(look_of(alike), look_of("TEE-S"), "{alike:?}");
+        }
+        for other in ["TEE-M", "TEE_S", "TEE-S2", "TEES", ""] {
+            assert_ne!(look_of(other), look_of("TEE-S"), "{other}");
+        }
     }
 }

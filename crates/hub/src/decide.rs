@@ -9,7 +9,7 @@ use trueup_domain::derive::{
     DeriveError, Derived, Surroundings, Waiting, bank, books, month_end, sale, settlement, summary,
     till,
 };
-use trueup_domain::document::{Document, RefundFailure, RootKind};
+use trueup_domain::document::{BankStatement, Document, RefundFailure, RootKind};
 use trueup_domain::fact::{self, After, Change, Fact, FactContent, FactKey};
 use trueup_domain::mapping::Mapping;
 use trueup_domain::posting::Posting;
@@ -160,6 +160,8 @@ struct Gathered {
     states: Option<(books::States, String)>,
     /// The rows that were chosen for the entries of a day.
     parts: Vec<summary::Part>,
+    /// The other statements of its bank account, up to its day.
+    statements: Vec<BankStatement>,
 }
 
 fn gather(tx: &mut Tx<'_>, root: &DueRoot) -> Result<Gathered, StoreError> {
@@ -190,7 +192,13 @@ fn gather(tx: &mut Tx<'_>, root: &DueRoot) -> Result<Gathered, StoreError> {
         RootKind::Summary => summaries::parts(tx, &root.id)?,
         _ => Vec::new(),
     };
-    Ok(Gathered { stated, stated_at, mapping, written, live, states, parts })
+    let statements = match stated.first() {
+        Some((Document::BankStatement(statement), _)) => {
+            documents::statements_until(tx, &root.connection, statement)?
+        }
+        _ => Vec::new(),
+    };
+    Ok(Gathered { stated, stated_at, mapping, written, live, states, parts, statements })
 }
 
 fn conclude(
@@ -199,7 +207,8 @@ fn conclude(
     gathered: Gathered,
     now: Timestamp,
 ) -> Result<Decision, StoreError> {
-    let Gathered { stated, stated_at, mapping, written, live, states, parts } = gathered;
+    let Gathered { stated, stated_at, mapping, written, live, states, parts, statements } =
+        gathered;
     let billed = billed_lines(&live);
     let connection = hub.connection(&root.connection);
     let entity = entity_of(hub, &root, mapping.as_ref(), states.as_ref());
@@ -215,6 +224,7 @@ fn conclude(
         address: address(&live),
         fees: connection.and_then(|connection| connection.fees.as_ref()),
         posting: posting(&live, connection.map_or(Posting::default(), |it| it.posting)),
+        customer: customer(&live),
         since: connection.map_or(Timestamp::MIN, |connection| connection.since),
     };
     let mut stated: Vec<Document> = stated.into_iter().map(|(document, _)| document).collect();
@@ -226,7 +236,7 @@ fn conclude(
         summed_up(&root, &parts, &around)?
     } else {
         let states = states.as_ref().map(|(states, _)| states);
-        derive(&root, &stated, states, stated_at, &around)
+        derive(&root, &stated, states, stated_at, &statements, &around)
     };
     // What cannot be booked, because its amounts cannot be held, is not summed either.
     let sold = match (root.root.kind, &outcome) {
@@ -277,6 +287,7 @@ fn derive(
     stated: &[Document],
     states: Option<&books::States>,
     stated_at: Option<Timestamp>,
+    statements: &[BankStatement],
     around: &Surroundings<'_>,
 ) -> Result<Derived, DeriveError> {
     match (root.root.kind, stated.first()) {
@@ -301,12 +312,7 @@ fn derive(
             Ok(derived)
         }
         (_, Some(Document::BankStatement(statement))) => {
-            let mut derived = Derived::default();
-            derived.standing.number = statement.id.clone();
-            derived.standing.state = "complete".to_owned();
-            derived.standing.day = statement.date;
-            derived.standing.amount = statement.closing;
-            Ok(derived)
+            bank::derive_statement(statement, statements)
         }
         _ => Ok(Derived::default()),
     }
@@ -347,6 +353,16 @@ fn address(live: &[Fact]) -> Option<Option<&After>> {
     live.iter().find_map(|fact| match &fact.content {
         FactContent::Command(command) if matches!(command.content, Content::Order(_)) => {
             Some(command.after.iter().find(|after| after.role == sale::DELIVERY))
+        }
+        _ => None,
+    })
+}
+
+/// The customer that the first order of the books names, if it is one of ours.
+fn customer(live: &[Fact]) -> Option<&After> {
+    live.iter().find_map(|fact| match &fact.content {
+        FactContent::Command(command) if matches!(command.content, Content::Order(_)) => {
+            command.after.iter().find(|after| after.role == "customer")
         }
         _ => None,
     })

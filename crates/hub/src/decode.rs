@@ -310,6 +310,9 @@ fn take_in(
         }
     }
     documents::put(tx, connection, document, &message.id, now)?;
+    if let Document::BankStatement(statement) = document {
+        documents::raise_following(tx, connection, statement)?;
+    }
     let newer = known.is_none_or(|known| known.version < document.version().map(|it| it.0));
     if kind == Kind::Order && message.origin == "poll" && newer && !message.again {
         lost_webhook(tx, hub, message, document, now)?;

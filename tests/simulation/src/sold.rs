@@ -63,6 +63,7 @@ fn rebuilt(hub: &Hub) -> Result<(Kept, Taxes)> {
             address: None,
             fees: None,
             posting: trueup_domain::posting::Posting::default(),
+            customer: None,
             since: connection.since,
         };
         let Some(contribution) = sale::of(&stated, &around)? else { continue };

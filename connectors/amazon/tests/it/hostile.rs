@@ -42,7 +42,7 @@ fn two_settlements_in_one_file_are_refused() {
 }
 
 #[test]
-fn what_matters_is_refused_by_name() {
+fn g1_what_matters_is_refused_by_name() {
     let check = |from: &str, to: &str, code: &str, says: &str| {
         assert!(FILE.contains(from), "{from}");
         let refused = refusal(&FILE.replace(from, to));

@@ -47,6 +47,7 @@ fn derived(documents: &[Document]) -> (BTreeMap<Role, i64>, Vec<Item>) {
         address: None,
         fees: None,
         posting: trueup_domain::posting::Posting::default(),
+        customer: None,
         since: Timestamp::MIN,
     };
     let (mut sums, mut items) = (BTreeMap::new(), Vec::new());

@@ -58,7 +58,7 @@ fn the_schema_takes_what_the_reader_takes() {
 /// Each place of each message is altered in each way: a field goes, one comes that nobody knows,
 /// a value becomes one of another type.
 #[test]
-fn the_schema_and_the_reader_agree_on_every_alteration() {
+fn g1_the_schema_and_the_reader_agree_on_every_alteration() {
     let schema = contract();
     let (mut tried, mut refused) = (0, 0);
     for (name, message) in fixtures() {

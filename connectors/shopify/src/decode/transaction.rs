@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_nobody_decided_about_is_refused() {
+    fn g1_a_word_nobody_decided_about_is_refused() {
         assert!(kind("change").is_err());
         assert!(kind("").is_err());
         assert!(status("unknown").is_err());

@@ -301,7 +301,7 @@ fn faults_are_answered_with_their_next_step() {
 }
 
 #[test]
-fn a_payout_below_zero_debits_the_bank() {
+fn e15_a_payout_below_zero_debits_the_bank() {
     let mut stripe = StripeSandbox::new("acct_demo", eur()).settling_after(0);
     let charge = stripe.charge(1_000, "Order 1", at(0));
     let first = stripe.pay_out(at(86_400), day(2)).expect("money to pay out");

@@ -38,7 +38,7 @@ fn g8_a_key_that_appears_twice_is_refused() {
 }
 
 #[test]
-fn values_that_nobody_decided_about_are_refused() {
+fn g1_values_that_nobody_decided_about_are_refused() {
     refused(&ORDER.replacen("\"processing\"", "\"shipped\"", 1), "TU203");
     refused(&ORDER.replacen("\"USD\"", "\"XQQ\"", 1), "TU204");
     refused(&ORDER.replacen("\"id\": 22", "\"id\": \"../../etc\"", 1), "TU202");

@@ -1,8 +1,8 @@
 //! Bank lines, and which payout or transfer they are: observations, booked by whoever feeds the bank
 //! journal (`POSTING.md` P2).
 
-use super::{DeriveError, Derived, Surroundings};
-use crate::document::{BankLine, SettlementMatch};
+use super::{Break, DeriveError, Derived, Surroundings};
+use crate::document::{BankLine, BankStatement, SettlementMatch};
 use crate::fact::{Fact, FactContent};
 use crate::item::{Item, ItemKind, Side};
 use crate::journal::{Booker, EntryBuilder, Role};
@@ -48,6 +48,43 @@ pub fn derive_line(line: &BankLine, _: &Surroundings<'_>) -> Result<Derived, Der
         hints: hints.into_iter().flatten().map(|hint| hint.replace('\n', " ")).collect(),
     };
     derived.facts.push(Fact::new("item", "line", FactContent::Item(item)));
+    Ok(derived)
+}
+
+/// A statement joins what came before it: it opens with a balance at which another one of its
+/// account closed, or began. Of the first there is nothing to compare.
+///
+/// `others` are statements of the account that are no later than this one, in the order of their
+/// days.
+pub fn derive_statement(
+    statement: &BankStatement,
+    others: &[BankStatement],
+) -> Result<Derived, DeriveError> {
+    let mut derived = Derived::default();
+    derived.standing.number.clone_from(&statement.id);
+    derived.standing.state = "complete".to_owned();
+    derived.standing.day = statement.date;
+    derived.standing.amount = statement.closing;
+    let Some(opening) = statement.opening else { return Ok(derived) };
+    // A week's statement beside those of its days joins where they do.
+    let joins =
+        others.iter().any(|other| other.closing == Some(opening) || other.opening == Some(opening));
+    let before = others.iter().rev().filter(|other| other.date < statement.date);
+    let before = before
+        .filter_map(|other| Some((other, other.closing?)))
+        .find(|(_, closing)| closing.currency() == opening.currency());
+    let Some((before, closing)) = before.filter(|_| !joins) else { return Ok(derived) };
+    derived.breaks.push(Break {
+        kind: "statement_gap",
+        title: format!("Something is missing between two statements of {}", statement.account),
+        detail: format!(
+            "{} closes with {closing}, and {} opens with {opening}",
+            before.id, statement.id
+        ),
+        remedy: "ask the bank for the statement between the two; the case closes when it is in",
+        amount: Some(opening.checked_sub(closing)?),
+        owner: "finance",
+    });
     Ok(derived)
 }
 

@@ -58,6 +58,8 @@ pub struct Surroundings<'a> {
     pub fees: Option<&'a FeeSchedule>,
     /// How the sale goes into the books.
     pub posting: Posting,
+    /// The customer whom its order in the books names, where it names one of ours.
+    pub customer: Option<&'a After>,
     /// The cut-over: sales placed before it were booked by somebody else (`POSTING.md` P1).
     pub since: Timestamp,
 }

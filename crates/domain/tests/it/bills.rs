@@ -232,7 +232,7 @@ fn thirds() -> Order {
 }
 
 #[test]
-fn no_cent_is_lost_however_goods_leave() {
+fn d7_no_cent_is_lost_however_goods_leave() {
     let unit = |amount: &str, tax: &str, restock| {
         refund_of("R", false, vec![refund_line("A1", 1, amount, tax, restock)], Vec::new(), &["b1"])
     };

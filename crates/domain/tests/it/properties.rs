@@ -264,6 +264,34 @@ proptest! {
         prop_assert!(noticed);
     }
 
+    /// Tax inside the amounts or on top of them: what says the wrong one of the two does not add up,
+    /// and nothing is booked from it.
+    #[test]
+    fn d3_a_flag_of_included_tax_that_is_flipped_is_noticed(order in any_order()) {
+        let tax = order.total_tax().expect("in range");
+        prop_assume!(!tax.is_zero());
+        let mut flipped = order.clone();
+        flipped.taxes_included = !order.taxes_included;
+        let derived = Given::default().sale(&[flipped.into(), full_payment(&order)]);
+        prop_assert_eq!(&derived.facts, &[]);
+        let kinds: Vec<&str> = derived.breaks.iter().map(|one| one.kind).collect();
+        prop_assert_eq!(kinds, ["order_contradicts_itself"]);
+    }
+
+    /// A decision depends on its documents alone: no clock, no chance, no order of a hash.
+    #[test]
+    fn g6_what_is_decided_twice_is_decided_alike(order in any_order(), steps in 1_i64..3) {
+        let mut documents = vec![order.clone().into(), full_payment(&order)];
+        documents.extend(give_back(&order, steps));
+        let once = Given::default().sale(&documents);
+        let read_back: Vec<Document> = documents
+            .iter()
+            .map(|it| Document::from_json(it.kind(), &it.to_json()).expect("readable"))
+            .collect();
+        prop_assert_eq!(&Given::default().sale(&documents), &once);
+        prop_assert_eq!(&Given::default().sale(&read_back), &once);
+    }
+
     #[test]
     fn documents_read_back_as_they_were(order in any_order(), steps in 1_i64..3) {
         let mut documents = vec![order.clone().into(), full_payment(&order)];

@@ -168,7 +168,7 @@ fn discounts_of_several_funders() {
 }
 
 #[test]
-fn every_charge_has_its_own_income() {
+fn e9_tips_and_cash_rounding_have_their_own_income() {
     let mut shipping = charge("s", ChargeKind::Shipping, "10.00");
     shipping.taxes = vec![tax("0.08", "0.80")];
     let charges = vec![
@@ -232,7 +232,7 @@ fn a_fee_is_income_and_below_zero_a_discount() {
 }
 
 #[test]
-fn a_tip_line_is_no_sale_of_goods() {
+fn e9_a_tip_line_is_no_sale_of_goods() {
     let mut tip = line("T1", 1, "5.00");
     tip.kind = LineKind::Tip;
     let sale = Given::default().sale(&[order(vec![tip], Vec::new()).into(), paid("card", "5.00")]);
@@ -767,7 +767,7 @@ fn what_is_missing_is_named_once() {
 }
 
 #[test]
-fn test_orders_are_shown_and_never_booked() {
+fn a21_test_orders_are_shown_and_never_booked() {
     let order = Order { test: true, ..two_units() };
     check(&Given::default().sale(&[order.into(), paid("card", "108.00")]), "test");
     let mut payment = payment("p1", PaymentKind::Sale, "card", "108.00");
@@ -965,4 +965,55 @@ fn a_marketplace_settles_in_parts_and_weeks_later() {
     assert_eq!(by_marketplace.key, by_card.key);
     assert_eq!(by_marketplace.hints.last().map(String::as_str), Some(IN_PARTS));
     assert!(by_marketplace.due > by_card.due);
+}
+
+/// One code is one product, to the letter; what only looks like it waits for a person.
+#[test]
+fn d15_a_sku_that_looks_like_another_is_not_taken_for_it() {
+    for (sku, said) in [
+        ("a", "the SKU `a` has no product; `A` has one and looks like it"),
+        ("\u{410}", "the SKU `\u{410}` has no product; `A` has one and looks like it"),
+        ("Q", "the SKU `Q` has no product"),
+    ] {
+        let mut order = two_units();
+        order.lines[0].sku = Some(sku.to_owned());
+        let sale = Given::default().sale(&[order.into(), paid("card", "108.00")]);
+        let waits = sale.waiting.as_ref().expect("it waits").to_string();
+        assert!(waits.contains(said), "{waits}");
+        assert!(commands(&sale.facts).all(|(_, content)| content.kind().word() == "payment"));
+    }
+}
+
+/// Every line is ordered, invoiced and booked, in documents that hold them all.
+#[test]
+fn b22_an_order_of_ten_thousand_lines_is_sold_whole() {
+    let sold = |count: usize| {
+        let lines = (0..count).map(|number| {
+            let mut line = line(&format!("A{number}"), 3, "19.99");
+            line.taxes = vec![tax("0.08", "4.80")];
+            line
+        });
+        let order = order(lines.collect(), Vec::new());
+        let total = order.total.amount_text();
+        let sale = Given::default().sale(&[order.clone().into(), paid("card", &total)]);
+        (order, sale)
+    };
+    let (order, sale) = sold(10_000);
+    assert_eq!(sale.breaks, []);
+    let mut seen = 0;
+    for (_, content) in commands(&sale.facts) {
+        let lines = document_lines(content);
+        if lines.is_empty() {
+            continue;
+        }
+        seen += 1;
+        assert_eq!(lines.len(), 10_000, "{}", content.kind().word());
+        assert_eq!(content.total(), Some(order.total));
+    }
+    assert_eq!(seen, 2, "an order and an invoice");
+    let sums = net([&sale]);
+    assert_eq!(sums.get(&Role::Receivable), None);
+    assert_eq!(sums.get(&Role::Sales), Some(&-(10_000 * 3 * 1999)));
+    let ledger: Vec<Written> = written(&sale);
+    assert_eq!(difference(&ledger, sale.facts), [], "and decided again it is the same");
 }

@@ -31,6 +31,7 @@ fn with(mapping: Option<&Mapping>, documents: &[Document]) -> Option<Contributio
         address: None,
         fees: None,
         posting: trueup_domain::posting::Posting::default(),
+        customer: None,
         since: at("2026-01-01T00:00:00Z"),
     };
     sale::of(documents, &around).expect("amounts that fit")

@@ -77,6 +77,7 @@ fn summed(parts: Vec<Vec<SummedRow>>, mapping: &Mapping) -> Derived {
         address: None,
         fees: None,
         posting: Posting::Day,
+        customer: None,
         since: jiff::Timestamp::MIN,
     };
     let numbered = (1..).zip(parts);

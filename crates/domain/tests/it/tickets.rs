@@ -104,7 +104,7 @@ fn a_sale_with_a_ticket_is_booked_by_another_and_sends_nothing() {
 }
 
 #[test]
-fn a_drawer_that_is_short_is_a_case_and_an_entry() {
+fn e9_a_drawer_that_is_short_is_a_case_and_an_entry() {
     let derived = Given::default().till(&session("125.00"));
     assert_eq!(
         told(&derived),

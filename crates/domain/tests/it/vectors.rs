@@ -8,7 +8,7 @@ use jiff::civil::date;
 use trueup_domain::command::Content;
 use trueup_domain::derive::Derived;
 use trueup_domain::document::{
-    ChargeKind, Dispute, DisputeStatus, Document, Funder, LineKind, Order, PaymentKind,
+    ChargeKind, Dispute, DisputeStatus, Document, Funder, LedgerRow, LineKind, Order, PaymentKind,
     PayoutStatus, Restock, RowClass,
 };
 use trueup_domain::fact::FactContent;
@@ -507,4 +507,149 @@ fn billed(order: &Order, total: &str, tax: &str) {
     assert_eq!(seen, 2);
     assert_eq!(net([&sale]).get(&Role::TaxPayable), Some(&-money(tax).minor()));
     assert_eq!(net([&sale]).get(&Role::Receivable), None);
+}
+
+/// The money comes back months later, when the period in which it left has long been closed: what
+/// was booked then stays as it is, and both rows are of one dispute.
+#[test]
+fn e6_a_dispute_won_months_later_is_booked_on_its_own_day() {
+    let given = Given::provider();
+    let on = |id: &str, class, gross: &str, fee: &str, day: &str| LedgerRow {
+        object: Some("du_1".to_owned()),
+        occurred_at: day.parse().expect("a moment"),
+        ..row(id, class, gross, fee)
+    };
+    let opened = given.row(&on("d1", RowClass::Dispute, "-11.50", "15.00", "2026-02-27T10:00:00Z"));
+    let won = given.row(&on("d2", RowClass::DisputeReversal, "11.50", "0", "2026-11-12T10:00:00Z"));
+    let days = |derived: &Derived| -> Vec<String> {
+        entries(&derived.facts).map(|entry| entry.date.to_string()).collect()
+    };
+    assert_eq!((days(&opened), days(&won)), (vec!["2026-02-27".into()], vec!["2026-11-12".into()]));
+    check(
+        "Dr 6120 Chargeback cost 15.00
+         Cr 1130 Clearing 15.00",
+        &[&opened, &won],
+    );
+    let linked = |derived: &Derived| {
+        let facts = derived.facts.iter();
+        facts
+            .filter_map(|fact| match &fact.content {
+                FactContent::Item(item) if item.kind == ItemKind::Dispute => Some(item.key.clone()),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(linked(&opened), ["dispute/stripe/du_1"]);
+    assert_eq!(linked(&opened), linked(&won));
+    let state = given.dispute(&dispute(DisputeStatus::Won, "11.50"));
+    assert_eq!(net([&state]), BTreeMap::new(), "its state moves no money beside the row");
+}
+
+/// Held in spring, released ninety days later: it is an asset of its own meanwhile, and no cost.
+#[test]
+fn e15_a_reserve_is_an_asset_until_it_is_released() {
+    let given = Given::provider();
+    let on = |id: &str, class, gross: &str, day: &str| LedgerRow {
+        occurred_at: day.parse().expect("a moment"),
+        ..row(id, class, gross, "0")
+    };
+    let held = given.row(&on("r1", RowClass::Reserve, "-250.00", "2026-03-02T10:00:00Z"));
+    assert_eq!(
+        net([&held]),
+        BTreeMap::from([(Role::ReserveHeld, 25000), (Role::Clearing, -25000)])
+    );
+    let released = given.row(&on("r2", RowClass::ReserveRelease, "250.00", "2026-05-31T10:00:00Z"));
+    assert_eq!(net([&held, &released]), BTreeMap::new());
+    let day = entries(&released.facts).next().map(|entry| entry.date);
+    assert_eq!(day, Some(date(2026, 5, 31)));
+    assert_eq!((held.breaks, released.breaks), (vec![], vec![]));
+}
+
+/// What a provider charges by the month is of no order, and needs none; what nobody knows is a case.
+#[test]
+fn e16_a_fee_of_no_order_is_a_fee_and_what_is_unknown_is_a_case() {
+    let given = Given::provider();
+    let of_no_order = |class| LedgerRow { object: None, ..row("m1", class, "-29.00", "0") };
+    let monthly = given.row(&of_no_order(RowClass::Fee));
+    check("Dr 6100 Other fees 29.00\nCr 1130 Clearing 29.00", &[&monthly]);
+    assert_eq!(monthly.breaks, []);
+    let keys: Vec<&str> = monthly
+        .facts
+        .iter()
+        .filter_map(|fact| match &fact.content {
+            FactContent::Item(item) => Some(item.key.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(keys, ["fee/stripe/m1", "unpaid/stripe/m1"], "it is part of what is paid out");
+    let unknown = given.row(&of_no_order(RowClass::Unknown));
+    assert_eq!(unknown.breaks.len(), 1);
+    assert_eq!(unknown.breaks[0].kind, "unknown_row");
+    assert_eq!(net([&unknown]).get(&Role::OtherFees), None, "it is held apart, not guessed");
+}
+
+/// A fee that is corrected afterwards is a row of its own, on its own day, and names its capture.
+#[test]
+fn e24_a_fee_that_is_corrected_is_a_row_of_its_own() {
+    let given = Given::provider();
+    let captured = row("p1", RowClass::Capture, "205.20", "6.25");
+    let corrected = LedgerRow {
+        object: None,
+        capture: Some("ch_p1".to_owned()),
+        occurred_at: "2026-08-03T10:00:00Z".parse().expect("a moment"),
+        ..row("f1", RowClass::Fee, "1.10", "0")
+    };
+    let (first, second) = (given.row(&captured), given.row(&corrected));
+    check("Dr 6110 Processing fees 6.25\nCr 1130 Clearing 6.25", &[&first]);
+    check("Dr 1130 Clearing 1.10\nCr 6100 Other fees 1.10", &[&second]);
+    let of_capture = second.facts.iter().any(|fact| match &fact.content {
+        FactContent::Item(item) => {
+            item.key == "of_capture/stripe/ch_p1" && item.amount == money("1.10")
+        }
+        _ => false,
+    });
+    assert!(of_capture, "the account of its capture has it: {second:?}");
+}
+
+/// Sold, used in part and refunded to: never revenue, and what is owed is what was sold and given
+/// back less what was used.
+#[test]
+fn e7_a_gift_card_is_owed_until_it_is_used() {
+    let sold = |amount: &str| {
+        let mut card = line("G1", 1, amount);
+        (card.kind, card.sku) = (LineKind::GiftCard, None);
+        Given::default().sale(&[order(vec![card], Vec::new()).into(), paid("card", amount)])
+    };
+    let used = |amount: &str, back: Option<&str>| {
+        let goods = order(vec![line("A1", 1, amount)], Vec::new());
+        let tender = payment("p1", PaymentKind::Sale, "gift_card", amount);
+        let mut documents = vec![goods.into(), tender.into()];
+        if let Some(back) = back {
+            let lines = vec![refund_line("A1", 1, back, "0", Restock::None)];
+            let returned = [
+                Document::from(refund(lines, Vec::new())),
+                paid_back("b1", "R1", "gift_card", back),
+            ];
+            documents.extend(returned);
+        }
+        Given::default().sale(&documents)
+    };
+    for (card, spent, back, owed) in [
+        ("100.00", "60.00", None, -4000),
+        ("100.00", "60.00", Some("25.00"), -6500),
+        ("100.00", "60.00", Some("60.00"), -10000),
+        ("100.00", "100.00", None, 0),
+    ] {
+        let (sale, use_) = (sold(card), used(spent, back));
+        assert_eq!(net([&sale]).get(&Role::Sales), None, "a card that is sold is no revenue");
+        let sums = net([&sale, &use_]);
+        assert_eq!(
+            sums.get(&Role::GiftCardLiability).copied().unwrap_or(0),
+            owed,
+            "{spent} {back:?}"
+        );
+        assert_eq!(sums.get(&Role::Clearing), Some(&money(card).minor()), "no other money moved");
+        let revenue = money(spent).minor();
+        assert_eq!(sums.get(&Role::Sales), Some(&-revenue));
+    }
 }

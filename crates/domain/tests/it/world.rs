@@ -338,6 +338,7 @@ pub struct Given {
     pub billed: BTreeMap<String, u32>,
     pub address: Option<Option<After>>,
     pub posting: Posting,
+    pub customer: Option<After>,
     pub since: Timestamp,
     pub time_zone: &'static str,
     pub connection: &'static str,
@@ -350,6 +351,7 @@ impl Default for Given {
             billed: BTreeMap::new(),
             address: None,
             posting: Posting::default(),
+            customer: None,
             since: Timestamp::MIN,
             time_zone: "UTC",
             connection: "shop",
@@ -374,8 +376,13 @@ impl Given {
             address: self.address.as_ref().map(Option::as_ref),
             fees: None,
             posting: self.posting,
+            customer: self.customer.as_ref(),
             since: self.since,
         })
+    }
+
+    pub fn day(&self, moment: Timestamp) -> jiff::civil::Date {
+        self.with(|around| around.day(moment))
     }
 
     pub fn sale(&self, documents: &[Document]) -> Derived {

@@ -14,4 +14,5 @@ mod restored;
 mod road;
 mod talk;
 mod token;
+mod wire;
 mod world;

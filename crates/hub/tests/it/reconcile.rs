@@ -1,8 +1,8 @@
 //! What reconciliation does to what comes in.
 
 use trueup_domain::document::{
-    BankLine, BankReferences, Document, LedgerRow, PaymentKind, Payout, PayoutStatus, RowClass,
-    Version,
+    BankLine, BankReferences, BankStatement, Document, LedgerRow, PaymentKind, Payout,
+    PayoutStatus, RowClass, Version,
 };
 use trueup_domain::money::{Currency, Money};
 use trueup_hub::{Hub, timers};
@@ -233,4 +233,126 @@ fn what_nothing_states_any_more_is_judged_no_more() {
     timers::step(&hub, at(9 * DAY)).expect("timers");
     settle(&hub, 9 * DAY);
     assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+/// What was to be paid out is less than nothing: the provider takes it from the bank account.
+#[test]
+fn e15_a_payout_below_zero_is_a_debit_of_the_bank() {
+    let hub = mapped();
+    tell(&hub, "stripe", &[row("r1", "-40.00", "po1").into(), payout("po1", "-40.00")], 1);
+    assert_eq!(status(&hub, "payout/stripe/po1"), "proven");
+    tell(&hub, "bank", &[bank_line("l1", "40.00", "TRACEpo1")], 2);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "short_payout", "money in is not money out");
+    let hub = mapped();
+    tell(&hub, "stripe", &[row("r1", "-40.00", "po1").into(), payout("po1", "-40.00")], 1);
+    tell(&hub, "bank", &[bank_line("l1", "-40.00", "TRACEpo1")], 2);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "proven");
+}
+
+/// The money is at the bank before the provider has said what is in it.
+#[test]
+fn e22_a_payout_is_matched_once_its_report_comes() {
+    let hub = mapped();
+    tell(&hub, "bank", &[bank_line("l1", "10.00", "TRACEpo1")], 1);
+    tell(&hub, "stripe", &[payout("po1", "10.00")], 2);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "proven", "it arrived");
+    assert_eq!(status(&hub, "payout/stripe/po1"), "not_due", "what is in it is not known");
+    tell(&hub, "stripe", &[row("p1", "6.00", "po1").into()], 3);
+    assert_eq!(status(&hub, "payout/stripe/po1"), "not_due");
+    tell(&hub, "stripe", &[row("p2", "4.00", "po1").into()], 4);
+    assert_eq!(status(&hub, "payout/stripe/po1"), "proven");
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+/// The same settlement comes again with corrections: rows that are the same are nothing, a row that
+/// is new is booked, and one that says something else is a question, booked as it was.
+#[test]
+fn e11_a_settlement_that_is_issued_again_is_compared_row_by_row() {
+    let hub = mapped();
+    let first =
+        [row("r1", "10.00", "po1").into(), row("r2", "5.00", "po1").into(), payout("po1", "15.00")];
+    tell(&hub, "stripe", &first, 1);
+    assert_eq!(status(&hub, "payout/stripe/po1"), "proven");
+    let Document::Payout(mut header) = payout("po1", "17.00") else { panic!("a payout") };
+    header.version = Version(2);
+    let corrected = [
+        row("r1", "10.00", "po1").into(),
+        row("r2", "6.00", "po1").into(),
+        row("r3", "1.00", "po1").into(),
+        Document::Payout(header),
+    ];
+    tell(&hub, "stripe", &corrected, 2);
+    timers::step(&hub, at(9 * DAY)).expect("timers");
+    settle(&hub, 9 * DAY);
+    let open = read(&hub, cases::open_cases);
+    let reused: Vec<&str> = open
+        .iter()
+        .filter(|case| case.kind == "identity_reused")
+        .map(|case| case.subject.as_str())
+        .collect();
+    assert_eq!(reused, ["document/stripe/ledger_row/r2"], "the row that differs, and no other");
+    let differs = open.iter().find(|case| case.kind == "rows_differ").expect("a case");
+    assert_eq!(differs.amount, -100, "the rows as they are booked make 16.00");
+}
+
+fn statement(day: i8, opening: &str, closing: &str) -> Document {
+    week_of("acc", (day, day), opening, closing)
+}
+
+/// A statement of some days, named by the last of them.
+fn week_of(account: &str, (from, to): (i8, i8), opening: &str, closing: &str) -> Document {
+    Document::from(BankStatement {
+        id: format!("{account}/{from}-{to}/2026"),
+        account: account.to_owned(),
+        sequence: None,
+        date: Some(jiff::civil::date(2026, 6, to)),
+        opening: Some(money(opening)),
+        closing: Some(money(closing)),
+        lines: 0,
+        copy: false,
+    })
+}
+
+fn gaps(hub: &Hub) -> Vec<(String, i64)> {
+    let open = read(hub, cases::open_cases).into_iter();
+    let gaps = open.filter(|case| case.kind == "statement_gap");
+    gaps.map(|case| (case.subject, case.amount)).collect()
+}
+
+#[test]
+fn e20_a_statement_that_does_not_join_the_one_before_is_a_case() {
+    let hub = mapped();
+    tell(&hub, "bank", &[statement(1, "100.00", "150.00")], 1);
+    assert_eq!(gaps(&hub), [], "of the first there is nothing to compare");
+    tell(&hub, "bank", &[statement(2, "150.00", "120.00")], 2);
+    assert_eq!(gaps(&hub), []);
+    // The statement of the third is missing. What comes after goes on from where the bank stands.
+    tell(&hub, "bank", &[statement(4, "170.00", "180.00"), statement(5, "180.00", "180.00")], 3);
+    assert_eq!(gaps(&hub), [("bank/bank_statement/acc/4-4/2026".to_owned(), 5000)]);
+    // Of another account nothing is missing.
+    tell(&hub, "bank", &[week_of("other", (3, 3), "120.00", "170.00")], 4);
+    assert_eq!(gaps(&hub).len(), 1);
+    tell(&hub, "bank", &[statement(3, "120.00", "170.00")], 5);
+    assert_eq!(gaps(&hub), [], "it closes when the missing one is in");
+}
+
+#[test]
+fn e20_statements_in_any_order_and_of_any_length_join() {
+    let days = [
+        statement(1, "100.00", "150.00"),
+        statement(2, "150.00", "120.00"),
+        statement(3, "120.00", "170.00"),
+    ];
+    // The newest first, as somebody uploads his folder; what is the first of all is no gap.
+    let hub = mapped();
+    for (seconds, day) in (1..).zip(days.iter().rev()) {
+        tell(&hub, "bank", std::slice::from_ref(day), seconds);
+    }
+    assert_eq!(gaps(&hub), []);
+    // A statement of the week beside those of its days, and one that goes on from it.
+    tell(&hub, "bank", &[week_of("acc", (1, 3), "100.00", "170.00")], 10);
+    tell(&hub, "bank", &[statement(4, "170.00", "90.00")], 11);
+    assert_eq!(gaps(&hub), []);
+    tell(&hub, "bank", &[statement(8, "80.00", "80.00")], 12);
+    assert_eq!(gaps(&hub), [("bank/bank_statement/acc/8-8/2026".to_owned(), -1000)]);
 }

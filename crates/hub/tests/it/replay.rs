@@ -6,7 +6,7 @@ use trueup_hub::decisions::{self, Decision, Refusal};
 use trueup_hub::replay::{self, Plan, Selection};
 use trueup_store::{commands, decisions as kept, doctor, documents, messages};
 
-use crate::books::Books;
+use crate::books::{Books, Fault};
 use crate::talk::drain;
 use crate::world::{
     ROOT, approve, at, balances, before_the_correction, command_state, hears, line, mapped,
@@ -222,4 +222,37 @@ fn a_replay_is_about_what_was_selected() {
     assert_eq!(plan(&hub, &narrow("till", 3)).messages, 0);
     let bank = Selection { connection: Some("bank".to_owned()), ..Selection::default() };
     assert_eq!(plan(&hub, &bank).messages, 0);
+}
+
+/// A quarter is replayed whose periods have been closed since: what would change is shown first, each
+/// of its documents is made once, where the books put it is told, and the rest is left alone.
+#[test]
+fn f4_a_replay_over_closed_periods_makes_only_what_differs_and_tells_where() {
+    let hub = misread();
+    let quarter = Selection::default();
+    let planned = plan(&hub, &quarter);
+    let [change] = &planned.changes[..] else { panic!("{:?}", planned.changes) };
+    let announced: Vec<&str> = change.commands.iter().map(|it| it.key.as_str()).collect();
+    assert!(!announced.is_empty());
+    apply(&hub, &planned, "the price was misread").expect("applied");
+    let mut books = Books::with(&[Fault::Moves; 40]);
+    for seconds in [1_100, 2_000, 3_000] {
+        drain(&hub, &mut books, seconds);
+    }
+    let mut asked: Vec<&str> = books
+        .asked
+        .iter()
+        .filter(|(path, _)| path == "/do")
+        .flat_map(|(_, keys)| keys.iter().map(String::as_str))
+        .collect();
+    asked.sort_unstable();
+    let mut expected = announced.clone();
+    expected.sort_unstable();
+    assert_eq!(asked, expected, "what was announced, each once, and nothing else");
+    assert!(open_cases(&hub).contains(&"date_moved".to_owned()), "{:?}", open_cases(&hub));
+    let again = plan(&hub, &quarter);
+    assert!(again.is_empty(), "{again:?}");
+    let before = books.asked.len();
+    drain(&hub, &mut books, 9_000);
+    assert_eq!(books.asked.len(), before);
 }

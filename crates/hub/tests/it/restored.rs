@@ -127,3 +127,70 @@ fn c10_a_file_that_is_no_sound_backup_is_refused() {
     assert!(backup::inspect(&copy).is_err(), "no database");
     assert!(backup::inspect(&folder.path().join("none")).is_err(), "no file");
 }
+
+/// A copy that somebody made by hand runs beside the original, and nothing holds it: both deliver,
+/// under the same keys, so each effect exists once.
+#[test]
+fn c21_two_copies_side_by_side_have_one_effect_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, copy) = (folder.path().join("first.sqlite"), folder.path().join("copy.sqlite"));
+    let on = |path| Hub { store: Store::open_sqlite(path).expect("a store"), ..hub() };
+    let original = on(&first);
+    crate::world::approve(&original, mapping(), 0);
+    states(&original, &sale(), 1);
+    backup::write(&first, &copy).expect("a backup");
+    let clone = on(&copy);
+    let mut books = Books::default();
+    drain(&original, &mut books, 10);
+    let made = books.records.clone();
+    assert_eq!(made.len(), 4);
+    drain(&clone, &mut books, 11);
+    for seconds in [20, 21] {
+        let two = vec![line("A1", "10.00"), line("B1", "5.00")];
+        let hub = if seconds == 20 { &clone } else { &original };
+        states(hub, &[order(2, two).into()], seconds);
+        drain(hub, &mut books, seconds + 10);
+    }
+    for fact in ["order/1/1", "invoice/1/1", "payment/p1/1", "order/2/1", "invoice/2/1"] {
+        for hub in [&original, &clone] {
+            assert_eq!(command_state(hub, fact), "applied", "{fact}");
+        }
+    }
+    let first_of = |key: &String| books.records.get(key);
+    assert!(made.iter().all(|(key, record)| first_of(key) == Some(record)), "none was made anew");
+    assert_eq!(books.records.len(), 6, "{:?}", books.records.keys());
+}
+
+/// Names are hashes of what they name: a store that was set back gives the same thing the same name,
+/// and never a name that is taken to another.
+#[test]
+fn c26_names_do_not_begin_again_after_a_restore() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, copy) = (folder.path().join("first.sqlite"), folder.path().join("copy.sqlite"));
+    let on = |path| Hub { store: Store::open_sqlite(path).expect("a store"), ..hub() };
+    let original = on(&first);
+    crate::world::approve(&original, mapping(), 0);
+    states(&original, &sale(), 1);
+    backup::write(&first, &copy).expect("a backup");
+    let names = |hub: &Hub| -> std::collections::BTreeSet<String> {
+        let newest = read(hub, |tx| trueup_store::messages::newest(tx, "shop", 99));
+        newest.into_iter().map(|one| one.id).collect()
+    };
+    let at_backup = names(&original);
+    let say = |hub: &Hub, name: &str, lines, seconds| {
+        let body = crate::world::stating(&[order(2, lines).into()]);
+        crate::world::hears(hub, "shop", name, body, seconds);
+    };
+    let after = |hub: &Hub| names(hub).difference(&at_backup).cloned().collect::<Vec<_>>();
+    say(&original, "w2", vec![line("A1", "11.00")], 2);
+    let lost = after(&original);
+    assert_eq!(lost.len(), 1);
+
+    let back = on(&copy);
+    say(&back, "w3", vec![line("A1", "12.00")], 3);
+    let other = after(&back);
+    assert_eq!(other.len(), 1);
+    assert_ne!(other, lost, "the next name is not the one that was given before");
+    say(&back, "w2", vec![line("A1", "11.00")], 4);
+    assert!(after(&back).contains(&lost[0]), "what comes again has its name again");
+}

@@ -1,8 +1,9 @@
 //! From messages to documents to facts.
 
 use trueup_domain::document::{
-    Document, Kind, LedgerRow, PaymentKind, PaymentStanding, RowClass, Version,
+    Address, Buyer, Document, Kind, LedgerRow, PaymentKind, PaymentStanding, RowClass, Version,
 };
+use trueup_domain::mapping::{CustomerPolicy, Mapping};
 use trueup_domain::money::{Currency, Money};
 use trueup_hub::timers;
 use trueup_store::{documents, facts, messages, streams};
@@ -278,7 +279,7 @@ fn a_missing_mapping_waits_for_a_person_and_is_released_by_approval() {
 }
 
 #[test]
-fn a_fact_keeps_the_mapping_it_was_made_with() {
+fn g4_a_fact_keeps_the_mapping_it_was_made_with() {
     let hub = mapped();
     states(&hub, &sale(), 1);
     let mut other = mapping();
@@ -360,7 +361,7 @@ fn row(id: &str, payout: Option<&str>) -> LedgerRow {
 }
 
 #[test]
-fn a_ledger_row_may_be_completed_and_never_changed() {
+fn e24_a_ledger_row_may_be_completed_and_never_changed() {
     let hub = mapped();
     let tell = |name: &str, row: LedgerRow, seconds: i64| {
         hears(&hub, "stripe", name, stating(&[row.into()]), seconds);
@@ -454,4 +455,170 @@ fn a_deleted_order_is_no_sale_any_more() {
     assert_eq!(command_state(&hub, "order/1/1"), "withdrawn");
     let root = read(&hub, |tx| documents::find_root(tx, ROOT)).expect("a root");
     assert_eq!(root.state, "deleted");
+}
+
+/// A delivery that is tried again hours later says what was true then, whatever id it bears.
+#[test]
+fn a9_a_stale_payload_that_comes_again_changes_nothing() {
+    let hub = mapped();
+    let stale = stating(&[order(1, vec![line("A1", "10.00")]).into()]);
+    hears(&hub, "shop", "first", stale.clone(), 1);
+    settle(&hub, 1);
+    states(&hub, &[order(2, vec![line("A1", "12.00")]).into()], 2);
+    let sales = |hub: &trueup_hub::Hub| balances(hub)[1].clone();
+    assert_eq!(sales(&hub), ("sales".to_owned(), -1200));
+    hears(&hub, "shop", "first", stale.clone(), 7_200);
+    hears(&hub, "shop", "another id", stale, 7_201);
+    settle(&hub, 7_202);
+    assert_eq!(sales(&hub), ("sales".to_owned(), -1200));
+    let mut healed = absorbed(&hub);
+    healed.sort();
+    assert_eq!(
+        healed,
+        [("duplicate_message".to_owned(), 1), ("stale_version".to_owned(), 1)],
+        "the known id is a repeat, the unknown one is old"
+    );
+}
+
+/// A file is its bytes, whatever it is called.
+#[test]
+fn e10_the_same_bytes_under_another_name_are_one_file() {
+    let hub = mapped();
+    let shop = hub.connection("shop").expect("configured").clone();
+    let bring = |name: &str, body: Vec<u8>, seconds: i64| {
+        let message = trueup_hub::receive::import(&shop, name, "till/said", body).expect("whole");
+        crate::world::write(&hub, move |tx| trueup_hub::receive::record(tx, &message, at(seconds)))
+    };
+    let stored = bring("june.csv", stating(&sale()), 1);
+    let messages::Recorded::Stored(first) = stored else { panic!("{stored:?}") };
+    let again = bring("june (1).csv", stating(&sale()), 2);
+    let messages::Recorded::Repeat(second) = again else { panic!("{again:?}") };
+    assert_eq!(first, second);
+    settle(&hub, 3);
+    assert_eq!(absorbed(&hub), [("duplicate_message".to_owned(), 1)], "it is noted");
+    assert_eq!(balances(&hub), sold(1000));
+    let other = bring("june.csv", stating(&[order(2, vec![line("A1", "10.00")]).into()]), 4);
+    assert!(matches!(other, messages::Recorded::Stored(_)), "the name says nothing");
+}
+
+/// What is removed from the mapping while a sale is under way: the sale goes on with the version that
+/// it was decided with, and what comes after waits for a person, as one thing to decide.
+#[test]
+fn b24_a_product_that_leaves_the_mapping_holds_only_what_comes_after() {
+    let hub = mapped();
+    states(&hub, &sale(), 1);
+    let mut without = mapping();
+    without.products.remove("A");
+    approve(&hub, without, 2);
+    settle(&hub, 2);
+    let later = |id: &str| {
+        let mut later = order(1, vec![line("A1", "10.00")]);
+        later.id = id.to_owned();
+        Document::from(later)
+    };
+    states(&hub, &[later("o2"), later("o3")], 3);
+    crate::talk::drain(&hub, &mut crate::books::Books::default(), 10);
+    assert_eq!(command_state(&hub, "invoice/1/1"), "applied", "it was under way");
+    assert_eq!(open_cases(&hub), ["waiting_mapping", "waiting_mapping"]);
+    let together = trueup_store::cases::together(&read(&hub, trueup_store::cases::open_cases));
+    assert_eq!(together.len(), 1, "one thing to decide");
+    assert!(together[0].first.detail.contains('A'), "{}", together[0].first.detail);
+    approve(&hub, mapping(), 20);
+    settle(&hub, 20);
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+/// Many sales are under way when a mapping is approved: those that were decided keep the version
+/// that they were decided with to the end, the others have the new one, and both can be seen.
+#[test]
+fn g4_what_is_in_flight_ends_with_the_version_that_it_began_with() {
+    let hub = mapped();
+    let sales = |from: i64| -> Vec<Document> {
+        let one = |number: i64| {
+            let mut order = order(1, vec![line("A1", "10.00")]);
+            order.id = format!("f{number}");
+            Document::from(order)
+        };
+        (from..from + 30).map(one).collect()
+    };
+    states(&hub, &sales(0), 1);
+    hears(&hub, "shop", "undecided", stating(&sales(30)), 2);
+    let mut other = mapping();
+    other.products.insert("A".to_owned(), "P-other".to_owned());
+    approve(&hub, other, 3);
+    settle(&hub, 4);
+    crate::talk::drain(&hub, &mut crate::books::Books::default(), 10);
+    for number in 0..60 {
+        let root = format!("shop/sale/f{number}");
+        let key = format!("test/{root}/order/1/1");
+        let found = read(&hub, |tx| trueup_store::commands::find(tx, &key)).expect("a command");
+        let trueup_domain::command::Content::Order(asked) = found.content else {
+            panic!("an order")
+        };
+        let (product, version) = if number < 30 { ("P-A", 1) } else { ("P-other", 2) };
+        assert_eq!(asked.lines[0].product.as_deref(), Some(product), "{root}");
+        let shown = read(&hub, |tx| documents::find_root(tx, &root)).expect("a root");
+        assert_eq!(shown.mapping_version, Some(version), "{root}");
+        assert_eq!(found.state, "applied", "{root}");
+    }
+}
+
+/// The channel forgets a customer, as the law asks it to: what was posted stays as it is, and what is
+/// still to be posted goes to the same customer. A sale that comes without one posts as a guest's.
+#[test]
+fn d16_a_customer_whom_the_channel_forgets_changes_no_sale() {
+    let buyer = Buyer {
+        id: Some("77".to_owned()),
+        name: Some("Ann Example".to_owned()),
+        email: Some("ann@example.com".to_owned()),
+        shipping: Some(Address {
+            street: Some("Main Street 1".to_owned()),
+            city: Some("Utrecht".to_owned()),
+            ..Address::default()
+        }),
+        ..Buyer::default()
+    };
+    let hub = hub();
+    let per_buyer = Mapping {
+        customers: CustomerPolicy::PerBuyer { guests: "guests".to_owned() },
+        delivery_addresses: true,
+        ..mapping()
+    };
+    approve(&hub, per_buyer, 0);
+    let mut known = order(1, vec![line("A1", "10.00")]);
+    known.buyer = Some(buyer.clone());
+    let paid: Document = payment("p1", 1, PaymentKind::Sale, "10.00").into();
+    states(&hub, &[known.clone().into(), paid], 1);
+    let mut books = crate::books::Books::default();
+    crate::talk::drain(&hub, &mut books, 10);
+    let made = books.records.len();
+    let before = read(&hub, |tx| facts::written(tx, ROOT));
+    let forgotten = [
+        Some(Buyer { id: Some("77".to_owned()), ..Buyer::default() }),
+        Some(Buyer::default()),
+        None,
+    ];
+    for (version, buyer) in (2..).zip(forgotten) {
+        let mut redacted = known.clone();
+        (redacted.version, redacted.buyer) = (Version(version), buyer);
+        states(&hub, &[redacted.into()], 10 + version);
+        assert_eq!(read(&hub, |tx| facts::written(tx, ROOT)), before, "version {version}");
+    }
+    // A line that is added later is billed to the same customer.
+    let mut longer = order(9, vec![line("A1", "10.00"), line("B1", "5.00")]);
+    longer.buyer = None;
+    states(&hub, &[longer.into()], 30);
+    crate::talk::drain(&hub, &mut books, 40);
+    assert!(books.records.len() > made, "it is billed");
+    let added = crate::world::command(&hub, "order/2/1").expect("a further order");
+    let trueup_domain::command::Content::Order(added) = added.content else { panic!("an order") };
+    assert_eq!(added.customer, trueup_domain::command::CustomerRef::Bound);
+    assert_eq!(open_cases(&hub), [""; 0]);
+    let mut guest = order(1, vec![line("A1", "10.00")]);
+    guest.id = "o2".to_owned();
+    states(&hub, &[guest.into()], 50);
+    let key = "test/shop/sale/o2/order/1/1";
+    let found = read(&hub, |tx| trueup_store::commands::find(tx, key)).expect("a command");
+    let trueup_domain::command::Content::Order(asked) = found.content else { panic!("an order") };
+    assert_eq!(asked.customer, trueup_domain::command::CustomerRef::Fixed("guests".to_owned()));
 }

@@ -765,7 +765,7 @@ since = 2026-01-01
     }
 
     #[test]
-    fn a_secret_in_the_file_is_not_repeated() {
+    fn h16_a_secret_in_the_file_is_not_repeated() {
         let text = told("secret_env = \"SHOP_EU_TOKEN\"", "secret_env = \"shpat_0123456789\"");
         assert!(!text.contains("shpat_0123456789"), "{text}");
     }

@@ -37,10 +37,19 @@ impl Sale<'_> {
             self.movement(order, parts, mapping, Way::Out, &fulfilment.id, &units);
         }
         self.limits(order, parts, sorted, mapping);
+        // A unit comes back once, whoever says so a second time (case `over_returned`).
+        let sold = order.lines.iter().map(|line| (&line.id, line.quantity));
+        let mut out = sum(sold);
         for refund in &sorted.refunds {
             let back = refund.lines.iter().filter(|line| line.restock == Restock::Returned);
             let lines = back.map(|line| (&line.line, line.quantity));
-            let units = sum(lines);
+            let mut units = sum(lines);
+            for (line, quantity) in &mut units {
+                let left = out.entry(line.clone()).or_default();
+                *quantity = (*quantity).min(*left);
+                *left -= *quantity;
+            }
+            units.retain(|_, quantity| *quantity > 0);
             self.movement(order, parts, mapping, Way::Back, &refund.id, &units);
         }
     }

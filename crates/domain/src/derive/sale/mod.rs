@@ -651,8 +651,11 @@ impl Sale<'_> {
     /// Where the goods go: an address of its own below the customer, made once however often it is
     /// written, and never changed, because documents name it. None where nothing is sent.
     fn delivery(&mut self, order: &Order, mapping: &Mapping, customer: &Customer) -> Option<After> {
-        let buyer = order.buyer.as_ref()?;
-        let address = buyer.shipping.as_ref()?;
+        let buyer = order.buyer.as_ref();
+        let Some((buyer, address)) = buyer.and_then(|it| Some((it, it.shipping.as_ref()?))) else {
+            // The order in the books keeps the address that it names.
+            return self.around.address.flatten().cloned();
+        };
         let said = [&address.street, &address.city, &address.postcode];
         let is_sent = order.lines.iter().any(|line| line.requires_shipping);
         if !mapping.delivery_addresses || !is_sent || said.into_iter().all(Option::is_none) {
@@ -707,6 +710,10 @@ impl Sale<'_> {
             }
         };
         let (Some(id), Some(buyer)) = (id, buyer) else {
+            // Whom the channel has forgotten since stays who he was in what is written already.
+            if let Some(named) = self.around.customer {
+                return Customer { reference: CustomerRef::Bound, root: named.root.clone() };
+            }
             return Customer { reference: CustomerRef::Fixed(guests.clone()), root: None };
         };
         let root = format!("{}/customer/{id}", self.around.connection);
