@@ -20,34 +20,24 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (14, include_str!("../migrations/0014_listings.sql")),
 ];
 
-/// Brings the schema to the newest version. Each migration commits with its own row, so that one
-/// that is killed half way starts again.
+/// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed
+/// half way leaves the version that was there before.
 pub fn run(tx: &mut Tx<'_>) -> Result<()> {
     tx.batch(
         "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, hash TEXT NOT NULL)",
     )?;
     tx.lock_migrations()?;
+    known(tx)?;
     for (number, sql) in MIGRATIONS {
-        let hash = key::body_hash(sql.as_bytes());
-        let known =
-            tx.query_one("SELECT hash FROM migrations WHERE number = $1", values![*number])?;
-        match known {
-            Some(row) if row.text(0)? == hash => {}
-            Some(_) => {
-                return Err(StoreError::corrupt(format!(
-                    "migration {number} was applied with another content; this database belongs \
-                     to another version of Trueup"
-                )));
-            }
-            None => {
-                let sql = sql.replace("{{blob}}", tx.blob_type());
-                tx.batch(&sql)?;
-                tx.execute(
-                    "INSERT INTO migrations (number, hash) VALUES ($1, $2)",
-                    values![*number, hash],
-                )?;
-            }
+        let applied = "SELECT hash FROM migrations WHERE number = $1";
+        if tx.query_one(applied, values![*number])?.is_some() {
+            continue;
         }
+        tx.batch(&sql.replace("{{blob}}", tx.blob_type()))?;
+        tx.execute(
+            "INSERT INTO migrations (number, hash) VALUES ($1, $2)",
+            values![*number, key::body_hash(sql.as_bytes())],
+        )?;
     }
     Ok(())
 }
@@ -66,7 +56,7 @@ pub fn known(tx: &mut Tx<'_>) -> Result<i64> {
             key::body_hash(sql.as_bytes()) != row.text(1).unwrap_or_default()
         }) {
             return Err(StoreError::corrupt(format!(
-                "its migration {newest} is unknown here: it belongs to another version of Trueup"
+                "its migration {newest} is not the one of this version: it belongs to another version of Trueup"
             )));
         }
     }

@@ -67,6 +67,18 @@ impl Database {
     pub fn store(&self) -> Store {
         Store::open_postgres(&self.url).expect("a store in PostgreSQL")
     }
+
+    /// Ends every connection to it.
+    pub fn cut_all(&self) {
+        let name = &self.name;
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname";
+        run(&self.admin, &format!("{sql} = '{name}'"));
+    }
+
+    /// Runs statements on it beside every store.
+    pub fn execute(&self, sql: &str) {
+        run(&self.url, sql);
+    }
 }
 
 impl Drop for Database {

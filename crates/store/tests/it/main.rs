@@ -17,5 +17,6 @@ mod streams;
 mod summaries;
 mod summary_payouts;
 mod transactions;
+mod upgrades;
 mod world;
 mod writer;

@@ -281,3 +281,40 @@ fn a_crash_before_a_commit_keeps_nothing_and_after_it_everything() {
         assert_eq!(read(&store, count), kept + 1);
     }
 }
+
+/// The server goes away in the middle of a write, and with it every connection, as when another one
+/// takes its place: nothing is half there, and the next write finds a connection by itself.
+#[test]
+fn c14_a_connection_that_is_cut_leaves_nothing_half_and_is_made_anew() {
+    let Some(database) = engines::postgres() else { return };
+    let store = database.store();
+    let cut = store.write(|tx| {
+        record(tx, "a")?;
+        tx.query("SELECT pg_terminate_backend(pg_backend_pid())", values![])?;
+        record(tx, "b")
+    });
+    assert!(matches!(cut, Err(StoreError::Unavailable(_))), "{cut:?}");
+    assert_eq!(read(&store, count), 0);
+    // A connection that rested was cut, too: one write may learn of it, no more.
+    database.cut_all();
+    let first = store.write(|tx| record(tx, "a"));
+    let second = store.write(|tx| record(tx, "a"));
+    assert!(matches!(second, Ok(Recorded::Stored(_) | Recorded::Repeat(_))), "{second:?}");
+    assert!(first.is_ok() || matches!(first, Err(StoreError::Unavailable(_))), "{first:?}");
+    assert_eq!(read(&store, count), 1);
+}
+
+/// Nobody learns whether the commit was made: whoever does it again finds what is there.
+#[test]
+fn c14_a_commit_of_unknown_outcome_is_done_again_and_there_once() {
+    for fate in [CommitFate::CrashBefore, CommitFate::CrashAfter] {
+        let store = Store::in_memory().expect("a store");
+        let mut next = Some(fate);
+        store.set_fate(move || next.take().unwrap_or(CommitFate::Commit));
+        assert!(store.write(|tx| record(tx, "a")).is_err());
+        let again = write(&store, |tx| record(tx, "a"));
+        let known = matches!(again, Recorded::Repeat(_));
+        assert_eq!(known, matches!(fate, CommitFate::CrashAfter), "{again:?}");
+        assert_eq!(read(&store, count), 1);
+    }
+}
