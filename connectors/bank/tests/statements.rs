@@ -326,3 +326,30 @@ fn pages_of_a_statement_have_their_own_balances_and_ids() {
     assert_eq!(middle[0].closing, last[0].opening);
     refused(&page(3, true, ["ITBD", "CLBD"], ["11.00", "17.00"]), "TU205", "≠ closing 17.00");
 }
+
+#[test]
+fn g9_other_encodings_and_heaps_of_attributes_are_refused_or_passed_over() {
+    let good = camt("S1", "M1", &ntry("5.00", "2026-01-08", ""));
+    let text = String::from_utf8(good.clone()).expect("a text");
+    for (mark, sixteen) in [
+        ([0xff, 0xfe], text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
+        ([0xfe, 0xff], text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+    ] {
+        refused(&[&mark[..], &sixteen].concat(), "TU201", "UTF-16");
+        assert!(decode(&sixteen).is_err(), "and without its mark");
+    }
+    for encoding in ["UTF-7", "UTF-16", "EBCDIC-CP-US"] {
+        let declared = format!("<?xml version='1.0' encoding='{encoding}'?>{text}");
+        refused(declared.as_bytes(), "TU201", "is not read");
+    }
+    for outside in [
+        "<!DOCTYPE Document SYSTEM \"file:///etc/passwd\">",
+        "<!DOCTYPE d [<!ENTITY x SYSTEM \"http://127.0.0.1/\">]>",
+    ] {
+        refused(format!("{outside}{text}").as_bytes(), "TU201", "DOCTYPE");
+    }
+    // A hundred thousand attributes on one element say nothing.
+    let attributes: String = (0..100_000).map(|number| format!(" a{number}=\"1\"")).collect();
+    let heaped = text.replacen("<Document", &format!("<Document{attributes}"), 1);
+    assert_eq!(ids(heaped.as_bytes()), ids(&good));
+}

@@ -491,3 +491,81 @@ fn b23_two_buyers_who_are_one_become_one_customer() {
     let both = json!([["ref", "in", ["shop/7", "store/31"]]]);
     assert_eq!(sandbox.read_all("res.partner", &both, &["ref"]).len(), 1);
 }
+
+/// A hard lock has no exceptions: what lies inside it is booked on the first open day and keeps its
+/// own day beside it, and where no day is open nothing is made and the reason is told apart.
+#[test]
+fn b15_what_a_hard_lock_covers_is_booked_on_the_first_open_day_or_refused() {
+    let (mut sandbox, map) = world();
+    let order_id = applied(&mut sandbox, &order(&map, "1"));
+    sandbox.lock(1, Lock::Hard, "2026-11-10");
+    applied(&mut sandbox, &invoice(&map, "1", &order_id));
+    let shown = sandbox.read_all("account.move", &json!([]), &["date", "invoice_date"]);
+    assert_eq!(shown, [json!({"id": 1, "date": "2026-11-11", "invoice_date": "2026-11-02"})]);
+    let second = applied(&mut sandbox, &order(&map, "2"));
+    sandbox.lock(1, Lock::Hard, "2026-11-30");
+    let outcome = deliver(&mut sandbox, &[invoice(&map, "2", &second)]).remove(0);
+    let ReceiptOutcome::Refused { error: CallError::Refused { reason_code, reason } } = outcome
+    else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(reason_code, "period_locked");
+    assert!(reason.contains("hard lock date 2026-11-30"), "{reason}");
+    assert_eq!(sandbox.read_all("account.move", &json!([]), &["date"]).len(), 1);
+}
+
+/// An upgrade of Odoo's modules deletes records whose external ids are in the name of one of them and
+/// may be updated. Ours are in nobody's name and may not; and what is gone after all is told.
+#[test]
+fn b29_what_we_make_belongs_to_no_module_and_what_is_gone_is_told() {
+    let (mut sandbox, map) = world();
+    let settings = Settings([("database".to_owned(), "books".to_owned())].into());
+    let context = Context { settings: &settings, now: now() };
+    let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
+    let mut loads = 0;
+    let order_id = applied(&mut sandbox, &order(&map, "1"));
+    let invoice_id = applied(&mut sandbox, &invoice(&map, "1", &order_id));
+    let commands = [
+        order(&map, "2"),
+        payment(&map, "1", "5.00", Direction::Inbound),
+        fee(&map, "test/entry/1", "-6.25"),
+        note(&map, &invoice_id),
+    ];
+    for command in commands {
+        let task = Task::Deliver { commands: vec![command] };
+        let mut step = (talk.start)(&context, &task);
+        while let Step::Send { request, state, .. } = step {
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            let fields = body["fields"].as_array();
+            // Other loads change a record by its number.
+            let place = fields.and_then(|all| all.iter().position(|field| field == "id"));
+            if let Some(place) = place.filter(|_| request.path.ends_with("/load")) {
+                loads += 1;
+                assert_eq!(body["context"]["noupdate"], json!(true), "{body}");
+                for row in body["data"].as_array().expect("rows") {
+                    let id = row[place].as_str().expect("a text");
+                    assert!(id.is_empty() || id.starts_with("trueup_hub."), "{id}");
+                }
+            }
+            let reply = sandbox.handle(&request, now());
+            step = (talk.resume)(&context, &state, Ok(&reply));
+        }
+        assert!(matches!(step, Step::Done(_)), "{step:?}");
+    }
+    assert!(loads >= 4, "only {loads} records were made by key");
+
+    let census = |sandbox: &mut OdooSandbox, cursor| {
+        let task = Task::Poll { stream: "books_census".to_owned(), cursor, since: now() };
+        let outcome = drive(sandbox, &task).expect("a census");
+        (outcome.records.len(), outcome.cursor)
+    };
+    let (gone, cursor) = census(&mut sandbox, None);
+    assert_eq!(gone, 0);
+    let (gone, cursor) = census(&mut sandbox, cursor);
+    assert_eq!(gone, 0, "all is there");
+    let notes = json!([["move_type", "=", "out_refund"]]);
+    let note = sandbox.read_all("account.move", &notes, &["id"])[0]["id"].as_i64().expect("an id");
+    assert!(sandbox.delete_credit_note(note, now()));
+    let (gone, _) = census(&mut sandbox, cursor);
+    assert_eq!(gone, 1, "the one that an upgrade took");
+}

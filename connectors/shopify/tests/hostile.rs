@@ -63,6 +63,33 @@ fn cut_off_and_deep_bodies_are_unreadable() {
     );
 }
 
+/// None of it is read as something else, and none of it ends the program.
+#[test]
+fn g8_texts_that_are_no_json_of_a_shop_are_refused() {
+    let bytes = |body: &[u8]| (CONNECTOR.decode)(&Message { kind: "order", body });
+    let malformed = |body: &[u8]| {
+        let error = bytes(body).expect_err("refused");
+        assert!(["TU201", "TU202"].contains(&error.code()), "{error}");
+    };
+    malformed(format!("\u{feff}{ORDER}").as_bytes());
+    malformed(format!("\0{ORDER}").as_bytes());
+    malformed(ORDER.replacen("\"currency\"", "\"currency\": \"\\ud800\", \"c\"", 1).as_bytes());
+    let mut not_utf8 = ORDER.replacen("\"currency\"", "\"currency\": \"?\", \"c\"", 1).into_bytes();
+    let mark = not_utf8.iter().position(|byte| *byte == b'?').expect("a mark");
+    not_utf8[mark] = 0xff;
+    malformed(&not_utf8);
+    let sixteen: Vec<u8> = ORDER.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    malformed(&sixteen);
+    // A million keys that nobody asked for are passed over.
+    let mut many = String::new();
+    for number in 0..1_000_000 {
+        many.push_str(&format!("\"k{number}\":1,"));
+    }
+    let plain = decode("order", ORDER).expect("read");
+    let padded = ORDER.replacen('{', &format!("{{{many}"), 1);
+    assert_eq!(decode("order", &padded).expect("read"), plain);
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_decoder_panic(kind in 0..CONNECTOR.kinds.len(), body in ".{0,200}") {

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 pub use trueup_connect::message::BODY_BYTES_MAX;
-pub use trueup_connect::webhook::Delivery;
-use trueup_connect::webhook::{Authentic, NotAuthentic};
+use trueup_connect::webhook::Authentic;
+pub use trueup_connect::webhook::{Delivery, NotAuthentic};
 use trueup_domain::key;
 use trueup_store::messages::{self, NewMessage, Origin, Recorded};
 use trueup_store::{StoreError, Tx, cases};

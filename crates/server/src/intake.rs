@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use trueup_hub::receive::{self, BODY_BYTES_MAX, Delivery, Refusal};
+use trueup_hub::receive::{self, BODY_BYTES_MAX, Delivery, NotAuthentic, Refusal};
 use trueup_store::messages::{self, Prepared, Recorded};
 
 use crate::problem::Problem;
@@ -173,6 +173,8 @@ fn outcome_word(outcome: &Result<Recorded, Problem>) -> &'static str {
     match outcome {
         Ok(Recorded::Stored(_)) => "accepted",
         Ok(Recorded::Repeat(_)) => "duplicate",
+        // Signed rightly, and dated otherwise than our clock says.
+        Err(problem) if problem.title == NotAuthentic::Stale.to_string() => "stale",
         Err(problem) => match problem.status {
             StatusCode::UNAUTHORIZED => "bad_signature",
             StatusCode::FORBIDDEN => "other_account",

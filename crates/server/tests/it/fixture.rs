@@ -39,6 +39,8 @@ use trueup_store::{
 pub const SECRET: &str = "hush";
 pub const ACCOUNT: &str = "acme.example";
 pub const SHOP: &str = "acme";
+pub const PORTAL: &str = "portal";
+pub const PORTAL_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub const DAY: Date = Date::constant(2026, 3, 4);
 
 pub fn now() -> Timestamp {
@@ -131,6 +133,24 @@ impl Server {
         Self { hub, router: trueup_server::router(state) }
     }
 
+    /// A portal, which signs the time of what it sends, beside the shop.
+    pub fn with_portal() -> Self {
+        let mut hub = hub(Store::in_memory().expect("a store"));
+        let portal = Connection {
+            connector: &trueup_channel::CONNECTOR,
+            webhook_secrets: vec![Secret::new(PORTAL_SECRET)],
+            account: None,
+            ..connection(PORTAL)
+        };
+        let mut connections = hub.setup.connections.clone();
+        connections.insert(PORTAL.to_owned(), portal);
+        let environment = hub.setup.environment.clone();
+        let setup = HubSetup { environment, connections, calendar: Calendar::new([]) };
+        hub = Hub::new(hub.store.clone(), setup);
+        let state = ServerState::new(hub.clone(), Arc::new(now));
+        Self { hub, router: trueup_server::router(state) }
+    }
+
     pub fn with_orders() -> Self {
         Self::with_orders_in(Store::in_memory().expect("a store"))
     }
@@ -155,11 +175,16 @@ impl Server {
     }
 
     pub async fn deliver(&self, delivery: &SignedDelivery<'_>) -> Answer {
-        let webhooks = trueup_shopify::CONNECTOR.webhooks.expect("webhooks");
-        let headers = (webhooks.sign)(delivery);
+        self.deliver_to(SHOP, delivery).await
+    }
+
+    /// A delivery as the connector of that connection signs it.
+    pub async fn deliver_to(&self, name: &str, delivery: &SignedDelivery<'_>) -> Answer {
+        let connector = self.hub.connection(name).expect("configured").connector;
+        let headers = (connector.webhooks.expect("webhooks").sign)(delivery);
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.post(&format!("/webhooks/{SHOP}"), &headers, delivery.body).await
+        self.post(&format!("/webhooks/{name}"), &headers, delivery.body).await
     }
 
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> trueup_store::Result<T>) -> T {

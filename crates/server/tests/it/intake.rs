@@ -5,7 +5,7 @@ use trueup_connect::Secret;
 use trueup_connect::webhook::SignedDelivery;
 use trueup_store::messages;
 
-use crate::fixture::{ACCOUNT, SHOP, Server, now};
+use crate::fixture::{ACCOUNT, PORTAL, PORTAL_SECRET, SHOP, Server, now};
 
 fn signed<'a>(secret: &'a Secret, source_id: &'a str, body: &'a [u8]) -> SignedDelivery<'a> {
     SignedDelivery { kind: "orders/create", source_id, account: ACCOUNT, body, secret, now: now() }
@@ -133,4 +133,30 @@ async fn a_connection_without_files_takes_none() {
     let server = Server::empty();
     let answer = server.post(&format!("/files/{SHOP}?name=a.xml"), &[], b"<a/>").await;
     assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "TU304"));
+}
+
+/// A sender whose clock is seven minutes ahead proves nothing by its signature; that it is the clock
+/// can be seen, apart from wrong signatures, and polling brings what it tells.
+#[tokio::test]
+async fn a13_a_clock_that_is_seven_minutes_ahead_is_refused_and_counted_apart() {
+    let server = Server::with_portal();
+    let secret = Secret::new(PORTAL_SECRET);
+    let skewed = |minutes: i64| {
+        let now = now() + jiff::SignedDuration::from_mins(minutes);
+        SignedDelivery { kind: "", source_id: "m1", account: "", body: b"{}", secret: &secret, now }
+    };
+    for minutes in [7, -7] {
+        let answer = server.deliver_to(PORTAL, &skewed(minutes)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "TU301"));
+    }
+    assert_eq!(server.deliver_to(PORTAL, &skewed(4)).await.status, StatusCode::OK);
+    let text = server.get("/metrics").await.text();
+    let counted = |outcome: &str, count: u32| {
+        let line = format!(
+            "trueup_ingest_requests_total{{source=\"portal\",outcome=\"{outcome}\"}} {count}"
+        );
+        assert!(text.contains(&line), "{line} is not in {text}");
+    };
+    counted("stale", 2);
+    counted("accepted", 1);
 }

@@ -6,6 +6,7 @@ mod backup;
 mod causes;
 mod close;
 mod replay;
+mod settings;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -496,8 +497,12 @@ impl Server {
     fn start(place: &Place, more: &[&str]) -> Self {
         let mut arguments = vec!["serve"];
         arguments.extend(more);
-        let mut child =
-            place.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut command = place.command(&arguments);
+        Self::of(command.stderr(Stdio::piped()).stdout(Stdio::null()))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
