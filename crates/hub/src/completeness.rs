@@ -10,7 +10,7 @@ use serde::Serialize;
 use trueup_connect::CallError;
 use trueup_domain::Kind;
 use trueup_domain::completeness::{Gap, Held, Listed, Totals, compare};
-use trueup_store::listings::{self, Listing, ListingState, NEVER};
+use trueup_store::listings::{self, Listing, ListingState};
 use trueup_store::{StoreError, Tx, cases, streams};
 
 use crate::setup::{Connection, Hub};
@@ -36,8 +36,8 @@ const UNLISTED: &str = "unlisted";
 /// So many objects are named in a case.
 const NAMED_MAX: usize = 10;
 
-fn after(at: i64, wait: SignedDuration) -> i64 {
-    at.saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX))
+fn after(at: Timestamp, wait: SignedDuration) -> Timestamp {
+    at.checked_add(wait).unwrap_or(at)
 }
 
 /// The minute in which a moment lies: sources count in whole seconds, some in minutes.
@@ -64,27 +64,23 @@ fn open_windows(
 ) -> Result<(), StoreError> {
     let name = &connection.name;
     let mut newest = listings::newest(tx, name, kind)?;
-    if newest.as_ref().is_some_and(|it| it.until_at > now.as_microsecond()) {
+    if newest.as_ref().is_some_and(|it| it.until > now) {
         listings::forget_the_future(tx, name, kind, now)?;
         newest = listings::newest(tx, name, kind)?;
     }
     let end = minute(now.checked_sub(LAG).unwrap_or(now));
     let first = minute(now.checked_sub(REACH).unwrap_or(now).max(connection.since));
-    let moment = |at| Timestamp::from_microsecond(at).map_err(StoreError::corrupt);
-    let mut from = newest.map_or(Ok(first), |it| moment(it.until_at))?;
-    let mut unanswered = None;
-    while end.duration_since(from) >= EVERY {
-        let waiting = match unanswered {
-            Some(waiting) => waiting,
-            None => listings::unanswered(tx, name, kind)?,
-        };
-        if waiting >= UNANSWERED_MAX {
+    let mut from = newest.map_or(first, |it| it.until);
+    if end.duration_since(from) < EVERY {
+        return Ok(());
+    }
+    for _ in listings::unanswered(tx, name, kind)?..UNANSWERED_MAX {
+        let until = after(from, LONGEST).min(end);
+        listings::open(tx, name, kind, (from, until))?;
+        from = until;
+        if end.duration_since(from) < EVERY {
             break;
         }
-        let until = from.checked_add(LONGEST).unwrap_or(end).min(end);
-        listings::open(tx, name, kind, (from, until))?;
-        unanswered = Some(waiting + 1);
-        from = until;
     }
     Ok(())
 }
@@ -100,34 +96,33 @@ pub(crate) fn answered(
     let name = &connection.name;
     // It may have been forgotten while it was asked about.
     let Some(mut window) = listings::find(tx, name, kind, from)? else { return Ok(()) };
-    let held = listings::held(tx, name, kind, (window.from_at, window.until_at))?;
+    let held = listings::held(tx, name, kind, (window.from, window.until))?;
     let held: Vec<Held> = held.into_iter().map(|(_, held)| held).collect();
     let gap = compare(listed, &held);
     for id in gap.to_read() {
         streams::ask(tx, name, kind.word(), id, now)?;
     }
-    let micros = asked_at.as_microsecond();
     let pairs = listed.iter().map(|it| (it.external_id.as_str(), it.amount));
     window.listed = Totals::of(pairs).map_err(StoreError::corrupt)?;
     window.lacking = i64::try_from(gap.to_read().count()).map_err(StoreError::corrupt)?;
     window.unlisted = i64::try_from(gap.unlisted.len()).map_err(StoreError::corrupt)?;
-    window.asked_at = Some(micros);
+    window.asked_at = Some(asked_at);
     (window.attempts, window.error_code, window.error) = (0, None, None);
     if gap.is_whole() {
         if let Some(since) = window.gap_since.take() {
-            let seconds = (now.as_microsecond() - since) / 1_000_000;
+            let seconds = now.duration_since(since).as_secs();
             let detail = format!("what lacked of {} was here {seconds} s later", of(&window));
             cases::absorb(tx, "found_by_listing", &subject(&window), &detail, now)?;
         }
         window.state = ListingState::Whole;
-        let late = after(window.until_at, LATE);
-        window.next_at = if micros >= late { NEVER } else { late };
+        let late = after(window.until, LATE);
+        window.next_at = (asked_at < late).then_some(late);
         cases::resolve(tx, Some(INCOMPLETE), &subject(&window), "it is here now", now)?;
     } else {
         window.state = ListingState::Gap;
-        let since = *window.gap_since.get_or_insert(now.as_microsecond());
-        window.next_at = after(now.as_microsecond(), AGAIN);
-        if now.as_microsecond() >= after(since, PATIENCE) {
+        let since = *window.gap_since.get_or_insert(now);
+        window.next_at = Some(after(now, AGAIN));
+        if now >= after(since, PATIENCE) {
             cases::open(tx, &incomplete(connection, &window, &gap).as_case(), now)?;
         }
     }
@@ -152,24 +147,20 @@ pub(crate) fn failed(
     };
     let wait = talk::delay(window.attempts, &subject(&window));
     window.attempts += 1;
-    window.next_at = after(now.as_microsecond(), wait);
+    window.next_at = Some(after(now, wait));
     window.error_code = Some(error.code().to_owned());
     window.error = Some(error.to_string());
     listings::put(tx, &window)
 }
 
 fn subject(window: &Listing) -> String {
-    format!("listing/{}/{}/{}", window.connection, window.kind.word(), moment(window.from_at))
-}
-
-fn moment(at: i64) -> Timestamp {
-    Timestamp::from_microsecond(at).unwrap_or(Timestamp::UNIX_EPOCH)
+    format!("listing/{}/{}/{}", window.connection, window.kind.word(), window.from)
 }
 
 /// The window in words.
 fn of(window: &Listing) -> String {
     let kind = window.kind.word().replace('_', " ");
-    format!("{kind} of {} to {}", moment(window.from_at), moment(window.until_at))
+    format!("{kind} of {} to {}", window.from, window.until)
 }
 
 /// One window with its three sides.
@@ -206,11 +197,10 @@ pub fn windows(
     for &kind in lists(connection) {
         let latest = listings::latest(tx, &connection.name, kind, limit)?;
         let (Some(newest), Some(oldest)) = (latest.first(), latest.last()) else { continue };
-        let held = listings::held(tx, &connection.name, kind, (oldest.from_at, newest.until_at))?;
+        let held = listings::held(tx, &connection.name, kind, (oldest.from, newest.until))?;
         for window in latest {
             let own = || {
-                let own =
-                    held.iter().filter(|(at, _)| (window.from_at..window.until_at).contains(at));
+                let own = held.iter().filter(|(at, _)| (window.from..window.until).contains(at));
                 own.map(|(_, held)| held)
             };
             let totals = |held: &mut dyn Iterator<Item = &Held>| {
@@ -219,10 +209,10 @@ pub fn windows(
             };
             windows.push(Window {
                 kind: kind.word(),
-                from: moment(window.from_at),
-                until: moment(window.until_at),
+                from: window.from,
+                until: window.until,
                 state: window.state.word(),
-                asked_at: window.asked_at.map(moment),
+                asked_at: window.asked_at,
                 received: totals(&mut own())?,
                 posted: totals(&mut own().filter(|it| it.posted))?,
                 error_code: window.error_code,
@@ -248,12 +238,7 @@ pub fn complete_to(
     connection: &Connection,
 ) -> Result<Vec<(Kind, Option<Timestamp>)>, StoreError> {
     let kinds = lists(connection).iter();
-    kinds
-        .map(|&kind| {
-            let to = listings::complete_to(tx, &connection.name, kind)?;
-            Ok((kind, to.map(moment)))
-        })
-        .collect()
+    kinds.map(|&kind| Ok((kind, listings::complete_to(tx, &connection.name, kind)?))).collect()
 }
 
 /// How many objects lack in the windows of a connection that are not whole, by kind.

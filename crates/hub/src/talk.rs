@@ -144,8 +144,7 @@ pub fn next(
     }
     let Some(stream) = due else {
         let window = hub.store.read(|tx| listings::due(tx, &name, now))?;
-        let listed = window.map(|window| listing(connection, &window, lease, now)).transpose()?;
-        return Ok(listed);
+        return Ok(window.map(|window| listing(connection, &window, lease, now)));
     };
     let task = Task::Poll {
         stream: stream.stream.clone(),
@@ -161,13 +160,12 @@ fn listing(
     window: &Listing,
     lease: Option<Lease>,
     now: Timestamp,
-) -> Result<Talk, StoreError> {
-    let moment = |at| Timestamp::from_microsecond(at).map_err(StoreError::corrupt);
-    let (from, until) = (moment(window.from_at)?, moment(window.until_at)?);
+) -> Talk {
+    let (from, until) = (window.from, window.until);
     let kind = window.kind.word().to_owned();
     let purpose = Purpose::List { kind: kind.clone(), from };
     let task = Task::List { kind, from, until };
-    Ok(start(connection, READING, purpose, task, lease, now))
+    start(connection, READING, purpose, task, lease, now)
 }
 
 /// Reads and polls of a connection share one lane: they are never urgent enough to race.

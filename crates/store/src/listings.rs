@@ -7,6 +7,7 @@ use trueup_domain::document::{Kind, Version};
 use trueup_domain::money::{Currency, Money};
 
 use crate::database::{Row, StoreError, Tx};
+use crate::messages::moment;
 use crate::{Result, values};
 
 /// How the list of a window compares with what is held.
@@ -37,17 +38,20 @@ impl ListingState {
     }
 }
 
-/// One window of one kind of a connection. Times are microseconds since 1970.
+/// One window of one kind of a connection: what was made at `from` or later, and before `until`.
 #[derive(Clone, Debug)]
 pub struct Listing {
     pub connection: String,
     pub kind: Kind,
-    pub from_at: i64,
-    pub until_at: i64,
+    pub from: Timestamp,
+    pub until: Timestamp,
     pub state: ListingState,
-    pub asked_at: Option<i64>,
-    pub gap_since: Option<i64>,
-    pub next_at: i64,
+    /// When the question left that was answered last.
+    pub asked_at: Option<Timestamp>,
+    /// Since when something lacks.
+    pub gap_since: Option<Timestamp>,
+    /// When it is asked about next; `None`: no more.
+    pub next_at: Option<Timestamp>,
     pub attempts: i64,
     pub error_code: Option<String>,
     pub error: Option<String>,
@@ -57,22 +61,23 @@ pub struct Listing {
     pub unlisted: i64,
 }
 
-/// A window that is asked about no more.
-pub const NEVER: i64 = i64::MAX;
+/// `next_at` of a window that is asked about no more.
+const NEVER: i64 = i64::MAX;
 
 const LISTINGS: &str = "SELECT connection, kind, from_at, until_at, state, asked_at, gap_since,
      next_at, attempts, error_code, error, listed, sums, hash, lacking, unlisted FROM listings";
 
 fn listing(row: &Row) -> Result<Listing> {
+    let optional = |at: Option<i64>| at.map(moment).transpose();
     Ok(Listing {
         connection: row.text(0)?,
         kind: row.text(1)?.parse().map_err(StoreError::corrupt)?,
-        from_at: row.int(2)?,
-        until_at: row.int(3)?,
+        from: moment(row.int(2)?)?,
+        until: moment(row.int(3)?)?,
         state: ListingState::parse(&row.text(4)?)?,
-        asked_at: row.opt_int(5)?,
-        gap_since: row.opt_int(6)?,
-        next_at: row.int(7)?,
+        asked_at: optional(row.opt_int(5)?)?,
+        gap_since: optional(row.opt_int(6)?)?,
+        next_at: optional(Some(row.int(7)?).filter(|at| *at != NEVER))?,
         attempts: row.int(8)?,
         error_code: row.opt_text(9)?,
         error: row.opt_text(10)?,
@@ -185,11 +190,11 @@ pub fn put(tx: &mut Tx<'_>, listing: &Listing) -> Result<()> {
         values![
             &listing.connection,
             listing.kind.word(),
-            listing.from_at,
+            listing.from.as_microsecond(),
             listing.state.word(),
-            listing.asked_at,
-            listing.gap_since,
-            listing.next_at,
+            listing.asked_at.map(Timestamp::as_microsecond),
+            listing.gap_since.map(Timestamp::as_microsecond),
+            listing.next_at.map_or(NEVER, Timestamp::as_microsecond),
             listing.attempts,
             listing.error_code.as_deref(),
             listing.error.as_deref(),
@@ -214,7 +219,7 @@ pub fn ask_now(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
 
 /// Everything that was made at the source before this is here, as far as the source lists what it
 /// made. `None`: it was never asked, or never answered.
-pub fn complete_to(tx: &mut Tx<'_>, connection: &str, kind: Kind) -> Result<Option<i64>> {
+pub fn complete_to(tx: &mut Tx<'_>, connection: &str, kind: Kind) -> Result<Option<Timestamp>> {
     let row = tx.query_one(
         "SELECT (SELECT MIN(from_at) FROM listings
                  WHERE connection = $1 AND kind = $2 AND state <> 'whole'),
@@ -223,11 +228,12 @@ pub fn complete_to(tx: &mut Tx<'_>, connection: &str, kind: Kind) -> Result<Opti
         values![connection, kind.word()],
     )?;
     let Some(row) = row else { return Ok(None) };
-    Ok(match (row.opt_int(0)?, row.opt_int(1)?) {
+    let to = match (row.opt_int(0)?, row.opt_int(1)?) {
         (Some(open), Some(first)) if open == first => None,
         (Some(open), _) => Some(open),
         (None, _) => row.opt_int(2)?,
-    })
+    };
+    to.map(moment).transpose()
 }
 
 /// How many objects lack in the windows of a kind that are not whole.
@@ -241,13 +247,13 @@ pub fn lacking(tx: &mut Tx<'_>, connection: &str, kind: Kind) -> Result<i64> {
 }
 
 /// What is held of a kind that was made at `from` or later and before `until`, in the order of
-/// time, with that time in microseconds.
+/// time, with that time.
 pub fn held(
     tx: &mut Tx<'_>,
     connection: &str,
     kind: Kind,
-    (from, until): (i64, i64),
-) -> Result<Vec<(i64, Held)>> {
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Vec<(Timestamp, Held)>> {
     // The kind is a word of ours, and a literal so that the partial indexes answer.
     let rows = tx.query(
         &format!(
@@ -260,7 +266,7 @@ pub fn held(
              ORDER BY d.at, d.external_id",
             kind.word()
         ),
-        values![connection, from, until],
+        values![connection, from.as_microsecond(), until.as_microsecond()],
     )?;
     rows.iter()
         .map(|row| {
@@ -272,7 +278,7 @@ pub fn held(
                 amount: currency.map(|currency| Money::from_minor(minor, currency)),
                 posted: row.int(5)? == 1,
             };
-            Ok((row.int(0)?, held))
+            Ok((moment(row.int(0)?)?, held))
         })
         .collect()
 }

@@ -76,5 +76,10 @@ pub fn pull_in(
     ] {
         tx.execute(statement, values![now, latest, begun])?;
     }
+    // A window that is whole waits for its second list, a day later.
+    tx.execute(
+        "UPDATE listings SET next_at = $1 WHERE state <> 'whole' AND next_at > $2",
+        values![now, latest],
+    )?;
     Ok(())
 }
