@@ -1,16 +1,35 @@
 //! The newest statement of each object, and the roots that a new statement raises.
+//!
+//! | module         | holds                                                          |
+//! |----------------|----------------------------------------------------------------|
+//! | this one       | statements in force; roots that are due, decided, raised       |
+//! | [`sums`]       | what the documents of a side sum to, for the bridges           |
+//! | [`statements`] | bank statements, and what stands before and behind one         |
+//! | [`shown`]      | roots as people find and list them                             |
+
+mod shown;
+mod statements;
+mod sums;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use trueup_domain::document::{
-    BankStatement, Document, Kind, LedgerRow, PaymentKind, PaymentStatus, PayoutStatus, Root,
-    RootKind, RowClass,
+    Document, Kind, LedgerRow, PaymentKind, PaymentStatus, PayoutStatus, Root, RootKind, RowClass,
 };
 use trueup_domain::key;
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::planted::planted;
 
-use crate::database::{Row, StoreError, Tx, Value};
+pub use self::shown::{
+    ProofColumn, SaleFilter, ShownRoot, find_root, find_roots, list_sales, sale_days,
+    sales_between, sales_without_order, search_sales, waiting_counts, waiting_since,
+};
+pub use self::statements::{raise_following, statement_ends, statements_until};
+pub use self::sums::{
+    Sum, Unlike, counts, expect, refunds_of_held, refunds_without_order, some_of, sum_before,
+    sum_between, sums, unlike,
+};
+use crate::database::{Row, StoreError, Tx};
 use crate::messages::moment;
 use crate::{Result, many, shard_of, values};
 
@@ -196,221 +215,6 @@ pub const LEFT: &str = "left";
 pub const TENDER: &str = "tender";
 pub const PAYOUT: &str = "payout";
 
-/// The documents of one connection, kind and currency that count as one word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sum {
-    pub word: String,
-    /// Minor units, and how many of them are not zero.
-    pub amount: i64,
-    pub amounts: i64,
-    pub fee: i64,
-    pub fees: i64,
-}
-
-/// Sums of what a connection states since a moment, by word.
-pub fn sums(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    kind: Kind,
-    currency: Currency,
-    since: Timestamp,
-) -> Result<Vec<Sum>> {
-    let rows = tx.query(
-        "SELECT word, CAST(SUM(amount) AS BIGINT), COUNT(NULLIF(amount, 0)),
-             CAST(SUM(fee) AS BIGINT), COUNT(NULLIF(fee, 0))
-         FROM documents WHERE connection = $1 AND kind = $2 AND currency = $3 AND at >= $4
-         GROUP BY word ORDER BY word",
-        values![connection, kind.word(), currency.code(), since.as_microsecond()],
-    )?;
-    rows.iter()
-        .map(|row| {
-            Ok(Sum {
-                word: row.text(0)?,
-                amount: row.int(1)?,
-                amounts: row.int(2)?,
-                fee: row.int(3)?,
-                fees: row.int(4)?,
-            })
-        })
-        .collect()
-}
-
-/// The sum of all documents of a kind from a moment to before another, whatever they count as.
-pub fn sum_between(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    kind: Kind,
-    currency: Currency,
-    (from, before): (Timestamp, Timestamp),
-) -> Result<i64> {
-    let row = tx.query_one(
-        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM documents
-         WHERE connection = $1 AND kind = $2 AND word IN ('order', 'refund', 'test')
-             AND currency = $3 AND at >= $4 AND at < $5",
-        values![
-            connection,
-            kind.word(),
-            currency.code(),
-            from.as_microsecond(),
-            before.as_microsecond()
-        ],
-    )?;
-    row.map_or(Ok(0), |row| row.int(0))
-}
-
-/// How many refunds of some days have no order here, and their sum.
-pub fn refunds_without_order(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    currency: Currency,
-    (from, before): (Timestamp, Timestamp),
-) -> Result<(i64, i64)> {
-    let row = tx.query_one(
-        "SELECT COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT) FROM documents d
-         LEFT JOIN documents o ON o.root = d.root AND o.kind = 'order'
-         WHERE d.connection = $1 AND d.kind = 'refund' AND d.word = 'refund' AND d.currency = $2
-             AND d.at >= $3 AND d.at < $4 AND o.root IS NULL",
-        values![connection, currency.code(), from.as_microsecond(), before.as_microsecond()],
-    )?;
-    row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
-}
-
-/// The sum of the documents of a kind and word that belong to sales placed before a moment.
-pub fn sum_before(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    (kind, word): (Kind, &str),
-    currency: Currency,
-    since: Timestamp,
-) -> Result<i64> {
-    let row = tx.query_one(
-        "SELECT CAST(COALESCE(SUM(d.amount), 0) AS BIGINT)
-         FROM documents o JOIN documents d ON d.root = o.root
-         WHERE o.connection = $1 AND o.kind = 'order' AND o.at < $2
-             AND d.kind = $3 AND d.word = $4 AND d.currency = $5",
-        values![connection, since.as_microsecond(), kind.word(), word, currency.code()],
-    )?;
-    row.map_or(Ok(0), |row| row.int(0))
-}
-
-/// The ids of some documents of a word, those with an amount or those with a fee.
-pub fn some_of(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    (kind, word): (Kind, Option<&str>),
-    currency: Currency,
-    limit: i64,
-) -> Result<Vec<String>> {
-    let rows = match word {
-        Some(word) => tx.query(
-            "SELECT external_id FROM documents WHERE connection = $1 AND kind = $2 AND word = $3
-                 AND currency = $4 AND amount <> 0 ORDER BY at DESC LIMIT $5",
-            values![connection, kind.word(), word, currency.code(), limit],
-        )?,
-        None => tx.query(
-            "SELECT external_id FROM documents WHERE connection = $1 AND kind = $2
-                 AND word <> 'payout' AND currency = $3 AND fee <> 0 ORDER BY word, at DESC LIMIT $4",
-            values![connection, kind.word(), currency.code(), limit],
-        )?,
-    };
-    rows.iter().map(|row| row.text(0)).collect()
-}
-
-/// Orders or refunds of which the channel states another amount than DECIDE expects of the books.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unlike {
-    pub kind: String,
-    /// Nothing at all is expected.
-    pub nothing: bool,
-    pub count: i64,
-    /// Stated less expected.
-    pub amount: i64,
-    /// The external ids of some.
-    pub some: Vec<String>,
-}
-
-pub fn unlike(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    currency: Currency,
-    since: Timestamp,
-    limit: i64,
-) -> Result<Vec<Unlike>> {
-    const UNLIKE: &str = "FROM documents d
-         LEFT JOIN documents o ON o.root = d.root AND o.kind = 'order'
-         WHERE d.connection = $1 AND d.kind IN ('order', 'refund')
-             AND COALESCE(d.expected, 0) <> d.amount AND d.currency = $2 AND d.word <> 'test'
-             AND (o.at IS NULL OR o.at >= $3)";
-    let since = since.as_microsecond();
-    let rows = tx.query(
-        &format!(
-            "SELECT d.kind, CASE WHEN COALESCE(d.expected, 0) = 0 THEN '=' ELSE '<>' END AS how,
-                 COUNT(*), CAST(SUM(d.amount - COALESCE(d.expected, 0)) AS BIGINT) {UNLIKE}
-             GROUP BY d.kind, how ORDER BY d.kind, how"
-        ),
-        values![connection, currency.code(), since],
-    )?;
-    let mut found = Vec::new();
-    for row in &rows {
-        let (kind, how) = (row.text(0)?, row.text(1)?);
-        let sql = format!(
-            "SELECT d.external_id {UNLIKE} AND d.kind = $4 AND COALESCE(d.expected, 0) {how} 0
-             ORDER BY d.external_id LIMIT $5"
-        );
-        let some = tx.query(&sql, values![connection, currency.code(), since, &kind, limit])?;
-        found.push(Unlike {
-            kind,
-            nothing: how == "=",
-            count: row.int(2)?,
-            amount: row.int(3)?,
-            some: some.iter().map(|row| row.text(0)).collect::<Result<_>>()?,
-        });
-    }
-    Ok(found)
-}
-
-/// What is expected of the refunds of sales that the books hold by another hand.
-pub fn refunds_of_held(tx: &mut Tx<'_>, connection: &str, currency: Currency) -> Result<i64> {
-    let row = tx.query_one(
-        "SELECT CAST(COALESCE(SUM(d.expected), 0) AS BIGINT)
-         FROM documents h JOIN documents d ON d.root = h.root
-         WHERE h.connection = $1 AND h.kind = 'held_already' AND d.kind = 'refund'
-             AND d.currency = $2",
-        values![connection, currency.code()],
-    )?;
-    row.map_or(Ok(0), |row| row.int(0))
-}
-
-/// Whether an order or refund that the channel states belongs to a sale that counts.
-pub fn counts(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    (kind, external_id): (Kind, &str),
-    since: Timestamp,
-) -> Result<bool> {
-    let row = tx.query_one(
-        "SELECT d.word FROM documents d LEFT JOIN documents o ON o.root = d.root AND o.kind = 'order'
-         WHERE d.connection = $1 AND d.kind = $2 AND d.external_id = $3 AND d.word <> 'test'
-             AND (o.at IS NULL OR o.at >= $4)",
-        values![connection, kind.word(), external_id, since.as_microsecond()],
-    )?;
-    Ok(row.is_some())
-}
-
-/// Notes what is expected of the orders and refunds of a sale, in the transaction that decided it.
-pub fn expect(tx: &mut Tx<'_>, root: &str) -> Result<()> {
-    tx.execute(
-        "UPDATE documents SET expected = (
-             SELECT CAST(COALESCE(SUM(i.amount), 0) AS BIGINT) FROM items i
-             WHERE i.key = documents.kind || '/' || documents.connection || '/'
-                     || documents.external_id
-                 AND i.live = 1 AND i.side = 'channel' AND i.currency = documents.currency)
-         WHERE root = $1 AND kind IN ('order', 'refund')",
-        values![root],
-    )?;
-    Ok(())
-}
-
 /// Payouts that left a provider and are not proven at the bank: external id, amount.
 pub fn payouts_not_banked(
     tx: &mut Tx<'_>,
@@ -465,73 +269,6 @@ pub fn stated_of_days(
         values![connection, word, moment(from), moment(to)],
     )?;
     read_all(Kind::BooksRecord, &rows)
-}
-
-/// The bank's oldest and newest statement.
-pub fn statement_ends(tx: &mut Tx<'_>, connection: &str) -> Result<Option<(Document, Document)>> {
-    let mut end = |order: &str| -> Result<Option<Document>> {
-        let sql = format!(
-            "SELECT body FROM documents WHERE connection = $1 AND kind = 'bank_statement'
-                 AND word = 'statement' ORDER BY at {order}, external_id {order} LIMIT 1"
-        );
-        let rows = tx.query(&sql, values![connection])?;
-        Ok(read_all(Kind::BankStatement, &rows)?.pop())
-    };
-    Ok(end("ASC")?.zip(end("DESC")?))
-}
-
-/// So many statements of one account are looked at: a year of days, and some that are cut into pages.
-const STATEMENTS_MAX: i64 = 400;
-
-/// The other statements of an account that are no later than `statement`, in the order of their days.
-pub fn statements_until(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    statement: &BankStatement,
-) -> Result<Vec<BankStatement>> {
-    let mut found = statements_beside(tx, connection, statement, "<=", "DESC")?;
-    found.reverse();
-    Ok(found)
-}
-
-/// Raises the statements whose place behind `statement` depends on it: those of the next day, and
-/// those that begin with a balance that it states.
-pub fn raise_following(tx: &mut Tx<'_>, connection: &str, statement: &BankStatement) -> Result<()> {
-    let later = statements_beside(tx, connection, statement, ">=", "ASC")?;
-    let next = later.iter().map(|one| one.date).find(|date| *date > statement.date);
-    for one in later {
-        let begins = |balance: Option<Money>| balance.is_some() && balance == one.opening;
-        if Some(one.date) == next || begins(statement.closing) || begins(statement.opening) {
-            raise(tx, connection, &Document::from(one).root())?;
-        }
-    }
-    Ok(())
-}
-
-fn statements_beside(
-    tx: &mut Tx<'_>,
-    connection: &str,
-    statement: &BankStatement,
-    side: &str,
-    order: &str,
-) -> Result<Vec<BankStatement>> {
-    let at = statement.date.and_then(midnight).map_or(0, Timestamp::as_microsecond);
-    let sql = format!(
-        "SELECT body FROM documents WHERE connection = $1 AND kind = 'bank_statement'
-             AND word = 'statement' AND at {side} $2 AND external_id LIKE $3
-         ORDER BY at {order}, external_id {order} LIMIT $4"
-    );
-    // An id begins with its account; what else the pattern takes for it is left out below.
-    let pattern = format!("{}/%", statement.account);
-    let rows = tx.query(&sql, values![connection, at, &pattern, STATEMENTS_MAX])?;
-    let mut found = Vec::new();
-    for document in read_all(Kind::BankStatement, &rows)? {
-        let Document::BankStatement(one) = document else { continue };
-        if one.account == statement.account && one.id != statement.id {
-            found.push(*one);
-        }
-    }
-    Ok(found)
 }
 
 fn read_all(kind: Kind, rows: &[Row]) -> Result<Vec<Document>> {
@@ -741,243 +478,6 @@ pub fn decided(tx: &mut Tx<'_>, root: &DueRoot, standing: &Standing, now: Timest
     Ok(())
 }
 
-/// A root as lists show it.
-#[derive(Clone, Debug)]
-pub struct ShownRoot {
-    pub id: String,
-    pub connection: String,
-    pub kind: String,
-    pub external_id: String,
-    pub number: String,
-    pub state: String,
-    pub day: Option<String>,
-    pub amount: Option<i64>,
-    pub currency: Option<String>,
-    pub entity: Option<String>,
-    pub waiting: Option<String>,
-    pub waiting_since: Option<i64>,
-    pub mapping_version: Option<i64>,
-}
-
-const SHOWN: &str = "SELECT id, connection, kind, external_id, number, state, day, amount,
-     currency, entity, waiting, waiting_since, mapping_version FROM roots";
-
-fn shown(row: &Row) -> Result<ShownRoot> {
-    Ok(ShownRoot {
-        id: row.text(0)?,
-        connection: row.text(1)?,
-        kind: row.text(2)?,
-        external_id: row.text(3)?,
-        number: row.text(4)?,
-        state: row.text(5)?,
-        day: row.opt_text(6)?,
-        amount: row.opt_int(7)?,
-        currency: row.opt_text(8)?,
-        entity: row.opt_text(9)?,
-        waiting: row.opt_text(10)?,
-        waiting_since: row.opt_int(11)?,
-        mapping_version: row.opt_int(12)?,
-    })
-}
-
-pub fn find_root(tx: &mut Tx<'_>, id: &str) -> Result<Option<ShownRoot>> {
-    let row = tx.query_one(&format!("{SHOWN} WHERE id = $1"), values![id])?;
-    row.as_ref().map(shown).transpose()
-}
-
-/// Sales whose id, number or a part of the number is `text`, newest day first.
-pub fn search_sales(tx: &mut Tx<'_>, text: &str, limit: i64) -> Result<Vec<ShownRoot>> {
-    let pattern = format!("%{}%", text.replace(['%', '_'], "").to_lowercase());
-    let rows = tx.query(
-        &format!(
-            "{SHOWN} WHERE kind = 'sale' AND (LOWER(number) LIKE $1 OR external_id = $2 OR id = $2)
-             ORDER BY day DESC, id LIMIT $3"
-        ),
-        values![pattern, text, limit],
-    )?;
-    rows.iter().map(shown).collect()
-}
-
-/// All sales of the days `from..=to` (ISO dates), for tests that hold the projection to them.
-pub fn sales_between(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<ShownRoot>> {
-    let rows = tx.query(
-        &format!(
-            "{SHOWN} WHERE kind = 'sale' AND COALESCE(day, '') >= $1 AND day <= $2 ORDER BY day, id"
-        ),
-        values![from, to],
-    )?;
-    rows.iter().map(shown).collect()
-}
-
-/// Which sales a list shows; what is `None` does not narrow it.
-#[derive(Clone, Debug, Default)]
-pub struct SaleFilter {
-    /// The id, the external id, the number or a part of it.
-    pub text: Option<String>,
-    /// ISO dates, both included.
-    pub from: Option<String>,
-    pub to: Option<String>,
-    pub entity: Option<String>,
-    pub currency: Option<String>,
-    /// How the sales stand on a link, or in all.
-    pub standing: Option<(ProofColumn, String)>,
-    /// The day and id of the last row of the page before.
-    pub after: Option<(String, String)>,
-    pub limit: i64,
-}
-
-/// Which link of a sale's proof, or the whole of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProofColumn {
-    Document,
-    Tender,
-    Payout,
-    Bank,
-    Overall,
-}
-
-impl ProofColumn {
-    /// The link of this word; any other word means the whole proof.
-    pub fn of(word: &str) -> Self {
-        match word {
-            "document" => Self::Document,
-            "tender" => Self::Tender,
-            "payout" => Self::Payout,
-            "bank" => Self::Bank,
-            _ => Self::Overall,
-        }
-    }
-
-    const fn column(self) -> &'static str {
-        match self {
-            Self::Document => "p.document",
-            Self::Tender => "p.tender",
-            Self::Payout => "p.payout",
-            Self::Bank => "p.bank",
-            Self::Overall => "p.overall",
-        }
-    }
-}
-
-/// Sales, newest day first; what has no day yet comes last. Each page begins where the one before
-/// ended, however far that is. An exact number or id is looked up; only what is neither is searched.
-pub fn list_sales(tx: &mut Tx<'_>, filter: &SaleFilter) -> Result<Vec<ShownRoot>> {
-    let Some(text) = &filter.text else { return listed(tx, filter, None) };
-    if is_exact(tx, text)? {
-        let values = values![text, format!("#{text}")].to_vec();
-        return listed(tx, filter, Some((EXACT, values)));
-    }
-    let pattern = format!("%{}%", text.replace(['%', '_'], ""));
-    listed(tx, filter, Some(("r.number LIKE $1", values![pattern].to_vec())))
-}
-
-const EXACT: &str = "(r.number IN ($1, $2) OR r.external_id = $1 OR r.id = $1)";
-
-fn is_exact(tx: &mut Tx<'_>, text: &str) -> Result<bool> {
-    let sql = format!("SELECT r.id FROM roots r WHERE r.kind || '' = 'sale' AND {EXACT} LIMIT 1");
-    Ok(tx.query_one(&sql, values![text, format!("#{text}")])?.is_some())
-}
-
-fn listed(
-    tx: &mut Tx<'_>,
-    filter: &SaleFilter,
-    search: Option<(&str, Vec<Value>)>,
-) -> Result<Vec<ShownRoot>> {
-    const DAY: &str = "COALESCE(r.day, '')";
-    let (tables, day, id) = match &filter.standing {
-        Some(_) => ("proofs p JOIN roots r ON r.id = p.root", "p.day", "p.root"),
-        None => ("roots r", DAY, "r.id"),
-    };
-    // A list goes through the index of the days, a search through that of what is looked for, and
-    // only sales have proofs: `kind || ''` keeps a planner that knows no numbers from the first.
-    let narrow =
-        if search.is_some() || filter.standing.is_some() { "r.kind || ''" } else { "r.kind" };
-    let (condition, mut values) = search.unwrap_or(("1 = 1", Vec::new()));
-    let mut sql = format!("{SHOWN_SALES} {tables} WHERE {narrow} = 'sale' AND {condition}");
-    let mut and = |condition: &str, value: &str| {
-        values.push(Value::Text(value.to_owned()));
-        sql.push_str(&format!(" AND {condition} ${}", values.len()));
-    };
-    let conditions = [
-        (format!("{day} >="), &filter.from),
-        (format!("{day} <="), &filter.to),
-        ("r.entity =".to_owned(), &filter.entity),
-        ("r.currency =".to_owned(), &filter.currency),
-    ];
-    for (condition, value) in &conditions {
-        if let Some(value) = value {
-            and(condition, value);
-        }
-    }
-    if let Some((column, status)) = &filter.standing {
-        and(&format!("{} =", column.column()), status);
-        if matches!(status.as_str(), "broken" | "not_due") {
-            // What is not proven on one link is not proven in all; these are the words of the
-            // partial index.
-            sql.push_str(" AND p.overall IN ('broken', 'not_due')");
-        }
-    }
-    if let Some((after_day, after_id)) = &filter.after {
-        values.extend([Value::Text(after_day.clone()), Value::Text(after_id.clone())]);
-        let last = values.len();
-        // The first condition follows from the second, and is one that an index is entered by.
-        let first = last - 1;
-        sql.push_str(&format!(" AND {day} <= ${first} AND ({day}, {id}) < (${first}, ${last})"));
-    }
-    values.push(Value::Int(filter.limit));
-    sql.push_str(&format!(" ORDER BY {day} DESC, {id} DESC LIMIT ${}", values.len()));
-    tx.query(&sql, &values)?.iter().map(shown).collect()
-}
-
-const SHOWN_SALES: &str = "SELECT r.id, r.connection, r.kind, r.external_id, r.number, r.state,
-     r.day, r.amount, r.currency, r.entity, r.waiting, r.waiting_since, r.mapping_version FROM";
-
-/// These roots as lists show them, in no order.
-pub fn find_roots(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<ShownRoot>> {
-    let rows = many::query(tx, &format!("{SHOWN} WHERE id IN ({{}})"), ids)?;
-    rows.iter().map(shown).collect()
-}
-
-/// The first and the last day with a sale.
-pub fn sale_days(tx: &mut Tx<'_>) -> Result<Option<(String, String)>> {
-    let mut end = |order: &str| -> Result<Option<String>> {
-        let sql = format!(
-            "SELECT day FROM roots WHERE kind = 'sale' AND COALESCE(day, '') > ''
-             ORDER BY COALESCE(day, '') {order}, id {order} LIMIT 1"
-        );
-        tx.query_one(&sql, values![])?.map_or(Ok(None), |row| row.opt_text(0))
-    };
-    Ok(end("ASC")?.zip(end("DESC")?))
-}
-
-/// How many roots of each connection wait for something.
-pub fn waiting_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>> {
-    let rows = tx.query(
-        "SELECT connection, COUNT(*) FROM roots WHERE waiting IS NOT NULL
-         GROUP BY connection ORDER BY connection",
-        values![],
-    )?;
-    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
-}
-
-/// How many sales have parts without their order.
-pub fn sales_without_order(tx: &mut Tx<'_>) -> Result<i64> {
-    let row = tx.query_one(
-        "SELECT COUNT(*) FROM roots WHERE waiting IS NOT NULL AND waiting = 'order'",
-        values![],
-    )?;
-    row.map_or(Ok(0), |row| row.int(0))
-}
-
-/// Roots that wait for something since before `before`.
-pub fn waiting_since(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<Vec<ShownRoot>> {
-    let rows = tx.query(
-        &format!("{SHOWN} WHERE waiting IS NOT NULL AND waiting_since <= $1 ORDER BY id LIMIT $2"),
-        values![before.as_microsecond(), limit],
-    )?;
-    rows.iter().map(shown).collect()
-}
-
 /// Whether any root is due, for the shell that decides when to sleep.
 pub fn any_due(tx: &mut Tx<'_>) -> Result<bool> {
     let found = tx.query_one("SELECT id FROM roots WHERE decided < arrived LIMIT 1", values![])?;
@@ -990,7 +490,5 @@ pub fn of_kind(tx: &mut Tx<'_>, connection: &str, kind: Kind) -> Result<Vec<Docu
         "SELECT body FROM documents WHERE connection = $1 AND kind = $2 ORDER BY external_id",
         values![connection, kind.word()],
     )?;
-    rows.iter()
-        .map(|row| Document::from_json(kind, &row.text(0)?).map_err(StoreError::corrupt))
-        .collect()
+    read_all(kind, &rows)
 }

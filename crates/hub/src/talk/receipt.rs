@@ -1,0 +1,210 @@
+//! What became of one command: its receipt, and the case where a person must look.
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_connect::{CallError, NextStep, Receipt, ReceiptOutcome};
+use trueup_domain::document::BooksRecord;
+use trueup_domain::planted::planted;
+use trueup_store::commands::{self, Back};
+use trueup_store::messages::{self, NewMessage, Origin};
+use trueup_store::waits::Wait;
+use trueup_store::{StoreError, Tx, cases};
+
+use super::{RETRY_LONGEST, delay, is_outage};
+use crate::decode::BOOKS_RECORD;
+use crate::{common_cause, summary};
+
+/// After so many certain failures a command becomes a case instead of trying for ever.
+const DELIVERY_ATTEMPTS_MAX: i64 = 12;
+
+/// Writes what became of one command. What the target stored comes in at the front door. Returns
+/// whether it was applied after its reply had been lost.
+pub(super) fn take_receipt(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    receipt: &Receipt,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(command) = commands::find(tx, &receipt.key)? else {
+        return Err(StoreError::corrupt(format!("a receipt for unknown command {}", receipt.key)));
+    };
+    let subject = format!("command/{}", command.key);
+    match &receipt.outcome {
+        ReceiptOutcome::Applied { binding, record, differs, found_by } => {
+            let was_lost =
+                command.state == "unknown" || command.error_code.as_deref() == Some("TU103");
+            let named = record.as_ref().map(|record| record.id.as_str());
+            commands::applied(tx, &command.key, binding, named, now)?;
+            cases::resolve(tx, None, &subject, "the command was applied", now)?;
+            if let Some(by) = found_by
+                && !was_lost
+            {
+                let detail = format!("{binding} of the books is the buyer, by {by}");
+                cases::absorb(tx, "known_customer", &command.key, &detail, now)?;
+            }
+            let moved = record.as_deref().and_then(|record| moved(&command, record));
+            if let Some(record) = record.as_ref().filter(|_| !planted("what_is_read_back_is_lost"))
+            {
+                let mut record = record.as_ref().clone();
+                record.effect_key = Some(command.key.clone());
+                let body = serde_json::to_vec(&record).map_err(StoreError::corrupt)?;
+                let message = NewMessage {
+                    connection: connection.to_owned(),
+                    source_id: format!("receipt/{}", command.key),
+                    kind: BOOKS_RECORD.to_owned(),
+                    origin: Origin::Internal,
+                    headers: String::new(),
+                    body,
+                    asked_at: Some(now),
+                };
+                messages::record(tx, &message, now)?;
+            }
+            if !differs.is_empty() {
+                let case = case_of(&command, "posted_differs", differs.join("; "));
+                open_case(tx, &case, &command, &subject, now)?;
+            }
+            if let Some(detail) = moved {
+                let case = case_of(&command, "date_moved", detail);
+                open_case(tx, &case, &command, &subject, now)?;
+            }
+            return Ok(was_lost);
+        }
+        ReceiptOutcome::HeldAlready { orders } => {
+            let names: Vec<&str> = orders.iter().map(|one| one.record.as_str()).collect();
+            let reason =
+                format!("the books hold orders of it by another hand: {}", names.join(", "));
+            let error = CallError::Refused { reason_code: "held_already".to_owned(), reason };
+            refuse(tx, &command, &error, &subject, now)?;
+            summary::held_already(tx, &command, orders, now)?;
+        }
+        ReceiptOutcome::Refused { error } => refuse(tx, &command, error, &subject, now)?,
+        ReceiptOutcome::NotApplied { error } => {
+            // An outage fails no work, however long it lasts (B3).
+            if command.attempts >= DELIVERY_ATTEMPTS_MAX && !is_outage(error) {
+                refuse(tx, &command, error, &subject, now)?;
+                return Ok(false);
+            }
+            let wait = match error.next_step() {
+                NextStep::Retry { after: Some(after) } => {
+                    SignedDuration::try_from(after).unwrap_or(RETRY_LONGEST)
+                }
+                _ => delay(command.attempts, &command.key),
+            };
+            let wait = Wait::of(wait, now);
+            let text = error.to_string();
+            commands::back(tx, &command.key, Back::Ready, wait, error.code(), &text)?;
+        }
+        ReceiptOutcome::Unknown { .. } if planted("unknown_is_taken_for_applied") => {
+            commands::applied(tx, &command.key, "0", None, now)?;
+        }
+        ReceiptOutcome::Unknown { error } => {
+            let wait = Wait::of(delay(command.attempts, &command.key), now);
+            let text = error.to_string();
+            commands::back(tx, &command.key, Back::Unknown, wait, error.code(), &text)?;
+        }
+    }
+    Ok(false)
+}
+
+/// What the books dated on another day than was asked and than we sent (V13).
+fn moved(command: &commands::Shown, record: &BooksRecord) -> Option<String> {
+    let (asked, stored) = (command.content.date()?, record.date?);
+    (stored != asked && record.opened != Some(stored))
+        .then(|| format!("the books moved the date from {asked} to {stored}"))
+}
+
+struct CommandCase {
+    kind: &'static str,
+    title: String,
+    detail: String,
+    remedy: &'static str,
+    /// What it has in common with others; empty where it stands alone.
+    cause: String,
+}
+
+fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> CommandCase {
+    let word = command.kind.word().replace('_', " ");
+    let (title, remedy) = if kind == "customer_unclear" {
+        (
+            format!("Several customers of the books may be the buyer {}", command.root),
+            "say in the books who it is, then retry the command; the buyer's documents wait",
+        )
+    } else if kind == "refused" {
+        (
+            format!("The books refused the {word} of {}", command.root),
+            "mend what the books name, then retry the command; what depends on it waits",
+        )
+    } else if kind == "date_moved" {
+        (
+            format!("The books moved the date of the {word} of {}", command.root),
+            "look at the lock dates of the books, move the record where it belongs, then close this \
+             case",
+        )
+    } else {
+        (
+            format!("The books hold the {word} of {} otherwise than asked", command.root),
+            "compare the two, correct the mapping or the record, then close this case",
+        )
+    };
+    CommandCase { kind, title, detail, remedy, cause: String::new() }
+}
+
+fn refuse(
+    tx: &mut Tx<'_>,
+    command: &commands::Shown,
+    error: &CallError,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let text = error.to_string();
+    let state =
+        commands::back(tx, &command.key, Back::Refused, Wait::none(now), error.code(), &text)?;
+    if state == "withdrawn" {
+        let by = "the command was replaced, and the books made nothing of it";
+        return cases::resolve(tx, None, subject, by, now);
+    }
+    let kind = match error {
+        CallError::Refused { reason_code, .. } if reason_code == "customer_unclear" => {
+            "customer_unclear"
+        }
+        _ => "refused",
+    };
+    let mut case = case_of(command, kind, format!("{text} ({})", error.code()));
+    if kind == "refused" {
+        case.cause = cause_of(tx, command, &text)?;
+    }
+    open_case(tx, &case, command, subject, now)
+}
+
+/// What refusals of one target have in common.
+fn cause_of(tx: &mut Tx<'_>, command: &commands::Shown, said: &str) -> Result<String, StoreError> {
+    let number = trueup_store::documents::find_root(tx, &command.root)?.map(|root| root.number);
+    let number = number.unwrap_or_default();
+    let id = command.root.splitn(3, '/').nth(2).unwrap_or_default();
+    Ok(common_cause::of(&[&command.target], said, &[&command.key, &command.root, id, &number]))
+}
+
+fn open_case(
+    tx: &mut Tx<'_>,
+    case: &CommandCase,
+    command: &commands::Shown,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let root = trueup_store::documents::find_root(tx, &command.root)?;
+    let entity = root.as_ref().and_then(|root| root.entity.clone()).unwrap_or_default();
+    let amount = root.and_then(|root| {
+        let currency = trueup_domain::Currency::parse(root.currency.as_deref()?).ok()?;
+        Some(trueup_domain::Money::from_minor(root.amount?, currency))
+    });
+    let new = cases::NewCase {
+        kind: case.kind,
+        subject,
+        entity: &entity,
+        title: &case.title,
+        detail: &case.detail,
+        remedy: case.remedy,
+        amount,
+        owner: "operator",
+    };
+    cases::open_of_cause(tx, &new, &case.cause, now)
+}
