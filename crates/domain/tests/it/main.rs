@@ -8,6 +8,7 @@ mod failures;
 mod goods;
 mod month_end;
 mod properties;
+mod refunds;
 mod relations;
 mod sale;
 mod sales;
