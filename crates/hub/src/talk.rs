@@ -574,13 +574,12 @@ fn window_of(kind: &str, from: Timestamp) -> Result<(Kind, Timestamp), StoreErro
     Ok((kind.parse().map_err(StoreError::corrupt)?, from))
 }
 
-/// How long a stream of a connection rests between two polls at most.
-pub(crate) fn longest_interval(connection: &Connection) -> SignedDuration {
+/// How long each stream of a connection rests between two polls.
+pub(crate) fn poll_intervals(connection: &Connection) -> impl Iterator<Item = SignedDuration> {
     let streams = connection.connector.conversations.map_or(&[][..], |it| it.streams);
-    let polls = streams
+    streams
         .iter()
-        .map(|known| poll_interval(connection, &Purpose::Poll { stream: known.name.to_owned() }));
-    polls.max().unwrap_or_default()
+        .map(|known| poll_interval(connection, &Purpose::Poll { stream: known.name.to_owned() }))
 }
 
 fn poll_interval(connection: &Connection, purpose: &Purpose) -> SignedDuration {
