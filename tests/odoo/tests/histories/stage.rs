@@ -77,7 +77,8 @@ impl Stage {
             posting: Posting::default(),
             bank_names: Vec::new(),
             poll_every_s: None,
-            completeness: true,
+            // Its channels only tell, and nobody answers for them.
+            completeness: false,
         };
         let mut connections = vec![
             connection("stripe-us", &trueup_stripe::CONNECTOR, "us"),
