@@ -3,6 +3,7 @@
 //! A mapping is immutable and has a version; every fact pins the version it was derived with.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -45,10 +46,36 @@ pub struct Mapping {
     pub gateways: BTreeMap<String, Gateway>,
     /// The source's SKUs.
     pub products: BTreeMap<String, TargetRef>,
+    /// SKUs under which the source sells several products together.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bundles: BTreeMap<String, Vec<Component>>,
     /// Products for what is no SKU: `shipping`, `discount`, `tip`, `gift_card`, `duty`,
     /// `gift_wrap`, `fee`, `cash_rounding`.
     pub service_products: BTreeMap<String, TargetRef>,
     pub taxes: Vec<TaxRule>,
+}
+
+/// One of the products of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// A SKU of `products`.
+    pub sku: String,
+    /// In one unit of the bundle.
+    pub units: NonZeroU32,
+    /// What one unit costs where it is sold alone, in minor units. Only proportions count: each
+    /// component has the share of the bundle's price that `units × price` has of their sum
+    /// (IFRS 15.76). Where all are zero, components share alike.
+    #[serde(default)]
+    pub price: u64,
+}
+
+impl Component {
+    /// Of its share in the bundle's amounts.
+    pub(crate) fn weight(&self) -> i64 {
+        let weight = u64::from(self.units.get()).saturating_mul(self.price);
+        i64::try_from(weight).unwrap_or(i64::MAX)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +250,11 @@ impl Mapping {
             Some(near) => Missing::ProductAlike { sku, near: near.clone() },
             None => Missing::Product(sku),
         }
+    }
+
+    /// The components of a SKU; none where it is a product of its own.
+    pub fn bundle(&self, sku: Option<&str>) -> &[Component] {
+        sku.and_then(|sku| self.bundles.get(sku)).map_or(&[], Vec::as_slice)
     }
 
     pub fn service_product(&self, word: &str) -> Result<TargetRef, Missing> {

@@ -236,6 +236,35 @@ impl Money {
             .collect()
     }
 
+    /// Shares by weight, each within one minor unit of its exact proportion; the units that are left
+    /// go to the largest remainders, of equal ones to the first. The shares add up to the whole
+    /// exactly, none has another sign than the whole, and none is larger than its weight where the
+    /// whole is not larger than all weights together. All weights zero: equal shares.
+    ///
+    /// Unlike [`Money::split`], no share depends on the order of the weights but for equal remainders.
+    pub fn apportion(self, weights: &[i64]) -> Vec<Self> {
+        let mut weights: Vec<i128> =
+            weights.iter().map(|&weight| i128::from(weight.max(0))).collect();
+        if weights.iter().all(|&weight| weight == 0) {
+            weights.fill(1);
+        }
+        let total = weights.iter().sum::<i128>().max(1);
+        let (size, sign) = (i128::from(self.minor).abs(), i128::from(self.minor.signum()));
+        let mut shares: Vec<(i128, i128)> =
+            weights.iter().map(|weight| (size * weight / total, size * weight % total)).collect();
+        let mut left = size - shares.iter().map(|(share, _)| share).sum::<i128>();
+        let mut largest: Vec<&mut (i128, i128)> = shares.iter_mut().collect();
+        largest.sort_by_key(|(_, remainder)| std::cmp::Reverse(*remainder));
+        for (share, _) in largest {
+            let more = left.min(1);
+            *share += more;
+            left -= more;
+        }
+        // No share is larger than the whole, which fits.
+        let fits = |share: i128| i64::try_from(sign * share).unwrap_or(i64::MAX);
+        shares.into_iter().map(|(share, _)| Self { minor: fits(share), ..self }).collect()
+    }
+
     /// The amount in major units, such as `-12.30`, without the currency.
     pub fn amount_text(self) -> String {
         let exponent = usize::try_from(self.currency.exponent()).unwrap_or(0);
@@ -345,6 +374,27 @@ mod tests {
         assert!(Currency::parse("XQQ").is_err());
     }
 
+    #[test]
+    fn d14_what_is_left_goes_to_the_largest_remainders() {
+        let check = |minor: i64, weights: &[i64], expected: &[i64]| {
+            let shares = Money::from_minor(minor, currency("EUR")).apportion(weights);
+            let shares: Vec<i64> = shares.into_iter().map(Money::minor).collect();
+            assert_eq!(shares, expected, "{minor} by {weights:?}");
+        };
+        check(100, &[1, 1, 1], &[34, 33, 33]);
+        check(101, &[1, 1, 1], &[34, 34, 33]);
+        check(10, &[6, 6, 5], &[4, 3, 3]);
+        // 0.3, 0.3 and 0.4 of one: the last has the largest remainder.
+        check(1, &[3, 3, 4], &[0, 0, 1]);
+        check(-100, &[1, 1, 1], &[-34, -33, -33]);
+        check(100, &[0, 1], &[0, 100]);
+        check(100, &[0, 0], &[50, 50]);
+        check(0, &[1, 2], &[0, 0]);
+        check(7, &[], &[]);
+        check(i64::MAX, &[i64::MAX, 0], &[i64::MAX, 0]);
+        check(i64::MIN, &[1], &[i64::MIN]);
+    }
+
     proptest! {
         #[test]
         fn split_parts_add_up_to_the_whole(
@@ -355,6 +405,35 @@ mod tests {
             let parts = whole.split(&weights);
             let sum: i128 = parts.iter().map(|part| i128::from(part.minor())).sum();
             prop_assert_eq!(sum, i128::from(minor));
+        }
+
+        #[test]
+        fn d14_apportioned_shares_are_within_a_minor_unit_and_add_up(
+            minor in any::<i64>(),
+            weights in prop::collection::vec(0_i64..1_000_000, 1..20),
+        ) {
+            let shares = Money::from_minor(minor, currency("EUR")).apportion(&weights);
+            let sum: i128 = shares.iter().map(|share| i128::from(share.minor())).sum();
+            prop_assert_eq!(sum, i128::from(minor));
+            let total: i128 = weights.iter().map(|&weight| i128::from(weight)).sum();
+            for (share, weight) in shares.iter().zip(&weights).filter(|_| total > 0) {
+                // |share − exact| < 1, without a division.
+                let exact = i128::from(minor) * i128::from(*weight);
+                prop_assert!((i128::from(share.minor()) * total - exact).abs() < total);
+                prop_assert!(share.minor() == 0 || share.is_negative() == (minor < 0));
+            }
+        }
+
+        #[test]
+        fn d14_no_share_is_larger_than_what_it_is_taken_of(
+            left in prop::collection::vec(0_i64..1000, 1..8),
+            thousandths in 0_i64..=1000,
+        ) {
+            let whole = left.iter().sum::<i64>() * thousandths / 1000;
+            let shares = Money::from_minor(whole, currency("EUR")).apportion(&left);
+            for (share, left) in shares.iter().zip(&left) {
+                prop_assert!(share.minor() <= *left);
+            }
         }
 
         #[test]

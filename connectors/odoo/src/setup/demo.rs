@@ -1,5 +1,7 @@
 //! What the demo's two entities want: a shop in the United States and one in Europe.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 use trueup_domain::document::{Remitter, Tender};
 use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy};
@@ -41,6 +43,7 @@ pub fn wanted() -> Vec<Wanted> {
         gateways: gateways("stripe-us"),
         taxes: american(),
         products: products(),
+        bundles: BTreeMap::new(),
     };
     let eu = Wanted {
         entity: "eu".to_owned(),

@@ -152,6 +152,7 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
         accounts,
         gateways,
         products,
+        bundles: wanted.bundles.clone(),
         service_products,
         taxes,
     })

@@ -28,7 +28,7 @@ use trueup_connect::conversation::{Reply, Request};
 use trueup_connect::{CallError, Settings};
 use trueup_domain::command::TargetRef;
 use trueup_domain::document::{Remitter, Tender};
-use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy, Mapping};
+use trueup_domain::mapping::{Component, GoodsPolicy, InvoicePolicy, Mapping};
 use trueup_domain::money::Currency;
 
 use crate::load::{self, Loaded};
@@ -64,6 +64,8 @@ pub struct Wanted {
     pub taxes: Vec<WantedTax>,
     /// Products to make where no product has the SKU. Usually none: the catalogue is the owner's.
     pub products: Vec<WantedProduct>,
+    /// SKUs that are several products, by SKU.
+    pub bundles: BTreeMap<String, Vec<Component>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
+use super::bundle;
 use crate::command::{DocumentLine, DocumentTax, TargetRef};
 use crate::document::{
     Address, Charge, ChargeKind, Discount, Funder, Line, LineKind, Order, Remitter, TaxLine,
@@ -22,6 +23,10 @@ use crate::money::{Money, MoneyError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Billed {
     pub part: String,
+    /// The line or charge of the channel that it is of; a bundle's line has several parts.
+    pub line: String,
+    /// Of its product, in one unit of that line.
+    pub units: i64,
     pub role: Role,
     pub product: Result<TargetRef, Missing>,
     pub name: String,
@@ -37,6 +42,8 @@ pub struct Billed {
     pub remitted: Money,
     pub taxes_included: bool,
     pub shipping: bool,
+    /// Of a bundle: its components, with all of its amounts.
+    pub components: Vec<Self>,
 }
 
 /// The lines and charges of an order, in their order; those without any amount are left out.
@@ -79,8 +86,10 @@ fn of_line(
         LineKind::GiftCard => (Role::GiftCardLiability, mapping.service_product("gift_card")),
         LineKind::Tip => (Role::TipIncome, mapping.service_product("tip")),
     };
-    Ok(Billed {
+    let mut billed = Billed {
         part: line.id.clone(),
+        line: line.id.clone(),
+        units: 1,
         role,
         product,
         name: line.title.clone(),
@@ -93,7 +102,13 @@ fn of_line(
         remitted: sum_remitted_by(order, &line.taxes, Remitter::Marketplace)?,
         taxes_included: order.taxes_included,
         shipping: false,
-    })
+        components: Vec::new(),
+    };
+    if line.kind == LineKind::Goods {
+        let bundle = mapping.bundle(line.sku.as_deref());
+        billed.components = bundle::components(&billed, bundle, mapping)?;
+    }
+    Ok(billed)
 }
 
 fn of_charge(
@@ -113,6 +128,8 @@ fn of_charge(
     };
     Ok(Billed {
         part: format!("charge/{}", charge.id),
+        line: format!("charge/{}", charge.id),
+        units: 1,
         role,
         product: mapping.service_product(word),
         name: charge.title.clone(),
@@ -125,6 +142,7 @@ fn of_charge(
         remitted: sum_remitted_by(order, &charge.taxes, Remitter::Marketplace)?,
         taxes_included: order.taxes_included,
         shipping: charge.kind == ChargeKind::Shipping,
+        components: Vec::new(),
     })
 }
 
@@ -160,13 +178,18 @@ fn tax_targets(
 }
 
 impl Billed {
+    /// The lines of the books: a bundle's components, or itself.
+    pub fn in_parts(self) -> Vec<Self> {
+        if self.components.is_empty() { vec![self] } else { self.components }
+    }
+
     pub fn discount(&self) -> Result<Money, MoneyError> {
         Money::sum(self.gross.currency(), self.discounts.iter().map(|discount| discount.amount))
     }
 
     /// While the mapping lacks a tax, all of it stands under no name: the journal is complete
     /// before the books can be.
-    fn merchant_taxes(&self) -> BTreeMap<TargetRef, Money> {
+    pub(super) fn merchant_taxes(&self) -> BTreeMap<TargetRef, Money> {
         let unnamed = || BTreeMap::from([(TargetRef::new(), self.own_tax)]);
         self.taxes.clone().unwrap_or_else(|_| unnamed())
     }

@@ -8,6 +8,7 @@
 //! |----------------|--------------------------------------------------------------------------|
 //! | [`sale`]       | an order with its payments, refunds and fulfilments                      |
 //! | [`billing`]    | what a sale bills: document lines with their taxes to the cent           |
+//! | `bundle`       | a line that is several products in the books                             |
 //! | [`settlement`] | ledger rows, payouts and disputes of a provider                          |
 //! | [`bank`]       | bank lines, and what they were found to be                               |
 //! | [`books`]      | records read back from the books                                         |
@@ -18,6 +19,7 @@
 pub mod bank;
 pub mod billing;
 pub mod books;
+mod bundle;
 pub mod month_end;
 pub mod sale;
 pub mod settlement;

@@ -1,6 +1,7 @@
 //! The pure middle, held to the worked entries of the accounting rules and to its own promises.
 
 mod bills;
+mod bundles;
 mod days;
 mod excess;
 mod exchange;

@@ -93,7 +93,7 @@ fn order_of(parts: &[Part], charges: &[Part], included: bool, remitters: u8) -> 
     order
 }
 
-fn any_order() -> impl Strategy<Value = Order> {
+pub fn any_order() -> impl Strategy<Value = Order> {
     let parts = prop::collection::vec(part(), 1..5);
     let charges = prop::collection::vec(part(), 0..3);
     // Most orders have no marketplace in them.

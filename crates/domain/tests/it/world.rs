@@ -87,6 +87,7 @@ pub fn mapping() -> Mapping {
             ("cash".to_owned(), gateway(Some(Tender::Cash), None, "J4")),
         ]),
         products: words(&[("A", "P-A"), ("B", "P-B"), ("C", "P-C")]),
+        bundles: BTreeMap::new(),
         service_products: words(&[
             ("shipping", "P-ship"),
             ("discount", "P-disc"),

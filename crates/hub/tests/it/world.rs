@@ -208,6 +208,7 @@ pub fn mapping() -> Mapping {
         accounts: BTreeMap::from([("returns".to_owned(), "4095".to_owned())]),
         gateways: BTreeMap::from([("card".to_owned(), gateway)]),
         products: ["A", "B"].map(|sku| (sku.to_owned(), format!("P-{sku}"))).into(),
+        bundles: BTreeMap::new(),
         service_products: BTreeMap::from([("discount".to_owned(), "P-disc".to_owned())]),
         taxes: Vec::new(),
     }

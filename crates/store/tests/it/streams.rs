@@ -28,6 +28,7 @@ fn mapping(entity: &str) -> Mapping {
         accounts: BTreeMap::new(),
         gateways: BTreeMap::new(),
         products: BTreeMap::new(),
+        bundles: BTreeMap::new(),
         service_products: BTreeMap::new(),
         taxes: Vec::new(),
     }

@@ -335,6 +335,7 @@ fn wanted(settings: &Settings, args: &SetupArgs) -> Result<Wanted, Failure> {
         gateways: gateways(settings, &name, args.channel.as_deref())?,
         taxes: taxes(entity),
         products: Vec::new(),
+        bundles: entity.bundles.clone(),
         entity: name,
     })
 }

@@ -12,6 +12,7 @@ mod connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use trueup_connect::Connector;
 use trueup_domain::document::{Remitter, Tender};
-use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy};
+use trueup_domain::mapping::{Component, GoodsPolicy, InvoicePolicy};
 use trueup_domain::money::{Currency, Money, parse_decimal};
 use trueup_domain::posting::Posting;
 
@@ -74,6 +75,8 @@ pub struct Entity {
     pub taxes: Vec<Tax>,
     /// None where the configuration names none: then the usual ones are taken.
     pub gateways: Vec<Gateway>,
+    /// By SKU.
+    pub bundles: BTreeMap<String, Vec<Component>>,
 }
 
 /// A channel's word for a way to pay, and whose ledger states its money.
@@ -247,6 +250,23 @@ struct EntitySection {
     tax: Vec<TaxSection>,
     #[serde(default)]
     gateway: Vec<GatewaySection>,
+    #[serde(default)]
+    bundle: Vec<BundleSection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BundleSection {
+    sku: Spanned<String>,
+    components: Vec<ComponentSection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ComponentSection {
+    sku: String,
+    units: NonZeroU32,
+    price: Spanned<Word>,
 }
 
 #[derive(Deserialize)]
@@ -459,6 +479,17 @@ impl EntitySection {
             }
             gateways.push(gateway.check()?);
         }
+        let mut bundles = BTreeMap::new();
+        for bundle in self.bundle {
+            let sku = bundle.sku.as_ref().clone();
+            if bundle.components.is_empty() || bundles.contains_key(&sku) {
+                let what = format!("`{sku}` is no bundle of its own");
+                let remedy = "write each bundle once, with at least one component";
+                return Err(Mistake::at(&bundle.sku, what, remedy));
+            }
+            let components = bundle.components.into_iter().map(|one| one.check(currency));
+            bundles.insert(sku, components.collect::<Result<_, _>>()?);
+        }
         Ok(Entity {
             currency,
             time_zone: self.time_zone.into_inner(),
@@ -468,7 +499,20 @@ impl EntitySection {
             invoices,
             taxes,
             gateways,
+            bundles,
         })
+    }
+}
+
+impl ComponentSection {
+    fn check(self, currency: Currency) -> Result<Component, Mistake> {
+        let text = &self.price.as_ref().0;
+        let minor = Money::parse(text, currency).ok().and_then(|it| u64::try_from(it.minor()).ok());
+        let price = minor.ok_or_else(|| {
+            let what = format!("`{text}` is no price in {currency}");
+            Mistake::at(&self.price, what, "write what one unit costs alone, such as \"29.99\"")
+        })?;
+        Ok(Component { sku: self.sku, units: self.units, price })
     }
 }
 
@@ -609,6 +653,12 @@ entity = "eu"
 url = "https://books.example.com"
 secret_env = "ODOO_KEY"
 since = 2026-01-01
+[[entity.eu.bundle]]
+sku = "SET"
+components = [
+  { sku = "TEE-S", units = 2, price = "29.99" },
+  { sku = "MUG-01", units = 1, price = 10 },
+]
 "#;
 
     fn parse(text: &str) -> Result<Settings, Mistake> {
@@ -631,6 +681,11 @@ since = 2026-01-01
         assert_eq!(bank.drop.as_deref(), Some(Path::new("/srv/shop/inbox/bank-eu")));
         assert_eq!(settings.entities["eu"].company.as_deref(), Some("2"));
         assert_eq!(settings.entities["eu"].taxes.len(), 1);
+        let set: Vec<(&str, u32, u64)> = settings.entities["eu"].bundles["SET"]
+            .iter()
+            .map(|one| (one.sku.as_str(), one.units.get(), one.price))
+            .collect();
+        assert_eq!(set, [("TEE-S", 2, 2999), ("MUG-01", 1, 1000)]);
     }
 
     #[test]
@@ -698,6 +753,14 @@ since = 2026-01-01
         check("time_zone = \"Europe/Berlin\"", "time_zone = \"Berlin\"", &["line 11", "IANA"]);
         check("company = 2", "company = \"My Company\"", &["line 12", "My Company"]);
         check("rate = \"0.19\"", "rate = 0.19", &["quotes"]);
+        check("units = 2", "units = 0", &["nonzero"]);
+        check("price = 10", "price = \"9.999\"", &["9.999", "EUR"]);
+        check("price = 10", "price = \"-1\"", &["-1"]);
+        check(
+            "sku = \"SET\"",
+            "sku = \"SET\"\ncomponents = []\n[[entity.eu.bundle]]\nsku = \"SET\"",
+            &["SET"],
+        );
         check("percent = \"19\"", "percent = \"a lot\"", &["line 16"]);
         check("included = true", "included = true\nremitted_by = \"me\"", &["me", "marketplace"]);
         check("company = 2", "company = 2\ninvoices = \"later\"", &["line 13", "later", "capture"]);

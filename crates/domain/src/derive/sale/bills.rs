@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
-use super::refunds::{remitted_of_adjustment, remitted_of_line, role_of, without_excess};
+use super::refunds::{remitted_of_adjustment, remitted_of_line, role_of, without, without_excess};
 use super::{Documents, is_capture, remitted, tranches};
 use crate::derive::Surroundings;
 use crate::derive::billing::Billed;
+use crate::derive::bundle::{Credited, Split};
 use crate::document::{
     Discount, Fulfilment, FulfilmentStatus, Funder, Line, LineKind, Order, Payment, Refund,
     RefundAdjustment, RefundLine,
@@ -49,6 +50,8 @@ impl Bill {
 pub(super) struct Credit {
     /// As far as it takes an invoice back.
     pub refund: Refund,
+    /// Of each of its lines: what falls to each component of a bundle.
+    pub components: Vec<Vec<Credited>>,
     /// The day of the credit note, and the part of the invoice that it names; none while nothing is
     /// invoiced that it could take back.
     pub note: Option<(Date, String)>,
@@ -78,6 +81,8 @@ pub(super) struct Plan {
 /// What is not invoiced of one line or charge.
 struct Left {
     of: Billed,
+    /// Of a bundle.
+    split: Option<Split>,
     tranche: u32,
     /// Of goods that have to be sent; anything else goes with the first that are.
     sent: bool,
@@ -108,7 +113,7 @@ pub(super) fn plan(
         order,
         around,
         policy,
-        left: lefts(order, parts, around),
+        left: lefts(order, parts, around)?,
         plan: Plan { piecemeal: policy == InvoicePolicy::Shipment, ..Plan::default() },
         waiting: Vec::new(),
     };
@@ -128,13 +133,18 @@ pub(super) fn plan(
     planner.finish(sorted)
 }
 
-fn lefts(order: &Order, parts: &[Billed], around: &Surroundings<'_>) -> Vec<Left> {
+fn lefts(
+    order: &Order,
+    parts: &[Billed],
+    around: &Surroundings<'_>,
+) -> Result<Vec<Left>, MoneyError> {
     let mut lefts = Vec::new();
     for (tranche, parts) in tranches(parts, around.billed) {
         for part in parts {
             let line = order.lines.iter().find(|line| line.id == part.part);
             lefts.push(Left {
-                of: part.clone(),
+                split: Split::of(part)?,
+                of: Billed { components: Vec::new(), ..part.clone() },
                 tranche,
                 sent: line.is_some_and(is_sent),
                 units: line.map_or(1, |line| line.quantity.max(1)),
@@ -142,7 +152,7 @@ fn lefts(order: &Order, parts: &[Billed], around: &Surroundings<'_>) -> Vec<Left
             });
         }
     }
-    lefts
+    Ok(lefts)
 }
 
 fn is_sent(line: &Line) -> bool {
@@ -270,7 +280,7 @@ impl Planner<'_> {
                 let own = fulfilment.lines.iter().filter(|line| line.line == left.of.part);
                 let units = own.fold(0_i64, |sum, line| sum.saturating_add(line.quantity.max(0)));
                 let taken = left.take(units.min(left.units))?;
-                goods |= left.sent && taken.is_some();
+                goods |= left.sent && !taken.is_empty();
                 lines.extend(taken);
             }
             if goods {
@@ -295,6 +305,7 @@ impl Planner<'_> {
         let zero = Money::zero(self.order.currency);
         let mut credit = Credit {
             refund: Refund { lines: Vec::new(), adjustments: Vec::new(), ..refund.clone() },
+            components: Vec::new(),
             note: None,
             off: zero,
             off_tax: zero,
@@ -308,6 +319,7 @@ impl Planner<'_> {
             }
             if let Some(kept) = kept {
                 named = named.or_else(|| self.invoice_of(&kept.line));
+                credit.components.push(self.components_of(&kept)?);
                 credit.refund.lines.push(kept);
             }
         }
@@ -346,8 +358,20 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn invoice_of(&self, part: &str) -> Option<String> {
-        let has = |bill: &&Bill| bill.lines.iter().any(|line| line.part == part);
+    /// What of a credited line falls to each component of a bundle.
+    fn components_of(&mut self, line: &RefundLine) -> Result<Vec<Credited>, MoneyError> {
+        let found = self.left.iter_mut().find(|left| left.of.part == line.line);
+        let Some(split) = found.and_then(|left| left.split.as_mut()) else {
+            return Ok(Vec::new());
+        };
+        let remitted = remitted_of_line(self.order, line)?;
+        let tax = line.tax.checked_sub(remitted)?;
+        let amount = without(self.order, line.amount, remitted)?;
+        split.credit(without(self.order, amount, tax)?, tax)
+    }
+
+    fn invoice_of(&self, line: &str) -> Option<String> {
+        let has = |bill: &&Bill| bill.lines.iter().any(|billed| billed.line == line);
         self.plan.bills.iter().find(has).map(|bill| bill.part.clone())
     }
 
@@ -437,6 +461,7 @@ impl Planner<'_> {
                         let remitted = remitted_of_adjustment(order, one)?;
                         credit.take_off(order, (one.amount, one.tax), remitted)?;
                     }
+                    credit.components.clear();
                     for one in std::mem::take(&mut credit.refund.lines) {
                         let remitted = remitted_of_line(order, &one)?;
                         credit.take_off(order, (one.amount, one.tax), remitted)?;
@@ -493,10 +518,11 @@ impl Credit {
 }
 
 impl Left {
-    /// Takes units with their share of every amount; the last ones take all that is left.
-    fn take(&mut self, units: i64) -> Result<Option<Billed>, MoneyError> {
+    /// Takes units with their share of every amount; the last ones take all that is left. Several
+    /// lines of a bundle.
+    fn take(&mut self, units: i64) -> Result<Vec<Billed>, MoneyError> {
         if units <= 0 {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let rest = self.units - units;
         let share = |amount: Money| {
@@ -526,7 +552,10 @@ impl Left {
         }
         self.units = rest;
         self.billed = self.billed.saturating_add(units);
-        Ok(Some(taken))
+        match &mut self.split {
+            Some(split) => split.bill(&taken),
+            None => Ok(vec![taken]),
+        }
     }
 
     /// Takes units and an amount off before they are invoiced; `false`, and nothing is done, where
@@ -583,6 +612,9 @@ impl Left {
         self.of.remitted = self.of.remitted.checked_sub(remitted)?;
         self.units = if net.is_zero() && !self.sent { 0 } else { rest };
         self.of.quantity = Decimal::from(rest.max(1));
+        if let Some(split) = &mut self.split {
+            split.settle(&self.of)?;
+        }
         Ok(true)
     }
 }

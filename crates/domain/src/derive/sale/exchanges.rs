@@ -53,7 +53,7 @@ impl Sale<'_> {
         let mut left = sorted.exchanged(order, refund)?;
         let went_out = |bill: &Bill| {
             let mut lines = bill.lines.iter();
-            lines.any(|line| refund.exchanged_for.contains(&line.part))
+            lines.any(|line| refund.exchanged_for.contains(&line.line))
         };
         let mut paid = BTreeMap::new();
         for (index, bill) in self.plan.bills.iter().enumerate() {

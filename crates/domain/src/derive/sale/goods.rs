@@ -67,8 +67,8 @@ impl Sale<'_> {
         let cancelled = lines.filter(|line| line.restock == Restock::Cancelled);
         let cancelled = sum(cancelled.map(|line| (&line.line, line.quantity)));
         let mut limits: Moved = BTreeMap::new();
-        for (ordered, line) in self.goods_lines(order, parts) {
-            let off = cancelled.get(&line.part).copied().unwrap_or(0);
+        for (ordered, part, line) in self.goods_lines(order, parts) {
+            let off = units_of(&cancelled, part).unwrap_or(0);
             let lines = &mut limits.entry(ordered.number).or_insert((ordered, Vec::new())).1;
             let left = line.quantity.saturating_sub(off).max(0);
             match lines.iter_mut().find(|one| one.product == line.product) {
@@ -78,7 +78,7 @@ impl Sale<'_> {
         }
         let touched = |line: &GoodsLine| {
             let of = parts.iter().filter(|part| part.product.as_ref() == Ok(&line.product));
-            of.into_iter().any(|part| cancelled.contains_key(&part.part))
+            of.into_iter().any(|part| cancelled.contains_key(&part.line))
         };
         for (_, lines) in limits.values_mut() {
             lines.retain(touched);
@@ -96,8 +96,8 @@ impl Sale<'_> {
         units: &Units,
     ) {
         let mut moved: Moved = BTreeMap::new();
-        for (ordered, line) in self.goods_lines(order, parts) {
-            let Some(quantity) = units.get(&line.part).copied() else { continue };
+        for (ordered, part, line) in self.goods_lines(order, parts) {
+            let Some(quantity) = units_of(units, part) else { continue };
             let lines = &mut moved.entry(ordered.number).or_insert((ordered, Vec::new())).1;
             lines.push(GoodsLine { quantity, ..line });
         }
@@ -105,17 +105,21 @@ impl Sale<'_> {
     }
 
     /// The lines of goods, with all their units, and the order of the books that has each.
-    fn goods_lines(&self, order: &Order, parts: &[Billed]) -> Vec<(Ordered, GoodsLine)> {
-        let of = |part: &Billed| {
-            let line = order.lines.iter().find(|line| line.id == part.part)?;
+    fn goods_lines<'p>(
+        &self,
+        order: &Order,
+        parts: &'p [Billed],
+    ) -> Vec<(Ordered, &'p Billed, GoodsLine)> {
+        let of = |part: &'p Billed| {
+            let line = order.lines.iter().find(|line| line.id == part.line)?;
             let ordered = self.ordered.get(&part.part).filter(|_| line.kind == LineKind::Goods)?;
             let line = GoodsLine {
                 part: part.part.clone(),
                 product: part.product.clone().ok()?,
                 name: part.name.clone(),
-                quantity: line.quantity,
+                quantity: line.quantity.saturating_mul(part.units),
             };
-            Some((ordered.clone(), line))
+            Some((ordered.clone(), part, line))
         };
         parts.iter().filter_map(of).collect()
     }
@@ -145,6 +149,11 @@ impl Sale<'_> {
             self.command(kind, &part, mapping, content, after, None);
         }
     }
+}
+
+/// Units of a part's product in some units of its line.
+fn units_of(units: &Units, part: &Billed) -> Option<i64> {
+    units.get(&part.line).map(|units| units.saturating_mul(part.units))
 }
 
 fn sum<'a>(lines: impl Iterator<Item = (&'a String, i64)>) -> Units {

@@ -35,6 +35,7 @@ use self::refunds::{excess_back, remitted_back};
 use self::summed::Road;
 use self::tenders::tender_key;
 use super::billing::{self, Billed};
+use super::bundle;
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
@@ -164,7 +165,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
     if let Some(mapping) = around.mapping
         && is_billed(order, &sorted)?
     {
-        let parts = billing::billed(order, mapping)?;
+        let parts = sale.lines(order, mapping)?;
         // An entry that sums up many sales counts each on its own day.
         let policy = match sale.road {
             Road::Documents => mapping.invoices,
@@ -439,6 +440,15 @@ impl Sale<'_> {
         Ok(())
     }
 
+    /// The lines and charges. In a sum, a bundle is a line like any other: it names no product.
+    fn lines(&self, order: &Order, mapping: &Mapping) -> Result<Vec<Billed>, MoneyError> {
+        let mut lines = billing::billed(order, mapping)?;
+        if self.road != Road::Documents {
+            lines.iter_mut().for_each(|line| line.components.clear());
+        }
+        Ok(lines)
+    }
+
     /// The commands and journal entries of a sale with a mapping.
     fn book(
         &mut self,
@@ -446,7 +456,8 @@ impl Sale<'_> {
         sorted: &Documents<'_>,
         mapping: &Mapping,
     ) -> Result<(), DeriveError> {
-        let parts = billing::billed(order, mapping)?;
+        let parts: Vec<Billed> =
+            self.lines(order, mapping)?.into_iter().flat_map(Billed::in_parts).collect();
         let mut missing = Vec::new();
         if is_billed(order, sorted)? {
             self.sale_entries(order)?;
@@ -794,7 +805,7 @@ fn needs(role: &str, kind: &str, part: &str) -> After {
 }
 
 /// Lines grouped by the order of the books that bills them. A discount line bears no id of its
-/// own, so it follows its lines.
+/// own, so it follows its lines; a line stays where it is when it becomes a bundle or ceases to be one.
 fn tranches<'a>(
     parts: &'a [Billed],
     billed: &BTreeMap<String, u32>,
@@ -803,7 +814,8 @@ fn tranches<'a>(
     let next = if planted("an_added_line_is_not_billed_apart") { 1 } else { next };
     let mut grouped: BTreeMap<u32, Vec<&Billed>> = BTreeMap::new();
     for part in parts {
-        let number = billed.get(&part.part).copied().unwrap_or(next);
+        let known = billed.get(&part.line).or_else(|| billed.get(&bundle::part(&part.line, 1)));
+        let number = known.copied().unwrap_or(next);
         grouped.entry(number).or_default().push(part);
     }
     grouped

@@ -8,6 +8,7 @@ use super::summed::Road;
 use super::{Documents, Sale, captured, is_billed, is_capture, needs};
 use crate::command::{Content, CreditNoteContent, DocumentLine, DocumentTax};
 use crate::derive::billing::{self, Billed};
+use crate::derive::bundle;
 use crate::derive::{Break, DeriveError};
 use crate::document::{
     ChargeKind, LineKind, Order, Refund, RefundAdjustment, RefundLine, Remitter, Restock, TaxLine,
@@ -40,9 +41,14 @@ impl Sale<'_> {
         let mut lines = Vec::new();
         let mut credited = Vec::new();
         let mut lacks = None;
-        for line in &refund.lines {
-            let part = parts.iter().find(|part| part.part == line.line);
-            credited.push(Credited::of_line(order, line, part)?);
+        for (line, components) in refund.lines.iter().zip(&credit.components) {
+            let mut of = parts.iter().filter(|part| part.line == line.line);
+            if components.is_empty() {
+                credited.push(Credited::of_line(order, line, of.next())?);
+            }
+            for (share, part) in components.iter().zip(of) {
+                credited.push(Credited::of_line(order, line, Some(part))?.component(order, share)?);
+            }
         }
         for adjustment in &refund.adjustments {
             credited.push(Credited::of_adjustment(order, adjustment, parts)?);
@@ -281,6 +287,21 @@ impl<'a> Credited<'a> {
             of,
             product_line: gift_card || line.restock != Restock::None,
             quantity: line.quantity,
+        })
+    }
+
+    /// What of a bundle falls to one component, whose part it has already.
+    fn component(self, order: &Order, share: &bundle::Credited) -> Result<Self, MoneyError> {
+        let Some(of) = self.of else { return Ok(self) };
+        let (net, tax) = (share.net, share.tax);
+        let number = of.part.strip_prefix(&of.line).unwrap_or_default();
+        Ok(Self {
+            part: format!("{}{number}", self.part),
+            name: of.name.clone(),
+            amount: if order.taxes_included { net.checked_add(tax)? } else { net },
+            tax,
+            quantity: self.quantity.max(1).saturating_mul(of.units),
+            ..self
         })
     }
 
