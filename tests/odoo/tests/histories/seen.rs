@@ -58,7 +58,7 @@ impl Held {
             delivered: below(
                 "sale.order.line",
                 "order_id",
-                &["order_id", "product_uom_qty", "qty_delivered"],
+                &["order_id", "product_id", "product_uom_qty", "qty_delivered"],
             ),
             moves: by_id(
                 "account.move",
@@ -84,6 +84,8 @@ impl Held {
                     "amount_residual_currency",
                     "tax_ids",
                     "tax_line_id",
+                    "product_id",
+                    "quantity",
                 ],
             ),
             payments: by_id("account.payment", &["amount", "payment_type", "date", "move_id"]),
@@ -113,6 +115,10 @@ fn minor(value: &Value, currency: Currency) -> i64 {
     Money::from_decimal(rounded, currency).expect("in range").minor()
 }
 
+fn units(value: &Value) -> i64 {
+    minor(value, Currency::parse("JPY").expect("yen"))
+}
+
 fn text(minor: i64, currency: Currency) -> String {
     Money::from_minor(minor, currency).amount_text()
 }
@@ -133,6 +139,9 @@ fn roles(mapping: &Mapping) -> BTreeMap<i64, String> {
 }
 
 type Sums = BTreeMap<String, i64>;
+
+/// Units of a product, and what they come to where that is told.
+type Sold = (i64, Option<(i64, Currency)>);
 
 fn in_words(sums: &Sums, currency: Currency) -> String {
     let shown = sums.iter().filter(|(_, minor)| **minor != 0);
@@ -429,15 +438,48 @@ impl Account<'_> {
             let (kind, name, street) = (shown("type"), shown("name"), shown("street"));
             words.push_str(&format!(", {kind} to {name}, {street}, {}", shown("city")));
         }
+        if self.scenario.heading("Bundles").is_some() {
+            let lines = self.held.delivered.get(&order).into_iter().flatten();
+            words.push_str(&self.goods(lines.map(|line| (line, "product_uom_qty", None))));
+        }
         if self.scenario.heading("Goods").is_some() {
+            let of_line = |line: &Value, field: &str| units(&line[field]);
             let units = |field: &str| -> i64 {
                 let lines = self.held.delivered.get(&order).into_iter().flatten();
-                lines.map(|line| minor(&line[field], Currency::parse("JPY").expect("yen"))).sum()
+                lines.map(|line| of_line(line, field)).sum()
             };
             let (left, ordered) = (units("qty_delivered"), units("product_uom_qty"));
             write!(words, ", {left} of {ordered} units have left").expect("written");
         }
         words
+    }
+
+    /// Units of each product, and what they come to: what only a bundle makes worth telling.
+    fn goods<'v>(
+        &self,
+        lines: impl Iterator<Item = (&'v Value, &'static str, Option<Currency>)>,
+    ) -> String {
+        let products = &self.stage.mappings[&self.scenario.name].products;
+        let mut sums: BTreeMap<&str, Sold> = BTreeMap::new();
+        for (line, quantity, currency) in
+            lines.filter(|(line, ..)| line["product_id"] != json!(false))
+        {
+            let own = id(&line["product_id"]).to_string();
+            let Some((sku, _)) = products.iter().find(|(_, product)| **product == own) else {
+                continue;
+            };
+            let (count, amount) = sums.entry(sku).or_default();
+            *count += units(&line[quantity]);
+            if let Some(currency) = currency {
+                let known = amount.map_or(0, |(minor, _)| minor);
+                *amount = Some((known + minor(&line["amount_currency"], currency), currency));
+            }
+        }
+        let shown = sums.into_iter().map(|(sku, (count, amount))| {
+            let amount = amount.map(|(minor, currency)| format!(" for {}", text(minor, currency)));
+            format!(", {count} {sku}{}", amount.unwrap_or_default())
+        });
+        shown.collect()
     }
 
     fn billed(
@@ -458,8 +500,14 @@ impl Account<'_> {
             day if day == word(&row["invoice_date"]) => String::new(),
             day => format!(" in the books on {day}"),
         };
+        let goods = if self.scenario.heading("Bundles").is_some() {
+            let items = self.held.items.get(&own).into_iter().flatten();
+            self.goods(items.map(|item| (item, "quantity", Some(currency))))
+        } else {
+            String::new()
+        };
         format!(
-            "{state} of {}{booked}, {} with tax {}{open}: {}",
+            "{state} of {}{booked}, {} with tax {}{goods}{open}: {}",
             word(&row["invoice_date"]),
             text(minor(&row["amount_total"], currency), currency),
             text(minor(&row["amount_tax"], currency), currency),

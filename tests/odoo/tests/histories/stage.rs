@@ -9,7 +9,8 @@ use trueup_connect::webhook::{Delivery, SignedDelivery};
 use trueup_connect::{CallError, Connector, Reply, Request, Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::journal::Role;
-use trueup_domain::mapping::{CustomerPolicy, GoodsPolicy, InvoicePolicy, Mapping};
+use trueup_domain::mapping::{Component, CustomerPolicy, GoodsPolicy, InvoicePolicy, Mapping};
+use trueup_domain::money::{Currency, Money};
 use trueup_domain::posting::Posting;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
@@ -325,6 +326,11 @@ fn mapping(scenario: &Scenario, set_up: &SetUp) -> Mapping {
         Some(code) => mapping.pricelist = Some(set_up.pricelists[code].to_string()),
         None => {}
     }
+    for bundle in scenario.heading("Bundles").into_iter().flat_map(|it| it.split("; ")) {
+        let (sku, components) = bundle.split_once(" is ").expect("what it is");
+        let components = components.split(" and ").map(|words| component(words, mapping.currency));
+        mapping.bundles.insert(sku.to_owned(), components.collect());
+    }
     for words in scenario.heading("Words").unwrap_or_default().split(", ") {
         let Some((theirs, ours)) = words.split_once(" is ") else { continue };
         if let Some(product) = mapping.products.get(ours).cloned() {
@@ -343,4 +349,16 @@ fn mapping(scenario: &Scenario, set_up: &SetUp) -> Mapping {
         }
     }
     mapping
+}
+
+/// `2 TEE-S at 25.00`.
+fn component(words: &str, currency: Currency) -> Component {
+    let words: Vec<&str> = words.split(' ').collect();
+    let [units, sku, "at", price] = words.as_slice() else { panic!("{words:?} is no component") };
+    let price = Money::parse(price, currency).expect("a price").minor();
+    Component {
+        sku: (*sku).to_owned(),
+        units: units.parse().expect("units"),
+        price: price.unsigned_abs(),
+    }
 }
