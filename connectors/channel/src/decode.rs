@@ -268,6 +268,7 @@ fn refund(path: &str, wire: &wire::Refund) -> Result<doc::Refund, DecodeError> {
             amount: not_negative(path, "amount", &one.amount, currency)?,
             tax: not_negative(path, "tax", &one.tax, currency)?,
             restock: one.restock.into(),
+            location: filled(&one.location),
         })
     };
     let adjustment = |path: &str, one: &wire::RefundAdjustment| {
@@ -311,6 +312,7 @@ fn fulfilment(path: &str, wire: &wire::Fulfilment) -> Result<doc::Fulfilment, De
         version: version(path, wire.sequence, wire.updated_at)?,
         status: wire.status.into(),
         created_at: wire.created_at,
+        location: filled(&wire.location),
         lines: listed(&wire.lines, path, "lines", line)?,
         tracking: wire.tracking.clone(),
     })

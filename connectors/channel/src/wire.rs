@@ -205,6 +205,7 @@ pub struct RefundLine {
     pub amount: Amount,
     pub tax: Amount,
     pub restock: Restock,
+    pub location: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +231,7 @@ pub struct Fulfilment {
     pub updated_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub status: FulfilmentStatus,
+    pub location: Option<String>,
     pub lines: Vec<FulfilmentLine>,
     #[serde(default)]
     pub tracking: Vec<String>,

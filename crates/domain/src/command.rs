@@ -77,6 +77,7 @@ pub enum Content {
     Cancellation(CancellationContent),
     Entry(EntryContent),
     Goods(GoodsContent),
+    Transfer(TransferContent),
 }
 
 impl Content {
@@ -90,7 +91,7 @@ impl Content {
             Self::Reconciliation(_) => CommandKind::Reconciliation,
             Self::Cancellation(_) => CommandKind::Cancellation,
             Self::Entry(_) => CommandKind::Entry,
-            Self::Goods(_) => CommandKind::Goods,
+            Self::Goods(_) | Self::Transfer(_) => CommandKind::Goods,
         }
     }
 
@@ -106,6 +107,7 @@ impl Content {
             Self::Cancellation(it) => &it.company,
             Self::Entry(it) => &it.company,
             Self::Goods(it) => &it.company,
+            Self::Transfer(it) => &it.company,
         }
     }
 
@@ -120,7 +122,8 @@ impl Content {
             | Self::Reconciliation(_)
             | Self::Cancellation(_)
             | Self::Entry(_)
-            | Self::Goods(_) => None,
+            | Self::Goods(_)
+            | Self::Transfer(_) => None,
         }
     }
 
@@ -135,7 +138,8 @@ impl Content {
             | Self::Order(_)
             | Self::Reconciliation(_)
             | Self::Cancellation(_)
-            | Self::Goods(_) => None,
+            | Self::Goods(_)
+            | Self::Transfer(_) => None,
         }
     }
 
@@ -150,7 +154,8 @@ impl Content {
             | Self::Order(_)
             | Self::Reconciliation(_)
             | Self::Cancellation(_)
-            | Self::Goods(_) => None,
+            | Self::Goods(_)
+            | Self::Transfer(_) => None,
         }
     }
 }
@@ -411,6 +416,31 @@ pub struct GoodsLine {
     pub quantity: i64,
 }
 
+/// What left a location of the books in a day, and what came back to it, by product (`POSTING.md`
+/// P4): at most one transfer for each way. It makes no entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferContent {
+    pub company: TargetRef,
+    pub location: TargetRef,
+    /// Noon of the day in the channel's zone: the transfers are dated by it.
+    pub moved_at: Timestamp,
+    /// Shown, never a key.
+    pub reference: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out: Vec<TransferLine>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub back: Vec<TransferLine>,
+}
+
+/// Units of one product, more than none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferLine {
+    pub product: TargetRef,
+    /// Shown.
+    pub name: String,
+    pub quantity: i64,
+}
+
 /// What takes a document back once it may exist at the target: the content, and the role under
 /// which it finds the original. `None` where nothing needs to be, or can be, undone.
 pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
@@ -473,6 +503,10 @@ pub fn reversal_of(content: &Content) -> Option<(Content, &'static str)> {
         Content::Goods(it) if it.way == Way::Limit => None,
         Content::Goods(it) => {
             Some((Content::Goods(GoodsContent { way: Way::Back, ..it.clone() }), "goods"))
+        }
+        Content::Transfer(it) => {
+            let (out, back) = (it.back.clone(), it.out.clone());
+            Some((Content::Transfer(TransferContent { out, back, ..it.clone() }), "transfer"))
         }
         // A customer stays; a tie goes when the reversal of what it tied takes its place; a cancelled
         // order stays so.

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::command::Content;
+use crate::command::{Content, TargetRef, Way};
 use crate::item::Item;
 use crate::journal::Entry;
 use crate::key;
@@ -29,7 +30,25 @@ impl FactKey {
 pub enum FactContent {
     Entry(Entry),
     Item(Item),
+    Units(Units),
     Command(Box<Command>),
+}
+
+/// Units of a product that left a location of the books, or came back to it: a row of what is
+/// transferred there of the day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Units {
+    pub day: Date,
+    /// They left, or came back.
+    pub way: Way,
+    pub location: TargetRef,
+    pub product: TargetRef,
+    /// What the source calls it.
+    pub name: String,
+    /// More than none.
+    pub quantity: i64,
+    /// The source's own id of the shipment or refund that says so.
+    pub by: String,
 }
 
 /// What must be asked of a target, and what must be applied there before.

@@ -33,6 +33,12 @@ pub struct Mapping {
     /// A mapping that does not say leaves stock alone.
     #[serde(default)]
     pub goods: GoodsPolicy,
+    /// The location of the books that goods leave and come back to, where they move by the day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<TargetRef>,
+    /// Where the channel has several, the location of the books for each of its own words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locations: BTreeMap<String, TargetRef>,
     /// A mapping that does not say invoices on the day of the order.
     #[serde(default)]
     pub invoices: InvoicePolicy,
@@ -96,6 +102,25 @@ pub enum GoodsPolicy {
     Books,
     /// The channel: its fulfilments and returned units are carried out in the books.
     Channel,
+    /// The channel, in one transfer of the books for each day and location. Only for sales that go
+    /// into the books within a sum: the order of any other plans a delivery of its own.
+    Day,
+}
+
+impl GoodsPolicy {
+    pub const ALL: &[Self] = &[Self::Books, Self::Channel, Self::Day];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Books => "books",
+            Self::Channel => "channel",
+            Self::Day => "day",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|policy| policy.word() == word)
+    }
 }
 
 /// When a sale is invoiced (`POSTING.md` P12, P23).
@@ -223,6 +248,10 @@ pub enum Missing {
     LineWithoutSku(String),
     #[error("there is no product for {0}")]
     ServiceProduct(String),
+    #[error("the location `{0}` is none of the books")]
+    Location(String),
+    #[error("no location of the books is named for goods that leave")]
+    NoLocation,
     #[error("the tax `{title}` at {rate} has no tax in the books")]
     Tax { title: String, rate: String },
     #[error("the gateway `{0}` has no journal")]
@@ -255,6 +284,18 @@ impl Mapping {
     /// The components of a SKU; none where it is a product of its own.
     pub fn bundle(&self, sku: Option<&str>) -> &[Component] {
         sku.and_then(|sku| self.bundles.get(sku)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The location of the books behind the source's word. Where none of its words is mapped, it has
+    /// one location.
+    pub fn location(&self, word: Option<&str>) -> Result<TargetRef, Missing> {
+        match word.filter(|_| !self.locations.is_empty()) {
+            Some(word) => {
+                let found = self.locations.get(word).cloned();
+                found.ok_or_else(|| Missing::Location(word.to_owned()))
+            }
+            None => self.location.clone().ok_or(Missing::NoLocation),
+        }
     }
 
     pub fn service_product(&self, word: &str) -> Result<TargetRef, Missing> {

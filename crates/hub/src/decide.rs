@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use trueup_domain::command::{Content, EntryContent};
 use trueup_domain::derive::{
     DeriveError, Derived, Surroundings, Waiting, bank, books, month_end, sale, settlement, summary,
-    till,
+    till, transfer,
 };
 use trueup_domain::document::{BankStatement, Document, RefundFailure, RootKind};
 use trueup_domain::fact::{self, After, Change, Fact, FactContent, FactKey};
@@ -162,6 +162,8 @@ struct Gathered {
     parts: Vec<summary::Part>,
     /// The other statements of its bank account, up to its day.
     statements: Vec<BankStatement>,
+    /// The units that were chosen for the transfers of a day.
+    moved: Vec<transfer::Part>,
 }
 
 fn gather(tx: &mut Tx<'_>, root: &DueRoot) -> Result<Gathered, StoreError> {
@@ -188,17 +190,20 @@ fn gather(tx: &mut Tx<'_>, root: &DueRoot) -> Result<Gathered, StoreError> {
         Some((Document::BooksRecord(record), _)) => states_of(tx, root, record)?,
         _ => None,
     };
-    let parts = match root.root.kind {
-        RootKind::Summary => summaries::parts(tx, &root.id)?,
-        _ => Vec::new(),
-    };
+    let (mut parts, mut moved) = (Vec::new(), Vec::new());
+    if root.root.kind == RootKind::Summary {
+        match transfer::Of::parse(&root.root.external_id) {
+            Some(_) => moved = summaries::moved(tx, &root.id)?,
+            None => parts = summaries::parts(tx, &root.id)?,
+        }
+    }
     let statements = match stated.first() {
         Some((Document::BankStatement(statement), _)) => {
             documents::statements_until(tx, &root.connection, statement)?
         }
         _ => Vec::new(),
     };
-    Ok(Gathered { stated, stated_at, mapping, written, live, states, parts, statements })
+    Ok(Gathered { stated, stated_at, mapping, written, live, states, parts, statements, moved })
 }
 
 fn conclude(
@@ -207,7 +212,7 @@ fn conclude(
     gathered: Gathered,
     now: Timestamp,
 ) -> Result<Decision, StoreError> {
-    let Gathered { stated, stated_at, mapping, written, live, states, parts, statements } =
+    let Gathered { stated, stated_at, mapping, written, live, states, parts, statements, moved } =
         gathered;
     let billed = billed_lines(&live);
     let connection = hub.connection(&root.connection);
@@ -233,7 +238,7 @@ fn conclude(
     let outcome = if root.attempts >= ATTEMPTS_MAX {
         Ok(stuck(&root))
     } else if root.root.kind == RootKind::Summary {
-        summed_up(&root, &parts, &around)?
+        summed_up(&root, &parts, &moved, &around)?
     } else {
         let states = states.as_ref().map(|(states, _)| states);
         derive(&root, &stated, states, stated_at, &statements, &around)
@@ -262,7 +267,7 @@ fn posting(live: &[Fact], asked: Posting) -> Posting {
             matches!(command.content, Content::Invoice(_)).then_some(Posting::Transaction)
         }
         FactContent::Entry(entry) => entry.summed.is_some().then_some(Posting::Day),
-        FactContent::Item(_) => None,
+        FactContent::Item(_) | FactContent::Units(_) => None,
     });
     match (booked, asked) {
         (Some(Posting::Day), Posting::Day | Posting::Payout) | (None, _) => asked,
@@ -270,12 +275,16 @@ fn posting(live: &[Fact], asked: Posting) -> Posting {
     }
 }
 
-/// The entries of a day, from the rows that were chosen for them.
+/// The entries or transfers of a day, from the rows that were chosen for them.
 fn summed_up(
     root: &DueRoot,
     parts: &[summary::Part],
+    moved: &[transfer::Part],
     around: &Surroundings<'_>,
 ) -> Result<Result<Derived, DeriveError>, StoreError> {
+    if let Some(of) = transfer::Of::parse(&root.root.external_id) {
+        return Ok(Ok(transfer::derive(&of, moved, around)));
+    }
     let of = summary::Of::parse(&root.root.external_id);
     let unnamed = || StoreError::corrupt(format!("{} names nothing to sum up", root.id));
     let of = of.ok_or_else(unnamed)?;

@@ -107,6 +107,8 @@ pub struct RootChange {
     pub commands: Vec<CommandChange>,
     /// How many expectations or observations are other ones.
     pub items: usize,
+    /// How many rows of goods that move by the day are other ones.
+    pub units: usize,
     pub money: Vec<Moved>,
     /// How the root stands before and after, where that differs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -488,6 +490,7 @@ fn rehearse(
         let entries = changes.iter().filter_map(|change| entry_change(change, &before));
         let entries: Vec<EntryChange> = entries.collect();
         let items = changes.iter().filter(|change| is_item(change, &before)).count();
+        let units = changes.iter().filter(|change| is_units(change, &before)).count();
         let standing = (before.shown != after.shown).then_some((before.shown, after.shown));
         let change = RootChange {
             root: root.to_owned(),
@@ -495,6 +498,7 @@ fn rehearse(
             entries,
             commands: found,
             items,
+            units,
             money: moved(&before.posted, &after.posted),
             standing,
             hindrance: decision.hindrance(),
@@ -502,6 +506,7 @@ fn rehearse(
         let nothing = change.entries.is_empty()
             && change.commands.is_empty()
             && change.items == 0
+            && change.units == 0
             && change.standing.is_none();
         Ok((!nothing).then_some(change))
     })
@@ -516,16 +521,18 @@ struct Stands {
     commands: Vec<commands::Shown>,
     entries: HashSet<FactKey>,
     items: HashSet<FactKey>,
+    units: HashSet<FactKey>,
 }
 
 impl Stands {
     fn of(tx: &mut Tx<'_>, root: &str) -> Result<Self, StoreError> {
         let shown = documents::find_root(tx, root)?;
-        let (mut entries, mut items) = (HashSet::new(), HashSet::new());
+        let (mut entries, mut items, mut units) = (HashSet::new(), HashSet::new(), HashSet::new());
         for (fact, _) in facts::live(tx, root)? {
             match fact.content {
                 FactContent::Entry(_) => entries.insert(fact.key),
                 FactContent::Item(_) => items.insert(fact.key),
+                FactContent::Units(_) => units.insert(fact.key),
                 FactContent::Command(_) => false,
             };
         }
@@ -536,6 +543,7 @@ impl Stands {
             commands: commands::of_root(tx, root)?,
             entries,
             items,
+            units,
         })
     }
 }
@@ -574,6 +582,13 @@ fn is_item(change: &Change, before: &Stands) -> bool {
     match change {
         Change::Add { fact, .. } => matches!(fact.content, FactContent::Item(_)),
         Change::TakeBack { key, .. } => before.items.contains(key),
+    }
+}
+
+fn is_units(change: &Change, before: &Stands) -> bool {
+    match change {
+        Change::Add { fact, .. } => matches!(fact.content, FactContent::Units(_)),
+        Change::TakeBack { key, .. } => before.units.contains(key),
     }
 }
 

@@ -4,7 +4,8 @@
 //! A day is summed up once it is over, a payout once its rows add up to it, and what is left of a
 //! month once that is over; and nothing has been added for a while. What is known later goes into a
 //! further entry; where the books certainly have nothing of one, because they refused it, it is made
-//! anew with what came since.
+//! anew with what came since. Goods that move by the day are summed up in the same way, whatever sums
+//! up their money (P4).
 
 use std::collections::BTreeSet;
 
@@ -65,12 +66,16 @@ fn of_days_and_months(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Open>, StoreErro
     let mut all: Vec<Open> = Vec::new();
     for open in summaries::open(tx)? {
         let span = match open.span {
-            Span::Day(day) if posting(hub, &open.connection) == Posting::Payout => Span::month(day),
+            // No payout says when goods leave.
+            Span::Day(day)
+                if posting(hub, &open.connection) == Posting::Payout && !open.is_of_goods() =>
+            {
+                Span::month(day)
+            }
             other => other,
         };
         let same = |known: &&mut Open| {
-            (&known.connection, &known.span, &known.currency)
-                == (&open.connection, &span, &open.currency)
+            (&known.connection, &known.span, &known.what) == (&open.connection, &span, &open.what)
         };
         match all.iter_mut().find(same) {
             Some(known) => {

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use trueup_domain::command::{Content, Way};
+use trueup_domain::command::{Content, TransferContent, Way};
+use trueup_domain::derive::transfer::MovedRow;
 use trueup_domain::document::RootKind;
+use trueup_domain::fact::Units;
 use trueup_domain::item::Side;
 use trueup_domain::money::Money;
 use trueup_domain::posting::Span;
@@ -67,6 +69,9 @@ pub struct EntryStep {
     pub error: Option<String>,
     /// What it holds, where the day, month or payout itself is looked at.
     pub orders: Vec<SummedOrder>,
+    /// The units in it, where it moves goods: those of the sale that is looked at, or all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<String>,
 }
 
 /// A sale whose rows are in an entry.
@@ -281,8 +286,19 @@ fn entry_steps(tx: &mut Tx<'_>, root: &ShownRoot) -> Result<Vec<EntryStep>, Stor
             Some(key) => scopes::find(tx, &key)?,
             None => None,
         };
+        let of_goods = entry.is_of_goods();
+        let mut units = Vec::new();
+        if of_goods {
+            for row in summaries::moved_by(tx, &entry.summary, entry.number)? {
+                if root.kind == RootKind::Summary.word() || row.order == root.external_id {
+                    units.push(moved_units(&row));
+                }
+            }
+        }
+        let open = || if of_goods { "not_applicable" } else { "open" }.to_owned();
         steps.push(EntryStep {
-            status: scope.map_or_else(|| "open".to_owned(), |scope| scope.verdict.status),
+            status: scope.map_or_else(open, |scope| scope.verdict.status),
+            units,
             summary: entry.summary,
             number: entry.number,
             dated: entry.dated,
@@ -296,8 +312,23 @@ fn entry_steps(tx: &mut Tx<'_>, root: &ShownRoot) -> Result<Vec<EntryStep>, Stor
     Ok(steps)
 }
 
+/// `2 × Tee left, by shipment F1 of #1001`.
+fn moved_units(row: &MovedRow) -> String {
+    let Units { quantity, name, way, by, .. } = &row.units;
+    let (way, said) = match way {
+        Way::Back => ("came back", "refund"),
+        Way::Out | Way::Limit => ("left", "shipment"),
+    };
+    let taken_back = if row.reversal { ", taken back" } else { "" };
+    format!("{quantity} × {name} {way}, by {said} {by} of {}{taken_back}", row.number)
+}
+
 fn goods(content: &Content) -> Option<String> {
-    let Content::Goods(goods) = content else { return None };
+    let goods = match content {
+        Content::Goods(goods) => goods,
+        Content::Transfer(moved) => return Some(transferred(moved)),
+        _ => return None,
+    };
     let lines = goods.lines.iter().map(|line| format!("{} × {}", line.quantity, line.name));
     let way = match goods.way {
         Way::Out => "left",
@@ -305,6 +336,15 @@ fn goods(content: &Content) -> Option<String> {
         Way::Back => "came back",
     };
     Some(format!("{} {way}", lines.collect::<Vec<_>>().join(", ")))
+}
+
+fn transferred(moved: &TransferContent) -> String {
+    let ways = [(&moved.out, "left"), (&moved.back, "came back")];
+    let told = ways.into_iter().filter(|(lines, _)| !lines.is_empty()).map(|(lines, way)| {
+        let lines = lines.iter().map(|line| format!("{} × {}", line.quantity, line.name));
+        format!("{} {way}", lines.collect::<Vec<_>>().join(", "))
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn key_step(tx: &mut Tx<'_>, key: &str) -> Result<Option<KeyStep>, StoreError> {

@@ -106,6 +106,9 @@ fn add(
     match &fact.content {
         FactContent::Entry(entry) => write_entry(tx, place, &fact.key, generation, entry, false),
         FactContent::Item(item) => add_item(tx, place, &fact.key, generation, item),
+        FactContent::Units(units) => {
+            summaries::note_units(tx, place, &fact.key, generation, units, false)
+        }
         FactContent::Command(command) => commands::add(tx, place, &fact.key, generation, command),
     }
 }
@@ -123,6 +126,9 @@ fn take_back(
     )?;
     match content_of(tx, place.root, key, generation)? {
         FactContent::Entry(entry) => write_entry(tx, place, key, generation, &entry, true),
+        FactContent::Units(units) => {
+            summaries::note_units(tx, place, key, generation, &units, true)
+        }
         FactContent::Item(_) => remove_item(tx, &item_id(place.root, key, generation)),
         FactContent::Command(command) => {
             commands::take_back(tx, place, key, generation, &command, successor)

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../migrations/0012_waits.sql")),
     (13, include_str!("../migrations/0013_causes.sql")),
     (14, include_str!("../migrations/0014_listings.sql")),
+    (15, include_str!("../migrations/0015_summary_of_goods.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

@@ -1,6 +1,14 @@
 //! Which rows of the sub-ledger are in which entry of the books (`POSTING.md` P5). Rows are open
-//! until an entry takes them; then they stay in it.
+//! until an entry takes them; then they stay in it. Units that are moved by the day are rows too, and
+//! what takes them is a transfer (P4).
+//!
+//! | module      | holds                                                                   |
+//! |-------------|-------------------------------------------------------------------------|
+//! | this one    | rows, and the entries and transfers that take them                      |
+//! | [`goods`]   | the rows that are units                                                 |
+//! | [`payouts`] | which open rows a payout pays out                                       |
 
+mod goods;
 mod payouts;
 
 use jiff::Timestamp;
@@ -8,12 +16,15 @@ use jiff::civil::Date;
 use trueup_domain::command::CommandKind;
 use trueup_domain::derive::books::BACK;
 use trueup_domain::derive::summary::{Of, Part, SummedRow, entry_key};
+use trueup_domain::derive::transfer::{GOODS, Of as Moved};
 use trueup_domain::document::{Root, RootKind};
 use trueup_domain::fact::{FactContent, FactKey};
 use trueup_domain::item::ItemKind;
 use trueup_domain::journal::Entry;
 use trueup_domain::posting::Span;
 
+pub(crate) use self::goods::note_units;
+pub use self::goods::{moved, moved_by};
 pub use self::payouts::{of_payout, open_payouts, take_payout};
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
@@ -39,7 +50,7 @@ pub(crate) fn note(
     let came_back = stated.strip_suffix(BACK);
     tx.execute(
         "INSERT INTO summary_rows (root, kind, part, generation, reversal, connection, day,
-             currency, written_at, states, back)
+             what, written_at, states, back)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         values![
             place.root,
@@ -58,12 +69,13 @@ pub(crate) fn note(
     Ok(())
 }
 
-/// The open rows of one channel and currency that go into one entry.
+/// The open rows of one channel that go into one entry or transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     pub connection: String,
     pub span: Span,
-    pub currency: String,
+    /// A currency, or `goods/` and a location of the books.
+    pub what: String,
     pub rows: i64,
     /// When the newest of them was written.
     pub newest: Timestamp,
@@ -72,7 +84,11 @@ pub struct Open {
 impl Open {
     /// The root of the entries.
     pub fn root(&self) -> Root {
-        Root { kind: RootKind::Summary, external_id: format!("{}/{}", self.span, self.currency) }
+        Root { kind: RootKind::Summary, external_id: format!("{}/{}", self.span, self.what) }
+    }
+
+    pub fn is_of_goods(&self) -> bool {
+        self.what.starts_with(GOODS)
     }
 
     fn root_id(&self) -> String {
@@ -83,8 +99,8 @@ impl Open {
 /// All open rows by day.
 pub fn open(tx: &mut Tx<'_>) -> Result<Vec<Open>> {
     let rows = tx.query(
-        "SELECT connection, day, currency, COUNT(*), MAX(written_at) FROM summary_rows
-         WHERE entry IS NULL GROUP BY connection, day, currency ORDER BY connection, day, currency",
+        "SELECT connection, day, what, COUNT(*), MAX(written_at) FROM summary_rows
+         WHERE entry IS NULL GROUP BY connection, day, what ORDER BY connection, day, what",
         values![],
     )?;
     rows.iter()
@@ -92,7 +108,7 @@ pub fn open(tx: &mut Tx<'_>) -> Result<Vec<Open>> {
             Ok(Open {
                 connection: row.text(0)?,
                 span: Span::Day(day(&row.text(1)?)?),
-                currency: row.text(2)?,
+                what: row.text(2)?,
                 rows: row.int(3)?,
                 newest: moment(row.int(4)?)?,
             })
@@ -109,22 +125,13 @@ pub fn take(tx: &mut Tx<'_>, open: &Open, sales: i64, now: Timestamp) -> Result<
     let (from, to) = (from.to_string(), to.to_string());
     let taken = tx.execute(
         "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3, dated = $5
-         WHERE connection = $6 AND day >= $4 AND day <= $5 AND currency = $7 AND entry IS NULL
+         WHERE connection = $6 AND day >= $4 AND day <= $5 AND what = $7 AND entry IS NULL
              AND root IN (
                  SELECT DISTINCT root FROM summary_rows
-                 WHERE connection = $6 AND day >= $4 AND day <= $5 AND currency = $7
+                 WHERE connection = $6 AND day >= $4 AND day <= $5 AND what = $7
                      AND entry IS NULL
                  ORDER BY root LIMIT $8)",
-        values![
-            &root,
-            number,
-            now.as_microsecond(),
-            from,
-            to,
-            &open.connection,
-            &open.currency,
-            sales
-        ],
+        values![&root, number, now.as_microsecond(), from, to, &open.connection, &open.what, sales],
     )?;
     if taken == 0 {
         return Ok(None);
@@ -140,7 +147,8 @@ fn next_number(tx: &mut Tx<'_>, root: &str) -> Result<i64> {
         values![root],
     )?;
     let asked = tx.query_one(
-        "SELECT COALESCE(MAX(CAST(part AS BIGINT)), 0) FROM facts WHERE root = $1 AND kind = 'entry'",
+        "SELECT COALESCE(MAX(CAST(part AS BIGINT)), 0) FROM facts
+         WHERE root = $1 AND kind IN ('entry', 'transfer')",
         values![root],
     )?;
     let of = |row: Option<Row>| row.map_or(Ok(0), |row| row.int(0));
@@ -164,7 +172,8 @@ fn entries_of(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Numbered>> {
     for row in rows {
         let number = row.int(0)?;
         let command = tx.query_one(
-            "SELECT key, state FROM commands WHERE root = $1 AND fact_kind = 'entry' AND part = $2
+            "SELECT key, state FROM commands
+             WHERE root = $1 AND fact_kind IN ('entry', 'transfer') AND part = $2
              ORDER BY generation DESC, key LIMIT 1",
             values![root, number.to_string()],
         )?;
@@ -205,6 +214,7 @@ pub fn reopen(tx: &mut Tx<'_>, open: &Open) -> Result<Vec<String>> {
     Ok(refused)
 }
 
+/// The number and the moment of what took a row, its sign, its order, its fact, and its date.
 const ROWS: &str = "SELECT s.entry, s.made_at, s.reversal, r.external_id, r.number, f.content,
          COALESCE(s.dated, s.day)
      FROM summary_rows s JOIN roots r ON r.id = s.root
@@ -255,7 +265,7 @@ pub fn rows(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<SummedRow
     rows.iter().map(summed).collect()
 }
 
-/// An entry as people see it.
+/// An entry or transfer as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownEntry {
     /// The root of the entries of a day, month or payout.
@@ -273,9 +283,15 @@ pub struct ShownEntry {
 }
 
 impl ShownEntry {
+    /// It moves goods.
+    pub fn is_of_goods(&self) -> bool {
+        self.summary.split_once("/summary/").is_some_and(|(_, of)| Moved::parse(of).is_some())
+    }
+
     /// The key under which channel and books state what it comes to.
     pub fn key(&self) -> Option<String> {
         let (connection, of) = self.summary.split_once("/summary/")?;
+        // Goods are no money, so nobody states what they come to.
         Some(entry_key(connection, &Of::parse(of)?, u32::try_from(self.number).ok()?))
     }
 }
@@ -286,11 +302,11 @@ const ENTRIES: &str = "SELECT s.summary, s.entry, COUNT(DISTINCT s.root),
 fn shown(tx: &mut Tx<'_>, row: &Row) -> Result<ShownEntry> {
     let (summary, number) = (row.text(0)?, row.int(1)?);
     let command = tx.query_one(
-        "SELECT state, record, error FROM commands
-         WHERE root = $1 AND fact_kind = 'entry' AND part = $2 AND kind = $3
-             AND key NOT LIKE '%/rev'
+        "SELECT state, COALESCE(record, binding), error FROM commands
+         WHERE root = $1 AND fact_kind IN ('entry', 'transfer') AND part = $2
+             AND kind IN ($3, $4) AND key NOT LIKE '%/rev'
          ORDER BY generation DESC LIMIT 1",
-        values![&summary, number.to_string(), CommandKind::Entry.word()],
+        values![&summary, number.to_string(), CommandKind::Entry.word(), CommandKind::Goods.word()],
     )?;
     let (mut state, mut record, mut error) = (None, None, None);
     if let Some(command) = command {
@@ -348,19 +364,21 @@ pub fn sales(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<String>>
     rows.iter().map(|row| row.text(0)).collect()
 }
 
-/// Whether rows of a sale are in no entry yet.
+/// Whether money of a sale is in no entry yet.
 pub fn is_open(tx: &mut Tx<'_>, root: &str) -> Result<bool> {
     let row = tx.query_one(
-        "SELECT root FROM summary_rows WHERE root = $1 AND entry IS NULL LIMIT 1",
+        "SELECT root FROM summary_rows
+         WHERE root = $1 AND entry IS NULL AND what NOT LIKE 'goods/%' LIMIT 1",
         values![root],
     )?;
     Ok(row.is_some())
 }
 
-/// Whether rows of a sale are in an entry.
+/// Whether money of a sale is in an entry.
 pub fn holds(tx: &mut Tx<'_>, root: &str) -> Result<bool> {
     let row = tx.query_one(
-        "SELECT root FROM summary_rows WHERE root = $1 AND entry IS NOT NULL LIMIT 1",
+        "SELECT root FROM summary_rows
+         WHERE root = $1 AND entry IS NOT NULL AND what NOT LIKE 'goods/%' LIMIT 1",
         values![root],
     )?;
     Ok(row.is_some())

@@ -159,6 +159,31 @@ fn b1_lost_replies_leave_one_document_each() {
     assert_eq!(lost_replies, 13);
 }
 
+/// What a day moved, out and back: the transfers are made, validated and dated, each losing every
+/// reply in turn.
+#[test]
+fn b1_goods_of_a_day_move_once_whatever_is_lost() {
+    let Some(mut books) = Real::fresh("daylost") else { return };
+    let (us, _) = set_up(&mut books);
+    let own = json!([["company_id", "=", 1]]);
+    let stock = &books.read("stock.warehouse", own, &["lot_stock_id"])[0]["lot_stock_id"][0];
+    let stock = stock.as_i64().expect("a location");
+    let mut lost_replies = 0;
+    for lost in 0..3 {
+        let out = [("TEE-S", 3), ("MUG-01", 2)];
+        let command = facts::transfer(&us, &format!("8{lost}"), stock, &out, &[("TEE-S", 1)]);
+        let (hit, receipts) = deliver_losing(&mut books, &command, lost);
+        lost_replies += usize::from(hit);
+        assert!(matches!(receipts[0], ReceiptOutcome::Unknown { .. }), "{receipts:?}");
+        look_up(&mut books, &command);
+    }
+    assert_eq!(lost_replies, 3);
+    let dated = json!([["state", "=", "done"], ["date", "=", "2026-11-02 17:00:00"]]);
+    let moves = books.read("stock.move", dated, &["quantity"]);
+    let all = books.read("stock.move", json!([]), &["id"]);
+    assert_eq!((moves.len(), all.len()), (9, 9), "two out and one back, three times");
+}
+
 /// Two shipments, units that stay and units that come back, each losing every reply in turn.
 #[test]
 fn b1_goods_move_once_whatever_is_lost() {

@@ -276,6 +276,7 @@ fn fulfilment(order: &Order, package: &wire::Package) -> Result<Fulfilment, Deco
             Some(time) => moment("packages.createdTime", time)?,
             None => order.placed_at,
         },
+        location: None,
         lines: lines
             .map(|(line, quantity)| FulfilmentLine { line: line.to_owned(), quantity })
             .collect(),

@@ -132,6 +132,7 @@ fn refund(id: &str, rows: &[&Entry]) -> Result<Refund, MoneyError> {
         amount: back.amount,
         tax: back.tax,
         restock: Restock::None,
+        location: None,
     });
     let taken = rows.iter().map(|row| row.amount);
     Ok(Refund {

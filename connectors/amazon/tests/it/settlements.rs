@@ -65,7 +65,9 @@ fn derived(documents: &[Document]) -> (BTreeMap<Role, i64>, Vec<Item>) {
                     }
                 }
                 FactContent::Item(item) => items.push(item),
-                FactContent::Command(_) => panic!("a settlement asks nothing of the books"),
+                FactContent::Units(_) | FactContent::Command(_) => {
+                    panic!("a settlement asks nothing of the books")
+                }
             }
         }
     }

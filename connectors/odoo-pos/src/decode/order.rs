@@ -244,6 +244,7 @@ impl<'a> Receipt<'a> {
                 amount: line.net.checked_neg().map_err(amount)?,
                 tax: line.tax.checked_neg().map_err(amount)?,
                 restock: Restock::Returned,
+                location: None,
             });
         }
         let mut adjustments = Vec::new();

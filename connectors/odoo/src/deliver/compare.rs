@@ -66,7 +66,8 @@ fn asked(content: &Content) -> Option<Asked<'_>> {
         Content::Partner(_)
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
-        | Content::Goods(_) => return None,
+        | Content::Goods(_)
+        | Content::Transfer(_) => return None,
     })
 }
 

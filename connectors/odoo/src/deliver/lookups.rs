@@ -200,7 +200,8 @@ fn lines(content: &Content) -> &[DocumentLine] {
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
         | Content::Entry(_)
-        | Content::Goods(_) => &[],
+        | Content::Goods(_)
+        | Content::Transfer(_) => &[],
     }
 }
 
@@ -214,7 +215,8 @@ pub(super) fn currency(content: &Content) -> Option<Currency> {
         Content::Partner(_)
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
-        | Content::Goods(_) => None,
+        | Content::Goods(_)
+        | Content::Transfer(_) => None,
     }
 }
 

@@ -50,7 +50,10 @@ pub(super) fn table(chain: &Chain, settings: &Settings, batch: &[usize]) -> Tabl
             }
             Content::Entry(it) => entry(key, dispatch, it, &chain.found),
             // They make no record of their own, so they are never loaded.
-            Content::Reconciliation(_) | Content::Cancellation(_) | Content::Goods(_) => continue,
+            Content::Reconciliation(_)
+            | Content::Cancellation(_)
+            | Content::Goods(_)
+            | Content::Transfer(_) => continue,
         };
         table.record(head, &lines);
     }
@@ -518,7 +521,8 @@ pub(super) fn customer(dispatch: &Dispatch) -> Result<Option<String>, CallError>
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
         | Content::Entry(_)
-        | Content::Goods(_) => return Ok(None),
+        | Content::Goods(_)
+        | Content::Transfer(_) => return Ok(None),
     };
     let text = match customer {
         CustomerRef::Bound => bound(dispatch, "customer")?,
@@ -551,6 +555,10 @@ pub(super) fn references(content: &Content) -> Box<dyn Iterator<Item = &str> + '
             Box::new(accounts.chain(taxes).chain(owed).chain([it.journal.as_str()]))
         }
         Content::Goods(it) => Box::new(it.lines.iter().map(|line| line.product.as_str())),
+        Content::Transfer(it) => {
+            let lines = it.out.iter().chain(&it.back).map(|line| line.product.as_str());
+            Box::new(lines.chain([it.location.as_str()]))
+        }
         Content::Partner(_) | Content::Reconciliation(_) | Content::Cancellation(_) => {
             Box::new(std::iter::empty())
         }
@@ -569,6 +577,7 @@ pub(super) fn forget_lines(content: &mut Content) {
         | Content::Payment(_)
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
-        | Content::Goods(_) => {}
+        | Content::Goods(_)
+        | Content::Transfer(_) => {}
     }
 }

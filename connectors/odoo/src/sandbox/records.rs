@@ -38,6 +38,7 @@ impl World {
                 values.entry("uom_id").or_insert(Cell::Link(1));
                 values.entry("categ_id").or_insert(Cell::Link(1));
                 values.entry("is_storable").or_insert(Cell::Flag(false));
+                values.entry("tracking").or_insert(Cell::text("none"));
                 values.entry("taxes_id").or_insert_with(|| Cell::Links(Vec::new()));
             }
             "account.account" => {
@@ -55,6 +56,12 @@ impl World {
                 values.insert("active", Cell::Flag(true));
                 let reconcilable = values.word("account_type") == "asset_receivable";
                 values.entry("reconcile").or_insert(Cell::Flag(reconcilable));
+            }
+            "stock.location" => {
+                let parent = values.link("location_id");
+                let parent = parent.and_then(|id| self.store.get(model.name, id));
+                let warehouse = parent.map(|it| it.cell("warehouse_id").clone());
+                values.insert("warehouse_id", warehouse.unwrap_or_default());
             }
             "account.tax" => self.complete_tax(call, &mut values),
             "product.pricelist" => {
@@ -215,7 +222,11 @@ impl World {
         {
             self.demand(call, id, units);
         }
+        let done_at = values.get("date_done").cloned();
         self.change(call, model.name, id, |record| record.extend(values));
+        if let Some(done_at) = done_at.filter(|_| model.name == stock::PICKING) {
+            self.date_moves(call, id, &done_at);
+        }
         if model.name == "sale.order" {
             self.compute_order(id);
         }

@@ -42,13 +42,9 @@ impl World {
     pub(super) fn found_warehouse(&mut self, company: i64, name: &str) {
         let Warehouse { receipts, deliveries, stock, code } = warehouse(company);
         let link = Cell::Link(company);
-        for (id, name, usage) in [
-            (CUSTOMERS, "Customers".to_owned(), "customer"),
-            (stock, format!("{code}/Stock"), "internal"),
-        ] {
-            let location = record([("name", Cell::text(name)), ("usage", Cell::text(usage))]);
-            self.store.insert_at("stock.location", id, location);
-        }
+        let customers =
+            record([("name", Cell::text("Customers")), ("usage", Cell::text("customer"))]);
+        self.store.insert_at("stock.location", CUSTOMERS, customers);
         for (id, title, kind, back, to) in [
             (receipts, "Receipts", "incoming", deliveries, stock),
             (deliveries, "Delivery Orders", "outgoing", receipts, CUSTOMERS),
@@ -68,9 +64,18 @@ impl World {
             ("code", Cell::text(code)),
             ("company_id", link),
             ("delivery_steps", Cell::text("ship_only")),
+            ("lot_stock_id", Cell::Link(stock)),
+            ("out_type_id", Cell::Link(deliveries)),
             ("active", Cell::Flag(true)),
         ]);
-        self.store.insert("stock.warehouse", own);
+        let own = self.store.insert("stock.warehouse", own);
+        let location = record([
+            ("name", Cell::text(format!("{code}/Stock"))),
+            ("usage", Cell::text("internal")),
+            ("warehouse_id", Cell::Link(own)),
+            ("company_id", Cell::Link(company)),
+        ]);
+        self.store.insert_at("stock.location", stock, location);
     }
 
     /// One transfer for all goods of a confirmed order.
@@ -141,7 +146,11 @@ impl World {
         row.entry("state").or_insert(Cell::text("confirmed"));
         row.insert("quantity", number(Decimal::ZERO));
         row.insert("picked", Cell::Flag(false));
-        row.insert("has_tracking", Cell::text("none"));
+        let product = row.link("product_id").and_then(|id| self.store.get("product.product", id));
+        let tracking = product.map(|it| it.cell("tracking").clone());
+        row.insert("has_tracking", tracking.unwrap_or(Cell::text("none")));
+        let planned = of.map(|of| of.cell("scheduled_date").clone());
+        row.insert("date", planned.unwrap_or_default());
         let to = row.link("location_dest_id");
         let usage =
             to.and_then(|id| self.store.get("stock.location", id)).map(|it| it.word("usage"));
@@ -290,11 +299,31 @@ impl World {
                 later.push(id);
             }
         }
+        let now = Cell::Text(call.moment());
         self.change(call, PICKING, picking, |it| {
             it.insert("state", Cell::text("done"));
+            it.insert("date_done", now.clone());
         });
+        self.date_moves(call, picking, &now);
         if !later.is_empty() {
             self.backorder(call, picking, &later);
+        }
+    }
+
+    /// The moves of a finished transfer stand on its date.
+    pub(super) fn date_moves(&mut self, call: &Call, picking: i64, done_at: &Cell) {
+        let is_done = |world: &Self, model, id: i64| {
+            world.store.get(model, id).is_some_and(|it| it.word("state") == "done")
+        };
+        if !is_done(self, PICKING, picking) {
+            return;
+        }
+        for id in self.moves_of(picking) {
+            if is_done(self, MOVE, id) {
+                self.change(call, MOVE, id, |it| {
+                    it.insert("date", done_at.clone());
+                });
+            }
         }
     }
 

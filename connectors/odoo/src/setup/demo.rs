@@ -39,6 +39,8 @@ pub fn wanted() -> Vec<Wanted> {
         time_zone: "America/New_York".to_owned(),
         customers: Customers::PerBuyer,
         goods: GoodsPolicy::Channel,
+        location: None,
+        locations: BTreeMap::new(),
         invoices: InvoicePolicy::Order,
         gateways: gateways("stripe-us"),
         taxes: american(),

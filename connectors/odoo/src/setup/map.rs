@@ -146,6 +146,11 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
             Customers::One => CustomerPolicy::One(guests),
         },
         goods: wanted.goods,
+        location: match (wanted.goods, &wanted.location) {
+            (GoodsPolicy::Day, None) => report.stock_location.map(|id| id.to_string()),
+            (_, named) => named.clone(),
+        },
+        locations: wanted.locations.clone(),
         invoices: wanted.invoices,
         // Whoever carries the goods out has to know where they go.
         delivery_addresses: wanted.goods == GoodsPolicy::Books,

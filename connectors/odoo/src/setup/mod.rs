@@ -58,6 +58,11 @@ pub struct Wanted {
     pub customers: Customers,
     /// Who says that goods left and came back.
     pub goods: GoodsPolicy,
+    /// The location that they leave and come back to, where they move by the day; the stock of the
+    /// warehouse where nothing is said.
+    pub location: Option<TargetRef>,
+    /// The location for each of the channel's own words.
+    pub locations: BTreeMap<String, TargetRef>,
     /// When a sale is invoiced.
     pub invoices: InvoicePolicy,
     pub gateways: Vec<WantedGateway>,

@@ -34,6 +34,8 @@ pub struct SetupReport {
     pub taxes: Vec<Tax>,
     pub pricelist: Option<i64>,
     pub warehouse: Option<i64>,
+    /// Where that has its stock.
+    pub stock_location: Option<i64>,
     /// Products by SKU; one that several products have is left out and found.
     pub products: BTreeMap<String, i64>,
     pub currencies: BTreeMap<String, i64>,
@@ -108,7 +110,11 @@ pub struct Finding {
 
 /// What our user must be allowed, by model and operation.
 pub fn rights_needed(wanted: &Wanted) -> Vec<(&'static str, &'static str)> {
-    let goods = if wanted.goods == GoodsPolicy::Channel { GOODS_RIGHTS } else { &[] };
+    let goods = match wanted.goods {
+        GoodsPolicy::Books => &[],
+        GoodsPolicy::Channel => GOODS_RIGHTS,
+        GoodsPolicy::Day => TRANSFER_RIGHTS,
+    };
     RIGHTS.iter().chain(goods).copied().collect()
 }
 
@@ -118,6 +124,15 @@ const GOODS_RIGHTS: &[(&str, &str)] = &[
     ("stock.picking", "write"),
     ("stock.move", "write"),
     ("stock.move.line", "create"),
+];
+
+/// Where transfers of our own move goods by the day.
+const TRANSFER_RIGHTS: &[(&str, &str)] = &[
+    ("stock.picking", "create"),
+    ("stock.picking", "write"),
+    ("stock.move", "create"),
+    ("stock.warehouse", "read"),
+    ("stock.location", "read"),
 ];
 
 const RIGHTS: &[(&str, &str)] = &[
@@ -229,8 +244,11 @@ pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, Se
         true,
     )?;
     report.pricelist = first_own(&rows, id);
-    let rows = ask(call, wanted, "stock.warehouse", &none, &["company_id"], true)?;
+    let fields = ["company_id", "lot_stock_id"];
+    let rows = ask(call, wanted, "stock.warehouse", &none, &fields, true)?;
     report.warehouse = first_own(&rows, id);
+    let own = rows.iter().find(|row| row.id().ok() == report.warehouse);
+    report.stock_location = own.and_then(|row| id_of(row, "lot_stock_id").ok().flatten());
     let domain = json!([["active", "=", true]]);
     let rows = ask(call, wanted, "res.currency", &domain, &["name"], false)?;
     for row in &rows {

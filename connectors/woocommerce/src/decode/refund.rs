@@ -171,6 +171,7 @@ fn line(
         amount: item.total.given_back("line_items.total", currency)?,
         tax,
         restock,
+        location: None,
     })
 }
 
@@ -223,6 +224,7 @@ impl Left {
                 amount: line.gross.checked_sub(taken).map_err(out_of_range)?,
                 tax: sum(&line.taxes, currency)?,
                 restock: Restock::None,
+                location: None,
             });
         }
         let mut charges = Vec::new();

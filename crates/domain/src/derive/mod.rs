@@ -15,6 +15,7 @@
 //! | [`month_end`]  | what customers paid and nobody invoiced by the end of a month            |
 //! | [`till`]       | sessions of a till inside the books                                      |
 //! | [`summary`]    | the entries that sum up the sales of one day                             |
+//! | [`transfer`]   | what left one location in a day, and came back to it                     |
 
 pub mod bank;
 pub mod billing;
@@ -25,6 +26,7 @@ pub mod sale;
 pub mod settlement;
 pub mod summary;
 pub mod till;
+pub mod transfer;
 
 use std::collections::BTreeMap;
 

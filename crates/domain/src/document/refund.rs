@@ -42,6 +42,9 @@ pub struct RefundLine {
     /// The tax given back with it, contained in or on top of `amount` as in the order.
     pub tax: Money,
     pub restock: Restock,
+    /// The source's own word for where returned units went to, if it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +94,9 @@ pub struct Fulfilment {
     pub version: Version,
     pub status: FulfilmentStatus,
     pub created_at: Timestamp,
+    /// The source's own word for where the goods left, if it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     pub lines: Vec<FulfilmentLine>,
     pub tracking: Vec<String>,
 }

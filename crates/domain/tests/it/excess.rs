@@ -48,7 +48,7 @@ fn credited(derived: &Derived) -> (Vec<String>, Vec<String>) {
             {
                 items.push(format!("{} {}", item.key, item.amount.amount_text()));
             }
-            FactContent::Item(_) | FactContent::Entry(_) => {}
+            FactContent::Item(_) | FactContent::Entry(_) | FactContent::Units(_) => {}
         }
     }
     (notes, items)

@@ -40,7 +40,7 @@ fn goods(derived: &Derived) -> Vec<GoodsContent> {
             Content::Goods(content) => Some(content.clone()),
             _ => None,
         },
-        FactContent::Entry(_) | FactContent::Item(_) => None,
+        FactContent::Entry(_) | FactContent::Item(_) | FactContent::Units(_) => None,
     });
     contents.collect()
 }

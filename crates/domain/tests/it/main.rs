@@ -15,5 +15,6 @@ mod sale;
 mod sales;
 mod summary;
 mod tickets;
+mod transfers;
 mod vectors;
 mod world;

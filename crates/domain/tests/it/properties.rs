@@ -454,7 +454,7 @@ impl Ledger {
         let live = self.live();
         let items = live.iter().filter_map(|fact| match &fact.content {
             FactContent::Item(item) => Some(format!("{item:?}")),
-            FactContent::Entry(_) | FactContent::Command(_) => None,
+            FactContent::Entry(_) | FactContent::Units(_) | FactContent::Command(_) => None,
         });
         End {
             balances: self.balances.clone(),

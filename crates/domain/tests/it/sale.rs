@@ -377,7 +377,7 @@ fn one_capture_pays_all_invoices_it_is_large_enough_for() {
 fn items(derived: &Derived) -> Vec<String> {
     let items = derived.facts.iter().filter_map(|fact| match &fact.content {
         FactContent::Item(item) => Some(item),
-        FactContent::Entry(_) | FactContent::Command(_) => None,
+        FactContent::Entry(_) | FactContent::Units(_) | FactContent::Command(_) => None,
     });
     items.map(|it| format!("{} {} {}", it.kind.word(), it.key, text(it.amount))).collect()
 }
@@ -656,7 +656,7 @@ fn b23_the_customer_comes_first_and_is_shared() {
     assert_eq!(roots, ["shop/customer/77"]);
     let needing = sale.facts.iter().filter(|fact| match &fact.content {
         FactContent::Command(command) => command.after.iter().any(|after| after.role == "customer"),
-        FactContent::Entry(_) | FactContent::Item(_) => false,
+        FactContent::Entry(_) | FactContent::Item(_) | FactContent::Units(_) => false,
     });
     let kinds: Vec<&str> = needing.map(|fact| fact.key.kind.as_str()).collect();
     assert_eq!(kinds, ["order", "invoice", "payment"]);
@@ -707,7 +707,7 @@ fn due_days_skip_the_weekend() {
     let sale = Given::default().sale(&[order.into()]);
     let due = sale.facts.iter().find_map(|fact| match &fact.content {
         FactContent::Item(item) => item.due,
-        FactContent::Entry(_) | FactContent::Command(_) => None,
+        FactContent::Entry(_) | FactContent::Units(_) | FactContent::Command(_) => None,
     });
     assert_eq!(due, Some(jiff::civil::date(2026, 6, 22)));
 }

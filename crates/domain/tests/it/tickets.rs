@@ -62,6 +62,7 @@ fn told(derived: &Derived) -> Vec<String> {
     for fact in &derived.facts {
         match &fact.content {
             FactContent::Command(command) => told.push(format!("command {command:?}")),
+            FactContent::Units(units) => told.push(format!("units {units:?}")),
             FactContent::Item(item) => {
                 told.push(format!("{} {} {}", item.side.word(), item.key, item.amount));
             }

@@ -77,6 +77,8 @@ pub fn mapping() -> Mapping {
         warehouse: None,
         customers: CustomerPolicy::PerBuyer { guests: "guests".to_owned() },
         goods: GoodsPolicy::Books,
+        location: None,
+        locations: BTreeMap::new(),
         invoices: InvoicePolicy::Order,
         delivery_addresses: false,
         accounts: words(&[("returns", "4095"), ("tip_income", "4060"), ("rounding", "7900")]),
@@ -235,6 +237,7 @@ pub fn refund_line(
         amount: money(amount),
         tax: money(tax),
         restock,
+        location: None,
     }
 }
 
@@ -433,7 +436,7 @@ pub fn billed(facts: &[Fact]) -> BTreeMap<String, u32> {
 pub fn entries(facts: &[Fact]) -> impl Iterator<Item = &Entry> {
     facts.iter().filter_map(|fact| match &fact.content {
         FactContent::Entry(entry) => Some(entry),
-        FactContent::Item(_) | FactContent::Command(_) => None,
+        FactContent::Item(_) | FactContent::Units(_) | FactContent::Command(_) => None,
     })
 }
 
@@ -441,7 +444,7 @@ pub fn entries(facts: &[Fact]) -> impl Iterator<Item = &Entry> {
 pub fn commands(facts: &[Fact]) -> impl Iterator<Item = (&str, &Content)> {
     facts.iter().filter_map(|fact| match &fact.content {
         FactContent::Command(command) => Some((fact.key.part.as_str(), &command.content)),
-        FactContent::Entry(_) | FactContent::Item(_) => None,
+        FactContent::Entry(_) | FactContent::Item(_) | FactContent::Units(_) => None,
     })
 }
 
@@ -467,7 +470,8 @@ pub fn document_lines(content: &Content) -> &[DocumentLine] {
         | Content::Reconciliation(_)
         | Content::Cancellation(_)
         | Content::Entry(_)
-        | Content::Goods(_) => &[],
+        | Content::Goods(_)
+        | Content::Transfer(_) => &[],
     }
 }
 
@@ -487,6 +491,7 @@ pub fn fulfilment(
         version: Version(1),
         status,
         created_at: at(created_at),
+        location: None,
         lines: lines.iter().map(line).collect(),
         tracking: vec!["1Z1".to_owned()],
     }

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::civil::Date;
 use serde::Deserialize;
+use trueup_domain::command::Way;
 use trueup_domain::derive::summary::SummedRow;
 use trueup_domain::document::{Root, RootKind};
 use trueup_store::summaries::{self, ShownEntry};
@@ -59,6 +60,28 @@ struct OneEntry {
     accounts: Vec<Account>,
     orders: Vec<OrderRow>,
     balanced: bool,
+}
+
+/// A transfer that moves goods of a day, and the units in it.
+#[derive(Template)]
+#[template(path = "transfer.html")]
+struct OneTransfer {
+    chrome: Chrome,
+    row: Row,
+    /// The page of all transfers of the day and location.
+    all: String,
+    units: Vec<UnitsRow>,
+}
+
+struct UnitsRow {
+    href: String,
+    number: String,
+    /// The shipment or refund that says so.
+    by: String,
+    name: String,
+    /// Positive for what left; what is taken back has the other sign.
+    out: String,
+    back: String,
 }
 
 /// An account of the entry, and what all orders add up to on it.
@@ -124,9 +147,48 @@ pub async fn show(
     Path((number, summary)): Path<(i64, String)>,
 ) -> Result<Response, PageProblem> {
     let shared = state.clone();
+    if summary.contains("/summary/") && summary.contains("/goods/") {
+        let shown = state.read(move |tx| transfer(tx, &shared, &summary, number)).await?;
+        let shown = shown.ok_or_else(|| Problem::not_found("this transfer"))?;
+        return Ok(page(StatusCode::OK, &shown)?);
+    }
     let shown = state.read(move |tx| entry(tx, &shared, &summary, number)).await?;
     let shown = shown.ok_or_else(|| Problem::not_found("this entry"))?;
     Ok(page(StatusCode::OK, &shown)?)
+}
+
+fn transfer(
+    tx: &mut Tx<'_>,
+    state: &ServerState,
+    summary: &str,
+    number: i64,
+) -> Result<Option<OneTransfer>, StoreError> {
+    let found = summaries::of_root(tx, summary)?;
+    let Some(found) = found.into_iter().find(|one| one.number == number && one.is_of_goods())
+    else {
+        return Ok(None);
+    };
+    let (connection, _) = summary.split_once("/summary/").unwrap_or((summary, ""));
+    let rows = summaries::moved_by(tx, summary, number)?;
+    let units = rows.into_iter().map(|row| {
+        let quantity = row.units.quantity;
+        let shown = format::count(if row.reversal { quantity.saturating_neg() } else { quantity });
+        let left = row.units.way == Way::Out;
+        UnitsRow {
+            href: format::root_page(&sale(connection, &row.order)),
+            number: row.number,
+            by: row.units.by,
+            name: row.units.name,
+            out: if left { shown.clone() } else { String::new() },
+            back: if left { String::new() } else { shown },
+        }
+    });
+    Ok(Some(OneTransfer {
+        chrome: Chrome::new(tx, state, "journal")?,
+        all: format::root_page(summary),
+        units: units.collect(),
+        row: Row::from(found),
+    }))
 }
 
 fn entry(

@@ -95,6 +95,7 @@ struct EntryBox {
     label: &'static str,
     /// Page and number of each order in it, on the page of its day.
     orders: Vec<(String, String)>,
+    units: Vec<String>,
 }
 
 struct KeyBox {
@@ -191,6 +192,7 @@ fn entry(step: &EntryStep) -> EntryBox {
         label: status_label(&step.status),
         class: step.status.clone(),
         orders: orders.collect(),
+        units: step.units.clone(),
     }
 }
 

@@ -35,7 +35,7 @@ const CHANGED: &str = "summary_rows own
 pub fn open_payouts(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Open>> {
     let mut all = paying_out(tx, connection)?;
     for changed in changed(tx, connection)? {
-        let same = |one: &&mut Open| one.span == changed.span && one.currency == changed.currency;
+        let same = |one: &&mut Open| one.span == changed.span && one.what == changed.what;
         match all.iter_mut().find(same) {
             Some(known) => known.newest = known.newest.max(changed.newest),
             None => all.push(changed),
@@ -63,7 +63,7 @@ fn changed(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Open>> {
         changed.push(Open {
             connection: connection.to_owned(),
             span: of.span,
-            currency: of.currency.code().to_owned(),
+            what: of.currency.code().to_owned(),
             rows: row.int(1)?,
             newest: moment(row.int(2)?)?,
         });
@@ -76,12 +76,12 @@ fn changed(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Open>> {
 fn paying_out(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Open>> {
     let rows = tx.query(
         &format!(
-            "SELECT p.key, own.currency, COUNT(DISTINCT own.root), MAX(own.written_at)
+            "SELECT p.key, own.what, COUNT(DISTINCT own.root), MAX(own.written_at)
              FROM {SAME_MONEY}
              JOIN scopes c ON c.key = p.key AND c.status = 'proven'
              JOIN items h ON h.key = p.key AND h.live = 1 AND h.kind = 'payout'
              WHERE own.connection = $1 AND own.entry IS NULL AND p.key LIKE 'payout/%'
-             GROUP BY p.key, own.currency, h.day ORDER BY h.day, p.key, own.currency"
+             GROUP BY p.key, own.what, h.day ORDER BY h.day, p.key, own.what"
         ),
         values![connection],
     )?;
@@ -93,7 +93,7 @@ fn paying_out(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Open>> {
             Ok(Open {
                 connection: connection.to_owned(),
                 span,
-                currency: row.text(1)?,
+                what: row.text(1)?,
                 rows: row.int(2)?,
                 newest: moment(row.int(3)?)?,
             })
@@ -169,13 +169,13 @@ fn paid_out(tx: &mut Tx<'_>, open: &Open, sales: i64) -> Result<BTreeMap<Key, Da
         &format!(
             "SELECT own.root, own.kind, own.part, own.generation, own.reversal, own.day
              FROM {SAME_MONEY}
-             WHERE p.key = $1 AND own.connection = $2 AND own.currency = $3 AND own.entry IS NULL
+             WHERE p.key = $1 AND own.connection = $2 AND own.what = $3 AND own.entry IS NULL
              UNION
              SELECT own.root, own.kind, own.part, own.generation, own.reversal, own.day
              FROM {CHANGED} WHERE taken.summary = $4
              ORDER BY 1"
         ),
-        values![open.span.to_string(), &open.connection, &open.currency, open.root_id()],
+        values![open.span.to_string(), &open.connection, &open.what, open.root_id()],
     )?;
     let (mut found, mut roots) = (BTreeMap::new(), BTreeSet::new());
     for row in rows {
@@ -202,9 +202,9 @@ fn paid_out(tx: &mut Tx<'_>, open: &Open, sales: i64) -> Result<BTreeMap<Key, Da
 fn open_of_sale(tx: &mut Tx<'_>, open: &Open, sale: &str) -> Result<Vec<(Key, Date, String)>> {
     let rows = tx.query(
         "SELECT kind, part, generation, reversal, day, states FROM summary_rows
-         WHERE root = $1 AND currency = $2 AND entry IS NULL
+         WHERE root = $1 AND what = $2 AND entry IS NULL
          ORDER BY kind, part, generation, reversal",
-        values![sale, &open.currency],
+        values![sale, &open.what],
     )?;
     rows.iter()
         .map(|row| {

@@ -23,6 +23,8 @@ fn mapping(entity: &str) -> Mapping {
         warehouse: None,
         customers: CustomerPolicy::One("7".to_owned()),
         goods: GoodsPolicy::Books,
+        location: None,
+        locations: BTreeMap::new(),
         invoices: InvoicePolicy::Order,
         delivery_addresses: false,
         accounts: BTreeMap::new(),

@@ -1,9 +1,9 @@
 //! Rows of the sub-ledger, and the entries of the books that take them.
 
 use jiff::civil::date;
-use trueup_domain::command::{Content, EntryContent};
+use trueup_domain::command::{Content, EntryContent, Way};
 use trueup_domain::document::{Root, RootKind};
-use trueup_domain::fact::{Command, Fact, FactContent};
+use trueup_domain::fact::{Command, Fact, FactContent, Units};
 use trueup_domain::item::ItemKind;
 use trueup_domain::journal::{Entry, Summed};
 use trueup_store::commands::{self, Back};
@@ -110,6 +110,46 @@ on_every_engine! {
         assert_eq!(sales, ["shop/sale/A", "shop/sale/B"]);
         assert!(read(store, |tx| summaries::holds(tx, "shop/sale/B")));
         assert!(!read(store, |tx| summaries::holds(tx, "shop/sale/C")));
+    }
+
+    fn units_are_rows_of_their_location_and_no_money(store) {
+        let units = |quantity| FactContent::Units(Units {
+            day: date(2026, 6, 1),
+            way: Way::Out,
+            location: "8".to_owned(),
+            product: "P".to_owned(),
+            name: "Tee".to_owned(),
+            quantity,
+            by: "F1".to_owned(),
+        });
+        sell(store, "A", 1000, 1);
+        let mut facts = summed("A", 1000);
+        facts.push(fact("left", "F1/A1", units(2)));
+        decide(store, "shop/sale/A", facts, 2);
+        let of: Vec<(String, i64)> = open(store).into_iter().map(|it| (it.what, it.rows)).collect();
+        assert_eq!(of, [("EUR".to_owned(), 1), ("goods/8".to_owned(), 1)]);
+        let goods = open(store).remove(1);
+        assert!(goods.is_of_goods());
+        assert_eq!(write(store, move |tx| summaries::take(tx, &goods, 10, at(100))), Some(1));
+        assert!(read(store, |tx| summaries::is_open(tx, "shop/sale/A")), "its money is in no entry");
+        assert!(!read(store, |tx| summaries::holds(tx, "shop/sale/A")));
+        // The shipment held three: what was moved is taken back, and three are moved anew.
+        let mut facts = summed("A", 1000);
+        facts.push(fact("left", "F1/A1", units(3)));
+        decide(store, "shop/sale/A", facts, 3);
+        let goods = open(store).remove(1);
+        assert_eq!(goods.rows, 2);
+        assert_eq!(write(store, move |tx| summaries::take(tx, &goods, 10, at(200))), Some(2));
+        let root = "shop/summary/2026-06-01/goods/8";
+        let mut told = Vec::new();
+        for part in read(store, move |tx| summaries::moved(tx, root)) {
+            for row in part.rows {
+                let sign = if row.reversal { "less" } else { "plus" };
+                told.push(format!("{}: {} {sign} {}", part.number, row.order, row.units.quantity));
+            }
+        }
+        assert_eq!(told, ["1: A plus 2", "2: A less 2", "2: A plus 3"]);
+        assert_eq!(read(store, |tx| summaries::of_sale(tx, "shop/sale/A")).len(), 2);
     }
 
     fn a_large_day_has_several_entries(store) {

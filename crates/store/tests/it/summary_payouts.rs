@@ -135,7 +135,7 @@ on_every_engine! {
         let month = Open {
             connection: "shop".to_owned(),
             span: Span::parse("2026-06").expect("a month"),
-            currency: "EUR".to_owned(),
+            what: "EUR".to_owned(),
             rows: 0,
             newest: at(0),
         };

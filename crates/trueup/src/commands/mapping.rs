@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use jiff::tz::TimeZone;
-use trueup_domain::mapping::Mapping;
+use trueup_domain::mapping::{GoodsPolicy, Mapping};
+use trueup_domain::posting::Posting;
 use trueup_store::mappings;
 
 use super::{decode, say, say_json};
@@ -132,6 +133,12 @@ fn fits(settings: &Settings, name: &str, mapping: &Mapping) -> Result<(), Failur
     }
     if TimeZone::get(&mapping.time_zone).is_err() {
         return wrong(format!("`{}` is no time zone", mapping.time_zone));
+    }
+    if mapping.goods == GoodsPolicy::Day && connection.posting == Posting::Transaction {
+        return wrong(format!(
+            "it moves goods by the day, and each sale of `{name}` has an order that plans its own \
+             delivery"
+        ));
     }
     for (word, gateway) in &mapping.gateways {
         if let Some(provider) = &gateway.provider

@@ -320,6 +320,7 @@ fn wanted(settings: &Settings, args: &SetupArgs) -> Result<Wanted, Failure> {
         return Err(Failure::setting(what, "add `company = 1` to its section"));
     };
     let configured = wiring::find(settings, &args.connection)?;
+    let channel = args.channel.as_deref().map(|it| wiring::find(settings, it)).transpose()?;
     Ok(Wanted {
         target: args.connection.clone(),
         database: configured.settings.get(trueup_odoo::settings::DATABASE).cloned(),
@@ -327,11 +328,10 @@ fn wanted(settings: &Settings, args: &SetupArgs) -> Result<Wanted, Failure> {
         currency: entity.currency,
         time_zone: entity.time_zone.clone(),
         customers: if entity.one_customer { Customers::One } else { Customers::PerBuyer },
-        goods: entity.goods,
-        invoices: match args.channel.as_deref() {
-            Some(channel) => wiring::find(settings, channel)?.invoices,
-            None => entity.invoices,
-        },
+        goods: channel.map_or(entity.goods, |it| it.goods),
+        location: channel.and_then(|it| it.location.clone()),
+        locations: channel.map(|it| it.locations.clone()).unwrap_or_default(),
+        invoices: channel.map_or(entity.invoices, |it| it.invoices),
         gateways: gateways(settings, &name, args.channel.as_deref())?,
         taxes: taxes(entity),
         products: Vec::new(),
@@ -605,6 +605,7 @@ fn facts(it: &Looked<'_>) -> Vec<(&'static str, String)> {
     let goods = match it.wanted.goods {
         GoodsPolicy::Books => "Odoo's warehouse moves them; we touch no transfer",
         GoodsPolicy::Channel => "what the channel shipped and took back is carried out here",
+        GoodsPolicy::Day => "what the channel shipped and took back moves here by the day",
     };
     let invoices = match it.wanted.invoices {
         InvoicePolicy::Order => "on the day of the order",

@@ -122,6 +122,9 @@ fn shown(trace: &Trace) -> String {
             let (number, root) = (print::plain(&order.number), print::plain(&order.root));
             text.push_str(&format!("      {number}  ({root})\n"));
         }
+        for units in &entry.units {
+            text.push_str(&format!("      {}\n", print::plain(units)));
+        }
     }
     section(&mut text, "Sides: what each says under one key");
     for key in &trace.keys {

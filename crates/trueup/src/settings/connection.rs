@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use toml::Spanned;
 use trueup_connect::{Auth, Connector, Setting};
-use trueup_domain::mapping::InvoicePolicy;
+use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy};
 use trueup_domain::money::Money;
 use trueup_domain::posting::Posting;
 
@@ -41,6 +41,10 @@ pub(super) struct ConnectionSection {
     bank_names: Vec<String>,
     drop: Option<Spanned<String>>,
     invoices: Option<Spanned<String>>,
+    goods: Option<Spanned<String>>,
+    location: Option<Spanned<Word>>,
+    #[serde(default)]
+    locations: BTreeMap<String, Spanned<Word>>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +79,46 @@ impl ConnectionSection {
         Ok(invoices)
     }
 
+    fn sums_up(&self) -> bool {
+        let word = self.posting.as_ref().map(|it| it.as_ref().as_str());
+        word.is_some_and(|word| word != Posting::Transaction.word())
+    }
+
+    /// Its own policy, or its entity's.
+    fn goods(&self, connector: &Connector, entity: &Entity) -> Result<GoodsPolicy, Mistake> {
+        let goods = match &self.goods {
+            None => entity.goods,
+            Some(word) => GoodsPolicy::parse(word.as_ref()).ok_or_else(|| {
+                let what = format!("`{}` does not say who moves goods", word.as_ref());
+                Mistake::at(word, what, "write \"books\", \"channel\" or \"day\"")
+            })?,
+        };
+        if let (GoodsPolicy::Day, Some(place)) = (goods, &self.goods) {
+            if !self.sums_up() {
+                let what = "each sale has an order in the books, which plans its own delivery";
+                let remedy = "write `goods = \"channel\"`, or sum up its sales with `posting`";
+                return Err(Mistake::at(place, what, remedy));
+            }
+            if connector.hides_shipments {
+                let what = format!("`{}` tells nothing of what left", connector.name);
+                return Err(Mistake::at(place, what, "write `goods = \"books\"`"));
+            }
+        }
+        let places = self.location.iter().chain(self.locations.values());
+        for place in places {
+            if goods != GoodsPolicy::Day {
+                let what = "a location is only for goods that move by the day";
+                return Err(Mistake::at(place, what, "write `goods = \"day\"`, or take it out"));
+            }
+            if place.as_ref().0.parse::<u32>().is_err() {
+                let what = format!("`{}` is no id of a location", place.as_ref().0);
+                let remedy = "write the number that the books give the location, such as 8";
+                return Err(Mistake::at(place, what, remedy));
+            }
+        }
+        Ok(goods)
+    }
+
     pub(super) fn check(
         self,
         name: &Spanned<String>,
@@ -96,6 +140,7 @@ impl ConnectionSection {
             return Err(Mistake::at(&self.entity, what, remedy));
         };
         let invoices = self.invoices(connector, entity)?;
+        let goods = self.goods(connector, entity)?;
         let settings = self.own_settings(connector)?;
         self.url_fits(name, connector)?;
         self.secrets_fit(name, connector)?;
@@ -134,6 +179,13 @@ impl ConnectionSection {
                 .collect(),
             settings,
             invoices,
+            goods,
+            location: self.location.map(|it| it.into_inner().0),
+            locations: self
+                .locations
+                .into_iter()
+                .map(|(word, id)| (word, id.into_inner().0))
+                .collect(),
             fees,
             bank_names: self.bank_names,
             drop: self.drop.map(|drop| folder.join(drop.into_inner())),

@@ -122,6 +122,12 @@ pub struct Configured {
     pub settings: BTreeMap<String, String>,
     /// When its sales are invoiced.
     pub invoices: InvoicePolicy,
+    /// Who says in the books that its goods left and came back.
+    pub goods: GoodsPolicy,
+    /// The location of the books that they leave and come back to, where they move by the day.
+    pub location: Option<String>,
+    /// Or one for each of its own words.
+    pub locations: BTreeMap<String, String>,
     pub fees: Option<(Decimal, Money)>,
     pub bank_names: Vec<String>,
     /// Files that appear here are taken in.
@@ -451,6 +457,11 @@ impl EntitySection {
             Some(word) => match word.as_ref().as_str() {
                 "books" => GoodsPolicy::Books,
                 "channel" => GoodsPolicy::Channel,
+                "day" => {
+                    let what = "only the goods of sales that are summed up move by the day";
+                    let remedy = "write `goods = \"day\"` for a connection with `posting`";
+                    return Err(Mistake::at(word, what, remedy));
+                }
                 other => {
                     let what = format!("`{other}` does not say who moves goods");
                     let remedy = "write \"books\" or \"channel\"";
@@ -733,6 +744,18 @@ components = [
     }
 
     #[test]
+    fn goods_of_summed_sales_may_move_by_the_day() {
+        let day = "since = \"2026-01-01\"\nposting = \"payout\"\ngoods = \"day\"\nlocation = 8\n\
+                   locations = { there = 9 }";
+        let settings = parse(&GOOD.replacen("since = \"2026-01-01\"", day, 1)).unwrap();
+        let shop = &settings.connections["shop-eu"];
+        assert_eq!(shop.goods, GoodsPolicy::Day);
+        assert_eq!(shop.location.as_deref(), Some("8"));
+        assert_eq!(shop.locations["there"], "9");
+        assert_eq!(settings.connections["books"].goods, GoodsPolicy::Books);
+    }
+
+    #[test]
     fn each_mistake_names_its_line_and_its_remedy() {
         check(
             "environment = \"production\"",
@@ -778,6 +801,27 @@ components = [
             "secret_env = \"SHOP_EU_TOKEN\"",
             "secret_env = \"SHOP_EU_TOKEN\"\nposting = \"payout\"\ninvoices = \"shipment\"",
             &["line 23", "sums up", "order"],
+        );
+        check("company = 2", "company = 2\ngoods = \"day\"", &["line 13", "summed", "posting"]);
+        let secret = "secret_env = \"SHOP_EU_TOKEN\"";
+        let with = |more: &str| format!("{secret}\n{more}");
+        check(secret, &with("goods = \"day\""), &["line 23", "order", "posting"]);
+        check(secret, &with("goods = \"never\""), &["line 23", "never", "channel"]);
+        check(
+            secret,
+            &with("posting = \"day\"\ngoods = \"day\"\nlocation = \"WH\""),
+            &["line 25", "WH", "number"],
+        );
+        check(
+            secret,
+            &with("posting = \"day\"\ngoods = \"day\"\nlocations = { there = \"x\" }"),
+            &["line 25", "`x`", "number"],
+        );
+        check(secret, &with("posting = \"day\"\nlocation = 8"), &["line 24", "by the day"]);
+        check(
+            "connector = \"shopify\"",
+            "connector = \"woocommerce\"\nposting = \"day\"\ngoods = \"day\"",
+            &["line 22", "what left"],
         );
         check(
             "connector = \"shopify\"",

@@ -267,6 +267,33 @@ pub fn cancellation(map: &Mapping, key: &str, order: &str) -> Dispatch {
     )
 }
 
+/// What left a location in a day, and came back to it, by SKU or `service:<word>`.
+pub fn transfer(
+    map: &Mapping,
+    key: &str,
+    location: i64,
+    out: &[(&str, i64)],
+    back: &[(&str, i64)],
+) -> Dispatch {
+    let line = |(what, quantity): &(&str, i64)| TransferLine {
+        product: match what.split_once(':') {
+            Some((_, word)) => map.service_products[word].clone(),
+            None => map.products[*what].clone(),
+        },
+        name: (*what).to_owned(),
+        quantity: *quantity,
+    };
+    let content = TransferContent {
+        company: map.company.clone(),
+        location: location.to_string(),
+        moved_at: "2026-11-02T17:00:00Z".parse().expect("a moment"),
+        reference: format!("shop {key}"),
+        out: out.iter().map(line).collect(),
+        back: back.iter().map(line).collect(),
+    };
+    dispatch(&format!("test/{}/transfer/{key}", map.entity), Content::Transfer(content), &[])
+}
+
 /// Goods of an order by line: part, SKU or `service:<word>`, and units.
 pub fn goods(
     map: &Mapping,

@@ -117,7 +117,11 @@ impl Road {
         let mapped = [(SHOP_US, us.clone()), (SHOP_EU, eu.clone()), (PORTAL, eu.clone())];
         for (shop, mapping) in mapped {
             // These tills state money alone; what goods do is tested in `goods.rs`.
-            let mapping = Mapping { goods: GoodsPolicy::Books, ..mapping };
+            let goods = match mapping.goods {
+                GoodsPolicy::Day => GoodsPolicy::Day,
+                GoodsPolicy::Books | GoodsPolicy::Channel => GoodsPolicy::Books,
+            };
+            let mapping = Mapping { goods, ..mapping };
             hub.store
                 .write(move |tx| mappings::approve(tx, shop, &mapping, "ada", "first", now))
                 .expect("approved");

@@ -211,6 +211,7 @@ impl Till {
             amount: self.money(amount),
             tax: self.money(tax),
             restock,
+            location: None,
         }
     }
 

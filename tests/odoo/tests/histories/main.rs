@@ -35,6 +35,8 @@ pub struct SetUp {
     eu: Mapping,
     /// Price lists of the American company in other currencies than its own, by currency.
     pricelists: BTreeMap<&'static str, i64>,
+    /// Locations of stock, by company and by the word that scenarios have for them.
+    locations: BTreeMap<(String, &'static str), String>,
 }
 
 /// Both entities of the demo, the European one with taxes on top as well; and two currencies more,
@@ -59,7 +61,38 @@ fn set_up(books: &mut dyn Books) -> SetUp {
     let (us, eu) = (map(&wanted[0]), map(&wanted[1]));
     let company = us.company.parse().expect("an id");
     let pricelists = ["JPY", "KWD"].map(|code| (code, pricelist(books, company, code)));
-    SetUp { us, eu, pricelists: pricelists.into() }
+    let mut locations = BTreeMap::new();
+    for mapping in [&us, &eu] {
+        let stock = stock_of(books, &mapping.company);
+        let aside = location(books, &mapping.company, stock);
+        for (word, id) in [("stock", stock), ("aside", aside)] {
+            locations.insert((mapping.company.clone(), word), id.to_string());
+        }
+    }
+    SetUp { us, eu, pricelists: pricelists.into(), locations }
+}
+
+/// Where the warehouse of a company has its stock.
+fn stock_of(books: &dyn Books, company: &str) -> i64 {
+    let company: i64 = company.parse().expect("an id");
+    let own = json!([["company_id", "=", company]]);
+    let found = books.read("stock.warehouse", own, &["lot_stock_id"]);
+    found[0]["lot_stock_id"][0].as_i64().expect("a location")
+}
+
+/// Somebody keeps a part of the stock aside, such as what lies with a service provider.
+fn location(books: &mut dyn Books, company: &str, within: i64) -> i64 {
+    let company: i64 = company.parse().expect("an id");
+    let values = json!({
+        "name": "aside", "usage": "internal", "location_id": within, "company_id": company });
+    let request = Request::post_json(
+        "/json/2/stock.location/create",
+        &json!({ "vals_list": [values], "context": { "allowed_company_ids": [company] } }),
+    );
+    let reply = books.send(&request, true).expect("a reply");
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    let made: Value = serde_json::from_slice(&reply.body).expect("JSON");
+    made[0].as_i64().expect("an id")
 }
 
 /// Somebody takes a currency into use and gives a company a price list in it.

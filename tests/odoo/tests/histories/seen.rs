@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use trueup_domain::command::CommandKind;
+use trueup_domain::command::{CommandKind, Content};
 use trueup_domain::document::Document;
 use trueup_domain::mapping::Mapping;
 use trueup_domain::money::{Currency, Money};
@@ -29,6 +29,8 @@ pub struct Held {
     payments: BTreeMap<i64, Value>,
     customers: BTreeMap<i64, Value>,
     taxes: BTreeMap<i64, String>,
+    /// Moves of stock, by transfer.
+    goods: BTreeMap<i64, Vec<Value>>,
 }
 
 impl Held {
@@ -87,6 +89,11 @@ impl Held {
                     "product_id",
                     "quantity",
                 ],
+            ),
+            goods: below(
+                "stock.move",
+                "picking_id",
+                &["picking_id", "product_id", "quantity", "state", "date", "location_dest_usage"],
             ),
             payments: by_id("account.payment", &["amount", "payment_type", "date", "move_id"]),
             taxes: books
@@ -319,6 +326,9 @@ impl Account<'_> {
             let start = format!("{ENVIRONMENT}/{}/", command.root);
             let key = command.key.strip_prefix(&start).expect("its root").replacen('/', " ", 1);
             let key = match command.root.split_once("/summary/") {
+                Some((_, of)) if of.contains("/goods/") => {
+                    key.replacen("transfer", &format!("transfer {},", self.place(of)), 1)
+                }
                 Some((_, of)) => key.replacen("entry", &format!("entry {of},"), 1),
                 None => key,
             };
@@ -366,6 +376,9 @@ impl Account<'_> {
                         in_words(&of_move, currency)
                     )
                 }
+                (CommandKind::Goods, _) if matches!(command.content, Content::Transfer(_)) => {
+                    self.transfer(binding)
+                }
                 (CommandKind::Goods, _) if binding.contains("picking") => "moved".to_owned(),
                 (CommandKind::Goods, _) => binding.to_owned(),
                 _ => "done".to_owned(),
@@ -381,6 +394,42 @@ impl Account<'_> {
         }
         sums.retain(|_, minor| *minor != 0);
         sums
+    }
+
+    /// `2026-11-02/goods/8`, with the scenarios' word for the location.
+    fn place(&self, of: &str) -> String {
+        let (day, location) = of.split_once("/goods/").expect("a day and a location");
+        let words = &self.stage.locations;
+        let word = words.iter().find(|(_, id)| *id == location).map(|((_, word), _)| *word);
+        format!("{day} {}", word.expect("a location of the scenarios"))
+    }
+
+    /// The moves of some transfers: units of each product, out and back.
+    fn transfer(&self, binding: &str) -> String {
+        let products = &self.stage.mappings[&self.scenario.name].products;
+        let sku = |product: &Value| {
+            let own = id(product).to_string();
+            let found = products.iter().find(|(_, id)| **id == own);
+            found.map_or("nothing", |(sku, _)| sku.as_str())
+        };
+        let ids = binding.rsplit('/').next().unwrap_or_default().split(',');
+        let ids = ids.filter_map(|id| id.parse::<i64>().ok());
+        let moves = ids.flat_map(|id| self.held.goods.get(&id).into_iter().flatten());
+        let mut told: Vec<String> = moves
+            .map(|one| {
+                let out = one["location_dest_usage"] == json!("customer");
+                format!(
+                    "{} of {}, {} {} {}",
+                    word(&one["state"]),
+                    word(&one["date"]).split(' ').next().unwrap_or_default(),
+                    minor(&one["quantity"], Currency::parse("JPY").expect("yen")),
+                    sku(&one["product_id"]),
+                    if out { "out" } else { "back" }
+                )
+            })
+            .collect();
+        told.sort();
+        if told.is_empty() { binding.to_owned() } else { told.join("; ") }
     }
 
     /// The commands of the entries that the sale's rows are in.

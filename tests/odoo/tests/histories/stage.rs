@@ -46,6 +46,8 @@ impl Transport for Carrier<'_> {
 pub struct Stage {
     pub hub: Hub,
     pub mappings: BTreeMap<String, Mapping>,
+    /// By company and word.
+    pub locations: BTreeMap<(String, &'static str), String>,
     now: Timestamp,
     /// Deliveries and records so far.
     told: u32,
@@ -108,7 +110,8 @@ impl Stage {
         };
         let hub = Hub::new(Store::in_memory().expect("a store"), setup);
         let now: Timestamp = "2026-11-11T09:00:00Z".parse().expect("a time");
-        let mut stage = Self { hub, mappings: own, now, told: 0 };
+        let locations = set_up.locations.clone();
+        let mut stage = Self { hub, mappings: own, locations, now, told: 0 };
         for name in stage.mappings.keys().cloned().collect::<Vec<_>>() {
             stage.approve(&name);
         }
@@ -313,14 +316,29 @@ fn mapping(scenario: &Scenario, set_up: &SetUp) -> Mapping {
     let books = if scenario.european() { &set_up.eu } else { &set_up.us };
     let goods = match scenario.heading("Goods") {
         Some("channel") => GoodsPolicy::Channel,
+        Some("day") => GoodsPolicy::Day,
         _ => GoodsPolicy::Books,
     };
+    let place = |word| set_up.locations.get(&(books.company.clone(), word)).cloned();
+    let named = scenario.heading("Locations").into_iter().flat_map(|it| it.split(", "));
+    let locations = named.map(|pair| {
+        let (theirs, ours) = pair.split_once(" is ").expect("a word, and whose location it is");
+        let found = place(if ours == "stock" { "stock" } else { "aside" });
+        (theirs.to_owned(), found.expect("a location"))
+    });
     let delivery_addresses = scenario.heading("Addresses") == Some("own");
     let invoices = scenario.heading("Invoices").map_or(InvoicePolicy::Order, |word| {
         let known = InvoicePolicy::parse(word);
         known.unwrap_or_else(|| panic!("{}: no policy `{word}`", scenario.name))
     });
-    let mut mapping = Mapping { goods, invoices, delivery_addresses, ..books.clone() };
+    let mut mapping = Mapping {
+        goods,
+        location: place("stock"),
+        locations: locations.collect(),
+        invoices,
+        delivery_addresses,
+        ..books.clone()
+    };
     match scenario.heading("Pricelist") {
         Some("none") => mapping.pricelist = None,
         Some(code) => mapping.pricelist = Some(set_up.pricelists[code].to_string()),

@@ -45,6 +45,11 @@ fn parts(line: &str) -> Parts<'_> {
     Parts { head: cut.next().unwrap_or_default(), rest: cut.collect() }
 }
 
+/// Where goods left or came back to, if it is said: `at fba`.
+fn place<'a>(rest: &[Vec<&'a str>]) -> Option<&'a str> {
+    rest.iter().find(|words| words[0] == "at").map(|words| words[1])
+}
+
 /// A day, or a day with its time.
 fn moment(text: &str) -> String {
     match text.split_once('T') {
@@ -324,7 +329,7 @@ impl<'a> Teller<'a> {
                     let restock = restock.map_or("none", |words| words[0]);
                     lines.push(json!({ "id": own, "line": line, "restock": restock,
                         "quantity": count.parse::<i64>().unwrap_or_else(|_| self.unknown(detail)),
-                        "amount": amount, "tax": tax }));
+                        "amount": amount, "tax": tax, "location": place(&rest) }));
                 }
                 ["amount", amount] => adjustments
                     .push(json!({ "id": own, "reason": "adjusted", "amount": amount, "tax": tax })),
@@ -350,7 +355,8 @@ impl<'a> Teller<'a> {
         let status = rest.iter().find(|words| words.len() == 1);
         let status = status.map_or("succeeded", |words| words[0]);
         json!({ "id": id, "order": "1", "sequence": self.sequence(id, rest),
-            "created_at": moment(day), "status": status, "lines": self.units(details) })
+            "created_at": moment(day), "status": status, "location": place(rest),
+            "lines": self.units(details) })
     }
 
     fn returned(

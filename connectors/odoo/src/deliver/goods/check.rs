@@ -6,10 +6,9 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch};
 use trueup_connect::{CallError, DecodeError, ReceiptOutcome, Request};
-use trueup_domain::command::Way;
 
 use super::stock::Stock;
-use super::{At, Goods, Item, MOVE, MOVE_LINE, content, order_of};
+use super::{At, Goods, Item, MOVE, MOVE_LINE, Pass, content, order_of};
 use crate::outcome;
 use crate::request;
 use crate::wire::Row;
@@ -29,19 +28,22 @@ impl Goods {
     pub(super) fn made_request(&self, context: &Context<'_>) -> Request {
         let made = self.open_items().flat_map(|item| item.made.iter().copied());
         let (model, domain) = match self.way {
-            Way::Out => (MOVE_LINE, json!([["id", "in", made.collect::<Vec<_>>()]])),
-            Way::Back => (MOVE, json!([["picking_id", "in", made.collect::<Vec<_>>()]])),
-            Way::Limit => {
+            Pass::Out => (MOVE_LINE, json!([["id", "in", made.collect::<Vec<_>>()]])),
+            Pass::Back | Pass::Day => {
+                (MOVE, json!([["picking_id", "in", made.collect::<Vec<_>>()]]))
+            }
+            Pass::Limit => {
                 let ids: BTreeSet<i64> =
                     self.open_items().flat_map(|item| item.demands.keys().copied()).collect();
                 (MOVE, json!([["id", "in", ids]]))
             }
         };
         let fields: &[&str] = match self.way {
-            Way::Out => &["picking_id", "product_id", "quantity", "state"],
-            Way::Back | Way::Limit => {
+            Pass::Out => &["picking_id", "product_id", "quantity", "state"],
+            Pass::Back | Pass::Limit => {
                 &["picking_id", "product_id", "product_uom_qty", "quantity", "state"]
             }
+            Pass::Day => super::day::MADE_FIELDS,
         };
         self.read(context, model, &domain, fields)
     }
@@ -64,6 +66,9 @@ impl Goods {
 
     /// Compares what was made with what was asked; what is as asked and not done is acted upon.
     pub(super) fn read_made(&mut self, rows: &[Row]) -> Result<(), CallError> {
+        if self.way == Pass::Day {
+            return self.read_made_day(rows);
+        }
         for index in self.open().collect::<Vec<_>>() {
             let Some(stands) = self.standing(index, rows)? else {
                 self.vanished(index);
@@ -85,12 +90,15 @@ impl Goods {
     }
 
     pub(super) fn read_after(&mut self, rows: &[Row]) -> Result<(), CallError> {
+        if self.way == Pass::Day {
+            return self.read_after_day(rows);
+        }
         for index in self.open().collect::<Vec<_>>() {
             let Some(stands) = self.standing(index, rows)? else {
                 self.vanished(index);
                 continue;
             };
-            let limited = self.way == Way::Limit;
+            let limited = self.way == Pass::Limit;
             let Some(item) = self.items.get_mut(index) else { continue };
             let holds = if limited { stands.limited } else { stands.done };
             if !holds && (item.act || limited) {
@@ -120,9 +128,9 @@ impl Goods {
             let id = Row::or_lost(row.id())?;
             let picking = Row::or_lost(row.reference("picking_id"))?.map(|(id, _)| id);
             let own = match self.way {
-                Way::Out => item.made.contains(&id).then_some(id),
-                Way::Back => picking.filter(|id| item.made.contains(id)),
-                Way::Limit => item.demands.contains_key(&id).then_some(id),
+                Pass::Out => item.made.contains(&id).then_some(id),
+                Pass::Back | Pass::Day => picking.filter(|id| item.made.contains(id)),
+                Pass::Limit => item.demands.contains_key(&id).then_some(id),
             };
             let Some(own) = own else { continue };
             seen.insert(own);
@@ -135,19 +143,19 @@ impl Goods {
             }
             // A planned move says how many it is to move, a finished one how many it did.
             let field = match self.way {
-                Way::Back if state != "done" => "product_uom_qty",
-                Way::Back | Way::Out | Way::Limit => "quantity",
+                Pass::Back if state != "done" => "product_uom_qty",
+                _ => "quantity",
             };
             let product = Row::or_lost(row.reference_id("product_id"))?;
             let units = Row::or_lost(number(row, field))?;
             *stands.units.entry(product).or_default() += units;
         }
-        let wanted = if self.way == Way::Limit { item.demands.len() } else { item.made.len() };
+        let wanted = if self.way == Pass::Limit { item.demands.len() } else { item.made.len() };
         Ok((seen.len() == wanted).then_some(stands))
     }
 
     /// Odoo gave an id and does not show the record: deleted just now.
-    fn vanished(&mut self, index: usize) {
+    pub(super) fn vanished(&mut self, index: usize) {
         let error = outcome::refused("missing_record", "the record is not there any more");
         self.settle(index, ReceiptOutcome::Unknown { error });
     }

@@ -4,7 +4,7 @@
 //! What left becomes lines of the planned moves, made once by key, each with exactly its units; the
 //! transfer is validated as long as it is not done, and Odoo plans the rest anew. What came back
 //! is a transfer of its own, made once by key, tied to the moves that it takes back. A limit is a
-//! level, and written only where it does not hold.
+//! level, and written only where it does not hold. What a day moved is transfers of its own.
 //!
 //! | module    | holds                                                                    |
 //! |-----------|--------------------------------------------------------------------------|
@@ -13,11 +13,13 @@
 //! | [`plan`]  | the keys that are there, and the units that a command takes              |
 //! | [`rows`]  | those as rows of `load()`                                                |
 //! | [`check`] | what Odoo has, against what was asked                                    |
+//! | [`day`]   | what left a location in a day, without orders: reading, rows, checks     |
 //!
 //! Nobody is told: every call says `skip_sms`, and nothing is validated while Odoo would mail the
 //! customer or buy a carrier's label (`POSTING.md` P16, V12).
 
 mod check;
+mod day;
 mod plan;
 mod rows;
 mod stock;
@@ -32,6 +34,7 @@ use trueup_connect::{CallError, ReceiptOutcome, Request};
 use trueup_domain::command::{Content, GoodsContent, Way};
 
 use self::check::number;
+use self::day::{Moved, Places};
 use self::stock::{Share, Stock};
 use super::{BUSY_TRIES, bound_id, cut_short, halve, pause_ms, receipt, sure, tables};
 use crate::Talk;
@@ -48,17 +51,41 @@ const PICKING: &str = "stock.picking";
 /// The binding of a command that had nothing to move: services, or units that were not planned.
 const NOTHING: &str = "nothing to move";
 
-/// Goods of one way are done before those of the next, and what is there is read anew: what came
-/// back has left before.
-const WAYS: [Way; 3] = [Way::Out, Way::Limit, Way::Back];
+/// What is carried out together. Goods of one pass are done before those of the next, and what is
+/// there is read anew: what came back has left before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Pass {
+    Out,
+    Limit,
+    Back,
+    /// What a day moved, without orders.
+    Day,
+}
+
+const PASSES: [Pass; 4] = [Pass::Out, Pass::Limit, Pass::Back, Pass::Day];
+
+fn pass(dispatch: &Dispatch) -> Option<Pass> {
+    match &dispatch.content {
+        Content::Goods(content) => Some(match content.way {
+            Way::Out => Pass::Out,
+            Way::Limit => Pass::Limit,
+            Way::Back => Pass::Back,
+        }),
+        Content::Transfer(_) => Some(Pass::Day),
+        _ => None,
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 pub struct Goods {
     company: i64,
     items: Vec<Item>,
-    way: Way,
+    way: Pass,
     at: At,
     stock: Stock,
+    #[serde(default)]
+    places: Places,
     /// Batches still to be made or acted upon, each a list of item numbers; the last is next.
     batches: Vec<Vec<usize>>,
     /// The keys of the probe under way: the item, and the key.
@@ -74,12 +101,18 @@ struct Item {
     /// Records under our keys.
     made: Vec<i64>,
     shares: Vec<Taken>,
+    /// What a day moved of each product.
+    #[serde(default)]
+    moved: Vec<Moved>,
     /// New demands of open moves.
     demands: BTreeMap<i64, Decimal>,
     /// The transfers of what it moves.
     pickings: BTreeSet<i64>,
     wrote: bool,
     act: bool,
+    /// Its transfers stand on their day.
+    #[serde(default)]
+    dated: bool,
     differs: Vec<String>,
     /// Why an action failed. An earlier attempt of ours may have done it first: what is read at the
     /// end has the last word.
@@ -100,6 +133,9 @@ enum At {
     Lines,
     Moves,
     Taken,
+    Locations,
+    Warehouses,
+    Products,
     Types,
     Probe,
     Load,
@@ -107,6 +143,8 @@ enum At {
     Mails,
     Labels,
     Act,
+    /// The transfers of a day stand on that day.
+    Date,
     /// The moves that an action was to finish.
     After,
     /// Transfers of which nothing is left to deliver.
@@ -125,16 +163,21 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
     let items = commands.iter().map(|dispatch| {
         let checked = tables::references(&dispatch.content)
             .try_for_each(|text| request::id(text).map(drop))
-            .and_then(|()| origin(dispatch).map(drop));
+            .and_then(|()| match pass(dispatch) {
+                Some(Pass::Day) => Ok(()),
+                _ => origin(dispatch).map(drop),
+            });
         Item {
             dispatch: dispatch.clone(),
             made: Vec::new(),
             shares: Vec::new(),
+            moved: Vec::new(),
             demands: BTreeMap::new(),
             pickings: BTreeSet::new(),
             // What was sent before may have been done.
             wrote: dispatch.again,
             act: false,
+            dated: false,
             differs: Vec::new(),
             refusal: None,
             outcome: checked.err().map(|error| ReceiptOutcome::Refused { error }),
@@ -143,9 +186,10 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
     let goods = Goods {
         company,
         items: items.collect(),
-        way: Way::Out,
+        way: Pass::Out,
         at: At::Lines,
         stock: Stock::default(),
+        places: Places::default(),
         batches: Vec::new(),
         probed: Vec::new(),
         tries: 0,
@@ -192,7 +236,7 @@ impl Goods {
     /// The items of the way that is gone now, that are not decided.
     fn open(&self) -> impl Iterator<Item = usize> + '_ {
         let items = self.items.iter().enumerate();
-        let own = move |item: &Item| content(&item.dispatch).is_some_and(|it| it.way == self.way);
+        let own = move |item: &Item| pass(&item.dispatch) == Some(self.way);
         items.filter(move |(_, item)| item.outcome.is_none() && own(item)).map(|(index, _)| index)
     }
 
@@ -246,11 +290,11 @@ impl Goods {
         }
         match self.at {
             At::NextWay => {
-                let next = WAYS.into_iter().find(|way| *way > self.way);
-                let Some(way) = next else { return Some(Ready::End) };
-                self.way = way;
+                let next = PASSES.into_iter().find(|pass| *pass > self.way);
+                let Some(next) = next else { return Some(Ready::End) };
+                self.way = next;
                 self.stock = Stock::default();
-                self.at = At::Lines;
+                self.at = if next == Pass::Day { At::Locations } else { At::Lines };
                 None
             }
             At::Lines => {
@@ -264,15 +308,18 @@ impl Goods {
             At::Taken => {
                 let open = self.stock.moves.iter().filter(|(_, it)| !it.done);
                 let open: Vec<i64> = open.map(|(id, _)| *id).collect();
-                if self.way != Way::Out || open.is_empty() {
+                if self.way != Pass::Out || open.is_empty() {
                     self.at = At::Types;
                     return None;
                 }
                 let domain = json!([["move_id", "in", open], ["picked", "=", true]]);
                 Some(Ready::Read(self.read(context, MOVE_LINE, &domain, &["move_id", "quantity"])))
             }
+            At::Locations | At::Warehouses | At::Products => {
+                Some(Ready::Read(self.places_request(context)))
+            }
             At::Types => {
-                if self.way != Way::Back {
+                if !matches!(self.way, Pass::Back | Pass::Day) {
                     self.at = At::Probe;
                     self.begin_probing();
                     return None;
@@ -315,17 +362,20 @@ impl Goods {
                 ]);
                 Some(Ready::Read(self.read(context, PICKING, &domain, &["name"])))
             }
-            At::Load | At::Act => match self.batches.last().cloned() {
-                Some(batch) if self.at == At::Act => {
-                    Some(Ready::Write(self.act_request(context, &batch)))
+            At::Load | At::Act | At::Date => match (self.at, self.batches.last().cloned()) {
+                (At::Act, Some(batch)) => Some(Ready::Write(self.act_request(context, &batch))),
+                (At::Date, Some(batch)) => Some(Ready::Write(self.date_request(context, &batch))),
+                (_, Some(batch)) => Some(Ready::Write(self.load_request(context, &batch))),
+                (At::Act, None) if self.way == Pass::Day => {
+                    self.begin_dating();
+                    None
                 }
-                Some(batch) => Some(Ready::Write(self.load_request(context, &batch))),
-                None if self.at == At::Act => {
+                (At::Act | At::Date, None) => {
                     self.at = At::After;
                     None
                 }
-                None => {
-                    self.at = if self.way == Way::Limit { At::Cancel } else { At::Made };
+                (_, None) => {
+                    self.at = if self.way == Pass::Limit { At::Cancel } else { At::Made };
                     None
                 }
             },
@@ -348,7 +398,7 @@ impl Goods {
     }
 
     fn made_model(&self) -> &'static str {
-        if self.way == Way::Back { PICKING } else { MOVE_LINE }
+        if matches!(self.way, Pass::Back | Pass::Day) { PICKING } else { MOVE_LINE }
     }
 
     fn call(
@@ -425,7 +475,7 @@ impl Goods {
         if std::mem::take(&mut self.waiting) {
             return self.step(context);
         }
-        let writes = matches!(self.at, At::Load | At::Act | At::Cancel | At::Assign);
+        let writes = matches!(self.at, At::Load | At::Act | At::Date | At::Cancel | At::Assign);
         let body = match outcome::read(reply, writes) {
             Ok(body) => body,
             Err(error) => return self.failed(context, error),
@@ -433,7 +483,7 @@ impl Goods {
         let read = match self.at {
             At::Load => return self.loaded(context, body),
             At::Probe => self.probed(body),
-            At::Act => {
+            At::Act | At::Date => {
                 self.batches.pop();
                 self.tries = 0;
                 Ok(())
@@ -476,6 +526,16 @@ impl Goods {
                 }
                 self.at = At::Types;
             }
+            At::Locations | At::Warehouses | At::Products => {
+                for row in rows {
+                    Row::or_lost(self.places.read(self.at, row))?;
+                }
+                self.at = match self.at {
+                    At::Locations => At::Warehouses,
+                    At::Warehouses => At::Products,
+                    _ => At::Types,
+                };
+            }
             At::Types => {
                 for row in rows {
                     Row::or_lost(self.stock.read_type(row))?;
@@ -504,7 +564,7 @@ impl Goods {
             }
             At::Made => self.read_made(rows)?,
             At::After => self.read_after(rows)?,
-            At::Probe | At::Load | At::Act | At::Cancel | At::Assign | At::NextWay => {}
+            At::Probe | At::Load | At::Act | At::Date | At::Cancel | At::Assign | At::NextWay => {}
         }
         Ok(())
     }
@@ -539,7 +599,8 @@ impl Goods {
             }
             Ok(Loaded::Ids { ids, .. }) => {
                 for (index, id) in owners.into_iter().zip(ids) {
-                    if let Some(item) = self.items.get_mut(index).filter(|_| self.way != Way::Limit)
+                    if let Some(item) =
+                        self.items.get_mut(index).filter(|_| self.way != Pass::Limit)
                     {
                         item.made.push(id);
                     }
@@ -574,6 +635,11 @@ impl Goods {
         match self.at {
             At::Load | At::Act if refused && !batch.is_empty() => {
                 self.take_apart(context, &batch, error)
+            }
+            // What is read at the end says on which day they stand.
+            At::Date if refused => {
+                self.batches.pop();
+                self.step(context)
             }
             // The limit holds already; this was for tidiness.
             At::Cancel if refused => {

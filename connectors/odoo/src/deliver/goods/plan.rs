@@ -8,7 +8,7 @@ use trueup_connect::{CallError, ReceiptOutcome, Request};
 use trueup_domain::command::Way;
 
 use super::stock::Stock;
-use super::{At, Goods, Item, MOVE, Origin, Taken, content, order_of, origin, rows};
+use super::{At, Goods, Item, MOVE, Origin, Pass, Taken, content, day, order_of, origin, rows};
 use crate::load::{self, Loaded, Table};
 use crate::request;
 
@@ -20,8 +20,11 @@ impl Goods {
             let Some(item) = self.items.get(index).filter(|item| item.dispatch.again) else {
                 continue;
             };
-            let Some(content) = content(&item.dispatch) else { continue };
             let key = &item.dispatch.key;
+            let Some(content) = content(&item.dispatch) else {
+                self.probed.extend(day::keys(&item.dispatch).map(|key| (index, key)));
+                continue;
+            };
             match content.way {
                 Way::Limit => {}
                 Way::Back => self.probed.push((index, rows::return_key(key))),
@@ -60,6 +63,10 @@ impl Goods {
 
     /// What each command takes of what is planned or done.
     pub(super) fn plan(&mut self) {
+        if self.way == Pass::Day {
+            self.plan_day();
+            return self.begin_loading();
+        }
         for index in self.open().collect::<Vec<_>>() {
             let Some(item) = self.items.get_mut(index) else { continue };
             if !item.made.is_empty() {
@@ -93,17 +100,25 @@ impl Goods {
                 item.wrote = true;
             }
         }
-        if self.way == Way::Limit {
+        if self.way == Pass::Limit {
             let mut table = Table::new(&[".id", "product_uom_qty"], &[]);
             for (_, row) in self.rows_of(batch) {
                 table.record(row, &[]);
             }
             return self.load(context, MOVE, &table, &[("mode", json!("init"))]);
         }
-        let mut table = if self.way == Way::Out { rows::taken() } else { rows::returns() };
-        if self.way == Way::Out {
+        let mut table = match self.way {
+            Pass::Out => rows::taken(),
+            Pass::Day => day::transfers(),
+            Pass::Back | Pass::Limit => rows::returns(),
+        };
+        if self.way == Pass::Out {
             for (_, row) in self.rows_of(batch) {
                 table.record(row, &[]);
+            }
+        } else if self.way == Pass::Day {
+            for (_, head, lines) in self.transfers_of(batch) {
+                table.record(head, &lines);
             }
         } else {
             for index in batch {
@@ -142,8 +157,11 @@ impl Goods {
 
     /// The item of each record of a batch.
     pub(super) fn owners(&self, batch: &[usize]) -> Vec<usize> {
-        if self.way == Way::Back {
+        if self.way == Pass::Back {
             return batch.to_vec();
+        }
+        if self.way == Pass::Day {
+            return self.transfers_of(batch).into_iter().map(|(index, ..)| index).collect();
         }
         self.rows_of(batch).into_iter().map(|(index, _)| index).collect()
     }

@@ -75,9 +75,9 @@ pub struct Move {
 
 #[derive(Serialize, Deserialize)]
 pub struct PickingType {
-    incoming: bool,
-    returns: Option<i64>,
-    to: Option<i64>,
+    pub incoming: bool,
+    pub returns: Option<i64>,
+    pub to: Option<i64>,
 }
 
 /// Units of one move that a command takes.

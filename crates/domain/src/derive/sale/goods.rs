@@ -2,14 +2,20 @@
 //!
 //! Only where the mapping says that the channel's word moves goods. Gift cards, tips and charges
 //! are no goods; which goods the books keep no stock of is theirs to know.
+//!
+//! A sale with an order of the books asks for one movement of each shipment. One that goes into the
+//! books within a sum states its units as rows, which the transfer of their day sums up.
 
 use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 
 use super::{Documents, Ordered, Sale, needs};
 use crate::command::{Content, GoodsContent, GoodsLine, Way};
 use crate::derive::billing::Billed;
 use crate::document::{FulfilmentStatus, LineKind, Order, Restock};
-use crate::mapping::{GoodsPolicy, Mapping};
+use crate::fact::{FactContent, Units as Row};
+use crate::mapping::{GoodsPolicy, Mapping, Missing};
 
 /// Units by line of the channel's order.
 type Units = BTreeMap<String, i64>;
@@ -25,7 +31,7 @@ impl Sale<'_> {
         sorted: &Documents<'_>,
         mapping: &Mapping,
     ) {
-        if mapping.goods == GoodsPolicy::Books {
+        if mapping.goods != GoodsPolicy::Channel {
             return;
         }
         for fulfilment in &sorted.fulfilments {
@@ -52,6 +58,80 @@ impl Sale<'_> {
             units.retain(|_, quantity| *quantity > 0);
             self.movement(order, parts, mapping, Way::Back, &refund.id, &units);
         }
+    }
+
+    /// The rows of what is transferred by the day. No more of a line comes back than has left: what is
+    /// back before its shipment is told waits for that.
+    pub(super) fn units(
+        &mut self,
+        order: &Order,
+        parts: &[Billed],
+        sorted: &Documents<'_>,
+        mapping: &Mapping,
+    ) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        if mapping.goods != GoodsPolicy::Day {
+            return missing;
+        }
+        let mut left = Units::new();
+        for fulfilment in &sorted.fulfilments {
+            if fulfilment.status != FulfilmentStatus::Succeeded {
+                continue;
+            }
+            let place = mapping.location(fulfilment.location.as_deref());
+            let said = Said { way: Way::Out, by: &fulfilment.id, at: fulfilment.created_at, place };
+            for (line, units) in sum(fulfilment.lines.iter().map(|it| (&it.line, it.quantity))) {
+                let own = left.entry(line.clone()).or_default();
+                *own = own.saturating_add(units);
+                missing.extend(self.rows(order, parts, &said, &line, units).err());
+            }
+        }
+        let mut refunds = sorted.refunds.clone();
+        refunds.sort_by_key(|refund| (refund.created_at, &refund.id));
+        for refund in refunds {
+            for line in refund.lines.iter().filter(|line| line.restock == Restock::Returned) {
+                let Some(out) = left.get_mut(&line.line) else { continue };
+                let units = line.quantity.min(*out);
+                if units <= 0 {
+                    continue;
+                }
+                *out -= units;
+                let place = mapping.location(line.location.as_deref());
+                let by = format!("{}/{}", refund.id, line.id);
+                let said = Said { way: Way::Back, by: &by, at: refund.created_at, place };
+                missing.extend(self.rows(order, parts, &said, &line.line, units).err());
+            }
+        }
+        missing
+    }
+
+    /// A row for each product of a line; nothing for what is no goods.
+    fn rows(
+        &mut self,
+        order: &Order,
+        parts: &[Billed],
+        said: &Said<'_>,
+        line: &str,
+        quantity: i64,
+    ) -> Result<(), Missing> {
+        let sold = order.lines.iter().find(|sold| sold.id == line);
+        if sold.is_none_or(|sold| sold.kind != LineKind::Goods) {
+            return Ok(());
+        }
+        for part in parts.iter().filter(|part| part.line == line) {
+            let row = Row {
+                day: self.around.day(said.at),
+                way: said.way,
+                location: said.place.clone()?,
+                product: part.product.clone()?,
+                name: part.name.clone(),
+                quantity: quantity.saturating_mul(part.units),
+                by: said.by.to_owned(),
+            };
+            let kind = if said.way == Way::Out { "left" } else { "came_back" };
+            self.fact(kind, &format!("{}/{}", said.by, part.part), FactContent::Units(row));
+        }
+        Ok(())
     }
 
     /// Units that were taken off the order before they left. Lines with one product are one in
@@ -154,6 +234,14 @@ impl Sale<'_> {
 /// Units of a part's product in some units of its line.
 fn units_of(units: &Units, part: &Billed) -> Option<i64> {
     units.get(&part.line).map(|units| units.saturating_mul(part.units))
+}
+
+/// A shipment or a refund that says where units were, and when.
+struct Said<'a> {
+    way: Way,
+    by: &'a str,
+    at: Timestamp,
+    place: Result<crate::command::TargetRef, Missing>,
 }
 
 fn sum<'a>(lines: impl Iterator<Item = (&'a String, i64)>) -> Units {

@@ -458,7 +458,8 @@ impl Sale<'_> {
     ) -> Result<(), DeriveError> {
         let parts: Vec<Billed> =
             self.lines(order, mapping)?.into_iter().flat_map(Billed::in_parts).collect();
-        let mut missing = Vec::new();
+        // No money waits for a product or a location.
+        let (mut missing, mut unplaced) = (Vec::new(), Vec::new());
         if is_billed(order, sorted)? {
             self.sale_entries(order)?;
             match self.road {
@@ -468,6 +469,7 @@ impl Sale<'_> {
                 }
                 Road::Summed => {
                     missing.extend(parts.iter().filter_map(|part| part.taxes.clone().err()));
+                    unplaced.extend(self.units(order, &parts, sorted, mapping));
                 }
                 Road::Held => {}
             }
@@ -495,6 +497,10 @@ impl Sale<'_> {
             self.derived.facts.retain(|fact| !matches!(fact.content, FactContent::Command(_)));
             self.derived.shared.clear();
             self.keep_out_of_sums();
+        } else if !unplaced.is_empty() {
+            unplaced.sort();
+            unplaced.dedup();
+            self.derived.waiting = Some(Waiting::Mapping(unplaced));
         }
         Ok(())
     }

@@ -57,6 +57,7 @@ impl Road {
 impl Sale<'_> {
     /// What the mapping does not know whole stays out of the sums until it does.
     pub(super) fn keep_out_of_sums(&mut self) {
+        self.derived.facts.retain(|fact| !matches!(fact.content, FactContent::Units(_)));
         for fact in &mut self.derived.facts {
             if let FactContent::Entry(entry) = &mut fact.content {
                 entry.summed = None;
