@@ -72,9 +72,16 @@ fn a_day_is_one_transfer_each_way_on_its_own_day_and_nobody_is_told() {
         for sku in ["TEE-S", "MUG-01"] {
             write(books, "product.product", product(&us, sku), &json!({ "is_storable": true }));
         }
-        write(books, "res.company", 1, &json!({ "stock_move_email_validation": true }));
         let out = [("TEE-S", 5), ("MUG-01", 2), ("service:shipping", 1)];
         let first = facts::transfer(&us, "a", stock, &out, &[("TEE-S", 1)]);
+        write(books, "res.company", 1, &json!({ "stock_move_email_validation": true }));
+        let receipts = deliver(books, std::slice::from_ref(&first));
+        let ReceiptOutcome::Refused { error } = &receipts[0] else {
+            panic!("{}: it would mail: {:?}", books.name(), receipts[0].outcome)
+        };
+        assert_eq!(error.code(), "TU104", "{}", books.name());
+        assert!(pickings(books).is_empty(), "{}: nothing is made", books.name());
+        write(books, "res.company", 1, &json!({ "stock_move_email_validation": false }));
         let made = applied(books, &first);
         assert_eq!(made.split(',').count(), 2, "{}: {made}", books.name());
         let again = Dispatch { again: true, ..first };

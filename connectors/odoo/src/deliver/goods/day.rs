@@ -1,8 +1,8 @@
 //! What left a location in a day, and what came back to it: at most one transfer for each way, made
 //! once by key and in one call, validated together, and dated by its day.
 //!
-//! No order planned them. They have no customer and no carrier, so nobody is mailed and no label is
-//! bought. A draft of ours moves exactly its units when it is validated, whatever Odoo has on hand: its
+//! No order planned them. They have no carrier, so no label is bought. Odoo makes the delivery mail
+//! of a transfer without a customer, too, so none is made while the company mails on delivery. A draft of ours moves exactly its units when it is validated, whatever Odoo has on hand: its
 //! stock may become negative, because what left has left.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use trueup_domain::command::{CommandKind, Content, TransferContent};
 
 use super::check::number;
 use super::stock::Stock;
-use super::{At, Goods, PICKING, Pass};
+use super::{At, Goods, MAILS, PICKING, Pass};
 use crate::deliver::tables::moment;
 use crate::external_id;
 use crate::load::{Line, Table};
@@ -235,8 +235,11 @@ impl Goods {
             if item.made.is_empty() {
                 item.wrote = false;
             }
+            let mails = self.mails && item.made.is_empty();
             if nothing {
                 self.applied(index);
+            } else if mails {
+                self.refuse(index, refused("would_mail", MAILS));
             }
         }
     }
@@ -273,6 +276,9 @@ impl Goods {
             item.act = !stands.done && found.is_empty();
             item.dated = stands.done && stands.dated;
             item.differs.extend(found);
+        }
+        if self.mails {
+            self.hold(&|_| true, "would_mail", MAILS);
         }
         self.begin_acting();
         Ok(())

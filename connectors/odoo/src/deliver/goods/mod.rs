@@ -90,6 +90,9 @@ pub struct Goods {
     batches: Vec<Vec<usize>>,
     /// The keys of the probe under way: the item, and the key.
     probed: Vec<(usize, String)>,
+    /// Odoo would mail who gets a delivery; read before a day's transfers are made.
+    #[serde(default)]
+    mails: bool,
     tries: u32,
     waiting: bool,
 }
@@ -192,6 +195,7 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
         places: Places::default(),
         batches: Vec::new(),
         probed: Vec::new(),
+        mails: false,
         tries: 0,
         waiting: false,
     };
@@ -250,7 +254,7 @@ impl Goods {
         }
     }
 
-    fn refuse(&mut self, index: usize, error: CallError) {
+    pub(super) fn refuse(&mut self, index: usize, error: CallError) {
         self.settle(index, ReceiptOutcome::Refused { error });
     }
 
@@ -340,7 +344,7 @@ impl Goods {
                 Some(Ready::Read(self.load(context, self.made_model(), &table, &load::once())))
             }
             At::Mails => {
-                if !self.open_items().any(|item| item.act) {
+                if self.way != Pass::Day && !self.open_items().any(|item| item.act) {
                     self.at = At::Act;
                     return None;
                 }
@@ -541,12 +545,17 @@ impl Goods {
                     Row::or_lost(self.stock.read_type(row))?;
                 }
                 self.begin_probing();
-                self.at = At::Probe;
+                // A transfer of our own is not made while it could not be validated.
+                self.at = if self.way == Pass::Day { At::Mails } else { At::Probe };
             }
             At::Mails => {
                 let mut mails = false;
                 for row in rows {
                     mails |= Row::or_lost(row.flag("stock_move_email_validation"))?;
+                }
+                if self.way == Pass::Day {
+                    (self.mails, self.at) = (mails, At::Probe);
+                    return Ok(());
                 }
                 if mails {
                     self.hold(&|_| true, "would_mail", MAILS);
@@ -684,7 +693,7 @@ impl Goods {
     }
 }
 
-const MAILS: &str = "Odoo would mail the customer when the transfer is validated \
+pub(super) const MAILS: &str = "Odoo would mail the customer when the transfer is validated \
     (`stock_move_email_validation` of the company): switch that off";
 const LABELS: &str = "Odoo would buy a carrier's label when the transfer is validated: take the \
     carrier off it, or enter the tracking reference";
