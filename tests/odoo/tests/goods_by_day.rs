@@ -77,7 +77,7 @@ fn a_day_is_one_transfer_each_way_on_its_own_day_and_nobody_is_told() {
         write(books, "res.company", 1, &json!({ "stock_move_email_validation": true }));
         let receipts = deliver(books, std::slice::from_ref(&first));
         let ReceiptOutcome::Refused { error } = &receipts[0] else {
-            panic!("{}: it would mail: {:?}", books.name(), receipts[0].outcome)
+            panic!("{}: it would mail: {:?}", books.name(), receipts[0])
         };
         assert_eq!(error.code(), "TU104", "{}", books.name());
         assert!(pickings(books).is_empty(), "{}: nothing is made", books.name());
