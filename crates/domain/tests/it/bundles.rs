@@ -285,6 +285,33 @@ fn d14_goods_of_a_bundle_are_those_of_its_components() {
 }
 
 #[test]
+fn d14_goods_of_a_bundle_by_the_day_are_units_of_its_components() {
+    let mapping = Mapping { goods: GoodsPolicy::Day, location: Some("8".to_owned()), ..set() };
+    let mut sold = order(vec![line("A1", 3, "50.00"), line("B1", 1, "20.00")], Vec::new());
+    total_up(&mut sold);
+    let back = vec![refund_line("A1", 1, "50.00", "0.00", Restock::Returned)];
+    let given = Given { posting: Posting::Day, ..by(mapping) };
+    let sale = given.sale(&[
+        sold.into(),
+        paid("card", "170.00"),
+        shipped("F1", 16, &[("A1", 2), ("B1", 1)]),
+        agreed("R1", 18, refund_of("R", false, back, Vec::new(), &[])),
+    ]);
+    let moved = sale.facts.iter().filter_map(|fact| match &fact.content {
+        FactContent::Units(it) => Some(format!(
+            "{} {}: {} of {} on the {}",
+            fact.key.kind,
+            fact.key.part,
+            it.quantity,
+            it.product,
+            it.day.day()
+        )),
+        _ => None,
+    });
+    assert_eq!(moved.collect::<Vec<_>>(), ["x"]);
+}
+
+#[test]
 fn d14_a_component_without_a_product_is_named() {
     let mapping = bundled(&[component("B", 1, 500), component("Z", 1, 500)]);
     let sold = order(vec![line("A1", 1, "10.00")], Vec::new());
@@ -401,7 +428,7 @@ fn any_bundle() -> impl Strategy<Value = Vec<Component>> {
 fn stated(facts: &[Fact]) -> Vec<String> {
     let of = |fact: &Fact| {
         let what = match &fact.content {
-            FactContent::Entry(_) => return None,
+            FactContent::Entry(_) | FactContent::Units(_) => return None,
             FactContent::Item(item) => format!("{item:?}"),
             FactContent::Command(command) => {
                 let says = match &command.content {

@@ -192,6 +192,7 @@ fn transfers(parts: Vec<Vec<MovedRow>>, zone: &str) -> Vec<TransferContent> {
         address: None,
         fees: None,
         posting: Posting::Day,
+        customer: None,
         since: jiff::Timestamp::MIN,
     };
     let parts: Vec<Part> = (1..).zip(parts).map(|(number, rows)| Part { number, rows }).collect();
