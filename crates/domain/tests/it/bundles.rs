@@ -308,7 +308,16 @@ fn d14_goods_of_a_bundle_by_the_day_are_units_of_its_components() {
         )),
         _ => None,
     });
-    assert_eq!(moved.collect::<Vec<_>>(), ["x"]);
+    assert_eq!(
+        moved.collect::<Vec<_>>(),
+        [
+            "left F1/A1/component/1: 4 of P-B on the 16",
+            "left F1/A1/component/2: 2 of P-C on the 16",
+            "left F1/B1: 1 of P-B on the 16",
+            "came_back R1/r-A1/A1/component/1: 2 of P-B on the 18",
+            "came_back R1/r-A1/A1/component/2: 1 of P-C on the 18",
+        ]
+    );
 }
 
 #[test]

@@ -469,7 +469,10 @@ impl Sale<'_> {
                 }
                 Road::Summed => {
                     missing.extend(parts.iter().filter_map(|part| part.taxes.clone().err()));
-                    unplaced.extend(self.units(order, &parts, sorted, mapping));
+                    // A sum names no component of a bundle, but only components leave.
+                    let lines = billing::billed(order, mapping)?;
+                    let moved: Vec<Billed> = lines.into_iter().flat_map(Billed::in_parts).collect();
+                    unplaced.extend(self.units(order, &moved, sorted, mapping));
                 }
                 Road::Held => {}
             }
