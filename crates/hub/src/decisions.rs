@@ -7,9 +7,10 @@
 //!
 //! What is decided about a cause is decided about each open case that has it, as one decision.
 //!
-//! No decision changes a fact, an entry or a verdict. A case whose cause stands can only be
+//! No decision changes a fact, an entry or what the sides state. A case whose cause stands can only be
 //! *accepted*: its keys stay broken, its difference stays a step of the bridge, and it opens again
-//! when its cause changes.
+//! when its cause changes. What the books refused can be *skipped*: the books will not hold it, which
+//! is a difference that bears the name of who skipped it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub enum What {
     Assign { case: String, assignee: String },
     /// Something to know about a case.
     Note { case: String },
+    /// What a case is about is not done, and will not be: a command that the books refused, with
+    /// what cannot be without it, or something that cannot be read.
+    Skip { case: String },
     /// A case, cause, command, message, root, key or connection is taken up again.
     Retry { about: String },
     /// A connection delivers nothing until it is released.
@@ -68,6 +72,7 @@ impl What {
             Self::Accept { .. } => "accept",
             Self::Assign { .. } => "assign",
             Self::Note { .. } => "note",
+            Self::Skip { .. } => "skip",
             Self::Retry { .. } => "retry",
             Self::Hold { .. } => "hold",
             Self::Release { .. } => "release",
@@ -80,7 +85,8 @@ impl What {
             Self::Close { case }
             | Self::Accept { case }
             | Self::Assign { case, .. }
-            | Self::Note { case } => case,
+            | Self::Note { case }
+            | Self::Skip { case } => case,
             Self::Retry { about } => about,
             Self::Hold { connection } | Self::Release { connection } => connection,
             Self::Replay { plan, .. } => plan,
@@ -93,7 +99,8 @@ impl What {
             Self::Close { case }
             | Self::Accept { case }
             | Self::Assign { case, .. }
-            | Self::Note { case } => Some(case),
+            | Self::Note { case }
+            | Self::Skip { case } => Some(case),
             Self::Retry { about } => Some(about),
             Self::Hold { .. } | Self::Release { .. } | Self::Replay { .. } => None,
         }
@@ -105,7 +112,8 @@ impl What {
             Self::Close { case }
             | Self::Accept { case }
             | Self::Assign { case, .. }
-            | Self::Note { case } => id.clone_into(case),
+            | Self::Note { case }
+            | Self::Skip { case } => id.clone_into(case),
             Self::Retry { about } => id.clone_into(about),
             Self::Hold { .. } | Self::Release { .. } | Self::Replay { .. } => {}
         }
@@ -118,6 +126,7 @@ impl What {
             Self::Close { .. }
             | Self::Accept { .. }
             | Self::Note { .. }
+            | Self::Skip { .. }
             | Self::Hold { .. }
             | Self::Release { .. }
             | Self::Replay { .. } => true,
@@ -231,6 +240,7 @@ fn carry_out(
             Some(_) => Ok("The note is kept with the case."),
             None => Err(no_case(case)),
         }),
+        What::Skip { case } => skip(tx, case, decision, now),
         What::Retry { about } => retry(tx, hub, about, now),
         What::Hold { connection } => hold(tx, hub, connection, decision, now),
         What::Release { connection } => release(tx, connection, now),
@@ -404,7 +414,7 @@ fn close(
     }
     Ok(Ok(match end {
         End::Closed => "The case is closed; it opens again if its cause comes back.",
-        End::Accepted => {
+        End::Accepted | End::Skipped => {
             "The case is accepted as it is. It stays unproven and in the bridges, and opens again \
              if it changes."
         }
@@ -450,6 +460,112 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
     }
 }
 
+/// What can be skipped of a case: a command and what is bound to it, or a thing that cannot be read.
+#[derive(Clone, Debug)]
+pub enum Skippable {
+    /// What would be skipped with the command, in the order in which it was asked for.
+    Command {
+        key: String,
+        with: Vec<commands::Shown>,
+    },
+    Message,
+    /// Connection, kind, external id.
+    Object(String, String, String),
+}
+
+impl Skippable {
+    /// What skipping it does, in a sentence.
+    pub fn in_words(&self) -> String {
+        let what = match self {
+            Self::Command { with, .. } if with.is_empty() => {
+                "Skipping it: the books do not get it".to_owned()
+            }
+            Self::Command { with, .. } => {
+                let with: Vec<&str> = with.iter().map(|it| it.kind.word()).collect();
+                format!(
+                    "Skipping it: the books do not get it, nor what cannot be without it ({})",
+                    with.join(", ")
+                )
+            }
+            Self::Message => "Skipping it: the message is kept and not read".to_owned(),
+            Self::Object(..) => "Skipping it: it is not asked for again".to_owned(),
+        };
+        format!("{what}, until news of the source comes or somebody takes it up again.")
+    }
+}
+
+/// What skipping a case would skip, or why that is not for it.
+pub fn skippable(tx: &mut Tx<'_>, case: &Case) -> Outcome<Skippable> {
+    if let Some(key) = case.subject.strip_prefix("command/") {
+        let Some(command) = commands::find(tx, key)? else { return Ok(Err(no_case(&case.id))) };
+        let with = commands::skips::bound_to(tx, key)?;
+        let moving = with.iter().find(|it| !matches!(it.state.as_str(), "waiting" | "refused"));
+        return match (command.state.as_str(), moving) {
+            ("refused", None) => Ok(Ok(Skippable::Command { key: key.to_owned(), with })),
+            ("refused", Some(one)) => not_applicable(format!(
+                "{} needs it and is {}: it can be skipped when that is over",
+                one.key, one.state
+            )),
+            ("sent" | "unknown", _) => not_applicable(
+                "it is not known yet whether the books made something of it; it is looked up by \
+                 itself, and can be skipped when they say that they did not",
+            ),
+            ("applied", _) => not_applicable("the books made it: there is nothing left to skip"),
+            ("skipped", _) => not_applicable("it is skipped already"),
+            ("withdrawn", _) => not_applicable("it was replaced or taken back, and is not sent"),
+            _ => not_applicable("it is about to be sent; only what the books refused is skipped"),
+        };
+    }
+    match case.kind.as_str() {
+        "undecodable" => match messages::find(tx, &case.subject)? {
+            Some(message) if message.state == "failed" => Ok(Ok(Skippable::Message)),
+            _ => not_applicable("the message can be read, or is about to be decoded"),
+        },
+        "unreadable_object" => match object_of(&case.subject) {
+            Some((connection, kind, id)) => Ok(Ok(Skippable::Object(connection, kind, id))),
+            None => Ok(Err(no_case(&case.id))),
+        },
+        _ => not_applicable(
+            "only what the books refused and what cannot be read is skipped; what else stands is \
+             mended, or accepted as it is",
+        ),
+    }
+}
+
+fn skip(tx: &mut Tx<'_>, id: &str, decision: &Decision, now: Timestamp) -> Outcome<&'static str> {
+    let Some(case) = cases::find(tx, id)? else { return Ok(Err(no_case(id))) };
+    if case.is_skipped() || !(case.is_open() || case.is_accepted()) {
+        return not_applicable("the case is not open");
+    }
+    let what = match skippable(tx, &case)? {
+        Ok(what) => what,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let (person, reason) = (decision.person.as_str(), decision.reason.as_str());
+    let done = match what {
+        Skippable::Command { key, .. } => {
+            let word = commands::skips::Word { person, reason };
+            match commands::skips::skip(tx, &key, word, now)? {
+                Some(_) => {
+                    "It is not sent, nor is what cannot be without it, unless news of the source \
+                     replaces it or a person takes it up again."
+                }
+                None => return not_applicable("it is not refused any more"),
+            }
+        }
+        Skippable::Message if messages::skip(tx, &case.subject)? => {
+            "The message is not read; it is kept, and can be decoded again."
+        }
+        Skippable::Message => return not_applicable("the message is not refused any more"),
+        Skippable::Object(connection, kind, id) => {
+            streams::answered(tx, &connection, &kind, &id)?;
+            "It is not read, unless its source tells of it again."
+        }
+    };
+    cases::end(tx, id, End::Skipped, person, reason, now)?;
+    Ok(Ok(done))
+}
+
 fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Outcome<&'static str> {
     let Some(case) = cases::find(tx, id)? else { return Ok(Err(no_case(id))) };
     if !case.is_open() {
@@ -475,7 +591,9 @@ enum Again {
 
 fn retry(tx: &mut Tx<'_>, hub: &Hub, about: &str, now: Timestamp) -> Outcome<&'static str> {
     let again = match cases::find(tx, about)? {
-        Some(case) if !case.is_open() => return not_applicable("the case is not open"),
+        Some(case) if !case.is_open() && !case.is_skipped() => {
+            return not_applicable("the case is not open");
+        }
         Some(case) => again_of(tx, hub, &case)?,
         None => again_named(tx, hub, about)?,
     };
@@ -486,9 +604,15 @@ fn retry(tx: &mut Tx<'_>, hub: &Hub, about: &str, now: Timestamp) -> Outcome<&'s
         Again::Command(key) if commands::retry(tx, &key)? => {
             Ok(Ok("The command is sent again next, or looked up if its outcome is unknown."))
         }
-        Again::Command(_) => {
-            not_applicable("the command is not refused: it waits, is under way, or is done")
-        }
+        Again::Command(key) => match commands::skips::undo(tx, &key, now)? {
+            Some(head) if head == key => {
+                Ok(Ok("The command is sent again next, and then what was skipped with it."))
+            }
+            Some(head) => not_applicable(format!("it was skipped with {head}: retry that")),
+            None => {
+                not_applicable("the command is not refused: it waits, is under way, or is done")
+            }
+        },
         Again::Message(id) if messages::retry(tx, &id)? => {
             Ok(Ok("The message is decoded again next."))
         }
@@ -538,14 +662,18 @@ fn retry(tx: &mut Tx<'_>, hub: &Hub, about: &str, now: Timestamp) -> Outcome<&'s
     }
 }
 
+/// Connection, kind and external id of an object, as a case names it.
+fn object_of(subject: &str) -> Option<(String, String, String)> {
+    let mut parts = subject.splitn(3, '/').map(str::to_owned);
+    Some((parts.next()?, parts.next()?, parts.next()?))
+}
+
 /// What a case waits for.
 fn again_of(tx: &mut Tx<'_>, hub: &Hub, case: &Case) -> Result<Option<Again>, StoreError> {
     let subject = case.subject.as_str();
     if case.kind == "unreadable_object" {
-        let mut parts = subject.splitn(3, '/').map(str::to_owned);
-        let object = (parts.next(), parts.next(), parts.next());
-        let (Some(connection), Some(kind), Some(id)) = object else { return Ok(None) };
-        return Ok(Some(Again::Object(connection, kind, id)));
+        let object = object_of(subject);
+        return Ok(object.map(|(connection, kind, id)| Again::Object(connection, kind, id)));
     }
     if let Some(key) = subject.strip_prefix("command/") {
         return Ok(Some(Again::Command(key.to_owned())));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use trueup_domain::command::Content;
 use trueup_domain::derive::sale::SUMMED;
 use trueup_domain::document::{MatchedLine, SettlementMatch, Version};
 use trueup_domain::item::{Item, ItemKind, Side};
@@ -12,10 +13,11 @@ use trueup_domain::journal::Role;
 use trueup_domain::money::{Money, MoneyError};
 use trueup_domain::planted::planted;
 use trueup_matching::{BreakKind, Seen, Status, Verdict, claim, judge};
+use trueup_store::commands::skips::Skip;
 use trueup_store::facts::LiveItem;
 use trueup_store::messages;
 use trueup_store::scopes::DueScope;
-use trueup_store::{StoreError, Tx, cases, facts, scopes, summaries};
+use trueup_store::{StoreError, Tx, cases, commands, facts, scopes, summaries};
 
 use crate::decode::MATCH;
 use crate::setup::{Hub, Worker, check};
@@ -134,6 +136,17 @@ fn one(
     let calendar = &hub.setup.calendar;
     let verdict = judge(&scope.key, &seen, &claimed, today, calendar)
         .map_err(|error: MoneyError| StoreError::corrupt(error))?;
+    let skipped = commands::skips::of_key(tx, &scope.key)?;
+    let verdict = match verdict {
+        // What a person skipped will not come, so its day need not be waited for.
+        Some(Verdict { status: Status::NotDue, due: Some(due), .. }) if !skipped.is_empty() => {
+            let after = due.tomorrow().map_err(StoreError::corrupt)?;
+            let then = judge(&scope.key, &seen, &claimed, after, calendar)
+                .map_err(|error: MoneyError| StoreError::corrupt(error))?;
+            then.filter(|then| is_skipped(&skipped, then)).or(verdict)
+        }
+        _ => verdict,
+    };
     let Some(verdict) = verdict else {
         // Its last item was taken back: nothing is left to compare.
         cases::resolve(tx, None, &scope.key, "nothing is left to compare", now)?;
@@ -146,7 +159,21 @@ fn one(
     state_match(tx, scope, &items, &claimed, now)?;
     failures::seen_in_ledger(tx, &scope.key, &items, now)?;
     save(tx, scope, entity, &verdict)?;
-    case(tx, scope, entity, &items, &verdict, now)
+    let by = skipped.first().filter(|_| is_skipped(&skipped, &verdict));
+    case(tx, scope, entity, &items, &verdict, by.map(|(skip, _)| skip), now)
+}
+
+/// Whether what is wrong is that the books lack what a person skipped, and nothing else.
+fn is_skipped(skipped: &[(Skip, commands::Shown)], verdict: &Verdict) -> bool {
+    let lacks = [BreakKind::MissingInBooks, BreakKind::AmountDiffers];
+    let amounts = skipped.iter().map(|(_, command)| match &command.content {
+        Content::Entry(entry) => entry.debits(),
+        content => content.total(),
+    });
+    let Some(amounts) = amounts.collect::<Option<Vec<Money>>>() else { return false };
+    let sum = Money::sum(verdict.difference.currency(), amounts);
+    verdict.break_kind.is_some_and(|kind| lacks.contains(&kind))
+        && sum.and_then(Money::checked_neg) == Ok(verdict.difference)
 }
 
 /// Hands in which bank lines a payout or transfer is, so that DECIDE books it. The same lines again
@@ -397,6 +424,7 @@ fn case(
     entity: &str,
     items: &[LiveItem],
     verdict: &Verdict,
+    skipped: Option<&Skip>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let kind = match verdict.break_kind {
@@ -429,5 +457,8 @@ fn case(
         amount: Some(amount),
         owner: "finance",
     };
-    cases::open(tx, &new, now)
+    match skipped {
+        Some(by) => cases::open_skipped(tx, &new, (&by.person, &by.reason), now),
+        None => cases::open(tx, &new, now),
+    }
 }

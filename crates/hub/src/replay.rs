@@ -340,7 +340,7 @@ impl Again {
             Ok(Decoded::Documents(found)) => found,
             Ok(Decoded::Hints(_) | Decoded::Subscriptions(_) | Decoded::Ignored(_)) => Vec::new(),
             Err(error) => {
-                if state != "failed" {
+                if !matches!(state.as_str(), "failed" | "skipped") {
                     self.unreadable.push(Unreadable {
                         message: message.id,
                         code: error.code().to_owned(),
@@ -597,8 +597,9 @@ fn commands_changed(before: &[commands::Shown], after: &[commands::Shown]) -> Ve
         before.iter().map(|it| (it.key.as_str(), it.state.as_str())).collect();
     let changed = after.iter().filter_map(|command| {
         let change = match (states.get(command.key.as_str()), command.state.as_str()) {
-            (None, _) => "send",
+            (None, _) | (Some(&"skipped"), "waiting" | "ready") => "send",
             (Some(before), now) if *before == now => return None,
+            (Some(_), "skipped") => "skip",
             (Some(_), "withdrawn") => "withdraw",
             (Some(_), now) => now,
         };

@@ -48,7 +48,8 @@ pub struct OpenCase {
     pub age_days: i64,
 }
 
-/// A case whose cause stands and that a person took as it is. What it is about stays unproven.
+/// A case whose cause stands and that a person took as it is, or skipped. What it is about stays
+/// unproven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Accepted {
     pub id: String,
@@ -57,6 +58,8 @@ pub struct Accepted {
     pub subject: String,
     pub title: String,
     pub amount: Option<Money>,
+    /// `accepted` or `skipped`.
+    pub how: String,
     pub person: String,
     pub reason: String,
     pub at: String,
@@ -167,7 +170,7 @@ pub fn open(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<OpenCase>, StoreError
         .collect())
 }
 
-/// What people took as it is, newest first.
+/// What people took as it is or skipped, newest first.
 pub fn accepted(tx: &mut Tx<'_>) -> Result<Vec<Accepted>, StoreError> {
     let cases = cases::accepted(tx)?;
     Ok(cases
@@ -181,6 +184,7 @@ pub fn accepted(tx: &mut Tx<'_>) -> Result<Vec<Accepted>, StoreError> {
             entity: case.entity,
             subject: case.subject,
             title: case.title,
+            how: case.closed_as.unwrap_or_default(),
             person: case.closed_by.unwrap_or_default(),
             reason: case.closed_why.unwrap_or_default(),
             at: case.closed_at.map(|at| at.to_string()).unwrap_or_default(),

@@ -36,6 +36,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
         summary::step(tx, &hub_for_write, now)?;
         completeness::step(tx, &hub_for_write, now)?;
         commands::release_overlooked(tx)?;
+        commands::skips::stand_overlooked(tx, now)?;
         for root in documents::waiting_since(tx, asked, BATCH)? {
             if matches!(root.waiting.as_deref(), Some("order" | "payments")) {
                 streams::ask(tx, &root.connection, "order", &root.external_id, now)?;

@@ -10,6 +10,7 @@ use trueup_domain::item::Side;
 use trueup_domain::money::Money;
 use trueup_domain::posting::Span;
 use trueup_matching::links::{Link, Proof};
+use trueup_store::commands::skips::Skip;
 use trueup_store::documents::ShownRoot;
 use trueup_store::{
     StoreError, Tx, cases, commands, documents, facts, messages, scopes, summaries,
@@ -104,6 +105,18 @@ pub struct CommandStep {
     pub error: Option<String>,
     pub attempts: i64,
     pub done_at: Option<String>,
+    /// Who skipped it and why, where somebody did.
+    pub skipped: Option<SkipStep>,
+}
+
+/// A person's word that a command is not to be carried out.
+#[derive(Clone, Debug, Serialize)]
+pub struct SkipStep {
+    pub person: String,
+    pub reason: String,
+    pub at: String,
+    /// The command that was refused, where it was skipped only because it cannot be without that.
+    pub with: Option<String>,
 }
 
 /// One key of the order, judged, with what each side states.
@@ -188,9 +201,17 @@ pub fn trace(tx: &mut Tx<'_>, order: &str) -> Result<Option<Trace>, StoreError> 
     for command in &commands {
         all_cases.extend(cases::of_subject(tx, &format!("command/{}", command.key))?);
     }
+    let mut command_steps = Vec::new();
+    for command in commands {
+        let skip = match command.state.as_str() {
+            "skipped" => commands::skips::of(tx, &command.key)?,
+            _ => None,
+        };
+        command_steps.push(command_step(command, skip));
+    }
     Ok(Some(Trace {
         documents: document_steps(tx, &root.id)?,
-        commands: commands.into_iter().map(command_step).collect(),
+        commands: command_steps,
         entries,
         keys: key_steps,
         journal: journal_steps(tx, &root.id)?,
@@ -248,11 +269,17 @@ fn document_steps(tx: &mut Tx<'_>, root: &str) -> Result<Vec<DocumentStep>, Stor
     Ok(steps)
 }
 
-fn command_step(command: commands::Shown) -> CommandStep {
+fn command_step(command: commands::Shown, skip: Option<Skip>) -> CommandStep {
     let moment = |micros: i64| Timestamp::from_microsecond(micros).map(|it| it.to_string()).ok();
     CommandStep {
         kind: command.kind.word().to_owned(),
         goods: goods(&command.content),
+        skipped: skip.map(|skip| SkipStep {
+            with: (skip.head != skip.command).then_some(skip.head),
+            person: skip.person,
+            reason: skip.reason,
+            at: skip.made_at.to_string(),
+        }),
         key: command.key,
         state: command.state,
         binding: command.binding,

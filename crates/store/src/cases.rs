@@ -85,8 +85,21 @@ pub fn open_of_cause(
     Ok(())
 }
 
+/// Opens a case of which a person has decided already, and ends it with that: what it is about was
+/// skipped, and nothing is left to decide. It stands, as an accepted one does.
+pub fn open_skipped(
+    tx: &mut Tx<'_>,
+    case: &NewCase<'_>,
+    (person, reason): (&str, &str),
+    now: Timestamp,
+) -> Result<()> {
+    open(tx, case, now)?;
+    end(tx, &key::id(&[case.kind, case.subject]), End::Skipped, person, reason, now)?;
+    Ok(())
+}
+
 /// Closes the cases of a subject, all or those of one kind, because their cause is gone: the open
-/// ones, and those that a person had accepted.
+/// ones, and those that a person had accepted or skipped.
 pub fn resolve(
     tx: &mut Tx<'_>,
     kind: Option<&str>,
@@ -96,7 +109,7 @@ pub fn resolve(
 ) -> Result<()> {
     tx.execute(
         "UPDATE cases SET closed_at = $3, closed_as = 'gone', closed_by = $4, closed_why = NULL
-         WHERE subject = $1 AND (closed_at IS NULL OR closed_as = 'accepted')
+         WHERE subject = $1 AND (closed_at IS NULL OR closed_as IN ('accepted', 'skipped'))
              AND (CAST($2 AS TEXT) IS NULL OR kind = $2)",
         values![subject, kind, now.as_microsecond(), by],
     )?;
@@ -110,6 +123,8 @@ pub enum End {
     Closed,
     /// Its cause stands, and is taken as it is.
     Accepted,
+    /// What it is about is not done, and will not be.
+    Skipped,
 }
 
 impl End {
@@ -117,11 +132,12 @@ impl End {
         match self {
             Self::Closed => "closed",
             Self::Accepted => "accepted",
+            Self::Skipped => "skipped",
         }
     }
 }
 
-/// A person ends an open case; `false` if it is not open.
+/// A person ends an open case; `false` if it is not open. What was accepted can still be skipped.
 pub fn end(
     tx: &mut Tx<'_>,
     id: &str,
@@ -132,7 +148,8 @@ pub fn end(
 ) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE cases SET closed_at = $2, closed_as = $3, closed_by = $4, closed_why = $5
-         WHERE id = $1 AND closed_at IS NULL",
+         WHERE id = $1
+             AND (closed_at IS NULL OR (closed_as = 'accepted' AND $3 = 'skipped'))",
         values![id, now.as_microsecond(), end.word(), person, reason],
     )?;
     Ok(changed == 1)
@@ -177,7 +194,7 @@ pub struct Case {
     pub assignee: String,
     pub opened_at: Timestamp,
     pub closed_at: Option<Timestamp>,
-    /// `gone`, `closed` or `accepted`.
+    /// `gone`, `closed`, `accepted` or `skipped`.
     pub closed_as: Option<String>,
     /// What ended it, or the person who did.
     pub closed_by: Option<String>,
@@ -192,9 +209,13 @@ impl Case {
         self.closed_at.is_none()
     }
 
-    /// Its cause stands, and a person took it as it is.
+    /// Its cause stands, and a person took it as it is or skipped what it is about.
     pub fn is_accepted(&self) -> bool {
-        self.closed_as.as_deref() == Some(End::Accepted.word())
+        self.closed_as.as_deref() == Some(End::Accepted.word()) || self.is_skipped()
+    }
+
+    pub fn is_skipped(&self) -> bool {
+        self.closed_as.as_deref() == Some(End::Skipped.word())
     }
 
     /// How it ended, in a sentence: `accepted by ann: the customer paid in cash`.
@@ -307,9 +328,10 @@ pub fn together<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Vec<Together> 
     all
 }
 
-/// Cases whose cause stands and that a person took as they are, newest first.
+/// Cases whose cause stands and that a person took as they are or skipped, newest first.
 pub fn accepted(tx: &mut Tx<'_>) -> Result<Vec<Case>> {
-    let sql = format!("{CASES} WHERE closed_as = 'accepted' ORDER BY closed_at DESC, id");
+    let sql =
+        format!("{CASES} WHERE closed_as IN ('accepted', 'skipped') ORDER BY closed_at DESC, id");
     tx.query(&sql, values![])?.iter().map(case).collect()
 }
 
@@ -330,9 +352,11 @@ pub fn of_subject(tx: &mut Tx<'_>, subject: &str) -> Result<Vec<Case>> {
     rows.iter().map(case).collect()
 }
 
-/// The accepted case of a subject, if there is one.
+/// The accepted or skipped case of a subject, if there is one.
 pub fn accepted_of(tx: &mut Tx<'_>, subject: &str) -> Result<Option<Case>> {
-    let sql = format!("{CASES} WHERE subject = $1 AND closed_as = 'accepted' ORDER BY id LIMIT 1");
+    let sql = format!(
+        "{CASES} WHERE subject = $1 AND closed_as IN ('accepted', 'skipped') ORDER BY id LIMIT 1"
+    );
     tx.query_one(&sql, values![subject])?.as_ref().map(case).transpose()
 }
 

@@ -5,10 +5,12 @@
 //! | this one          | writing, taking, applying and taking back a command             |
 //! | [`goods`]         | what the reversals of goods and of their order wait for         |
 //! | [`ties`]          | what becomes of ties when one of their ends is taken back       |
+//! | [`skips`]         | what a person skipped, and what cannot be without it            |
 //! | [`conversations`] | the conversations under way                                     |
 
 mod conversations;
 mod goods;
+pub mod skips;
 mod ties;
 
 use std::collections::BTreeMap;
@@ -24,7 +26,7 @@ pub use self::conversations::{Conversation, conversations, end_conversation, sav
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
 use crate::waits::Wait;
-use crate::{Result, values};
+use crate::{Result, cases, values};
 
 /// The lane of a command: one batch in flight for each (`DESIGN.md` §9.8).
 pub fn lane_of(content: &Content) -> String {
@@ -104,6 +106,11 @@ fn is_there(tx: &mut Tx<'_>, command: &str) -> Result<bool> {
     Ok(row.is_some())
 }
 
+fn find_state(tx: &mut Tx<'_>, command: &str) -> Result<Option<String>> {
+    let row = tx.query_one("SELECT state FROM commands WHERE key = $1", values![command])?;
+    row.map(|row| row.text(0)).transpose()
+}
+
 /// Whether a command may have had an effect.
 fn has_left(tx: &mut Tx<'_>, command: &str) -> Result<bool> {
     let row = tx.query_one(
@@ -160,6 +167,9 @@ fn insert(
     if planted("nothing_waits_for_what_it_needs") {
         tx.execute("UPDATE commands SET state = 'ready' WHERE key = $1", values![own])?;
     }
+    if !needs.is_empty() {
+        skips::stand(tx, own, place.now)?;
+    }
     release(tx, own)
 }
 
@@ -179,30 +189,42 @@ pub fn add_shared(
     insert(tx, place, &own, key, 1, command, &needs.collect())
 }
 
-/// Makes a waiting command ready if everything it needs is applied.
+/// Makes a waiting command ready if everything it needs is applied. What is only to be over before
+/// it is over, too, when a person skipped it.
 fn release(tx: &mut Tx<'_>, command: &str) -> Result<()> {
     tx.execute(
-        "UPDATE commands SET state = 'ready' WHERE key = $1 AND state = 'waiting' AND NOT EXISTS (
-             SELECT 1 FROM command_after a LEFT JOIN commands n ON n.key = a.needs
-             WHERE a.command = $1 AND (n.state IS NULL OR n.state <> 'applied'))",
+        &format!(
+            "UPDATE commands SET state = 'ready' WHERE key = $1 AND state = 'waiting'
+                 AND NOT EXISTS ({})",
+            lacks("$1")
+        ),
         values![command],
     )?;
     Ok(())
 }
 
-/// Releases what waits although all it needs is applied: on PostgreSQL the transaction that wrote a
-/// command and the one that applied what it needs may not have seen each other.
-pub fn release_overlooked(tx: &mut Tx<'_>) -> Result<u64> {
-    tx.execute(
-        "UPDATE commands SET state = 'ready' WHERE state = 'waiting' AND NOT EXISTS (
-             SELECT 1 FROM command_after a LEFT JOIN commands n ON n.key = a.needs
-             WHERE a.command = commands.key AND (n.state IS NULL OR n.state <> 'applied'))",
-        values![],
+/// What a command still needs, as SQL.
+fn lacks(command: &str) -> String {
+    let only_before = skips::ONLY_BEFORE;
+    format!(
+        "SELECT 1 FROM command_after a LEFT JOIN commands n ON n.key = a.needs
+         WHERE a.command = {command} AND (n.state IS NULL
+             OR (n.state <> 'applied' AND NOT (n.state = 'skipped' AND {only_before})))"
     )
 }
 
+/// Releases what waits although all it needs is applied: on PostgreSQL the transaction that wrote a
+/// command and the one that applied what it needs may not have seen each other.
+pub fn release_overlooked(tx: &mut Tx<'_>) -> Result<u64> {
+    let sql = format!(
+        "UPDATE commands SET state = 'ready' WHERE state = 'waiting' AND NOT EXISTS ({})",
+        lacks("commands.key")
+    );
+    tx.execute(&sql, values![])
+}
+
 /// Takes a generation back: withdrawn if it certainly has no effect, else undone by a command after
-/// it. What waits for it waits for its successor instead.
+/// it. What waits for it waits for its successor instead, and so does what was skipped with it.
 pub(crate) fn take_back(
     tx: &mut Tx<'_>,
     place: Place<'_>,
@@ -212,13 +234,17 @@ pub(crate) fn take_back(
     successor: Option<u32>,
 ) -> Result<()> {
     let own = effect_key(place, place.root, key, generation);
+    let before = find_state(tx, &own)?;
+    if before.as_deref() == Some("skipped") {
+        skips::over(tx, &own, successor.is_some(), place.now)?;
+    }
     if let Some(next) = successor
         && !planted("what_waits_does_not_follow")
     {
         follow(tx, &own, &effect_key(place, place.root, key, next))?;
     }
-    let all = "'waiting', 'ready', 'refused', 'sent', 'unknown', 'applied'";
-    let safe = "'waiting', 'ready', 'refused'";
+    let all = "'waiting', 'ready', 'refused', 'skipped', 'sent', 'unknown', 'applied'";
+    let safe = "'waiting', 'ready', 'refused', 'skipped'";
     let safe = if planted("what_has_left_is_withdrawn") { all } else { safe };
     let withdrawn = tx.execute(
         &format!(
@@ -228,6 +254,10 @@ pub(crate) fn take_back(
         values![&own, place.now.as_microsecond()],
     )?;
     if withdrawn == 1 {
+        if matches!(before.as_deref(), Some("refused" | "skipped")) {
+            let by = "the command was replaced, and the books made nothing of it";
+            cases::resolve(tx, None, &format!("command/{own}"), by, place.now)?;
+        }
         if successor.is_none() {
             ties::withdraw_ties(tx, &own, place.now)?;
         }

@@ -22,7 +22,7 @@ pub fn pushed(tx: &mut Tx<'_>) -> Result<Vec<(String, String, String)>> {
 pub fn unsettled_messages(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     let rows = tx.query(
         "SELECT connection || '/' || source_id || ' is ' || state FROM messages
-         WHERE state NOT IN ('decoded', 'hinted', 'ignored') ORDER BY 1 LIMIT 20",
+         WHERE state NOT IN ('decoded', 'hinted', 'ignored', 'skipped') ORDER BY 1 LIMIT 20",
         values![],
     )?;
     texts(&rows)

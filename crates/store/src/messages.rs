@@ -332,7 +332,16 @@ pub fn finish(tx: &mut Tx<'_>, id: &str, fate: Fate, error: Option<(&str, String
 pub fn retry(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE messages SET state = 'received', attempts = 0
-         WHERE id = $1 AND state IN ('failed', 'ignored')",
+         WHERE id = $1 AND state IN ('failed', 'ignored', 'skipped')",
+        values![id],
+    )?;
+    Ok(changed == 1)
+}
+
+/// A person takes a message that cannot be read for one that need not be; `false` if it was read.
+pub fn skip(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE messages SET state = 'skipped' WHERE id = $1 AND state = 'failed'",
         values![id],
     )?;
     Ok(changed == 1)
@@ -421,7 +430,7 @@ pub fn unreadable_before(tx: &mut Tx<'_>, id: &str) -> Result<Vec<String>> {
         "SELECT old.id FROM messages new JOIN messages old
              ON old.connection = new.connection AND old.source_id = new.source_id
          WHERE new.id = $1 AND new.origin = 'poll' AND old.origin = 'poll'
-             AND old.state = 'failed' AND old.received_at < new.received_at
+             AND old.state IN ('failed', 'skipped') AND old.received_at < new.received_at
          ORDER BY old.id",
         values![id],
     )?;

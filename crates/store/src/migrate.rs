@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (13, include_str!("../migrations/0013_causes.sql")),
     (14, include_str!("../migrations/0014_listings.sql")),
     (15, include_str!("../migrations/0015_summary_of_goods.sql")),
+    (16, include_str!("../migrations/0016_skips.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

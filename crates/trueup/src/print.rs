@@ -221,12 +221,12 @@ pub fn open(cases: &[OpenCase]) -> String {
     )
 }
 
-/// What people took as it is; it is not proven.
+/// What people took as it is or skipped; it is not proven.
 pub fn accepted(cases: &[Accepted]) -> String {
     if cases.is_empty() {
         return String::new();
     }
-    let mut table = table(["Case", "Type", "Entity", "Amount", "By", "Why"]);
+    let mut table = table(["Case", "Type", "Entity", "Amount", "How", "By", "Why"]);
     right(&mut table, [3]);
     for case in cases {
         let sum = case.amount.map(|it| money(it.minor(), it.currency().code()));
@@ -235,11 +235,16 @@ pub fn accepted(cases: &[Accepted]) -> String {
             word(&case.kind),
             short(&case.entity),
             sum.unwrap_or_default(),
+            plain(&case.how),
             short(&case.person),
             cut(&case.reason, LAST_CELL_MAX),
         ]);
     }
-    format!("\nAccepted as they are, and not proven: {}.\n{}", cases.len(), lines(&table))
+    format!(
+        "\nAccepted as they are or skipped, and not proven: {}.\n{}",
+        cases.len(),
+        lines(&table)
+    )
 }
 
 /// What was healed without a difference.
@@ -332,6 +337,7 @@ mod tests {
                 subject: "stripe/row/1".to_owned(),
                 title: String::new(),
                 amount: None,
+                how: "accepted".to_owned(),
                 person: "ann".to_owned(),
                 reason: "paid by\u{7} transfer".to_owned(),
                 at: String::new(),

@@ -12,6 +12,7 @@ mod reconcile;
 mod replay;
 mod restored;
 mod road;
+mod skips;
 mod talk;
 mod token;
 mod wire;

@@ -42,6 +42,7 @@ impl Given {
             "accept" => What::Accept { case },
             "assign" => What::Assign { case, assignee: self.assignee.clone() },
             "note" => What::Note { case },
+            "skip" => What::Skip { case },
             "retry" => What::Retry { about: case },
             _ => return None,
         })

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
-use trueup_hub::decisions::cause as decisions_cause;
+use trueup_hub::decisions::{cause as decisions_cause, skippable};
 use trueup_store::{
     StoreError, Tx, cases, commands, decisions, documents, facts, messages, scopes,
 };
@@ -239,6 +239,9 @@ struct One {
     /// How it ended, in a sentence.
     ending: String,
     accepted: bool,
+    skipped: bool,
+    /// What skipping it would do, with what cannot be without it; empty where it cannot be skipped.
+    skipping: String,
     assignee: String,
     /// Why it cannot be closed but only accepted; empty where its cause may be gone.
     cause: String,
@@ -282,6 +285,7 @@ pub fn decided(
             did: match one.kind.as_str() {
                 "close" => "closed it".to_owned(),
                 "accept" => "accepted it as it is".to_owned(),
+                "skip" => "skipped it".to_owned(),
                 "assign" if one.assignee.is_empty() => "gave it back".to_owned(),
                 "assign" => format!("gave it to {}", one.assignee),
                 "retry" => "tried it again".to_owned(),
@@ -344,7 +348,12 @@ fn build_one(
         Some(key) => commands::find(tx, key)?,
         None => None,
     };
-    let again = if case.is_open() { again(&case, command.as_ref()) } else { "" };
+    let can_try = case.is_open() || case.is_skipped();
+    let again = if can_try { again(&case, command.as_ref()) } else { "" };
+    let skipping = match case.is_open() {
+        true => skippable(tx, &case)?.map_or_else(|_| String::new(), |what| what.in_words()),
+        false => String::new(),
+    };
     let sides = sides(tx, &case.subject)?;
     let mut about = vec![case.id.as_str(), case.subject.as_str()];
     about.extend(case.subject.strip_prefix("command/"));
@@ -380,6 +389,8 @@ fn build_one(
         closed: case.closed_at.map(|at| Moment::new(at, now)),
         ending: case.ending().unwrap_or_default(),
         accepted: case.is_accepted(),
+        skipped: case.is_skipped(),
+        skipping,
         assignee: case.assignee,
         id: case.id,
         title: case.title,
@@ -395,7 +406,7 @@ fn build_one(
 /// What the button of a case that something may be tried again for says.
 fn again(case: &cases::Case, command: Option<&commands::Shown>) -> &'static str {
     match (case.kind.as_str(), command.map(|command| command.state.as_str())) {
-        (_, Some("refused")) => "Send the command again",
+        (_, Some("refused" | "skipped")) => "Send the command again",
         (_, Some("unknown")) => "Look it up now",
         (_, Some(_)) => "",
         ("undecodable", _) => "Decode it again",

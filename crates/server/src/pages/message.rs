@@ -77,7 +77,7 @@ fn build(chrome: Chrome, message: messages::Shown, now: Timestamp) -> Message {
         class: match message.state.as_str() {
             "decoded" | "hinted" => "proven",
             "failed" => "broken",
-            "ignored" => "not_applicable",
+            "ignored" | "skipped" => "not_applicable",
             _ => "not_due",
         },
         received: Moment::new(message.received_at, now),
@@ -85,7 +85,7 @@ fn build(chrome: Chrome, message: messages::Shown, now: Timestamp) -> Message {
         body,
         shown_as,
         cut,
-        can_retry: matches!(message.state.as_str(), "failed" | "ignored"),
+        can_retry: matches!(message.state.as_str(), "failed" | "ignored" | "skipped"),
         person: String::new(),
         decisions: Vec::new(),
         headers: headers.into_iter().collect(),

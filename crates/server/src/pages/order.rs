@@ -77,6 +77,8 @@ struct CommandLine {
     error: String,
     attempts: i64,
     done: String,
+    /// Who skipped it and why; empty where nobody did.
+    skipped: String,
 }
 
 /// An entry of the books that sums up sales.
@@ -277,13 +279,18 @@ fn command(step: &CommandStep) -> CommandLine {
         class: match step.state.as_str() {
             "applied" => "proven",
             "refused" | "unknown" => "broken",
-            "withdrawn" => "not_applicable",
+            "withdrawn" | "skipped" => "not_applicable",
             _ => "not_due",
         },
         state: step.state.clone(),
         binding: step.binding.clone().unwrap_or_default(),
         error: step.error.clone().unwrap_or_default(),
         attempts: step.attempts,
+        skipped: step.skipped.as_ref().map_or_else(String::new, |skip| {
+            let with = skip.with.as_ref().map(|head| format!(", with {head}"));
+            let with = with.unwrap_or_default();
+            format!("skipped by {}: {}{with}", skip.person, skip.reason)
+        }),
         done: step.done_at.as_deref().map(format::time_text).unwrap_or_default(),
     }
 }

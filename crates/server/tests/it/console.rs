@@ -120,6 +120,30 @@ async fn a_case_says_what_happened_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_case_that_can_be_skipped_says_what_goes_with_it() {
+    let server = Server::with_orders();
+    let cases = server.read(trueup_store::cases::open_cases);
+    let refused = cases.iter().find(|case| case.kind == "refused").expect("the case");
+    let path = format!("/cases/{}", refused.id);
+    has(&text(&server, &path).await, &["Skip it", "Skipping it: the books do not get it"]);
+    let nothing = server.post(&format!("{path}/skip"), &[FORM], b"person=Ann&reason=").await;
+    has(&nothing.text(), &["TU404"]);
+    let ann = b"person=Ann&reason=a+%3Cb%3Etest%3C%2Fb%3E&assignee=";
+    let pressed = server.post(&format!("{path}/skip"), &[FORM], ann).await;
+    assert_eq!((pressed.status, pressed.header("location")), (StatusCode::SEE_OTHER, &*path));
+    let after = text(&server, &path).await;
+    has(
+        &after,
+        &["<span class=\"chip\">skipped</span>", "<b>Ann</b> skipped it", "Send the command again"],
+    );
+    assert!(!after.contains("<b>test</b>"), "what people write is text");
+    assert!(!after.contains("Skip it"));
+    has(&text(&server, "/orders/acme/sale/3").await, &["skipped", "Ann"]);
+    let other = cases.iter().find(|case| case.kind == "missing_in_books").expect("a difference");
+    assert!(!text(&server, &format!("/cases/{}", other.id)).await.contains("Skip it"));
+}
+
+#[tokio::test]
 async fn a_stopped_connection_has_a_button() {
     let server = Server::with_orders();
     has(&text(&server, "/connections").await, &["cursor-9", "Complete through", "Newest messages"]);

@@ -31,6 +31,7 @@ Examples:
   trueup cases assign 3f2a ben
   trueup cases close 3f2a --reason 'the customer was paid by transfer'
   trueup cases close 3f2a --accept --reason 'below what asking the bank costs'
+  trueup cases skip 3f2a --reason 'a test order of the shop'
   trueup cases --each                    every case by itself, whatever its cause
 
 Exit status: 0 there is no open case; 1 there are some; with a command 0 when it was done")]
@@ -67,6 +68,18 @@ enum CasesCommand {
         /// Its cause stands, and is taken as it is.
         #[arg(long)]
         accept: bool,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Skip what a case is about: it is not done, and will not be.
+    ///
+    /// For what the books refused, with what cannot be without it, and for what cannot be read. News
+    /// of the source replaces it as usual, and `trueup retry` takes it up again. What the books lack
+    /// for it stays a difference, which says who skipped it and why.
+    Skip {
+        /// Its id or that of its cause, or the beginning of it.
+        #[arg(value_name = "CASE")]
+        id: String,
         #[command(flatten)]
         who: Who,
     },
@@ -116,6 +129,10 @@ pub fn run(global: &Global, args: CasesArgs) -> Result<ExitCode> {
         Some(CasesCommand::Assign { id, assignee, who }) => {
             let case = find(&hub, &id)?.id().to_owned();
             decide(&hub, What::Assign { case, assignee: assignee.unwrap_or_default() }, who)
+        }
+        Some(CasesCommand::Skip { id, who }) => {
+            let case = find(&hub, &id)?.id().to_owned();
+            decide(&hub, What::Skip { case }, who)
         }
         Some(CasesCommand::Note { id, who }) => {
             let case = find(&hub, &id)?.id().to_owned();
@@ -357,7 +374,7 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
         Named::Case(case) => case,
         Named::Cause(id) => return show_cause(hub, &id, as_json_text),
     };
-    let (decided, cause, others) = hub.store.read(|tx| {
+    let (decided, cause, others, skipping) = hub.store.read(|tx| {
         let mut decided = kept::about(tx, &case.id)?;
         if !case.cause.is_empty() {
             decided.extend(kept::about(tx, &case.cause)?);
@@ -366,7 +383,11 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
         decided.sort_by_key(|one| one.made_at);
         let cause = if case.is_open() { decisions::cause(tx, &case)? } else { None };
         let others = if case.is_open() { cases::of_cause(tx, &case.cause)?.len() } else { 0 };
-        Ok((decided, cause, others))
+        let skipping = match case.is_open() {
+            true => decisions::skippable(tx, &case)?.ok().map(|what| what.in_words()),
+            false => None,
+        };
+        Ok((decided, cause, others, skipping))
     })?;
     if as_json_text {
         let mut shown = as_json(&case);
@@ -418,6 +439,12 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
             }
             None => fact("", &format!("`trueup cases close {short} --reason WHY` when it is done")),
         }
+        if let Some(skipping) = skipping {
+            fact("", &format!("`trueup cases skip {short} --reason WHY` if it is not to be done"));
+            fact("", &skipping);
+        }
+    } else if case.is_skipped() && can_retry(&case) {
+        fact("", &format!("`trueup retry {short}` takes it up again"));
     }
     for one in decided {
         fact("decided", &did(&one));

@@ -95,6 +95,16 @@ fn shown(trace: &Trace) -> String {
             text.push_str(&format!("      {}\n", print::plain(goods)));
         }
         text.push_str(&format!("      key {}\n", command.key));
+        if let Some(skip) = &command.skipped {
+            let with = skip.with.as_ref().map(|head| format!(", with {head}"));
+            text.push_str(&format!(
+                "      skipped by {}, {}: {}{}\n",
+                print::plain(&skip.person),
+                print::moment(&skip.at),
+                print::plain(&skip.reason),
+                with.unwrap_or_default()
+            ));
+        }
         if let Some(error) = &command.error {
             text.push_str(&format!(
                 "      after {} attempts: {}\n",

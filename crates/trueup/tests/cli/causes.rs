@@ -39,5 +39,28 @@ fn h25_what_cannot_be_read_for_one_cause_is_one_line() {
     place.run(&["ingest", "bank", "a.xml"]);
     with(&["cases", "close", &cause, "--accept"]).ended(0);
     place.run(&["cases"]).ended(0).said("No open case");
+    let shown = place.run(&["cases", "show", first]).ended(0);
+    assert!(!shown.out.contains("trueup cases skip"), "it is not open: {}", shown.out);
     with(&["cases", "assign", &cause, "ben"]).ended(1).complained("there is no case");
+}
+
+#[test]
+fn what_need_not_be_read_is_skipped_with_a_reason() {
+    let place = Place::configured();
+    let bad = fs::read_to_string(fixture("bank", "camt.053__genkgo_v4.xml")).unwrap();
+    place.write("a.xml", &bad);
+    place.write("b.xml", &format!("{bad}\n"));
+    place.run(&["ingest", "bank", "a.xml", "b.xml"]).ended(1);
+    let all = place.run(&["cases", "--json"]).ended(1).json();
+    let first = all[0]["id"].as_str().unwrap();
+    let message = all[0]["subject"].as_str().unwrap();
+    let shown = place.run(&["cases", "show", first]).ended(0).said("trueup cases skip");
+    assert!(shown.out.contains("Skipping it: the message is kept and not read"), "{}", shown.out);
+    place.run(&["cases", "skip", first, "--by", "ann"]).ended(2).complained("--reason");
+    let skip = ["cases", "skip", first, "--by", "ann", "--reason", "the bank's test file"];
+    place.run(&skip).ended(0).said("The message is not read");
+    place.run(&skip).ended(1).complained("the case is not open");
+    place.run(&["cases"]).ended(1).said("1 open");
+    place.run(&["cases", "show", first]).ended(0).said("skipped by ann: the bank's test file");
+    place.run(&["retry", message, "--by", "ann"]).ended(0);
 }

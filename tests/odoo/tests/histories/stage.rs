@@ -12,11 +12,12 @@ use trueup_domain::journal::Role;
 use trueup_domain::mapping::{Component, CustomerPolicy, GoodsPolicy, InvoicePolicy, Mapping};
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::posting::Posting;
+use trueup_hub::decisions::{self, Decision, What};
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub, month_end, receive};
 use trueup_store::messages::{NewMessage, Origin};
-use trueup_store::{Store, commands, mappings, summaries};
+use trueup_store::{Store, cases, commands, mappings, summaries};
 
 use crate::SetUp;
 use crate::common::Books;
@@ -172,6 +173,19 @@ impl Stage {
                 let product = mapping.products[product].clone();
                 mapping.products.insert(sku.clone(), product);
                 self.approve(&scenario.name);
+            }
+            Told::Skipped { reason } => {
+                let all = self.hub.store.read(cases::open_cases).expect("readable");
+                let of = format!("/{}/", scenario.name);
+                let own = |one: &cases::Case| one.kind == "refused" && one.subject.contains(&of);
+                for case in all.into_iter().filter(own).map(|one| one.id) {
+                    let (person, reason) = ("ann".to_owned(), reason.clone());
+                    let decision = Decision { what: What::Skip { case }, person, reason };
+                    let (hub, now) = (self.hub.clone(), self.now);
+                    let skipped =
+                        self.hub.store.write(move |tx| decisions::take(tx, &hub, &decision, now));
+                    skipped.expect("decided").expect("skipped");
+                }
             }
         }
     }

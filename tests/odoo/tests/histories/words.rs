@@ -25,6 +25,8 @@ pub enum Told {
     Closed { day: jiff::civil::Date },
     /// Somebody gives a SKU the product of another one.
     Mapped { sku: String, product: String },
+    /// Somebody skips what the books refused of this sale.
+    Skipped { reason: String },
 }
 
 pub struct Teller<'a> {
@@ -114,6 +116,7 @@ impl<'a> Teller<'a> {
             ["map", sku, "as", product] => {
                 Told::Mapped { sku: (*sku).to_owned(), product: (*product).to_owned() }
             }
+            ["skip", "refused", reason @ ..] => Told::Skipped { reason: reason.join(" ") },
             _ => self.unknown(&statement.line),
         }
     }
