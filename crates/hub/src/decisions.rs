@@ -490,7 +490,11 @@ impl Skippable {
             Self::Message => "Skipping it: the message is kept and not read".to_owned(),
             Self::Object(..) => "Skipping it: it is not asked for again".to_owned(),
         };
-        format!("{what}, until news of the source comes or somebody takes it up again.")
+        let news = match self {
+            Self::Message => "",
+            Self::Command { .. } | Self::Object(..) => "news of the source comes or ",
+        };
+        format!("{what}, until {news}somebody takes it up again.")
     }
 }
 

@@ -45,9 +45,35 @@ pub(crate) fn note(
     reversal: bool,
 ) -> Result<()> {
     let (Some(summed), Some(line)) = (&entry.summed, entry.lines.first()) else { return Ok(()) };
-    let connection = place.root.split('/').next().unwrap_or_default();
     let (_, stated) = &summed.states;
     let came_back = stated.strip_suffix(BACK);
+    let row = NewRow {
+        day: entry.date,
+        what: line.amount.currency().code(),
+        states: Some(came_back.unwrap_or(stated)),
+        back: came_back.is_some(),
+    };
+    add(tx, place, key, generation, reversal, row)
+}
+
+/// What a row says beside the fact that it is.
+struct NewRow<'a> {
+    day: Date,
+    /// A currency, or `goods/` and a location of the books.
+    what: &'a str,
+    /// The key that its sale states it under, and whether as what came back; units state nothing.
+    states: Option<&'a str>,
+    back: bool,
+}
+
+fn add(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    reversal: bool,
+    row: NewRow<'_>,
+) -> Result<()> {
     tx.execute(
         "INSERT INTO summary_rows (root, kind, part, generation, reversal, connection, day,
              what, written_at, states, back)
@@ -58,12 +84,12 @@ pub(crate) fn note(
             &key.part,
             generation,
             reversal,
-            connection,
-            entry.date.to_string(),
-            line.amount.currency().code(),
+            place.root.split('/').next().unwrap_or_default(),
+            row.day.to_string(),
+            row.what,
             place.now.as_microsecond(),
-            came_back.unwrap_or(stated),
-            came_back.is_some()
+            row.states,
+            row.back
         ],
     )?;
     Ok(())
@@ -221,6 +247,27 @@ const ROWS: &str = "SELECT s.entry, s.made_at, s.reversal, r.external_id, r.numb
      JOIN facts f ON f.root = s.root AND f.kind = s.kind AND f.part = s.part
          AND f.generation = s.generation";
 
+/// The order of the rows of one entry or transfer.
+const IN_ORDER: &str = "s.root, s.kind, s.part, s.generation, s.reversal";
+
+/// All rows that something took, one entry or transfer after the other.
+fn taken(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<Row>> {
+    tx.query(
+        &format!(
+            "{ROWS} WHERE s.summary = $1 AND s.entry IS NOT NULL ORDER BY s.entry, {IN_ORDER}"
+        ),
+        values![summary],
+    )
+}
+
+/// The rows that one entry or transfer took.
+fn taken_by(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<Row>> {
+    tx.query(
+        &format!("{ROWS} WHERE s.summary = $1 AND s.entry = $2 ORDER BY {IN_ORDER}"),
+        values![summary, number],
+    )
+}
+
 fn summed(row: &Row) -> Result<SummedRow> {
     let content: FactContent = serde_json::from_str(&row.text(5)?).map_err(StoreError::corrupt)?;
     let FactContent::Entry(entry) = content else {
@@ -231,15 +278,8 @@ fn summed(row: &Row) -> Result<SummedRow> {
 
 /// The entries of a day with their rows.
 pub fn parts(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<Part>> {
-    let rows = tx.query(
-        &format!(
-            "{ROWS} WHERE s.summary = $1 AND s.entry IS NOT NULL
-             ORDER BY s.entry, s.root, s.kind, s.part, s.generation, s.reversal"
-        ),
-        values![summary],
-    )?;
     let mut parts: Vec<Part> = Vec::new();
-    for row in &rows {
+    for row in &taken(tx, summary)? {
         let number = u32::try_from(row.int(0)?).map_err(StoreError::corrupt)?;
         if parts.last().is_none_or(|part| part.number != number) {
             let made_on = moment(row.int(1)?)?.to_zoned(jiff::tz::TimeZone::UTC).date();
@@ -255,14 +295,7 @@ pub fn parts(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<Part>> {
 
 /// The rows of one entry.
 pub fn rows(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<SummedRow>> {
-    let rows = tx.query(
-        &format!(
-            "{ROWS} WHERE s.summary = $1 AND s.entry = $2
-             ORDER BY s.root, s.kind, s.part, s.generation, s.reversal"
-        ),
-        values![summary, number],
-    )?;
-    rows.iter().map(summed).collect()
+    taken_by(tx, summary, number)?.iter().map(summed).collect()
 }
 
 /// An entry or transfer as people see it.

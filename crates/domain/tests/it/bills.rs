@@ -4,8 +4,7 @@ use trueup_domain::command::{Content, Extent};
 use trueup_domain::derive::Derived;
 use trueup_domain::derive::sale::NOT_YET;
 use trueup_domain::document::{
-    ChargeKind, Document, FulfilmentStatus, Funder, LineKind, Order, Payment, PaymentKind, Refund,
-    Restock,
+    ChargeKind, Document, Funder, LineKind, Order, Payment, PaymentKind, Restock,
 };
 use trueup_domain::fact::FactContent;
 use trueup_domain::item::{Item, Side};
@@ -13,8 +12,8 @@ use trueup_domain::journal::Role;
 use trueup_domain::mapping::{InvoicePolicy, Mapping};
 
 use crate::world::{
-    Given, adjustment, at, charge, discount, entries, fulfilment, included, line, mapping, net,
-    order, paid, payment, refund_line, refund_of, remitted, tax, total_up,
+    Given, adjustment, agreed, at, charge, discount, entries, included, line, mapping, net, order,
+    paid, payment, refund_line, refund_of, remitted, shipped, tax, total_up,
 };
 
 fn by(invoices: InvoicePolicy) -> Given {
@@ -23,16 +22,6 @@ fn by(invoices: InvoicePolicy) -> Given {
 
 fn by_shipment() -> Given {
     by(InvoicePolicy::Shipment)
-}
-
-fn shipped(id: &str, day: u32, lines: &[(&str, i64)]) -> Document {
-    let created_at = format!("2026-06-{day:02}T12:00:00Z");
-    fulfilment(id, FulfilmentStatus::Succeeded, &created_at, lines).into()
-}
-
-fn agreed(id: &str, day: u32, of: Refund) -> Document {
-    let created_at = at(&format!("2026-06-{day:02}T12:30:00Z"));
-    Refund { id: id.to_owned(), created_at, ..of }.into()
 }
 
 fn captured(id: &str, day: u32, amount: &str) -> Document {

@@ -14,8 +14,8 @@ use trueup_domain::posting::Posting;
 
 use crate::properties::any_order;
 use crate::world::{
-    Given, at, billed, commands, discount, document_lines, entries, fulfilment, included, line,
-    mapping, money, order, paid, refund_line, refund_of, tax, total_up, usd,
+    Given, agreed, at, billed, commands, discount, document_lines, entries, fulfilment, included,
+    line, mapping, money, order, paid, refund_line, refund_of, shipped, tax, total_up, usd,
 };
 
 fn component(sku: &str, units: u32, price: u64) -> Component {
@@ -38,16 +38,6 @@ fn set() -> Mapping {
 
 fn by(mapping: Mapping) -> Given {
     Given { mapping: Some(mapping), ..Given::default() }
-}
-
-fn shipped(id: &str, day: u32, lines: &[(&str, i64)]) -> Document {
-    let created_at = format!("2026-06-{day:02}T12:00:00Z");
-    fulfilment(id, FulfilmentStatus::Succeeded, &created_at, lines).into()
-}
-
-fn agreed(id: &str, day: u32, of: Refund) -> Document {
-    let created_at = at(&format!("2026-06-{day:02}T12:30:00Z"));
-    Refund { id: id.to_owned(), created_at, ..of }.into()
 }
 
 fn in_words(line: &DocumentLine) -> String {

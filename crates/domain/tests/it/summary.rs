@@ -1,12 +1,9 @@
 //! Sales that go into the books within an entry of their day (`POSTING.md` P5).
 
-use std::collections::BTreeMap;
-
 use jiff::civil::date;
-use trueup_domain::calendar::Calendar;
 use trueup_domain::command::{Content, EntryContent};
 use trueup_domain::derive::summary::{self, Of, Part, SummedRow};
-use trueup_domain::derive::{Derived, Surroundings, Waiting};
+use trueup_domain::derive::{Derived, Waiting};
 use trueup_domain::document::{
     ChargeKind, Document, Funder, HeldAlready, Order, Refund, Restock, Version,
 };
@@ -66,20 +63,6 @@ fn rows(derived: &Derived, id: &str, reversal: bool) -> Vec<SummedRow> {
 }
 
 fn summed(parts: Vec<Vec<SummedRow>>, mapping: &Mapping) -> Derived {
-    let (calendar, billed) = (Calendar::default(), BTreeMap::new());
-    let around = Surroundings {
-        connection: "shop",
-        entity: "us",
-        time_zone: "UTC",
-        calendar: &calendar,
-        mapping: Some(mapping),
-        billed: &billed,
-        address: None,
-        fees: None,
-        posting: Posting::Day,
-        customer: None,
-        since: jiff::Timestamp::MIN,
-    };
     let numbered = (1..).zip(parts);
     let parts: Vec<Part> = numbered
         .map(|(number, rows)| Part {
@@ -90,7 +73,7 @@ fn summed(parts: Vec<Vec<SummedRow>>, mapping: &Mapping) -> Derived {
         })
         .collect();
     let of = Of { span: Span::Day(date(2026, 6, 15)), currency: usd() };
-    summary::derive(&of, &parts, &around).expect("amounts that fit")
+    Given { mapping: Some(mapping.clone()), ..by_day() }.summary(&of, &parts)
 }
 
 fn contents(derived: &Derived) -> Vec<EntryContent> {

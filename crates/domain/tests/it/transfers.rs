@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::date;
-use trueup_domain::calendar::Calendar;
 use trueup_domain::command::{Content, TransferContent, TransferLine, Way, reversal_of};
-use trueup_domain::derive::transfer::{self, MovedRow, Of, Part};
-use trueup_domain::derive::{Derived, Surroundings, Waiting};
+use trueup_domain::derive::transfer::{MovedRow, Of, Part};
+use trueup_domain::derive::{Derived, Waiting};
 use trueup_domain::document::{Document, Fulfilment, FulfilmentStatus, Order, Refund, Restock};
 use trueup_domain::fact::{FactContent, Units};
 use trueup_domain::mapping::{GoodsPolicy, Mapping};
@@ -180,25 +179,11 @@ fn row(way: Way, product: &str, quantity: i64, reversal: bool) -> MovedRow {
 }
 
 /// The transfers of the parts, each as its reference, what goes out and what comes back.
-fn transfers(parts: Vec<Vec<MovedRow>>, zone: &str) -> Vec<TransferContent> {
-    let (calendar, billed, mapping) = (Calendar::default(), BTreeMap::new(), by_day());
-    let around = Surroundings {
-        connection: "shop",
-        entity: "us",
-        time_zone: zone,
-        calendar: &calendar,
-        mapping: Some(&mapping),
-        billed: &billed,
-        address: None,
-        fees: None,
-        posting: Posting::Day,
-        customer: None,
-        since: jiff::Timestamp::MIN,
-    };
+fn transfers(parts: Vec<Vec<MovedRow>>, time_zone: &'static str) -> Vec<TransferContent> {
     let parts: Vec<Part> = (1..).zip(parts).map(|(number, rows)| Part { number, rows }).collect();
     let of = Of::parse("2026-06-16/goods/8").expect("a day and a location");
     assert_eq!(of.to_string(), "2026-06-16/goods/8");
-    let derived = transfer::derive(&of, &parts, &around);
+    let derived = Given { time_zone, ..given(by_day()) }.transfer(&of, &parts);
     let contents = commands(&derived.facts).map(|(_, content)| match content {
         Content::Transfer(content) => content.clone(),
         other => panic!("{other:?}"),

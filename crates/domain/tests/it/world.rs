@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use trueup_domain::calendar::Calendar;
 use trueup_domain::command::{Content, DocumentLine};
-use trueup_domain::derive::{Derived, Surroundings, month_end, sale, settlement, till};
+use trueup_domain::derive::{
+    Derived, Surroundings, month_end, sale, settlement, summary, till, transfer,
+};
 use trueup_domain::document::{
     Charge, ChargeKind, Discount, Dispute, DisputeStatus, Document, Fulfilment, FulfilmentLine,
     FulfilmentStatus, Funder, LedgerRow, Line, LineKind, MonthEnd, Order, Payment, PaymentKind,
@@ -405,6 +407,14 @@ impl Given {
         self.with(|around| month_end::derive(stated, around).expect("amounts that fit"))
     }
 
+    pub fn summary(&self, of: &summary::Of, parts: &[summary::Part]) -> Derived {
+        self.with(|around| summary::derive(of, parts, around).expect("amounts that fit"))
+    }
+
+    pub fn transfer(&self, of: &transfer::Of, parts: &[transfer::Part]) -> Derived {
+        self.with(|around| transfer::derive(of, parts, around))
+    }
+
     pub fn payout(&self, payout: &Payout) -> Derived {
         self.with(|around| settlement::derive_payout(payout, around).expect("amounts that fit"))
     }
@@ -473,6 +483,18 @@ pub fn document_lines(content: &Content) -> &[DocumentLine] {
         | Content::Goods(_)
         | Content::Transfer(_) => &[],
     }
+}
+
+/// Lines of `O1` that left at noon of a day in June 2026.
+pub fn shipped(id: &str, day: u32, lines: &[(&str, i64)]) -> Document {
+    let created_at = format!("2026-06-{day:02}T12:00:00Z");
+    fulfilment(id, FulfilmentStatus::Succeeded, &created_at, lines).into()
+}
+
+/// A refund, agreed half an hour after noon of a day in June 2026.
+pub fn agreed(id: &str, day: u32, of: Refund) -> Document {
+    let created_at = at(&format!("2026-06-{day:02}T12:30:00Z"));
+    Refund { id: id.to_owned(), created_at, ..of }.into()
 }
 
 pub fn fulfilment(

@@ -3,10 +3,10 @@
 use trueup_domain::derive::transfer::{GOODS, MovedRow, Part};
 use trueup_domain::fact::{FactContent, FactKey, Units};
 
-use super::ROWS;
+use super::{NewRow, add, taken, taken_by};
+use crate::Result;
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
-use crate::{Result, values};
 
 /// Notes units that are moved within the transfer of their day and location.
 pub(crate) fn note_units(
@@ -17,24 +17,9 @@ pub(crate) fn note_units(
     units: &Units,
     reversal: bool,
 ) -> Result<()> {
-    let connection = place.root.split('/').next().unwrap_or_default();
-    tx.execute(
-        "INSERT INTO summary_rows (root, kind, part, generation, reversal, connection, day,
-             what, written_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        values![
-            place.root,
-            &key.kind,
-            &key.part,
-            generation,
-            reversal,
-            connection,
-            units.day.to_string(),
-            format!("{GOODS}{}", units.location),
-            place.now.as_microsecond()
-        ],
-    )?;
-    Ok(())
+    let what = format!("{GOODS}{}", units.location);
+    let row = NewRow { day: units.day, what: &what, states: None, back: false };
+    add(tx, place, key, generation, reversal, row)
 }
 
 fn unit_row(row: &Row) -> Result<MovedRow> {
@@ -47,15 +32,8 @@ fn unit_row(row: &Row) -> Result<MovedRow> {
 
 /// The transfers of a day and location with their rows.
 pub fn moved(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<Part>> {
-    let rows = tx.query(
-        &format!(
-            "{ROWS} WHERE s.summary = $1 AND s.entry IS NOT NULL
-             ORDER BY s.entry, s.root, s.kind, s.part, s.generation, s.reversal"
-        ),
-        values![summary],
-    )?;
     let mut parts: Vec<Part> = Vec::new();
-    for row in &rows {
+    for row in &taken(tx, summary)? {
         let number = u32::try_from(row.int(0)?).map_err(StoreError::corrupt)?;
         match parts.last_mut().filter(|part| part.number == number) {
             Some(part) => part.rows.push(unit_row(row)?),
@@ -67,12 +45,5 @@ pub fn moved(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<Part>> {
 
 /// The rows of one transfer.
 pub fn moved_by(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<MovedRow>> {
-    let rows = tx.query(
-        &format!(
-            "{ROWS} WHERE s.summary = $1 AND s.entry = $2
-             ORDER BY s.root, s.kind, s.part, s.generation, s.reversal"
-        ),
-        values![summary, number],
-    )?;
-    rows.iter().map(unit_row).collect()
+    taken_by(tx, summary, number)?.iter().map(unit_row).collect()
 }

@@ -12,14 +12,14 @@ use crate::world::{
     until, write,
 };
 
-const ROOT: &str = "shop/sale/o1";
+pub const ROOT: &str = "shop/sale/o1";
 
-fn key(kind: &str, part: &str, generation: u32) -> String {
+pub fn key(kind: &str, part: &str, generation: u32) -> String {
     format!("test/{ROOT}/{kind}/{part}/{generation}")
 }
 
 /// An order, its invoice, a payment, and the tie of the two.
-fn chain(order_total: &str, invoice_total: &str) -> Vec<Fact> {
+pub fn chain(order_total: &str, invoice_total: &str) -> Vec<Fact> {
     vec![
         fact("order", "1", command(order(order_total), Vec::new())),
         fact("invoice", "1", command(invoice(invoice_total), vec![after("order", "order", "1")])),
@@ -46,7 +46,7 @@ fn goods(order: &str, way: Way) -> Content {
     })
 }
 
-fn state(store: &Store, key: &str) -> String {
+pub fn state(store: &Store, key: &str) -> String {
     let found = read(store, |tx| commands::find(tx, key));
     found.map_or_else(|| "none".to_owned(), |command| command.state)
 }
@@ -56,7 +56,7 @@ fn ready(store: &Store, target: &'static str, seconds: i64) -> Vec<String> {
     lanes.into_iter().map(|lane| lane.name).collect()
 }
 
-fn take(store: &Store, kind: &str, conversation: &'static str, seconds: i64) -> Vec<Taken> {
+pub fn take(store: &Store, kind: &str, conversation: &'static str, seconds: i64) -> Vec<Taken> {
     let lanes = read(store, |tx| commands::lanes_ready(tx, "odoo", at(seconds)));
     let Some(lane) = lanes.into_iter().find(|lane| lane.kind.word() == kind) else {
         return Vec::new();
@@ -65,13 +65,13 @@ fn take(store: &Store, kind: &str, conversation: &'static str, seconds: i64) -> 
     write(store, move |tx| commands::take(tx, "odoo", &lane, conversation, 100, at(seconds)))
 }
 
-fn apply(store: &Store, key: &str, binding: &str) {
+pub fn apply(store: &Store, key: &str, binding: &str) {
     let (key, binding) = (key.to_owned(), binding.to_owned());
     write(store, move |tx| commands::applied(tx, &key, &binding, Some(&binding), at(9)));
 }
 
 /// Takes a command for sending and applies it.
-fn deliver(store: &Store, key: &str, kind: &str, binding: &str) {
+pub fn deliver(store: &Store, key: &str, kind: &str, binding: &str) {
     let taken = take(store, kind, "c", 5);
     assert!(taken.iter().any(|one| one.key == key), "{key} is not ready: {taken:?}");
     apply(store, key, binding);

@@ -13,6 +13,7 @@ mod plans;
 mod proofs;
 mod sales;
 mod scopes;
+mod skips;
 mod streams;
 mod summaries;
 mod summary_payouts;

@@ -2,8 +2,9 @@
 //! once by key and in one call, validated together, and dated by its day.
 //!
 //! No order planned them. They have no carrier, so no label is bought. Odoo makes the delivery mail
-//! of a transfer without a customer, too, so none is made while the company mails on delivery. A draft of ours moves exactly its units when it is validated, whatever Odoo has on hand: its
-//! stock may become negative, because what left has left.
+//! of a transfer without a customer, too, so none is made while the company mails on delivery. A
+//! draft of ours moves exactly its units when it is validated, whatever Odoo has on hand: its stock
+//! may become negative, because what left has left.
 
 use std::collections::BTreeMap;
 
