@@ -2,19 +2,28 @@
 //!
 //! The week is planned from a seed, then played step by step; what goes wrong is planted on the
 //! way and written down in [`Planted`], which only the comparison at the end reads.
+//!
+//! | module        | holds                                            |
+//! |---------------|--------------------------------------------------|
+//! | this one      | what can happen, and the playing of it           |
+//! | [`plan`]      | which orders there are, and what happens when    |
+//! | [`catalogue`] | what is sold, to whom, and what it comes to      |
 
-use std::collections::{BTreeMap, BTreeSet};
+mod catalogue;
+mod plan;
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use trueup_connect::sandbox::Push;
 use trueup_domain::calendar::Calendar;
-use trueup_domain::document::{Address, Buyer, PaymentStatus};
-use trueup_shopify::sandbox::{NewLine, NewOrder, NewShipping, NewTax};
+use trueup_domain::document::PaymentStatus;
+use trueup_shopify::sandbox::{NewLine, NewOrder};
 
-use crate::chance::Chance;
+use self::catalogue::{STATES, buyer_us, line_total, order_total, taxes};
 use crate::world::{Arriving, BANK_EU, BANK_US, Edit, Paid, SHOP_EU, SHOP_US, STRIPE, Sold, World};
 
 pub const DAYS: i64 = 7;
@@ -180,39 +189,6 @@ pub struct Week {
     pub planted: Planted,
 }
 
-struct Article {
-    sku: &'static str,
-    title: &'static str,
-    price: i64,
-    reduced_rate: bool,
-}
-
-/// The catalogue of both shops; the books know the same SKUs.
-const CATALOGUE: &[Article] = &[
-    Article { sku: "TEE-S", title: "Tee, small", price: 1990, reduced_rate: false },
-    Article { sku: "TEE-M", title: "Tee, medium", price: 1990, reduced_rate: false },
-    Article { sku: "TEE-L", title: "Tee, large", price: 2199, reduced_rate: false },
-    Article { sku: "HOODIE-M", title: "Hoodie, medium", price: 5499, reduced_rate: false },
-    Article { sku: "HOODIE-L", title: "Hoodie, large", price: 5999, reduced_rate: false },
-    Article { sku: "MUG-01", title: "Mug", price: 1250, reduced_rate: false },
-    Article { sku: "CAP-01", title: "Cap", price: 2475, reduced_rate: false },
-    Article { sku: "SOCKS-2", title: "Socks, two pairs", price: 999, reduced_rate: false },
-    Article { sku: "BAG-CANVAS", title: "Canvas bag", price: 3333, reduced_rate: false },
-    Article { sku: "POSTER-A2", title: "Poster A2", price: 1795, reduced_rate: true },
-];
-
-/// A tax of a place by its title, in ten-thousandths.
-type LocalTax = (&'static str, i64);
-
-/// States with a city and the taxes that a buyer there pays.
-const STATES: &[(&str, &str, &[LocalTax])] = &[
-    ("NY", "New York", &[("New York State Tax", 400), ("New York City Tax", 450)]),
-    ("CA", "Los Angeles", &[("California State Tax", 725), ("Los Angeles County Tax", 225)]),
-    ("TX", "Austin", &[("Texas State Tax", 625), ("Austin City Tax", 200)]),
-    ("WA", "Seattle", &[("Washington State Tax", 650), ("Seattle City Tax", 385)]),
-    ("FL", "Miami", &[("Florida State Tax", 600)]),
-];
-
 fn at(day: Date, hour: i8, minute: i8) -> Timestamp {
     let moment = day.at(hour, minute, 0, 0).to_zoned(TimeZone::UTC);
     moment.map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
@@ -259,255 +235,6 @@ impl Week {
             key.1 += 1;
         }
         self.happenings.insert(key, happening);
-    }
-
-    fn plan(&mut self) {
-        let mut chance = Chance::new(self.settings.seed);
-        let orders = usize::try_from(self.settings.orders).unwrap_or(0);
-        // A rare thing happens at least once in a week of any size worth showing.
-        let one_in = |share: usize| (orders / share).max(usize::from(orders >= 20));
-        for index in 0..orders {
-            let day = after(self.settings.start, chance.between(0, DAYS - 1));
-            let (hour, minute) = (chance.between(0, 21), chance.between(0, 59));
-            let hour = i8::try_from(hour).unwrap_or(0);
-            let minute = i8::try_from(minute).unwrap_or(0);
-            let placed = at(day, hour, minute);
-            let shop = if chance.hits(550) { SHOP_US } else { SHOP_EU };
-            let planned = self.order(&mut chance, shop);
-            let transfer = planned.paid == Paid::Transfer;
-            self.orders.push(planned);
-            self.add(placed, Happening::Order(index));
-            let hours = chance.between(5, 30);
-            self.add(placed + SignedDuration::from_hours(hours), Happening::Fulfil(index));
-            if transfer {
-                let days = chance.between(1, 2);
-                let arrives = self.calendar.add_business_days(after(day, days), 0);
-                self.add(at(arrives, 9, 0), Happening::TransferArrives(index));
-            }
-        }
-        // 9 % come back on later days.
-        let mut returns = BTreeSet::new();
-        while returns.len() < orders * 9 / 100 {
-            returns.insert(usize::try_from(chance.below(orders as u64)).unwrap_or(0));
-        }
-        let kept: Vec<usize> = (0..orders).filter(|index| !returns.contains(index)).collect();
-        let placed: BTreeMap<usize, Timestamp> = self
-            .happenings
-            .iter()
-            .filter_map(|((at, _), what)| match what {
-                Happening::Order(index) => Some((*index, *at)),
-                _ => None,
-            })
-            .collect();
-        for index in returns {
-            let Some(placed) = placed.get(&index) else { continue };
-            let hours = chance.between(31, 80);
-            self.add(*placed + SignedDuration::from_hours(hours), Happening::Return(index));
-        }
-        self.plan_edits(&kept, &placed);
-        self.plan_reversals(&kept, &placed);
-        for day in 0..DAYS {
-            let day = after(self.settings.start, day);
-            self.add(at(day, 22, 30), Happening::Payouts);
-            self.add(at(day, 20, 0), Happening::BankDay(day));
-        }
-        if self.settings.faults && orders >= 20 {
-            self.plant(&mut chance, &placed, one_in(100));
-        }
-        // The hub's last polls find what happened in the last hours.
-        self.add(self.end() - SignedDuration::from_mins(1), Happening::Nothing);
-    }
-
-    /// Some orders are edited minutes to two days after they were paid.
-    fn plan_edits(&mut self, kept: &[usize], placed: &BTreeMap<usize, Timestamp>) {
-        // A source of its own: a week without edits is otherwise the same.
-        let mut chance = Chance::new(self.settings.seed ^ 0x45_44_49_54);
-        for index in kept {
-            let by_card = self.orders.get(*index).is_some_and(|it| it.paid == Paid::Card);
-            let Some(placed) = placed.get(index).filter(|_| by_card) else { continue };
-            let at = *placed + SignedDuration::from_mins(chance.between(5, 3_000));
-            if chance.hits(self.settings.extended_per_mille) {
-                self.add(at, Happening::Extend(*index));
-            } else if chance.hits(self.settings.repriced_per_mille) {
-                self.add(at, Happening::Reprice(*index));
-            }
-        }
-    }
-
-    /// Some orders are called off before they leave, of some a unit or two come back.
-    fn plan_reversals(&mut self, kept: &[usize], placed: &BTreeMap<usize, Timestamp>) {
-        let mut chance = Chance::new(self.settings.seed ^ 0x42_41_43_4B);
-        for index in kept {
-            let at_once = self.orders.get(*index).is_some_and(|it| it.paid != Paid::Transfer);
-            let Some(placed) = placed.get(index).filter(|_| at_once) else { continue };
-            if chance.hits(self.settings.cancelled_per_mille) {
-                let at = *placed + SignedDuration::from_mins(chance.between(1, 240));
-                self.add(at, Happening::CallOff(*index));
-            } else if chance.hits(self.settings.returned_per_mille) {
-                let at = *placed + SignedDuration::from_mins(chance.between(30, 4_000));
-                self.add(at, Happening::ReturnUnit(*index));
-                if chance.hits(500) {
-                    let again = at + SignedDuration::from_mins(chance.between(1, 1_500));
-                    self.add(again, Happening::ReturnUnit(*index));
-                }
-            }
-        }
-    }
-
-    /// Chooses where things go wrong.
-    fn plant(&mut self, chance: &mut Chance, placed: &BTreeMap<usize, Timestamp>, rare: usize) {
-        let start = self.settings.start;
-        let mut free: Vec<usize> = (0..self.orders.len())
-            .filter(|index| {
-                let early = placed.get(index).is_some_and(|it| *it < at(after(start, 5), 0, 0));
-                early && self.orders.get(*index).is_some_and(|it| it.paid == Paid::Card)
-            })
-            .collect();
-        // A poll that finds an order some minutes after it was placed is no proof that its webhook
-        // was lost: the hub grants a webhook ten minutes. Polls come on the half hour.
-        let long_before_a_poll = |placed: &Timestamp| {
-            placed.duration_since(at(start, 0, 0)).as_mins().rem_euclid(30) < 19
-        };
-        let mut take = |chance: &mut Chance,
-                        us_only: bool,
-                        found_by_poll: bool,
-                        orders: &[Planned]|
-         -> Option<usize> {
-            let fits: Vec<usize> = free
-                .iter()
-                .copied()
-                .filter(|index| !us_only || orders.get(*index).is_some_and(|it| it.shop == SHOP_US))
-                .filter(|index| !found_by_poll || placed.get(index).is_none_or(long_before_a_poll))
-                .collect();
-            let chosen = *chance.pick(&fits)?;
-            free.retain(|index| *index != chosen);
-            Some(chosen)
-        };
-        for (trouble, times, us_only) in [
-            (Trouble::Duplicate, rare.min(3), false),
-            (Trouble::Lost, rare.min(2), false),
-            (Trouble::Stale, rare.min(2), false),
-            (Trouble::WrongFee, 1, true),
-        ] {
-            for _ in 0..times {
-                let lost = trouble == Trouble::Lost;
-                let Some(index) = take(chance, us_only, lost, &self.orders) else { continue };
-                if let Some(order) = self.orders.get_mut(index) {
-                    order.trouble = Some(trouble);
-                }
-                if let (Trouble::Stale, Some(placed)) = (trouble, placed.get(&index)) {
-                    let late = *placed + SignedDuration::from_hours(3);
-                    self.add(late, Happening::Late(index));
-                }
-            }
-        }
-        // A wholesale order in Europe, given back whole on the Sunday: that day's payout is
-        // negative.
-        let big = self.orders.len();
-        let units = i64::from(self.settings.orders) * 2;
-        let line = NewLine {
-            sku: Some("HOODIE-M".to_owned()),
-            title: "Hoodie, medium".to_owned(),
-            unit: 5499,
-            quantity: units.max(20),
-            taxes: vec![NewTax::by_rate("VAT", Decimal::new(19, 2))],
-            ..NewLine::default()
-        };
-        let order = NewOrder { lines: vec![line], buyer: Some(buyer_eu(7)), ..NewOrder::default() };
-        self.orders.push(Planned {
-            shop: SHOP_EU,
-            order,
-            paid: Paid::Card,
-            trouble: None,
-            sold: None,
-            returned: false,
-            big: true,
-            kept_back: None,
-        });
-        self.add(at(start, 8, 15), Happening::Order(big));
-        self.add(at(after(start, 4), 11, 0), Happening::Return(big));
-        self.add(at(after(start, 2), 10, 10), Happening::OldRefund);
-        self.add(at(after(start, 3), 15, 45), Happening::Dispute);
-        self.add(at(after(start, 1), 18, 5), Happening::UnknownRow);
-        self.add(at(after(start, 1), 12, 1), Happening::LoseReply);
-        self.add(at(after(start, 4), 16, 1), Happening::LoseReply);
-        self.add(at(after(start, 5), 14, 0), Happening::EditInBooks);
-        self.add(at(after(start, 5), 14, 5), Happening::DeleteCreditNote);
-    }
-
-    fn order(&self, chance: &mut Chance, shop: &'static str) -> Planned {
-        let place = chance.pick(STATES).copied().unwrap_or(("NY", "New York", &[]));
-        // 1.8 lines an order on average.
-        let lines = match chance.below(100) {
-            0..=44 => 1,
-            45..=79 => 2,
-            _ => 3,
-        };
-        let mut order = NewOrder { source: "web".to_owned(), ..NewOrder::default() };
-        let mut skus = BTreeSet::new();
-        while order.lines.len() < lines {
-            let Some(article) = chance.pick(CATALOGUE) else { break };
-            if !skus.insert(article.sku) {
-                continue;
-            }
-            order.lines.push(NewLine {
-                sku: Some(article.sku.to_owned()),
-                title: article.title.to_owned(),
-                unit: article.price,
-                quantity: chance.between(1, 3),
-                taxes: taxes(shop, place.2, article.reduced_rate),
-                ..NewLine::default()
-            });
-        }
-        // 28 % are discounted.
-        if chance.hits(280) {
-            let percent = chance.between(5, 25);
-            order.discount_code = Some(format!("SPRING{percent}"));
-            for line in &mut order.lines {
-                line.discount = line.unit * line.quantity * percent / 100;
-            }
-        }
-        if chance.hits(700) {
-            order.shipping = Some(NewShipping {
-                title: "Standard".to_owned(),
-                price: if shop == SHOP_US { 595 } else { 490 },
-                discount: 0,
-                taxes: taxes(shop, place.2, false),
-            });
-        }
-        if chance.hits(15) {
-            order.lines.push(NewLine {
-                title: "Gift card".to_owned(),
-                unit: 5000,
-                quantity: 1,
-                gift_card: true,
-                digital: true,
-                ..NewLine::default()
-            });
-        }
-        let number = chance.below(120) + 1;
-        order.buyer = Some(if shop == SHOP_US {
-            buyer_us(number, place.0, place.1)
-        } else {
-            buyer_eu(number)
-        });
-        // 4 % by gift card, 2 % split, 2 % by bank transfer.
-        let paid = match chance.below(100) {
-            0..=3 => Paid::GiftCard,
-            4..=5 => Paid::Split { gift_card: 500 },
-            6..=7 => Paid::Transfer,
-            _ => Paid::Card,
-        };
-        Planned {
-            shop,
-            order,
-            paid,
-            trouble: None,
-            sold: None,
-            returned: false,
-            big: false,
-            kept_back: None,
-        }
     }
 
     /// What happened before the first day: a sale that only its refund tells of.
@@ -889,89 +616,4 @@ impl Week {
 fn minor_of(amount: &serde_json::Value) -> Option<i64> {
     let cents = amount.to_string().parse::<Decimal>().ok()? * Decimal::from(100);
     i64::try_from(cents.normalize().mantissa()).ok().filter(|_| cents.normalize().scale() == 0)
-}
-
-fn taxes(shop: &str, local: &[LocalTax], reduced: bool) -> Vec<NewTax> {
-    if shop == SHOP_US {
-        return local
-            .iter()
-            .map(|(title, rate)| NewTax::by_rate(*title, Decimal::new(*rate, 4)))
-            .collect();
-    }
-    let rate = if reduced { Decimal::new(7, 2) } else { Decimal::new(19, 2) };
-    vec![NewTax::by_rate("VAT", rate)]
-}
-
-fn tax_of(net: i64, taxes: &[NewTax], included: bool) -> i64 {
-    if included {
-        return 0;
-    }
-    let one = |tax: &NewTax| {
-        let exact = Decimal::from(net) * tax.rate;
-        let rounded =
-            exact.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
-        i64::try_from(rounded.mantissa()).unwrap_or(0)
-    };
-    taxes.iter().map(one).sum()
-}
-
-fn line_total(line: &NewLine, included: bool) -> i64 {
-    let net = line.unit * line.quantity - line.discount;
-    net + tax_of(net, &line.taxes, included)
-}
-
-/// What a planned order costs the buyer; the shop computes the same.
-/// What comes back when an order is given back whole: gift cards are kept.
-fn order_total(order: &NewOrder, included: bool) -> i64 {
-    let lines: i64 = order
-        .lines
-        .iter()
-        .filter(|line| !line.gift_card)
-        .map(|line| line_total(line, included))
-        .sum();
-    let shipping = order.shipping.as_ref().map_or(0, |shipping| {
-        let net = shipping.price - shipping.discount;
-        net + tax_of(net, &shipping.taxes, included)
-    });
-    lines + shipping
-}
-
-fn buyer_us(number: u64, state: &str, city: &str) -> Buyer {
-    let address = Address {
-        name: Some(format!("Casey Doe {number}")),
-        street: Some(format!("{number} Example Street")),
-        city: Some(city.to_owned()),
-        postcode: Some("10001".to_owned()),
-        region: Some(state.to_owned()),
-        country: Some("US".to_owned()),
-        ..Address::default()
-    };
-    Buyer {
-        // One customer per place: the tax follows the address.
-        id: Some(format!("{}{number:04}", state.bytes().map(u64::from).sum::<u64>())),
-        name: Some(format!("Casey Doe {number}")),
-        email: Some(format!("casey{number}.{}@example.com", state.to_lowercase())),
-        billing: Some(address.clone()),
-        shipping: Some(address),
-        ..Buyer::default()
-    }
-}
-
-fn buyer_eu(number: u64) -> Buyer {
-    let address = Address {
-        name: Some(format!("Robin Muster {number}")),
-        street: Some(format!("Beispielstraße {number}")),
-        city: Some("Berlin".to_owned()),
-        postcode: Some("10115".to_owned()),
-        country: Some("DE".to_owned()),
-        ..Address::default()
-    };
-    Buyer {
-        id: Some(format!("77{number:04}")),
-        name: Some(format!("Robin Muster {number}")),
-        email: Some(format!("robin{number}@example.com")),
-        billing: Some(address.clone()),
-        shipping: Some(address),
-        ..Buyer::default()
-    }
 }

@@ -1,6 +1,13 @@
 //! The configuration as a running program has it, and the secrets that it names.
 
-use super::*;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use trueup_store::Store;
+
+use super::serving::{Server, wait_for};
+use super::{Answer, Place, SECRET, fixture};
 
 /// Settings are read when a program starts, whole or not at all: a mistake that somebody writes into
 /// them disturbs nobody who runs, and nobody starts with a part of them.
