@@ -80,6 +80,9 @@ fn what_is_skipped_is_not_sent_nor_what_cannot_be_without_it() {
 fn what_the_books_lack_of_what_was_skipped_stays_a_difference_with_a_name() {
     let (hub, mut books) = refused(CommandKind::Order);
     skip(&hub, "refused", 20).expect("skipped");
+    settle(&hub, 21);
+    let at_once = case(&hub, "missing_in_books");
+    assert_eq!(at_once.ending().as_deref(), Some("skipped by ann: a test order"));
     for day in 1..30 {
         timers::step(&hub, at(day * DAY)).expect("timers");
         drain(&hub, &mut books, day * DAY);
@@ -93,6 +96,38 @@ fn what_the_books_lack_of_what_was_skipped_stays_a_difference_with_a_name() {
     assert_eq!(built.totals[0].overall["broken"].orders, 1, "it is no agreement");
     assert!(!built.totals[0].overall.contains_key("proven"));
     assert!(built.accepted.iter().any(|one| one.amount == Some(money("-10.00"))));
+}
+
+/// The books hold a cent more of the first order than was asked for, and nothing of the second: that
+/// is more than what was skipped.
+#[test]
+fn a_difference_that_is_more_than_what_was_skipped_stays_open() {
+    for (fault, is_open) in [(None, false), (Some(Fault::Differs), true)] {
+        let hub = mapped();
+        states(&hub, &paid(1, "10.00"), 1);
+        let mut books = Books::with(&[]);
+        books.faults.extend([fault; 8].into_iter().flatten());
+        drain(&hub, &mut books, 10);
+        books.faults.clear();
+        let dearer = order(2, vec![line("A1", "10.00"), line("B1", "5.00")]);
+        let more = payment("p2", 2, PaymentKind::Sale, "5.00");
+        states(&hub, &[dearer.into(), more.into()], 20);
+        books.faults.extend([(); 4].map(|()| Fault::Refuses(CommandKind::Order)));
+        drain(&hub, &mut books, 30);
+        books.faults.clear();
+        skip(&hub, "refused", 40).expect("skipped");
+        for day in 1..30 {
+            timers::step(&hub, at(day * DAY)).expect("timers");
+            drain(&hub, &mut books, day * DAY);
+            settle(&hub, day * DAY);
+        }
+        let all = read(&hub, cases::all);
+        let of_order: Vec<&cases::Case> =
+            all.iter().filter(|it| it.subject.starts_with("order/shop/o1")).collect();
+        assert!(!of_order.is_empty(), "{all:#?}");
+        assert_eq!(of_order.iter().any(|it| it.is_open()), is_open, "{of_order:#?}");
+        assert_eq!(of_order.iter().any(|it| it.is_skipped()), !is_open, "{of_order:#?}");
+    }
 }
 
 #[test]

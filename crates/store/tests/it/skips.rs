@@ -8,7 +8,7 @@ use trueup_store::{Store, StoreError, values};
 use crate::commands::{ROOT, apply, chain, deliver, key, state, take};
 use crate::engines::on_every_engine;
 use crate::world::{
-    after, at, command, credit_note, decide, fact, order, place, read, until, write,
+    after, at, command, credit_note, decide, fact, money_in, order, place, read, until, write,
 };
 
 const OTHER: &str = "shop/sale/o2";
@@ -108,6 +108,41 @@ on_every_engine! {
         undo(store, &key("order", "1", 1));
         assert_eq!(state(store, &key("order", "1", 1)), "ready");
         assert_eq!(state(store, &key("reconciliation", "p1", 1)), "waiting");
+    }
+
+    /// The tie of the sale did not change; it was skipped with the order and follows its successor.
+    fn what_was_skipped_with_it_waits_for_its_successor(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        refuse(store, &key("order", "1", 1), "order");
+        skip(store, &key("order", "1", 1));
+        let tie = key("reconciliation", "p1", 1);
+        assert_eq!(state(store, &tie), "skipped");
+        decide(store, ROOT, chain("9.00", "9.00"), 4);
+        assert_eq!(state(store, &key("order", "1", 1)), "withdrawn");
+        assert!(read(store, |tx| skips::of(tx, &key("order", "1", 1))).is_none());
+        assert_eq!(state(store, &tie), "waiting");
+        deliver(store, &key("order", "1", 2), "order", "sale.order/1");
+        deliver(store, &key("invoice", "1", 2), "invoice", "account.move/2");
+        deliver(store, &key("payment", "p1", 1), "payment", "account.payment/3");
+        assert_eq!(state(store, &tie), "ready");
+    }
+
+    /// Of a need that only has to be over before, nothing is lacking when it is skipped.
+    fn what_only_comes_after_it_goes_on(store) {
+        for (part, role) in
+            [("p1", "settled/1"), ("p2", "freed/1"), ("p3", "left_again/1"), ("p4", "cancelled")]
+        {
+            let later = command(money_in("10.00"), vec![after(role, "order", part)]);
+            let facts = vec![
+                fact("order", part, command(order("10.00"), Vec::new())),
+                fact("payment", part, later),
+            ];
+            decide(store, ROOT, facts, 1);
+            refuse(store, &key("order", part, 1), "order");
+            assert_eq!(state(store, &key("payment", part, 1)), "waiting");
+            assert_eq!(skip(store, &key("order", part, 1)), Some(Vec::new()), "{role}");
+            assert_eq!(state(store, &key("payment", part, 1)), "ready", "{role}");
+        }
     }
 
     fn a_customer_who_was_skipped_is_sent_again_for_another_sale(store) {
