@@ -1,7 +1,7 @@
 // Keyboard shortcuts; every page works without them.
 "use strict";
 (() => {
-  const places = { h: "/", o: "/orders", c: "/cases", b: "/bridges", n: "/connections", j: "/journal", r: "/reports/sales" };
+  const places = { h: "/", o: "/orders", c: "/cases", b: "/bridges", n: "/connections", s: "/schedules", j: "/journal", r: "/reports/sales" };
   const rows = () => Array.from(document.querySelectorAll("[data-row]"))
     .filter((row) => row.offsetParent !== null);
   let current = -1;

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use trueup_store::cases::{Case, End};
 use trueup_store::messages::{self, Fate, NewMessage, Origin, Recorded};
 use trueup_store::{
-    StoreError, Tx, breakers, cases, commands, decisions, documents, holds, scopes, streams,
+    StoreError, Tx, breakers, cases, commands, decisions, documents, holds, schedules, scopes,
+    streams,
 };
 
 use crate::replay::Selection;
@@ -51,6 +52,8 @@ pub enum What {
     Hold { connection: String },
     /// What is held is delivered.
     Release { connection: String },
+    /// A job runs now, beside its times.
+    Run { schedule: String },
     /// What was taken in is taken up again, as a plan lists it ([`crate::replay`]).
     Replay {
         /// The plan that the person saw.
@@ -76,6 +79,7 @@ impl What {
             Self::Retry { .. } => "retry",
             Self::Hold { .. } => "hold",
             Self::Release { .. } => "release",
+            Self::Run { .. } => "run",
             Self::Replay { .. } => "replay",
         }
     }
@@ -89,6 +93,7 @@ impl What {
             | Self::Skip { case } => case,
             Self::Retry { about } => about,
             Self::Hold { connection } | Self::Release { connection } => connection,
+            Self::Run { schedule } => schedule,
             Self::Replay { plan, .. } => plan,
         }
     }
@@ -102,7 +107,9 @@ impl What {
             | Self::Note { case }
             | Self::Skip { case } => Some(case),
             Self::Retry { about } => Some(about),
-            Self::Hold { .. } | Self::Release { .. } | Self::Replay { .. } => None,
+            Self::Hold { .. } | Self::Release { .. } | Self::Run { .. } | Self::Replay { .. } => {
+                None
+            }
         }
     }
 
@@ -115,7 +122,7 @@ impl What {
             | Self::Note { case }
             | Self::Skip { case } => id.clone_into(case),
             Self::Retry { about } => id.clone_into(about),
-            Self::Hold { .. } | Self::Release { .. } | Self::Replay { .. } => {}
+            Self::Hold { .. } | Self::Release { .. } | Self::Run { .. } | Self::Replay { .. } => {}
         }
         self
     }
@@ -130,7 +137,7 @@ impl What {
             | Self::Hold { .. }
             | Self::Release { .. }
             | Self::Replay { .. } => true,
-            Self::Assign { .. } | Self::Retry { .. } => false,
+            Self::Assign { .. } | Self::Retry { .. } | Self::Run { .. } => false,
         }
     }
 }
@@ -241,9 +248,10 @@ fn carry_out(
             None => Err(no_case(case)),
         }),
         What::Skip { case } => skip(tx, case, decision, now),
-        What::Retry { about } => retry(tx, hub, about, now),
+        What::Retry { about } => retry(tx, hub, about, decision, now),
         What::Hold { connection } => hold(tx, hub, connection, decision, now),
         What::Release { connection } => release(tx, connection, now),
+        What::Run { schedule } => run(tx, schedule, decision, now),
         What::Replay { messages, roots, unpin, .. } => replay(tx, messages, roots, unpin),
     }
 }
@@ -358,6 +366,13 @@ fn release(tx: &mut Tx<'_>, name: &str, now: Timestamp) -> Outcome<&'static str>
     Ok(Ok("What waited is delivered next; what was under way is looked up by its key first."))
 }
 
+fn run(tx: &mut Tx<'_>, name: &str, decision: &Decision, now: Timestamp) -> Outcome<&'static str> {
+    if !schedules::ask(tx, name, &decision.person, now)? {
+        return Ok(Err(Refusal::Unknown(format!("schedule `{name}`"))));
+    }
+    Ok(Ok("The job runs next; its own times stay as they are."))
+}
+
 fn replay(
     tx: &mut Tx<'_>,
     messages: &[String],
@@ -437,6 +452,11 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
         "connection_down" => {
             let down = breakers::of(tx, subject)?;
             Ok(down.map(|_| "the other side does not answer".to_owned()))
+        }
+        "job_failed" => {
+            let standing = schedules::find(tx, subject)?;
+            let failed = standing.and_then(|it| it.last).is_some_and(|last| !last.done);
+            Ok(failed.then(|| "its last run failed".to_owned()))
         }
         "connection_held" => {
             let reason = holds::held(tx, subject)?;
@@ -593,10 +613,19 @@ enum Again {
     Object(String, String, String),
 }
 
-fn retry(tx: &mut Tx<'_>, hub: &Hub, about: &str, now: Timestamp) -> Outcome<&'static str> {
+fn retry(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    about: &str,
+    decision: &Decision,
+    now: Timestamp,
+) -> Outcome<&'static str> {
     let again = match cases::find(tx, about)? {
         Some(case) if !case.is_open() && !case.is_skipped() => {
             return not_applicable("the case is not open");
+        }
+        Some(case) if case.kind == "job_failed" => {
+            return run(tx, &case.subject, decision, now);
         }
         Some(case) => again_of(tx, hub, &case)?,
         None => again_named(tx, hub, about)?,

@@ -10,6 +10,7 @@
 //! | [`token`]     | replies            | tokens that live for a while              | `TokenScheme`   |
 //! | [`timers`]    | what waits         | what is due again, cases                  |                 |
 //! | [`month_end`] | a person           | what is open over the end of a month      |                 |
+//! | [`schedules`] | jobs at their time | how far each is done, and how its run ended   |                 |
 //! | [`summary`]   | rows of days       | which of them an entry of the books holds |                 |
 //!
 //! No stage calls another. Each takes what is due, computes outside any transaction, and records in
@@ -39,6 +40,7 @@ pub mod reconcile;
 pub mod replay;
 pub mod report;
 pub mod sales;
+pub mod schedules;
 pub mod setup;
 pub mod shell;
 pub mod summary;

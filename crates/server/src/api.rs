@@ -16,7 +16,7 @@ use trueup_hub::decisions::{Decision, What};
 use trueup_hub::proofs::Evidence;
 use trueup_hub::report::{self, Report};
 use trueup_hub::trace::{self, Trace};
-use trueup_hub::{sales, taxes};
+use trueup_hub::{sales, schedules, taxes};
 use trueup_store::documents::{SaleFilter, ShownRoot};
 use trueup_store::{
     StoreError, Tx, breakers, cases, decisions, documents, holds, messages, streams,
@@ -51,6 +51,8 @@ pub const PATHS: &[&str] = &[
     "/connections",
     "/connections/{name}/listings",
     "/connections/{name}/{decision}",
+    "/schedules",
+    "/schedules/{name}/run",
     "/messages/{id}",
     "/messages/{id}/raw",
 ];
@@ -72,6 +74,8 @@ pub fn routes() -> Router<ServerState> {
         .route("/connections", get(connections))
         .route("/connections/{name}/listings", get(listings))
         .route("/connections/{name}/{decision}", post(decide_connection))
+        .route("/schedules", get(all_schedules))
+        .route("/schedules/{name}/run", post(run_schedule))
         .route("/messages/{id}", get(message))
         .route("/messages/{id}/raw", get(raw))
 }
@@ -398,6 +402,21 @@ async fn decide_connection(
     let what = act::about_connection(&word, name);
     let what = what.ok_or_else(|| Problem::not_found("this decision"))?;
     done(&state, said(&body)?.given.decision(what)).await
+}
+
+async fn all_schedules(
+    State(state): State<ServerState>,
+) -> Result<Json<Vec<schedules::Shown>>, Problem> {
+    let (all, now) = (state.schedules.clone(), state.now());
+    Ok(Json(state.read(move |tx| schedules::shown(tx, &all, now)).await?))
+}
+
+async fn run_schedule(
+    State(state): State<ServerState>,
+    Path(schedule): Path<String>,
+    body: Bytes,
+) -> Result<Json<Done>, Problem> {
+    done(&state, said(&body)?.given.decision(What::Run { schedule })).await
 }
 
 async fn done(state: &ServerState, decision: Decision) -> Result<Json<Done>, Problem> {

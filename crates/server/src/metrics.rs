@@ -12,6 +12,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
+use trueup_hub::schedules::{self, Schedule};
 use trueup_hub::{Hub, completeness};
 use trueup_store::{StoreError, Tx, cases, commands, documents, messages, streams};
 
@@ -26,9 +27,15 @@ async fn metrics(State(state): State<ServerState>) -> Result<Response, Problem> 
     let now = state.now();
     let mut text = {
         let hub = state.hub.clone();
-        state.read(move |tx| from_store(tx, &hub, now))
-    }
-    .await?;
+        let all = state.schedules.clone();
+        state
+            .read(move |tx| {
+                let mut text = from_store(tx, &hub, now)?;
+                schedule_metrics(tx, &mut text, &all, now)?;
+                Ok(text)
+            })
+            .await?
+    };
     let requests = state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut family = Family::new(
         &mut text,
@@ -151,6 +158,29 @@ fn completeness_metrics(tx: &mut Tx<'_>, text: &mut String, hub: &Hub) -> Result
                 let labels = [("source", connection.name.as_str()), ("flow", kind.word())];
                 family.sample(&labels, &to.as_second());
             }
+        }
+    }
+    Ok(())
+}
+
+fn schedule_metrics(
+    tx: &mut Tx<'_>,
+    text: &mut String,
+    all: &[Schedule],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let shown = schedules::shown(tx, all, now)?;
+    let help = "Whether the last run of a job failed.";
+    let mut family = Family::new(text, "trueup_schedule_failed", "gauge", help);
+    for one in &shown {
+        family.sample(&[("schedule", &one.name)], &i64::from(one.state == "failed"));
+    }
+    let help = "When the last run of a job ended.";
+    let name = "trueup_schedule_last_run_timestamp_seconds";
+    let mut family = Family::new(text, name, "gauge", help);
+    for one in &shown {
+        if let Some(at) = one.last_at {
+            family.sample(&[("schedule", &one.name)], &at.as_second());
         }
     }
     Ok(())

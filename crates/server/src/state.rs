@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use trueup_hub::Hub;
+use trueup_hub::schedules::Schedule;
 use trueup_store::{StoreError, Tx};
 
 use crate::problem::Problem;
@@ -25,13 +26,22 @@ pub struct ServerState {
     pub token: Option<Arc<str>>,
     /// Contracts for senders as JSON Schemas: `<connector>/<file>` and the text.
     pub(crate) schemas: &'static [(&'static str, &'static str)],
+    /// The jobs whose standing is shown; who runs them is somebody else.
+    pub(crate) schedules: Arc<[Schedule]>,
     /// Requests of senders, by connection and outcome, since the start.
     pub(crate) requests: Arc<Mutex<BTreeMap<(String, &'static str), u64>>>,
 }
 
 impl ServerState {
     pub fn new(hub: Hub, clock: Clock) -> Self {
-        Self { hub, clock, token: None, schemas: &[], requests: Arc::default() }
+        Self {
+            hub,
+            clock,
+            token: None,
+            schemas: &[],
+            schedules: Arc::default(),
+            requests: Arc::default(),
+        }
     }
 
     /// Asks for this token; an empty one would let everybody in and counts as none.
@@ -45,6 +55,13 @@ impl ServerState {
     #[must_use]
     pub fn with_schemas(mut self, schemas: &'static [(&'static str, &'static str)]) -> Self {
         self.schemas = schemas;
+        self
+    }
+
+    /// Shows how these stand.
+    #[must_use]
+    pub fn with_schedules(mut self, schedules: Vec<Schedule>) -> Self {
+        self.schedules = schedules.into();
         self
     }
 

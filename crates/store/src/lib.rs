@@ -21,6 +21,7 @@
 //! | [`cases`]      | cases for people, and what was absorbed                           |
 //! | [`decisions`]  | what people decided about them                                    |
 //! | [`mappings`]   | immutable versions of what a source's words mean                  |
+//! | [`schedules`]  | jobs that run at their time, and how the last run of each ended   |
 //! | [`leases`]     | who may work on which shard                                       |
 //! | [`doctor`]     | what must hold of the rows themselves, asked as a whole           |
 //!
@@ -46,6 +47,7 @@ pub mod migrate;
 pub mod month_ends;
 pub mod proofs;
 pub mod sales;
+pub mod schedules;
 pub mod scopes;
 pub mod streams;
 pub mod summaries;

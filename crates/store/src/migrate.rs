@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (14, include_str!("../migrations/0014_listings.sql")),
     (15, include_str!("../migrations/0015_summary_of_goods.sql")),
     (16, include_str!("../migrations/0016_skips.sql")),
+    (17, include_str!("../migrations/0017_schedules.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

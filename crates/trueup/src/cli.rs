@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, cases, check, close, completeness, decode, entries, explain, hold, ingest, init,
-    mapping, odoo, poll, reconcile, replay, report, retry, serve, trace,
+    mapping, odoo, poll, reconcile, replay, report, retry, schedules, serve, trace,
 };
 use crate::demo;
 
@@ -71,6 +71,7 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     Hold(hold::HoldArgs),
     Release(hold::ReleaseArgs),
+    Schedules(schedules::SchedulesArgs),
     Mapping(mapping::MappingArgs),
     Odoo(odoo::OdooArgs),
     Backup(backup::BackupArgs),
@@ -100,6 +101,7 @@ impl Cli {
             Command::Replay(args) => replay::run(global, args),
             Command::Hold(args) => hold::hold(global, args),
             Command::Release(args) => hold::release(global, args),
+            Command::Schedules(args) => schedules::run(global, args),
             Command::Mapping(args) => mapping::run(global, args),
             Command::Odoo(args) => odoo::run(global, args),
             Command::Backup(args) => backup::run(global, &args),

@@ -9,6 +9,7 @@
 //! | [`wiring`]     | from settings to a hub: store, secrets, streams                   |
 //! | [`worker`]     | one process at a time works on a store                            |
 //! | [`drops`]      | files dropped into a directory                                    |
+//! | [`jobs`]       | what the jobs of the schedules do                                 |
 //! | [`drain`]      | the stages in the thread of a command                             |
 //! | [`print`]      | money, tables and the report as text                              |
 //! | [`log`]        | one line for each event, whatever the texts in it hold            |
@@ -22,6 +23,7 @@ pub mod demo;
 pub mod drain;
 pub mod drops;
 pub mod failure;
+pub mod jobs;
 pub mod log;
 pub mod print;
 pub mod settings;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use trueup_connect::{Secret, Settings as Own};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::derive::FeeSchedule;
+use trueup_hub::schedules::{self, Schedule};
 use trueup_hub::setup::HubSetup;
 use trueup_hub::{Connection, Hub};
 use trueup_store::{Store, streams};
@@ -45,7 +46,14 @@ pub fn hub(settings: &Settings, environment: Environment<'_>) -> Result<Hub> {
     let store = open_store(&settings.store, environment)?;
     let hub = Hub::new(store, setup(settings, environment));
     declare_streams(&hub)?;
+    let (known, at) = (schedules_of(settings), now());
+    hub.store.write(move |tx| schedules::declare(tx, &known, at))?;
     Ok(hub)
+}
+
+/// The schedules of a configuration, without what their jobs do.
+pub fn schedules_of(settings: &Settings) -> Vec<Schedule> {
+    settings.schedules.iter().map(|it| it.schedule.clone()).collect()
 }
 
 pub fn setup(settings: &Settings, environment: Environment<'_>) -> HubSetup {

@@ -68,6 +68,7 @@ fn every_page_shows_a_week_in_which_things_went_wrong() -> Result<()> {
             ("case", case, vec!["What to do next"]),
             ("bridges", "/bridges".to_owned(), vec!["every cent explained"]),
             ("connections", "/connections".to_owned(), vec!["Complete through"]),
+            ("schedules", "/schedules".to_owned(), vec!["No job is scheduled"]),
             ("journal", "/journal".to_owned(), vec!["balances"]),
             ("sales", "/reports/sales".to_owned(), vec!["Net sales", "In all", "unexplained"]),
             ("taxes", "/reports/tax".to_owned(), vec!["domestic", "own tax lines"]),

@@ -12,6 +12,7 @@ mod reconcile;
 mod replay;
 mod restored;
 mod road;
+mod schedules;
 mod skips;
 mod talk;
 mod token;

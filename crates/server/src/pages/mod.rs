@@ -8,6 +8,7 @@
 //! | [`bridges`]     | `/bridges`: from one side's total to the next                 |
 //! | [`cases`]       | `/cases`, `/cases/…`: what a person must decide               |
 //! | [`connections`] | `/connections`: whether everything still comes in             |
+//! | [`schedules`]   | `/schedules`: jobs, how they ended, when they run next        |
 //! | [`message`]     | `/messages/…`: bytes as received                              |
 //! | [`journal`]     | `/journal`: the trial balance of the sub-ledger               |
 //! | [`entries`]     | `/entries`, `/entries/…`: what sums up sales, and the orders  |
@@ -29,6 +30,7 @@ pub mod orders;
 pub mod overview;
 pub mod period;
 pub mod sales;
+pub mod schedules;
 pub mod sides;
 pub mod taxes;
 
@@ -56,6 +58,8 @@ pub fn routes() -> Router<ServerState> {
         .route("/cases/{id}/{decision}", post(act::on_case))
         .route("/connections", get(connections::show))
         .route("/connections/{name}/{word}", post(act::on_connection))
+        .route("/schedules", get(schedules::show))
+        .route("/schedules/{name}/run", post(schedules::run))
         .route("/messages/{id}", get(message::show))
         .route("/messages/{id}/retry", post(act::on_message))
         .route("/journal", get(journal::show))

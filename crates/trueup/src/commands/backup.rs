@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use trueup_hub::decisions;
 use trueup_store::backup::{self, Contents};
 
-use super::{say, say_json};
+use super::{beside, say, say_json};
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::settings::{Settings, StoreAt};
@@ -76,20 +76,7 @@ pub fn run(global: &Global, args: &BackupArgs) -> Result<ExitCode> {
             Failure::unknown(what, "start `trueup serve` once, or name it in `[store]`").into()
         );
     }
-    refuse_existing(&args.file)?;
-    // A file of the final name is whole: a backup that ends half way has another.
-    let part = beside(&args.file, ".part");
-    let _ = fs::remove_file(&part);
-    backup::write(from, &part).map_err(|error| {
-        let what = format!("the backup could not be written: {error}");
-        Failure::file(what, "see that its folder is there, may be written and has room")
-    })?;
-    let contents = backup::inspect(&part).map_err(|error| damaged(&part, &error))?;
-    fs::rename(&part, &args.file).map_err(|error| {
-        let what = format!("`{}` cannot be written: {error}", args.file.display());
-        Failure::file(what, "name a file in a folder that may be written")
-    })?;
-    let bytes = fs::metadata(&args.file)?.len();
+    let (bytes, contents) = write(from, &args.file)?;
     if args.json {
         say_json(&serde_json::json!({
             "file": args.file,
@@ -106,6 +93,24 @@ pub fn run(global: &Global, args: &BackupArgs) -> Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the database into a new file and checks it. Returns how long it is and what is in it.
+pub fn write(from: &Path, file: &Path) -> Result<(u64, Contents)> {
+    refuse_existing(file)?;
+    // A file of the final name is whole: a backup that ends half way has another.
+    let part = beside(file, ".part");
+    let _ = fs::remove_file(&part);
+    backup::write(from, &part).map_err(|error| {
+        let what = format!("the backup could not be written: {error}");
+        Failure::file(what, "see that its folder is there, may be written and has room")
+    })?;
+    let contents = backup::inspect(&part).map_err(|error| damaged(&part, &error))?;
+    fs::rename(&part, file).map_err(|error| {
+        let what = format!("`{}` cannot be written: {error}", file.display());
+        Failure::file(what, "name a file in a folder that may be written")
+    })?;
+    Ok((fs::metadata(file)?.len(), contents))
 }
 
 pub fn restore(global: &Global, args: &RestoreArgs) -> Result<ExitCode> {
@@ -200,18 +205,11 @@ fn refuse_existing(file: &Path) -> Result<(), Failure> {
     Err(Failure::file(what, "name a new file, such as one with the day in its name"))
 }
 
-/// The same path with something behind its name.
-fn beside(file: &Path, end: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
-}
-
 fn newest(contents: &Contents) -> Option<Timestamp> {
     contents.newest.and_then(|at| Timestamp::from_microsecond(at).ok())
 }
 
-fn shown(contents: &Contents) -> String {
+pub fn shown(contents: &Contents) -> String {
     let newest = newest(contents).map_or_else(
         || "none yet".to_owned(),
         |at| format!("the newest of {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")),

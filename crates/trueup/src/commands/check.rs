@@ -1,5 +1,6 @@
 //! `trueup check`: what is missing before the hub can work, and how to mend it.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -71,17 +72,50 @@ struct Finding {
 
 pub fn run(global: &Global, args: &CheckArgs) -> Result<ExitCode> {
     let settings = wiring::settings(global)?;
+    let hub = wiring::hub(&settings, &wiring::process_environment);
+    let found = examine(&settings, &global.config, &hub, args.offline)?;
+    if args.json {
+        say_json(&found.0)?;
+    } else {
+        say(&found.shown())?;
+    }
+    Ok(match found.worst() {
+        Verdict::Ok | Verdict::Note => ExitCode::SUCCESS,
+        Verdict::Missing => ExitCode::from(1),
+        Verdict::Unreachable => ExitCode::from(3),
+    })
+}
+
+/// What the job of a check tells: how much was looked at, or what is wrong.
+pub fn told(settings: &Settings, config: &Path, hub: &Hub) -> Result<Result<String, String>> {
+    let found = examine(settings, config, &Ok(hub.clone()), false)?;
+    if matches!(found.worst(), Verdict::Ok | Verdict::Note) {
+        return Ok(Ok(format!("{} findings, none of them wrong", found.0.len())));
+    }
+    let wrong = found.0.iter().filter(|it| it.verdict > Verdict::Note);
+    let lines: Vec<String> = wrong
+        .map(|it| format!("{} {}: {} ({})", it.subject, it.check, it.detail, it.remedy))
+        .collect();
+    Ok(Err(lines.join("; ")))
+}
+
+fn examine(
+    settings: &Settings,
+    config: &Path,
+    hub: &Result<Hub>,
+    offline: bool,
+) -> Result<Findings> {
     let environment = &wiring::process_environment;
     let mut found = Findings::default();
     found.add(
         "configuration",
         "file",
         Verdict::Ok,
-        format!("{}, environment `{}`", global.config.display(), settings.environment),
+        format!("{}, environment `{}`", config.display(), settings.environment),
         "",
     );
-    found.token(&settings)?;
-    for (connection, name) in wiring::missing_secrets(&settings, environment) {
+    found.token(settings)?;
+    for (connection, name) in wiring::missing_secrets(settings, environment) {
         let detail = format!("the environment variable {name} is not set");
         found.add(
             &connection,
@@ -91,48 +125,38 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result<ExitCode> {
             "set it where Trueup is started",
         );
     }
-    let hub = match wiring::hub(&settings, environment) {
+    match hub {
         Ok(hub) => {
             let detail = wiring::store_shown(&settings.store);
             let schema =
                 format!("{detail}; schema {}", hub.store.read(trueup_store::migrate::version)?);
             found.add("store", "open", Verdict::Ok, schema, "");
-            Some(hub)
+            found.mappings(hub)?;
         }
         Err(error) => {
             let failure = error.downcast_ref::<Failure>();
             let remedy = failure.map_or("", |failure| failure.remedy.as_str());
             found.add("store", "open", Verdict::Unreachable, error.to_string(), remedy);
-            None
         }
-    };
-    if let Some(hub) = &hub {
-        found.mappings(hub)?;
     }
     if settings.connections.is_empty() {
         let remedy = "add sections [connection.NAME]; `trueup init --dir elsewhere` shows examples";
         found.add("connections", "any", Verdict::Note, "none is configured".to_owned(), remedy);
     }
-    if !args.offline {
-        found.reach(&wiring::setup(&settings, environment).connections)?;
+    if !offline {
+        found.reach(&wiring::setup(settings, environment).connections)?;
     }
-    let worst = found.0.iter().map(|one| one.verdict).max().unwrap_or(Verdict::Ok);
-    if args.json {
-        say_json(&found.0)?;
-    } else {
-        say(&found.shown())?;
-    }
-    Ok(match worst {
-        Verdict::Ok | Verdict::Note => ExitCode::SUCCESS,
-        Verdict::Missing => ExitCode::from(1),
-        Verdict::Unreachable => ExitCode::from(3),
-    })
+    Ok(found)
 }
 
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
 impl Findings {
+    fn worst(&self) -> Verdict {
+        self.0.iter().map(|one| one.verdict).max().unwrap_or(Verdict::Ok)
+    }
+
     fn add(
         &mut self,
         subject: &str,

@@ -161,11 +161,53 @@ included = false
 # currency = \"USD\"              # in which it settles; the entity's if left out
 "
     );
+    text.push_str(&schedules());
     for connector in connectors::ALL {
         text.push('\n');
         text.push_str(&section(connector));
     }
     text
+}
+
+/// A job of each sort, with what it takes.
+fn schedules() -> String {
+    format!(
+        "
+# Jobs that `trueup serve` runs at their times; `trueup schedules` says how they stand.
+[schedule.nightly]
+# A backup of a store in SQLite; of those that this job wrote the newest stay.
+job = \"backup\"
+folder = \"{DATA}/backups\"
+keep = 14
+# Minute, hour, day, month, day of the week; or `every = \"6h\"` instead.
+cron = \"30 2 * * *\"
+# IANA name of the zone of these times; the one of the entities if they share one.
+# time_zone = \"America/New_York\"
+# Times that passed while nothing ran: one run makes up for them (\"once\"), or none (\"skip\").
+# missed = \"once\"
+
+# The report of each day, week or month after its end, as a file.
+# [schedule.monthly-sales]
+# job = \"report\"
+# report = \"sales\"              # or \"tax\"
+# of = \"month\"                  # day, week or month
+# by = [\"channel\", \"day\"]     # rows of the report of sales, as `trueup report sales --by`
+# format = \"xlsx\"               # csv, xlsx, parquet, json or table
+# folder = \"reports\"
+# cron = \"0 6 1 * *\"
+
+# What `trueup check` looks at: what is missing or cannot be reached becomes a case.
+# [schedule.morning]
+# job = \"check\"
+# cron = \"0 7 * * *\"
+
+# Connections that are asked at these times, beside `poll_every`.
+# [schedule.settlements]
+# job = \"poll\"
+# connections = [\"stripe\"]
+# cron = \"0 5 * * 1-5\"
+"
+    )
 }
 
 /// One connection of a connector, with the help of its settings as comments.
@@ -301,7 +343,7 @@ mod tests {
         let on: String = template()
             .lines()
             .map(|line| match line.strip_prefix("# ") {
-                Some(rest) if rest.starts_with("[[") => format!("{rest}\n"),
+                Some(rest) if rest.starts_with('[') => format!("{rest}\n"),
                 Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => {
                     format!("{rest}\n")
                 }

@@ -18,10 +18,12 @@ pub mod reconcile;
 pub mod replay;
 pub mod report;
 pub mod retry;
+pub mod schedules;
 pub mod serve;
 pub mod trace;
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -44,4 +46,11 @@ pub fn say_json(value: &impl serde::Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     say(&text)
+}
+
+/// The same path with something behind its name.
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }

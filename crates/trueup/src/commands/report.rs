@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use jiff::civil::Date;
 use trueup_domain::sales::calendar::Periods;
 use trueup_hub::Hub;
+use trueup_hub::sales::Dimension;
 use trueup_store::documents;
 
 use super::say_bytes;
@@ -77,12 +78,49 @@ struct Common {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     Table,
     Json,
     Csv,
     Xlsx,
     Parquet,
+}
+
+impl Format {
+    /// What the name of a file of it ends in.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Table => "txt",
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// Writes the report of some days into a file: of sales by these dimensions, or else of taxes.
+pub fn write(
+    hub: &Hub,
+    by: Option<&[Dimension]>,
+    (from, to): (Date, Date),
+    format: Format,
+    output: &Path,
+) -> Result<()> {
+    let common = Common {
+        from: Some(from),
+        to: Some(to),
+        calendar: Periods::default(),
+        channel: None,
+        entity: None,
+        format,
+        output: Some(output.to_owned()),
+    };
+    match by {
+        Some(by) => sales::run(hub, &sales::SalesArgs::plain(by.to_vec(), common))?,
+        None => tax::run(hub, &tax::TaxArgs::plain(common))?,
+    };
+    Ok(())
 }
 
 impl Common {
@@ -122,8 +160,10 @@ impl Common {
     }
 }
 
+/// Under its name there is a whole report or none.
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).map_err(|error| {
+    let part = super::beside(path, ".part");
+    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(|error| {
         let what = format!("{}: {error}", path.display());
         Failure::file(what, "name a file that can be written").into()
     })

@@ -1,5 +1,6 @@
 //! `trueup serve`: the hub, its front door and its console.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +18,12 @@ use crate::cli::Global;
 use crate::connectors;
 use crate::drops::{self, Taken, Watcher};
 use crate::failure::Failure;
+use crate::jobs::{self, Around};
+use crate::settings::Settings;
 use crate::wiring;
 use crate::worker::Claim;
 
-/// Run the hub: take webhooks and files, poll, deliver, reconcile; show the console.
+/// Run the hub: take webhooks and files, poll, deliver, reconcile, run jobs; show the console.
 ///
 /// Ends at SIGTERM or SIGINT, after what is under way has been finished. On PostgreSQL several may
 /// run: one works, the others receive and take over when it stops.
@@ -73,9 +76,11 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
 
     let running = shell::serve(&hub, &http, wiring::now)?;
     let drops = watch(watcher, hub.clone())?;
+    let jobs = run_jobs(hub.clone(), settings.clone(), global.config.clone())?;
     let state = ServerState::new(hub, Arc::new(wiring::now))
         .with_token(token.clone())
-        .with_schemas(connectors::SCHEMAS);
+        .with_schemas(connectors::SCHEMAS)
+        .with_schedules(wiring::schedules_of(&settings));
     let guarded = if token.is_some() { "guarded by the token" } else { "open on this machine" };
     tracing::info!(
         store = wiring::store_shown(&settings.store),
@@ -86,6 +91,7 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
     let served = runtime.block_on(trueup_server::listen(state, listener, asked_to_stop()));
     tracing::info!("stopping: what is under way is finished first");
     drops.stop();
+    jobs.stop();
     running.stop();
     drop(claim);
     served.context("the server ended")?;
@@ -110,43 +116,74 @@ async fn asked_to_stop() {
     }
 }
 
-/// The thread that watches the drop directories.
-struct Drops {
+/// A thread that looks again and again, until it is told to stop.
+struct Looking {
+    what: &'static str,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drops {
+impl Looking {
+    fn start(
+        what: &'static str,
+        every: Duration,
+        mut look: impl FnMut() + Send + 'static,
+    ) -> Result<Self> {
+        const NOTICE_STOP: Duration = Duration::from_millis(100);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name(what.to_owned()).spawn(move || {
+            let mut next = Instant::now();
+            while !stopping.load(Ordering::Relaxed) {
+                if Instant::now() < next {
+                    std::thread::sleep(NOTICE_STOP);
+                    continue;
+                }
+                next = Instant::now() + every;
+                look();
+            }
+        })?;
+        Ok(Self { what, stop, thread: Some(thread) })
+    }
+
+    /// Nothing is looked for.
+    fn at_nothing(what: &'static str) -> Self {
+        Self { what, stop: Arc::default(), thread: None }
+    }
+
     fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         if self.thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the watcher of the drop directories ended in a panic");
+            tracing::error!(thread = self.what, "a thread ended in a panic");
         }
     }
 }
 
-fn watch(mut watcher: Watcher, hub: Hub) -> Result<Drops> {
-    const NOTICE_STOP: Duration = Duration::from_millis(100);
-    let stop = Arc::new(AtomicBool::new(false));
+fn watch(mut watcher: Watcher, hub: Hub) -> Result<Looking> {
     if watcher.is_empty() {
-        return Ok(Drops { stop, thread: None });
+        return Ok(Looking::at_nothing("drops"));
     }
-    let stopping = Arc::clone(&stop);
-    let thread = std::thread::Builder::new().name("drops".to_owned()).spawn(move || {
-        let mut next = Instant::now();
-        while !stopping.load(Ordering::Relaxed) {
-            if Instant::now() < next {
-                std::thread::sleep(NOTICE_STOP);
-                continue;
-            }
-            next = Instant::now() + drops::LOOK_EVERY;
-            match watcher.look(&hub, wiring::now()) {
-                Ok(taken) => taken.iter().for_each(tell),
-                Err(error) => tracing::error!(%error, "dropped files could not be stored"),
+    Looking::start("drops", drops::LOOK_EVERY, move || match watcher.look(&hub, wiring::now()) {
+        Ok(taken) => taken.iter().for_each(tell),
+        Err(error) => tracing::error!(%error, "dropped files could not be stored"),
+    })
+}
+
+/// Runs the jobs at their times, one after the other.
+fn run_jobs(hub: Hub, settings: Settings, config: PathBuf) -> Result<Looking> {
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
+    if settings.schedules.is_empty() {
+        return Ok(Looking::at_nothing("jobs"));
+    }
+    Looking::start("jobs", LOOK_EVERY, move || {
+        let around = Around { hub: &hub, settings: &settings, config: &config };
+        for scheduled in &settings.schedules {
+            if let Err(error) = jobs::run_due(scheduled, &around) {
+                let schedule = &scheduled.schedule.name;
+                tracing::error!(schedule, %error, "how a job stands could not be stored");
             }
         }
-    })?;
-    Ok(Drops { stop, thread: Some(thread) })
+    })
 }
 
 fn tell(taken: &Taken) {

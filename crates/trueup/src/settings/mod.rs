@@ -8,17 +8,17 @@
 //! `secret_env`; the rest stand in the table `settings` of the connection.
 
 mod connection;
+mod entity;
+mod schedule;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
@@ -32,6 +32,9 @@ use crate::failure::Failure;
 
 use connection::ConnectionSection;
 pub use connection::is_webhook_secret;
+use entity::EntitySection;
+use schedule::ScheduleSection;
+pub use schedule::Scheduled;
 
 /// Where the server listens unless told otherwise: this machine only.
 pub const LISTEN: &str = "127.0.0.1:8420";
@@ -48,6 +51,8 @@ pub struct Settings {
     pub holidays: Vec<Date>,
     pub entities: BTreeMap<String, Entity>,
     pub connections: BTreeMap<String, Configured>,
+    /// Jobs with their times, by name.
+    pub schedules: Vec<Scheduled>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,6 +226,8 @@ struct File {
     entity: BTreeMap<Spanned<String>, EntitySection>,
     #[serde(default)]
     connection: BTreeMap<Spanned<String>, ConnectionSection>,
+    #[serde(default)]
+    schedule: BTreeMap<Spanned<String>, ScheduleSection>,
 }
 
 #[derive(Default, Deserialize)]
@@ -241,61 +248,6 @@ struct ServerSection {
 struct CalendarSection {
     #[serde(default)]
     holidays: Vec<Spanned<Word>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntitySection {
-    currency: Spanned<String>,
-    time_zone: Spanned<String>,
-    company: Option<Spanned<Word>>,
-    one_customer: Option<bool>,
-    goods: Option<Spanned<String>>,
-    invoices: Option<Spanned<String>>,
-    #[serde(default)]
-    tax: Vec<TaxSection>,
-    #[serde(default)]
-    gateway: Vec<GatewaySection>,
-    #[serde(default)]
-    bundle: Vec<BundleSection>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BundleSection {
-    sku: Spanned<String>,
-    components: Vec<ComponentSection>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ComponentSection {
-    sku: String,
-    units: NonZeroU32,
-    price: Spanned<Word>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GatewaySection {
-    word: Spanned<String>,
-    title: Option<String>,
-    tender: Option<Spanned<String>>,
-    provider: Option<Spanned<String>>,
-    currency: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TaxSection {
-    key: Spanned<String>,
-    name: String,
-    percent: Spanned<Word>,
-    included: bool,
-    title: Option<String>,
-    jurisdiction: Option<String>,
-    rate: Option<Spanned<Word>>,
-    remitted_by: Option<Spanned<String>>,
 }
 
 /// A text, an integer or a date, as text. A number with a point is refused: it would have passed
@@ -349,9 +301,8 @@ impl File {
             })?),
         };
         let Some(listen) = listen else { unreachable!("the default address is one") };
-        let gateways = self.entity.values().flat_map(|section| &section.gateway);
         let providers: Vec<Spanned<String>> =
-            gateways.filter_map(|gateway| gateway.provider.clone()).collect();
+            self.entity.values().flat_map(EntitySection::providers).cloned().collect();
         let mut entities = BTreeMap::new();
         for (name, section) in self.entity {
             named(&name, "entity")?;
@@ -368,14 +319,27 @@ impl File {
             let remedy = "name the connection whose ledger states this gateway's money, or none";
             return Err(Mistake::at(unknown, what, remedy));
         }
+        let store = self.store.check(folder)?;
+        let rest = schedule::Rest {
+            folder,
+            store: &store,
+            entities: &entities,
+            connections: &connections,
+        };
+        let mut schedules = Vec::new();
+        for (name, section) in self.schedule {
+            named(&name, "schedule")?;
+            schedules.push(section.check(&name, &rest)?);
+        }
         Ok(Settings {
             folder: folder.to_owned(),
             environment: environment.into_inner(),
-            store: self.store.check(folder)?,
+            store,
             listen,
             holidays,
             entities,
             connections,
+            schedules,
         })
     }
 }
@@ -429,167 +393,6 @@ pub fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
-impl EntitySection {
-    fn check(self) -> Result<Entity, Mistake> {
-        let currency = Currency::parse(self.currency.as_ref()).map_err(|error| {
-            Mistake::at(
-                &self.currency,
-                error.to_string(),
-                "write an ISO 4217 code, such as \"EUR\"",
-            )
-        })?;
-        if TimeZone::get(self.time_zone.as_ref()).is_err() {
-            return Err(Mistake::at(
-                &self.time_zone,
-                format!("`{}` is no time zone", self.time_zone.as_ref()),
-                "write an IANA name, such as \"Europe/Berlin\"; it decides business dates",
-            ));
-        }
-        if let Some(company) = &self.company
-            && company.as_ref().0.parse::<u32>().is_err()
-        {
-            let what = format!("`{}` is no id of a company", company.as_ref().0);
-            let remedy = "write the number that the books give the company, such as 1";
-            return Err(Mistake::at(company, what, remedy));
-        }
-        let goods = match &self.goods {
-            None => GoodsPolicy::default(),
-            Some(word) => match word.as_ref().as_str() {
-                "books" => GoodsPolicy::Books,
-                "channel" => GoodsPolicy::Channel,
-                "day" => {
-                    let what = "only the goods of sales that are summed up move by the day";
-                    let remedy = "write `goods = \"day\"` for a connection with `posting`";
-                    return Err(Mistake::at(word, what, remedy));
-                }
-                other => {
-                    let what = format!("`{other}` does not say who moves goods");
-                    let remedy = "write \"books\" or \"channel\"";
-                    return Err(Mistake::at(word, what, remedy));
-                }
-            },
-        };
-        let invoices = invoice_policy(self.invoices.as_ref())?.unwrap_or_default();
-        let mut keys = BTreeSet::new();
-        let mut taxes = Vec::new();
-        for tax in self.tax {
-            if !is_name(tax.key.as_ref()) || !keys.insert(tax.key.as_ref().clone()) {
-                let what = format!("`{}` is no key of its own for a tax", tax.key.as_ref());
-                let remedy = "give each tax of an entity another key of letters, digits and `_`";
-                return Err(Mistake::at(&tax.key, what, remedy));
-            }
-            taxes.push(tax.check()?);
-        }
-        let mut words = BTreeSet::new();
-        let mut gateways = Vec::new();
-        for gateway in self.gateway {
-            if gateway.word.as_ref().is_empty() || !words.insert(gateway.word.as_ref().clone()) {
-                let what = format!("`{}` is no gateway of its own", gateway.word.as_ref());
-                let remedy = "write each of the channel's words once, as the channel writes it";
-                return Err(Mistake::at(&gateway.word, what, remedy));
-            }
-            gateways.push(gateway.check()?);
-        }
-        let mut bundles = BTreeMap::new();
-        for bundle in self.bundle {
-            let sku = bundle.sku.as_ref().clone();
-            if bundle.components.is_empty() || bundles.contains_key(&sku) {
-                let what = format!("`{sku}` is no bundle of its own");
-                let remedy = "write each bundle once, with at least one component";
-                return Err(Mistake::at(&bundle.sku, what, remedy));
-            }
-            let components = bundle.components.into_iter().map(|one| one.check(currency));
-            bundles.insert(sku, components.collect::<Result<_, _>>()?);
-        }
-        Ok(Entity {
-            currency,
-            time_zone: self.time_zone.into_inner(),
-            company: self.company.map(|company| company.into_inner().0),
-            one_customer: self.one_customer.unwrap_or(false),
-            goods,
-            invoices,
-            taxes,
-            gateways,
-            bundles,
-        })
-    }
-}
-
-impl ComponentSection {
-    fn check(self, currency: Currency) -> Result<Component, Mistake> {
-        let text = &self.price.as_ref().0;
-        let minor = Money::parse(text, currency).ok().and_then(|it| u64::try_from(it.minor()).ok());
-        let price = minor.ok_or_else(|| {
-            let what = format!("`{text}` is no price in {currency}");
-            Mistake::at(&self.price, what, "write what one unit costs alone, such as \"29.99\"")
-        })?;
-        Ok(Component { sku: self.sku, units: self.units, price })
-    }
-}
-
-impl GatewaySection {
-    fn check(self) -> Result<Gateway, Mistake> {
-        let tender = match &self.tender {
-            None => None,
-            Some(word) => Some(match word.as_ref().as_str() {
-                "card" => Tender::Card,
-                "gift_card" => Tender::GiftCard,
-                "store_credit" => Tender::StoreCredit,
-                "bank_transfer" => Tender::BankTransfer,
-                "cash" => Tender::Cash,
-                "marketplace" => Tender::Marketplace,
-                "other" => Tender::Other,
-                other => {
-                    let what = format!("nobody pays with `{other}`");
-                    let remedy = "write card, gift_card, store_credit, bank_transfer, cash, \
-                                  marketplace or other";
-                    return Err(Mistake::at(word, what, remedy));
-                }
-            }),
-        };
-        let currency = match &self.currency {
-            None => None,
-            Some(code) => Some(Currency::parse(code.as_ref()).map_err(|error| {
-                Mistake::at(code, error.to_string(), "write an ISO 4217 code, such as \"EUR\"")
-            })?),
-        };
-        let word = self.word.into_inner();
-        Ok(Gateway {
-            title: self.title.unwrap_or_else(|| word.clone()),
-            word,
-            tender,
-            provider: self.provider.map(Spanned::into_inner),
-            currency,
-        })
-    }
-}
-
-impl TaxSection {
-    fn check(self) -> Result<Tax, Mistake> {
-        let remitted_by = match &self.remitted_by {
-            None => Remitter::Merchant,
-            Some(word) => match word.as_ref().as_str() {
-                "merchant" => Remitter::Merchant,
-                "marketplace" => Remitter::Marketplace,
-                other => {
-                    let what = format!("nobody called `{other}` remits a tax");
-                    return Err(Mistake::at(word, what, "write \"merchant\" or \"marketplace\""));
-                }
-            },
-        };
-        Ok(Tax {
-            key: self.key.into_inner(),
-            name: self.name,
-            percent: decimal(&self.percent)?,
-            included: self.included,
-            title: self.title,
-            jurisdiction: self.jurisdiction,
-            rate: self.rate.as_ref().map(decimal).transpose()?,
-            remitted_by,
-        })
-    }
-}
-
 fn decimal(word: &Spanned<Word>) -> Result<Decimal, Mistake> {
     parse_decimal(&word.as_ref().0).map_err(|error| {
         Mistake::at(word, error.to_string(), "write an exact number in quotes, such as \"0.029\"")
@@ -624,6 +427,7 @@ fn invoice_policy(word: Option<&Spanned<String>>) -> Result<Option<InvoicePolicy
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::Job;
 
     const GOOD: &str = r#"
 environment = "production"
@@ -670,6 +474,21 @@ components = [
   { sku = "TEE-S", units = 2, price = "29.99" },
   { sku = "MUG-01", units = 1, price = 10 },
 ]
+[schedule.nightly]
+job = "backup"
+folder = "backups"
+cron = "30 2 * * *"
+[schedule.tax]
+job = "report"
+report = "tax"
+of = "month"
+folder = "reports"
+every = "6h"
+[schedule.morning]
+job = "poll"
+connections = ["shop-eu"]
+cron = "0 7 * * 1-5"
+missed = "skip"
 "#;
 
     fn parse(text: &str) -> Result<Settings, Mistake> {
@@ -697,6 +516,25 @@ components = [
             .map(|one| (one.sku.as_str(), one.units.get(), one.price))
             .collect();
         assert_eq!(set, [("TEE-S", 2, 2999), ("MUG-01", 1, 1000)]);
+    }
+
+    #[test]
+    fn jobs_have_their_times_in_the_zone_of_the_entities() {
+        let settings = parse(GOOD).unwrap();
+        let all = settings.schedules.iter().map(|it| &it.schedule);
+        let told: Vec<String> =
+            all.map(|it| format!("{}: {}; {}", it.name, it.job, it.when.in_words())).collect();
+        assert_eq!(
+            told,
+            [
+                "morning: poll of shop-eu; At 07:00, on Monday, Tuesday, Wednesday, Thursday, and \
+                 Friday (Europe/Berlin)",
+                "nightly: backup, the newest 14 are kept; At 02:30 (Europe/Berlin)",
+                "tax: report of taxes of each month, as csv; Every 6h",
+            ]
+        );
+        let Job::Backup { folder, keep } = &settings.schedules[1].job else { panic!("a backup") };
+        assert_eq!((folder.as_path(), *keep), (Path::new("/srv/shop/backups"), 14));
     }
 
     #[test]
@@ -868,6 +706,37 @@ components = [
             &["takes no files"],
         );
         check("[connection.books]", "[connection.\"a b\"]", &["line 34", "a b"]);
+        check("[schedule.nightly]", "[schedule.\"a b\"]", &["line 46", "a b"]);
+        check("job = \"backup\"", "job = \"vacuum\"", &["line 47", "vacuum", "poll"]);
+        check("folder = \"backups\"", "keep = 3", &["line 47", "folder"]);
+        check("folder = \"backups\"", "folder = \"b\"\nof = \"day\"", &["line 49", "`of`", "keep"]);
+        check("cron = \"30 2 * * *\"", "cron = \"30 2 * *\"", &["line 49", "30 2 * *", "daily"]);
+        check("cron = \"30 2 * * *\"", "cron = \"0 0 31 4 *\"", &["line 49", "never"]);
+        check("cron = \"30 2 * * *\"", "every = \"10s\"", &["line 49", "10s", "minute"]);
+        check("cron = \"30 2 * * *\"", "every = \"1h\"\ncron = \"@daily\"", &["line 49", "both"]);
+        check("cron = \"30 2 * * *\"", "missed = \"once\"", &["line 46", "every"]);
+        check(
+            "cron = \"30 2 * * *\"",
+            "cron = \"@daily\"\ntime_zone = \"Berlin\"",
+            &["line 50", "IANA"],
+        );
+        check(
+            "url = \"sqlite:data/trueup.sqlite\"",
+            "url = \"postgres://x/y\"",
+            &["line 47", "pg_dump"],
+        );
+        check("report = \"tax\"", "report = \"taxes\"", &["line 52", "taxes", "sales"]);
+        check("report = \"tax\"", "report = \"tax\"\nby = [\"day\"]", &["line 52", "by"]);
+        check("report = \"tax\"", "report = \"sales\"\nby = [\"days\"]", &["line 53", "days"]);
+        check("of = \"month\"", "of = \"year\"", &["line 53", "year", "week"]);
+        check("of = \"month\"", "format = \"pdf\"", &["line 53", "pdf", "csv"]);
+        check("connections = [\"shop-eu\"]", "", &["line 57", "connections"]);
+        check(
+            "connections = [\"shop-eu\"]",
+            "connections = [\"bank-eu\"]",
+            &["line 58", "bank-eu"],
+        );
+        check("missed = \"skip\"", "missed = \"all\"", &["line 60", "all", "once"]);
         check("[connection.books]", "[connection.trueup]", &["line 34", "hub itself"]);
     }
 

@@ -8,6 +8,7 @@ mod close;
 mod place;
 mod replay;
 mod retailer;
+mod schedules;
 mod serving;
 mod settings;
 

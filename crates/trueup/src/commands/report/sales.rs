@@ -54,6 +54,15 @@ pub struct SalesArgs {
     common: Common,
 }
 
+impl SalesArgs {
+    /// What is asked where nothing is said but the rows.
+    pub(super) fn plain(by: Vec<Dimension>, common: Common) -> Self {
+        let date = DateBasis::Refund;
+        let (currency, source, sku) = (None, None, None);
+        Self { by, date, currency, source, sku, documents: false, excluded: false, common }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum DateBasis {
     /// On its own day.

@@ -24,6 +24,12 @@ pub struct TaxArgs {
     common: Common,
 }
 
+impl TaxArgs {
+    pub(super) fn plain(common: Common) -> Self {
+        Self { common }
+    }
+}
+
 pub fn run(hub: &Hub, args: &TaxArgs) -> Result<ExitCode> {
     let (from, to) = args.common.days(hub)?;
     let wanted = Wanted {
