@@ -106,6 +106,16 @@ impl When {
         }
     }
 
+    /// As it was written, such as `30 2 * * * (Europe/Berlin)`.
+    pub fn written(&self) -> String {
+        match self {
+            Self::Cron { pattern, zone } => {
+                format!("{} ({})", pattern.as_str(), zone.iana_name().unwrap_or("UTC"))
+            }
+            Self::Every(step) => format!("every {step:#}"),
+        }
+    }
+
     /// For people, such as `At 02:30 (Europe/Berlin)`.
     pub fn in_words(&self) -> String {
         match self {
@@ -250,6 +260,8 @@ pub struct Shown {
     pub job: String,
     /// Its times, in words.
     pub when: String,
+    /// Its times, as they were written.
+    pub times: String,
     /// What becomes of missed times: `once` or `skip`.
     pub missed: &'static str,
     /// `waiting`, `running`, `done` or `failed`.
@@ -286,6 +298,7 @@ pub fn shown(tx: &mut Tx<'_>, all: &[Schedule], now: Timestamp) -> Result<Vec<Sh
             name: schedule.name.clone(),
             job: schedule.job.clone(),
             when: schedule.when.in_words(),
+            times: schedule.when.written(),
             missed: schedule.missed.word(),
             state,
             last_at: last.map(|last| last.at),

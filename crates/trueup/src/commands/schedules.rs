@@ -87,7 +87,7 @@ fn list(hub: &Hub, settings: &Settings, json: bool) -> Result<ExitCode> {
 }
 
 fn table(shown: &[Shown]) -> String {
-    let mut table = print::table(["Schedule", "Job", "When", "State", "Last run", "Next run"]);
+    let mut table = print::table(["Schedule", "Job", "Times", "State", "Last run", "Next run"]);
     let moment = |at: Option<Timestamp>, none: &str| {
         at.map_or_else(|| none.to_owned(), |at| print::moment(&at.to_string()))
     };
@@ -95,7 +95,7 @@ fn table(shown: &[Shown]) -> String {
         table.add_row([
             one.name.clone(),
             one.job.clone(),
-            one.when.clone(),
+            one.times.clone(),
             one.state.to_owned(),
             moment(one.last_at, "none yet"),
             moment(one.next_at, "never"),
