@@ -6,6 +6,7 @@
 
 mod listing;
 pub mod queries;
+pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +26,12 @@ use crate::outcome::{self, Trouble};
 use crate::wire::Id;
 use crate::wire_graphql::LINES_READ_MAX;
 use listing::Listing;
+use watch::Watch;
 
 pub static CONVERSATIONS: Conversations =
     Conversations { streams: STREAMS, lists: LISTS, delivers: false, at_once: 1, start, resume };
+
+const WEBHOOKS: &str = "webhooks";
 
 const LISTS: &[Kind] = &[Kind::Order];
 
@@ -44,6 +48,11 @@ const STREAMS: &[Stream] = &[
         name: BALANCE,
         help: "What Shopify Payments itself says it holds, in each currency.",
         every_s: 3600,
+    },
+    Stream {
+        name: WEBHOOKS,
+        help: "Whether the app's webhooks are still there: Shopify removes those that failed eight times in a row.",
+        every_s: 900,
     },
 ];
 
@@ -135,6 +144,7 @@ enum Doing {
     /// One question and its answer: no pages, no cursor.
     Balance,
     List(Listing),
+    Webhooks(Watch),
 }
 
 /// Where a stream stands; the cursor is its JSON.
@@ -155,9 +165,10 @@ struct Cut {
     body: String,
 }
 
-fn start(_context: &Context<'_>, task: &Task) -> Step {
+fn start(context: &Context<'_>, task: &Task) -> Step {
     let doing = match task {
         Task::Poll { stream, .. } if stream == BALANCE => Doing::Balance,
+        Task::Poll { stream, .. } if stream == WEBHOOKS => Doing::Webhooks(Watch::default()),
         Task::Poll { stream, cursor, since } => {
             let Some(which) = Which::of(stream) else { return refused("unknown stream", stream) };
             match place(which, cursor.as_deref(), *since) {
@@ -176,7 +187,7 @@ fn start(_context: &Context<'_>, task: &Task) -> Step {
             return refused("not a task of this connector", "deliver");
         }
     };
-    next(Talk { doing, records: Vec::new(), waits: 0, waiting: false })
+    next(context, Talk { doing, records: Vec::new(), waits: 0, waiting: false })
 }
 
 fn refused(reason_code: &str, reason: &str) -> Step {
@@ -226,7 +237,8 @@ fn reading(hints: &[Hint]) -> Result<Doing, String> {
 }
 
 /// The next request of a conversation, or its end.
-fn next(mut talk: Talk) -> Step {
+fn next(context: &Context<'_>, mut talk: Talk) -> Step {
+    let mut writes = false;
     let body = match &mut talk.doing {
         Doing::Poll { which, place, pages } => {
             if *pages > 0 && (place.after.is_none() || *pages >= PAGES_MAX) {
@@ -254,9 +266,21 @@ fn next(mut talk: Talk) -> Step {
             Some(request) => request,
             None => return listing.done(),
         },
+        Doing::Webhooks(watch) => match watch.request(context.settings) {
+            Some((request, makes)) => {
+                writes = makes;
+                request
+            }
+            None => {
+                return match watch.end(context.settings) {
+                    Ok(records) => done(records, None),
+                    Err(error) => Step::Failed(error),
+                };
+            }
+        },
     };
     let request = Request::post_json(queries::PATH, &body);
-    Step::Send { request, writes: false, state: State::of(&talk) }
+    Step::Send { request, writes, state: State::of(&talk) }
 }
 
 fn batch_of_owners(owners: &[String]) -> Option<Vec<String>> {
@@ -320,11 +344,12 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
     };
     if talk.waiting {
         talk.waiting = false;
-        return next(talk);
+        return next(context, talk);
     }
     let reply = match reply {
         Ok(reply) => reply,
-        // Reading again does no harm, so a lost reply is an unreached vendor.
+        // Reading again does no harm, so a lost reply is an unreached vendor. A webhook that was
+        // being made is there or not when the list is read the next time.
         Err(CallError::ReplyLost { why }) => return Step::Failed(CallError::Unreachable { why }),
         Err(error) => return Step::Failed(error),
     };
@@ -339,7 +364,16 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
             talk.waiting = true;
             return Step::Wait { for_ms: wait_ms, state: State::of(&talk) };
         }
-        Err(Trouble::Failed(error)) => return Step::Failed(error),
+        Err(Trouble::Failed(error)) => {
+            let refused = match &mut talk.doing {
+                Doing::Webhooks(watch) => watch.refused(error),
+                _ => Err(error),
+            };
+            return match refused {
+                Ok(()) => next(context, talk),
+                Err(error) => Step::Failed(error),
+            };
+        }
     };
     let taken = match &mut talk.doing {
         Doing::Poll { which, place, pages } => {
@@ -354,9 +388,10 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
             Err(why) => Err(why),
         },
         Doing::List(listing) => listing.take(data),
+        Doing::Webhooks(watch) => watch.take(context.settings, data),
     };
     match taken {
-        Ok(()) => next(talk),
+        Ok(()) => next(context, talk),
         Err(why) => {
             Step::Failed(CallError::Unreachable { why: format!("unexpected reply: {why}") })
         }

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use trueup_connect::json::read;
 use trueup_connect::message::BODY_BYTES_MAX;
+use trueup_connect::watch::{WATCHED, Watched};
 use trueup_connect::{DecodeError, Decoded, Hint, Message};
 use trueup_domain::document::{Deletion, Document, Kind, Version};
 use trueup_domain::money::{Currency, Money};
@@ -62,6 +63,7 @@ pub const KINDS: &[&str] = &[
     "dispute",
     "disputes",
     balance::BALANCE,
+    WATCHED,
 ];
 
 /// One body of no more than this many objects; a page of the vendor has at most 250.
@@ -100,6 +102,7 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded, DecodeError> {
         "payouts" => list(body, |probe| probe.payouts, payout_of),
         "balance_transaction" => one(body, |probe| probe.transaction, row_of),
         "balance_transactions" => list(body, |probe| probe.transactions, row_of),
+        WATCHED => Watched::decode(body),
         topic if topic.starts_with("returns/") => returned(body),
         "" => recognised(body),
         other => match balance::read_at(other) {

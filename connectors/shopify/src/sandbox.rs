@@ -48,6 +48,9 @@ pub struct ShopifySandbox {
     disputes: BTreeMap<u64, Dispute>,
     pushes: Vec<Push>,
     counters: BTreeMap<&'static str, u64>,
+    /// Webhooks that were made by the API: id to topic and address. None where they stand in the
+    /// configuration of the app, and everything is pushed.
+    webhooks: Option<BTreeMap<u64, (String, String)>>,
     throttled: u32,
     available: u64,
 }
@@ -65,6 +68,7 @@ impl ShopifySandbox {
             disputes: BTreeMap::new(),
             pushes: Vec::new(),
             counters: BTreeMap::new(),
+            webhooks: None,
             throttled: 0,
             available: serve::BUCKET,
         }
@@ -147,7 +151,35 @@ impl ShopifySandbox {
         base + *counter
     }
 
+    /// Makes these webhooks by the API; from now on nothing else is pushed.
+    pub fn subscribe(&mut self, topics: &[&str], address: &str) {
+        for topic in topics {
+            self.make_webhook(topic, address);
+        }
+    }
+
+    /// Shopify removes a webhook after deliveries that failed.
+    pub fn remove_webhook(&mut self, topic: &str) {
+        if let Some(webhooks) = &mut self.webhooks {
+            webhooks.retain(|_, (of, _)| of != topic);
+        }
+    }
+
+    fn make_webhook(&mut self, topic: &str, address: &str) -> u64 {
+        let id = self.next_id("webhook_subscription", 892_403_000);
+        let webhook = (topic.to_owned(), address.to_owned());
+        self.webhooks.get_or_insert_default().insert(id, webhook);
+        id
+    }
+
     fn push(&mut self, topic: &str, body: &Value) {
+        let asked_for = topic.replace('/', "_").to_ascii_uppercase();
+        let known = |webhooks: &BTreeMap<u64, (String, String)>| {
+            webhooks.values().any(|(of, _)| *of == asked_for)
+        };
+        if !self.webhooks.as_ref().is_none_or(known) {
+            return;
+        }
         let number = self.next_id("webhook", 0);
         self.pushes.push(Push {
             kind: topic.to_owned(),

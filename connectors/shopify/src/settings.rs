@@ -1,9 +1,12 @@
 //! What a connection to a shop must be told.
 
-use trueup_connect::Setting;
+use trueup_connect::{Setting, Settings};
 
 /// The shop's permanent domain.
 pub const SHOP: &str = "shop";
+
+const DELIVERY_URL: &str = "delivery_url";
+const KEEP_WEBHOOKS: &str = "keep_webhooks";
 
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -24,4 +27,26 @@ pub const SETTINGS: &[Setting] = &[
         required: true,
         secret: true,
     },
+    Setting {
+        name: DELIVERY_URL,
+        help: "Where the webhooks that this app made by the API are sent, so that one that Shopify removed is noticed; leave it out where webhooks stand in the configuration of the app, which Shopify keeps itself.",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: KEEP_WEBHOOKS,
+        help: "yes: webhooks to the delivery URL that are missing are made anew.",
+        required: false,
+        secret: false,
+    },
 ];
+
+/// Where our webhooks are sent, where they are made by the API.
+pub fn delivery_url(settings: &Settings) -> Option<&str> {
+    settings.get(DELIVERY_URL)
+}
+
+/// Whether webhooks that are missing are made anew.
+pub fn keeps_webhooks(settings: &Settings) -> bool {
+    delivery_url(settings).is_some() && settings.get(KEEP_WEBHOOKS) == Some("yes")
+}

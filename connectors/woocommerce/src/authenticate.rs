@@ -11,6 +11,9 @@ use trueup_connect::{Delivery, NotAuthentic, Secret, Webhooks};
 
 pub static WEBHOOKS: Webhooks = Webhooks { authenticate, sign };
 
+/// What the shop is to tell us.
+pub const TOPICS: &[&str] = &["order.created", "order.updated", "order.deleted", "order.restored"];
+
 const SIGNATURE: &str = "x-wc-webhook-signature";
 const DELIVERY_ID: &str = "x-wc-webhook-delivery-id";
 const TOPIC: &str = "x-wc-webhook-topic";

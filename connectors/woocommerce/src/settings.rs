@@ -4,6 +4,8 @@ use trueup_connect::{Setting, Settings};
 
 /// Where the shop sends the webhooks of this connection.
 const DELIVERY_URL: &str = "delivery_url";
+/// Whether the connector may switch them on.
+const KEEP_WEBHOOKS: &str = "keep_webhooks";
 
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -26,13 +28,24 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: DELIVERY_URL,
-        help: "The delivery URL that these webhooks have at the shop, so that those of others are not watched; left out, every webhook about orders is.",
+        help: "The delivery URL that these webhooks have at the shop, so that those of others are not watched, and one that is missing is noticed; left out, every webhook about orders is watched as it stands.",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: KEEP_WEBHOOKS,
+        help: "yes: webhooks to the delivery URL that the shop switched off are switched on again; the key needs the permission Read/Write for it.",
         required: false,
         secret: false,
     },
 ];
 
-/// Whether a webhook of the shop that is sent to `address` is one of ours.
-pub fn is_ours(settings: &Settings, address: &str) -> bool {
-    settings.get(DELIVERY_URL).is_none_or(|own| own == address)
+/// Where our webhooks are sent, where that is known.
+pub fn delivery_url(settings: &Settings) -> Option<&str> {
+    settings.get(DELIVERY_URL)
+}
+
+/// Whether webhooks that the shop switched off are switched on again. Those of others never are.
+pub fn keeps_webhooks(settings: &Settings) -> bool {
+    delivery_url(settings).is_some() && settings.get(KEEP_WEBHOOKS) == Some("yes")
 }

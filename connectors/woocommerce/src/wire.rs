@@ -234,4 +234,5 @@ pub struct Webhook {
     pub status: String,
     pub topic: String,
     pub delivery_url: String,
+    pub date_modified_gmt: Option<String>,
 }

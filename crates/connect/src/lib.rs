@@ -11,6 +11,7 @@
 //! | [`conversation`] | whatever takes more than one request: polls, reads, deliveries     |
 //! | [`call_error`]   | failures of outside calls, in the four terms of what comes next    |
 //! | [`settings`]     | what a connection must be told, and its secrets                    |
+//! | [`watch`]        | what a source pushes to us, against what it is to push             |
 //! | [`token`]        | credentials that live for a while                                  |
 //! | [`json`]         | exact and bounded reading of JSON: amounts from the token's text   |
 //! | [`sandbox`]      | a vendor played by pure functions, for demo, rehearsal and tests   |
@@ -24,6 +25,7 @@ pub mod message;
 pub mod sandbox;
 pub mod settings;
 pub mod token;
+pub mod watch;
 pub mod webhook;
 
 pub use call_error::{CallError, NextStep};

@@ -49,6 +49,8 @@ pub struct Subscription {
     pub active: bool,
     /// The source's own word for how it stands.
     pub status: String,
+    /// It was off, and the connector restored it ([`crate::watch`]).
+    pub restored: bool,
 }
 
 /// Why a message could not be read. Each has a stable code with a page in `docs/errors/`.

@@ -211,6 +211,13 @@ fn stands(
 ) -> Result<(), StoreError> {
     let connection = &message.connection;
     let subject = format!("{connection}/subscription/{}", subscription.id);
+    if subscription.restored {
+        // What it would have brought while it was off is asked for at once.
+        streams::poll_now(tx, connection)?;
+        let detail =
+            format!("{} is {} at {connection} again", subscription.title, subscription.status);
+        cases::absorb(tx, "subscription_restored", &subject, &detail, now)?;
+    }
     if subscription.active {
         let by = "the source pushes again";
         return cases::resolve(tx, Some("subscription_off"), &subject, by, now);

@@ -132,6 +132,22 @@ impl<'a> Market<'a> {
         Self { hub, woo, stripe, books, now, full, half }
     }
 
+    /// Webhooks to the address of the hub are kept on.
+    fn keep_webhooks(&mut self) {
+        let mut setup = HubSetup {
+            environment: self.hub.setup.environment.clone(),
+            connections: self.hub.setup.connections.clone(),
+            calendar: Calendar::default(),
+        };
+        let own = [
+            ("delivery_url", "https://hub.example.com/webhooks/woocommerce"),
+            ("keep_webhooks", "yes"),
+        ];
+        let shop = setup.connections.get_mut(SHOP).expect("the shop");
+        shop.settings.0.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self.hub = Hub::new(self.hub.store.clone(), setup);
+    }
+
     fn later(&mut self) -> Timestamp {
         self.now += SignedDuration::from_secs(1);
         self.now
@@ -386,6 +402,27 @@ fn a2_one_delivery_id_with_two_bodies_is_two_orders() {
 
 /// A webhook that the shop switched off is a case until it is on again; polling brings what it
 /// would have told.
+/// The shop may be written to: what it switched off is switched on again, and nobody need know.
+#[test]
+fn a8_a_webhook_that_is_kept_is_switched_on_again_without_a_case() {
+    let mut books = Played(OdooSandbox::bare());
+    let mut market = Market::open(&mut books);
+    market.keep_webhooks();
+    market.hub.store.write(|tx| streams::declare(tx, SHOP, "webhooks")).expect("declared");
+    let now = market.later();
+    for _ in 0..6 {
+        market.woo.not_delivered("order.created", now);
+    }
+    market.settle();
+    assert!(market.hub.store.read(cases::open_cases).expect("readable").is_empty());
+    let healed = market.hub.store.read(|tx| cases::absorbed(tx, 9)).expect("readable");
+    let healed: Vec<(&str, i64)> = healed.iter().map(|it| (it.kind.as_str(), it.times)).collect();
+    assert!(healed.contains(&("subscription_restored", 1)), "{healed:?}");
+    let cart = market.cart();
+    market.place(cart);
+    assert!(!market.hear().is_empty(), "it pushes again");
+}
+
 #[test]
 fn a8_a_webhook_that_was_switched_off_is_a_case_and_nothing_is_lost() {
     let mut books = Played(OdooSandbox::bare());

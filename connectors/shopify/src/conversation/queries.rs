@@ -38,6 +38,13 @@ pub fn disputes_by_id() -> String {
 pub fn account_balance() -> String {
     include_str!("../queries/account_balance.graphql").to_owned()
 }
+/// The webhooks that this app made.
+pub fn webhooks() -> String {
+    include_str!("../queries/webhooks.graphql").to_owned()
+}
+pub fn webhook_create() -> String {
+    include_str!("../queries/webhook_create.graphql").to_owned()
+}
 pub fn balance_transactions() -> String {
     [include_str!("../queries/balance_transactions.graphql"), ROW_FIELDS].concat()
 }

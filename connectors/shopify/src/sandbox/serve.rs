@@ -27,6 +27,14 @@ struct Variables {
     after: Option<String>,
     lines: Option<usize>,
     ids: Option<Vec<String>>,
+    topic: Option<String>,
+    #[serde(rename = "webhookSubscription")]
+    webhook_subscription: Option<WantedWebhook>,
+}
+
+#[derive(Deserialize)]
+struct WantedWebhook {
+    uri: String,
 }
 
 pub fn answer(shop: &mut ShopifySandbox, request: &Request, _now: Timestamp) -> Reply {
@@ -49,7 +57,12 @@ pub fn answer(shop: &mut ShopifySandbox, request: &Request, _now: Timestamp) -> 
             }),
         );
     }
-    match data(shop, &asked) {
+    let data = if asked.query == queries::webhook_create() {
+        make_webhook(shop, &asked.variables)
+    } else {
+        data(shop, &asked)
+    };
+    match data {
         Some(data) => {
             shop.available = BUCKET - 60;
             let body = json!({
@@ -82,6 +95,31 @@ fn cost(requested: u64, actual: Option<u64>, available: u64) -> Value {
     })
 }
 
+/// One address has one webhook for each topic; only https is sent to.
+fn make_webhook(shop: &mut ShopifySandbox, variables: &Variables) -> Option<Value> {
+    let (topic, wanted) = (variables.topic.as_ref()?, variables.webhook_subscription.as_ref()?);
+    let taken =
+        shop.webhooks.iter().flatten().any(|(_, (of, uri))| of == topic && *uri == wanted.uri);
+    let trouble = match (taken, wanted.uri.starts_with("https://")) {
+        (true, _) => Some("Address for this topic has already been taken"),
+        (_, false) => Some("Address protocol http:// is not supported"),
+        (false, true) => None,
+    };
+    Some(json!({ "webhookSubscriptionCreate": match trouble {
+        Some(message) => json!({
+            "webhookSubscription": null,
+            "userErrors": [{ "field": ["webhookSubscription", "callbackUrl"], "message": message }],
+        }),
+        None => {
+            let id = shop.make_webhook(topic, &wanted.uri);
+            json!({
+                "webhookSubscription": { "id": format!("gid://shopify/WebhookSubscription/{id}") },
+                "userErrors": [],
+            })
+        }
+    } }))
+}
+
 fn data(shop: &ShopifySandbox, asked: &Asked) -> Option<Value> {
     let variables = &asked.variables;
     let lines = variables.lines.unwrap_or(0);
@@ -99,6 +137,19 @@ fn data(shop: &ShopifySandbox, asked: &Asked) -> Option<Value> {
             shop.orders.get(&id).map(|order| shop.graphql(lines).order(order))
         };
         return Some(json!({ "nodes": ids.iter().map(node).collect::<Vec<_>>() }));
+    }
+    if asked.query == queries::webhooks() {
+        let all = shop.webhooks.iter().flatten();
+        let found = all.map(|(id, webhook)| ((0, *id), (id, webhook))).collect();
+        let node = |(id, (topic, uri)): (&u64, &(String, String))| {
+            json!({
+                "id": format!("gid://shopify/WebhookSubscription/{id}"),
+                "topic": topic,
+                "uri": uri,
+                "updatedAt": "2026-01-05T08:00:00Z",
+            })
+        };
+        return Some(json!({ "webhookSubscriptions": page(found, variables, node)? }));
     }
     let graphql = shop.graphql(lines);
     if asked.query == queries::listed_orders() {

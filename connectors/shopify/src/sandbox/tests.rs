@@ -118,6 +118,85 @@ fn poll(shop: &mut ShopifySandbox, stream: &str, cursor: Option<String>) -> Outc
     converse(shop, &task, at(100_000))
 }
 
+const OURS: &str = "https://hub.example.com/webhooks/shop";
+
+/// How each webhook that is to be there stands, in words, and how many requests made one.
+fn webhooks(shop: &mut ShopifySandbox, address: &str, keep: bool) -> (Vec<String>, usize) {
+    let mut settings = Settings::default();
+    settings.0.insert("delivery_url".to_owned(), address.to_owned());
+    if keep {
+        settings.0.insert("keep_webhooks".to_owned(), "yes".to_owned());
+    }
+    let context = Context { settings: &settings, now: at(0) };
+    let talk = CONNECTOR.conversations.expect("it talks");
+    let poll = Task::Poll { stream: "webhooks".to_owned(), cursor: None, since: at(0) };
+    let (mut step, mut made) = ((talk.start)(&context, &poll), 0);
+    let records = loop {
+        step = match step {
+            Step::Send { request, writes, state } => {
+                made += usize::from(writes);
+                (talk.resume)(&context, &state, Ok(&shop.handle(&request, at(0))))
+            }
+            Step::Wait { state, .. } => (talk.resume)(&context, &state, Err(waited())),
+            Step::Done(outcome) => break outcome.records,
+            Step::Failed(error) => panic!("{error}"),
+        };
+    };
+    let [record] = records.as_slice() else { panic!("one record: {records:?}") };
+    let Decoded::Subscriptions(found) = decode(&record.kind, &record.body) else {
+        panic!("subscriptions")
+    };
+    let told = found.into_iter().map(|one| {
+        let restored = if one.restored { ", restored" } else { "" };
+        let on = if one.active { "on" } else { "off" };
+        format!("{} {on}: {}{restored}", one.id, one.status)
+    });
+    (told.collect(), made)
+}
+
+fn waited() -> trueup_connect::CallError {
+    trueup_connect::CallError::Unreachable { why: "waited".to_owned() }
+}
+
+#[test]
+fn a8_a_webhook_that_was_removed_is_noticed_and_made_anew() {
+    let mut shop = shop("USD", false);
+    shop.subscribe(crate::conversation::watch::TOPICS, OURS);
+    let (told, _) = webhooks(&mut shop, OURS, false);
+    assert_eq!(told.len(), 8);
+    assert!(told.iter().all(|one| one.ends_with(" on: active")), "{told:?}");
+    shop.remove_webhook("ORDERS_UPDATED");
+    let (told, made) = webhooks(&mut shop, OURS, false);
+    assert!(told.contains(&"ORDERS_UPDATED off: missing".to_owned()), "{told:?}");
+    assert_eq!(made, 0, "only where it is wanted");
+    shop.throttle_next(1);
+    let (told, made) = webhooks(&mut shop, OURS, true);
+    assert!(told.contains(&"ORDERS_UPDATED on: active, restored".to_owned()), "{told:?}");
+    assert_eq!(made, 1);
+    let (told, made) = webhooks(&mut shop, OURS, true);
+    assert!(told.iter().all(|one| one.ends_with(" on: active")), "{told:?}");
+    assert_eq!(made, 0);
+}
+
+#[test]
+fn a8_a_webhook_that_is_refused_says_why_and_the_others_are_told() {
+    let mut shop = shop("USD", false);
+    let (told, made) = webhooks(&mut shop, "http://hub.example.com/", true);
+    assert_eq!(made, 8);
+    let refused = |one: &String| one.contains(" off: missing") && one.contains("not supported");
+    assert!(told.iter().all(refused), "{told:?}");
+}
+
+#[test]
+fn where_the_app_keeps_its_webhooks_nobody_is_asked() {
+    let task = Task::Poll { stream: "webhooks".to_owned(), cursor: None, since: at(0) };
+    let settings = Settings::default();
+    let context = Context { settings: &settings, now: at(0) };
+    let talk = CONNECTOR.conversations.expect("it talks");
+    let Step::Done(outcome) = (talk.start)(&context, &task) else { panic!("nothing to ask") };
+    assert!(outcome.records.is_empty());
+}
+
 /// What the last webhook about the order says, the poll says, too; what it does not say (payments,
 /// which REST leaves out) is told by the poll alone. Every order adds up.
 fn agree(shop: &mut ShopifySandbox) -> BTreeMap<(Kind, String), Document> {

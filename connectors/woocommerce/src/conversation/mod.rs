@@ -1,10 +1,12 @@
-//! Polls and reads over REST. Nothing is ever written to the shop.
+//! Polls and reads over REST. Nothing is written to the shop, but that a webhook of ours is on where
+//! the connection keeps them ([`watch`]).
 //!
 //! | module     | holds                                                              |
 //! |------------|--------------------------------------------------------------------|
 //! | this one   | the conversation: what is asked next, and what a reply brings      |
 //! | [`walk`]   | where a poll of orders stands: its cursor                          |
 //! | [`listing`] | the orders of a window, by their ids and totals                   |
+//! | [`watch`]  | the webhooks, and switching them on again                          |
 //! | [`gather`] | records cut out of replies, and the bounds on how many             |
 //!
 //! An order that has refunds is a record only with them, so each is followed by a read of its
@@ -14,22 +16,23 @@
 mod gather;
 mod listing;
 mod walk;
+mod watch;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use trueup_connect::{
-    CallError, Context, Conversations, Hint, Outcome, Reply, Request, Settings, State, Step,
-    Stream, Task,
+    CallError, Context, Conversations, Hint, Outcome, Reply, Request, State, Step, Stream, Task,
 };
 use trueup_domain::document::Kind;
 
 use crate::wire::{self, Gmt, Id};
-use crate::{API_VERSION, decode, outcome, settings};
+use crate::{API_VERSION, decode, outcome};
 use gather::{Gathered, Open};
 use listing::Listing;
 use walk::Walk;
+use watch::{Next, Watch};
 
 pub static CONVERSATIONS: Conversations =
     Conversations { streams: STREAMS, lists: LISTS, delivers: false, at_once: 1, start, resume };
@@ -77,14 +80,11 @@ enum Doing {
         left: BTreeSet<String>,
         asked: Vec<String>,
     },
-    /// The page that comes next, if any.
-    Webhooks {
-        page: Option<u32>,
-    },
+    Webhooks(Watch),
     List(Listing),
 }
 
-fn start(_context: &Context<'_>, task: &Task) -> Step {
+fn start(context: &Context<'_>, task: &Task) -> Step {
     let doing = match task {
         Task::Poll { stream, cursor, since } => match stream.as_str() {
             // Lists leave out what is in the trash, and carts, unless they are asked for it.
@@ -92,7 +92,7 @@ fn start(_context: &Context<'_>, task: &Task) -> Step {
                 status: if stream == TRASH { TRASH } else { "any" }.to_owned(),
                 walk: Walk::from_cursor(cursor.as_deref(), *since),
             },
-            WEBHOOKS => Doing::Webhooks { page: Some(1) },
+            WEBHOOKS => Doing::Webhooks(Watch::begin()),
             other => return refused("unknown stream", other),
         },
         Task::Read { hints } => match reading(hints) {
@@ -107,7 +107,7 @@ fn start(_context: &Context<'_>, task: &Task) -> Step {
         }
     };
     let (open, alone) = (VecDeque::new(), VecDeque::new());
-    next(Talk { doing, open, alone, gathered: Gathered::default() })
+    next(context, Talk { doing, open, alone, gathered: Gathered::default() })
 }
 
 fn refused(reason_code: &str, what: &str) -> Step {
@@ -132,7 +132,7 @@ fn reading(hints: &[Hint]) -> Result<BTreeSet<String>, String> {
 }
 
 /// The next request of a conversation, or its end.
-fn next(mut talk: Talk) -> Step {
+fn next(context: &Context<'_>, mut talk: Talk) -> Step {
     let path = match (talk.open.front(), talk.alone.front(), &mut talk.doing) {
         (Some(open), _, _) => {
             format!("orders/{}/refunds?per_page={PER_PAGE}&page={}", open.id, open.page)
@@ -152,9 +152,17 @@ fn next(mut talk: Talk) -> Step {
             left.retain(|id| !asked.contains(id));
             format!("orders?include={}&per_page={PER_PAGE}&status=any", asked.join(","))
         }
-        (None, None, Doing::Webhooks { page }) => match page {
-            Some(page) => format!("webhooks?per_page={PER_PAGE}&page={page}"),
-            None => return done(talk.gathered, None),
+        (None, None, Doing::Webhooks(watch)) => match watch.next(context.settings) {
+            Next::Read(path) => path,
+            Next::Write(request) => {
+                return Step::Send { request, writes: true, state: State::of(&talk) };
+            }
+            Next::End => {
+                return match watch.end(context.settings, &mut talk.gathered) {
+                    Ok(()) => done(talk.gathered, None),
+                    Err(error) => Step::Failed(error),
+                };
+            }
         },
         (None, None, Doing::List(listing)) => match listing.path() {
             Some(path) => path,
@@ -171,17 +179,22 @@ fn done(gathered: Gathered, cursor: Option<String>) -> Step {
 }
 
 fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>) -> Step {
-    let reply = match reply {
-        Ok(reply) => reply,
-        // Reading again does no harm, so a lost reply is an unreached shop.
-        Err(CallError::ReplyLost { why }) => return Step::Failed(CallError::Unreachable { why }),
-        Err(error) => return Step::Failed(error),
-    };
     let advanced = state.read::<Talk>().and_then(|mut talk| {
-        talk.take(context.settings, reply)?;
-        Ok(next(talk))
+        match &mut talk.doing {
+            Doing::Webhooks(watch) => watch.take(context, reply, &mut talk.gathered)?,
+            _ => talk.take(reply.map_err(read_again)?)?,
+        }
+        Ok(next(context, talk))
     });
     advanced.unwrap_or_else(Step::Failed)
+}
+
+/// Reading again does no harm, so a lost reply is an unreached shop.
+fn read_again(error: CallError) -> CallError {
+    match error {
+        CallError::ReplyLost { why } => CallError::Unreachable { why },
+        error => error,
+    }
 }
 
 /// What is read of an order before it is decoded.
@@ -195,7 +208,7 @@ struct Head {
 
 impl Talk {
     /// Takes in the reply to what [`next`] asked.
-    fn take(&mut self, settings: &Settings, reply: &Reply) -> Result<(), CallError> {
+    fn take(&mut self, reply: &Reply) -> Result<(), CallError> {
         if let Some(open) = self.open.front_mut() {
             if outcome::is_gone(reply) {
                 let gone = self.open.pop_front();
@@ -249,19 +262,7 @@ impl Talk {
                 }
                 self.alone.extend(missing);
             }
-            Doing::List(_) => {}
-            Doing::Webhooks { page: next } => {
-                *next = next.filter(|_| page.len() == PER_PAGE).map(|page| page + 1);
-                for object in page {
-                    let webhook: wire::Webhook =
-                        serde_json::from_str(object.get()).map_err(|error| unreadable(&error))?;
-                    if webhook.topic.starts_with("order.")
-                        && settings::is_ours(settings, &webhook.delivery_url)
-                    {
-                        self.gathered.cut(decode::WEBHOOK, &webhook.id.0, object.get());
-                    }
-                }
-            }
+            Doing::List(_) | Doing::Webhooks(_) => {}
         }
         Ok(())
     }

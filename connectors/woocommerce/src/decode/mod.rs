@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use trueup_connect::json::read;
 use trueup_connect::message::{BODY_BYTES_MAX, Subscription};
+use trueup_connect::watch::{WATCHED, Watched};
 use trueup_connect::{DecodeError, Decoded, Hint, Message};
 use trueup_domain::document::{Deletion, Document, Kind};
 use trueup_domain::money::{Currency, MoneyError};
@@ -41,6 +42,7 @@ pub const KINDS: &[&str] = &[
     ORDER,
     "orders",
     WEBHOOK,
+    WATCHED,
 ];
 
 /// One body of no more than this many orders; a page of the vendor has at most 100.
@@ -64,6 +66,7 @@ pub fn decode(message: &Message<'_>) -> Result<Decoded, DecodeError> {
         }
         "orders" => list(body),
         WEBHOOK => webhook(body),
+        WATCHED => Watched::decode(body),
         "" => recognised(body),
         other => match other.strip_prefix(GONE) {
             Some(id) => gone(id, body),
@@ -212,6 +215,7 @@ fn webhook(body: &[u8]) -> Result<Decoded, DecodeError> {
         address: wire.delivery_url,
         active,
         status: wire.status,
+        restored: false,
     }]))
 }
 

@@ -58,6 +58,8 @@ pub struct WooSandbox {
     rates: BTreeMap<u64, Rate>,
     orders: BTreeMap<u64, Order>,
     webhooks: BTreeMap<u64, Webhook>,
+    /// The key that we have may read and not write.
+    read_only: bool,
     /// Webhook, order and topic of what is to be sent.
     pending: VecDeque<(u64, u64, &'static str)>,
     counter: u64,
@@ -77,6 +79,7 @@ impl WooSandbox {
             currency,
             prices_include_tax,
             rates: BTreeMap::new(),
+            read_only: false,
             orders: BTreeMap::new(),
             webhooks: (1..).zip(topics).map(webhook).collect(),
             pending: VecDeque::new(),
@@ -115,6 +118,16 @@ impl WooSandbox {
                 (webhook.active, webhook.changed) = (false, now);
             }
         }
+    }
+
+    /// The key that we have is one for reading.
+    pub fn give_a_key_for_reading(&mut self) {
+        self.read_only = true;
+    }
+
+    /// Somebody deletes a webhook.
+    pub fn delete_webhook(&mut self, topic: &str) {
+        self.webhooks.retain(|_, webhook| webhook.topic != topic);
     }
 
     /// A delivery of this topic was answered with success.

@@ -112,7 +112,7 @@ impl WooSandbox {
         }
     }
 
-    pub(super) fn answer(&self, request: &Request) -> Reply {
+    pub(super) fn answer(&mut self, request: &Request) -> Reply {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let Some(query) = Query::of(query) else {
             return problem(400, "rest_invalid_param", "Invalid parameter(s)");
@@ -144,6 +144,24 @@ impl WooSandbox {
             (Method::Get, Some(["webhooks"])) => {
                 let all = self.webhooks.iter().map(|(id, one)| self.webhook_json(*id, one));
                 query.page(&all.collect::<Vec<_>>())
+            }
+            (Method::Post, Some(["webhooks", id])) => {
+                if self.read_only {
+                    let text = "The API key provided does not have write permissions.";
+                    return problem(401, "woocommerce_rest_authentication_error", text);
+                }
+                let wanted = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+                if wanted != json!({ "status": "active" }) {
+                    return problem(400, "rest_invalid_param", "Invalid parameter(s): status");
+                }
+                let (now, id) = (self.now, id.parse().unwrap_or_default());
+                if let Some(webhook) = self.webhooks.get_mut(&id) {
+                    (webhook.active, webhook.failures, webhook.changed) = (true, 0, now);
+                }
+                match self.webhooks.get(&id) {
+                    Some(webhook) => json_reply(200, &self.webhook_json(id, webhook)),
+                    None => problem(404, "woocommerce_rest_shop_webhook_invalid_id", "Invalid ID."),
+                }
             }
             _ => {
                 let text = "No route was found matching the URL and request method.";

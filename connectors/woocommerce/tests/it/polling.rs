@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trueup_connect::sandbox::Sandbox;
-use trueup_connect::{CallError, Decoded, Outcome, Request, Settings, Step, Task};
+use trueup_connect::{CallError, Context, Decoded, Outcome, Request, Settings, Step, Task};
 use trueup_domain::document::{Document, Kind};
 use trueup_woocommerce::CONNECTOR;
 use trueup_woocommerce::sandbox::{Fault, NewRefund, WooSandbox};
@@ -262,18 +262,105 @@ fn a8_a_webhook_that_was_switched_off_is_found_by_polling() {
     assert!(standing(&mut shop).values().all(|active| *active));
 }
 
+const OURS: &str = "https://hub.example.com/webhooks/woocommerce";
+
+fn watching(url: &str, keep: bool) -> Settings {
+    let mut settings = Settings::default();
+    settings.0.insert("delivery_url".to_owned(), url.to_owned());
+    if keep {
+        settings.0.insert("keep_webhooks".to_owned(), "yes".to_owned());
+    }
+    settings
+}
+
+/// How each webhook that is to be there stands, in words.
+fn standing(shop: &mut WooSandbox, settings: &Settings) -> BTreeMap<String, String> {
+    let outcome = run_until(shop, settings, &poll_task("webhooks", None), None, |_, _| {});
+    let records = outcome.expect("nothing crashes").expect("it ends").records;
+    let [record] = records.as_slice() else { panic!("one record: {records:?}") };
+    let Decoded::Subscriptions(found) = decode(&record.kind, &record.body) else {
+        panic!("subscriptions")
+    };
+    found
+        .into_iter()
+        .map(|one| {
+            let on = if one.active { "on" } else { "off" };
+            let restored = if one.restored { ", restored" } else { "" };
+            (one.id, format!("{on}: {}{restored}", one.status))
+        })
+        .collect()
+}
+
+fn switched_off(topic: &str) -> WooSandbox {
+    let mut shop = shop();
+    for failure in 0..6 {
+        shop.not_delivered(topic, at(failure));
+    }
+    shop
+}
+
 #[test]
 fn webhooks_of_others_are_not_watched() {
     let mut shop = shop();
-    let mut settings = Settings::default();
-    let mut count = |url: &str| {
-        settings.0.insert("delivery_url".to_owned(), url.to_owned());
-        let task = poll_task("webhooks", None);
-        let outcome = run_until(&mut shop, &settings, &task, None, |_, _| {});
-        outcome.expect("nothing crashes").expect("it ends").records.len()
+    let ours = standing(&mut shop, &watching(OURS, false));
+    assert_eq!(ours.len(), 4);
+    assert!(ours.values().all(|state| state == "on: active"), "{ours:?}");
+    let others = standing(&mut shop, &watching("https://other.example.com/", true));
+    assert!(others.values().all(|state| state == "off: missing"), "{others:?}");
+}
+
+#[test]
+fn a8_a_webhook_that_was_switched_off_is_switched_on_again() {
+    let mut shop = switched_off("order.updated");
+    let settings = watching(OURS, false);
+    assert_eq!(standing(&mut shop, &settings)["order.updated"], "off: disabled");
+    let settings = watching(OURS, true);
+    let found = standing(&mut shop, &settings);
+    assert_eq!(found["order.updated"], "on: active, restored");
+    assert_eq!(found["order.created"], "on: active");
+    assert_eq!(standing(&mut shop, &settings)["order.updated"], "on: active");
+    // It pushes again.
+    let id = shop.place(mugs(1), at(10)).expect("placed");
+    shop.pay(&id, "ch_1", at(11)).expect("paid");
+    let told: Vec<String> = shop.take_deliveries().into_iter().map(|push| push.kind).collect();
+    assert!(told.contains(&"order.updated".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a8_a_webhook_that_cannot_be_restored_says_why() {
+    let mut shop = switched_off("order.updated");
+    shop.give_a_key_for_reading();
+    shop.delete_webhook("order.deleted");
+    let found = standing(&mut shop, &watching(OURS, true));
+    let state = &found["order.updated"];
+    assert!(state.starts_with("off: disabled") && state.contains("Read/Write"), "{state}");
+    assert_eq!(found["order.deleted"], "off: missing");
+    assert_eq!(found["order.created"], "on: active");
+}
+
+#[test]
+fn b1_a_lost_reply_about_a_webhook_is_looked_up() {
+    let mut shop = switched_off("order.updated");
+    let settings = watching(OURS, true);
+    let context = Context { settings: &settings, now: at(86_400) };
+    let talk = CONNECTOR.conversations.expect("it talks");
+    let mut step = (talk.start)(&context, &poll_task("webhooks", None));
+    let error = loop {
+        match step {
+            Step::Send { request, writes, state } => {
+                let reply = shop.handle(&request, context.now);
+                // It was done, and nobody hears of it.
+                let lost = Err(CallError::ReplyLost { why: "cut".to_owned() });
+                step = (talk.resume)(&context, &state, if writes { lost } else { Ok(&reply) });
+            }
+            Step::Failed(error) => break error,
+            other => panic!("{other:?}"),
+        }
     };
-    assert_eq!(count("https://hub.example.com/webhooks/woocommerce"), 4);
-    assert_eq!(count("https://other.example.com/"), 0);
+    assert!(matches!(error, CallError::Unreachable { .. }), "{error}");
+    // The next look finds it on, and writes nothing.
+    let found = standing(&mut shop, &settings);
+    assert_eq!(found["order.updated"], "on: active");
 }
 
 #[test]

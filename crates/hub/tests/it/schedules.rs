@@ -179,6 +179,7 @@ fn a_job_that_failed_is_a_case_until_it_succeeds() {
     end(&hub, &run, Err("the disk is full"), "2026-03-02T01:30:05Z");
     assert_eq!(open_cases(&hub), ["job_failed"]);
     assert_eq!(shown(&hub, "2026-03-02T01:30:06Z").state, "failed");
+    assert_eq!(begin(&hub, "2026-03-02T01:30:30Z"), None, "not at once");
     let again = begin(&hub, "2026-03-02T01:31:05Z").unwrap();
     assert_eq!(again, run, "the same is still to be done");
     end(&hub, &again, Ok("a file"), "2026-03-02T01:31:06Z");

@@ -67,6 +67,7 @@ fn read_till(message: &Message<'_>) -> Result<Decoded, DecodeError> {
             address: "https://hub.example.com".to_owned(),
             active,
             status: if active { "on" } else { "off" }.to_owned(),
+            restored: false,
         }])),
         Said::Nothing(kind) => Ok(Decoded::Ignored(kind)),
     }

@@ -288,7 +288,7 @@ fn example(setting: &str) -> &'static str {
         "shop" => "example.myshopify.com",
         "companies" | "company" => "1",
         "database" => "production",
-        "shipping_flag" => "yes",
+        "shipping_flag" | "keep_webhooks" => "yes",
         "fingerprint" => "0a1b2c3d",
         "account" => "acct_…",
         "webhooks" | "pull" => "on",
