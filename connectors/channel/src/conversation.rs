@@ -96,7 +96,7 @@ pub fn start(context: &Context<'_>, task: &Task) -> Step {
             Ok(orders) => Talk::Read { orders, gathered: Gathered::default(), refusal: None },
             Err(step) => return step,
         },
-        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } | Task::Identify { .. } => {
             let why = "nothing is written to a portal".to_owned();
             return Step::Failed(CallError::NotSetUp { why });
         }

@@ -53,6 +53,7 @@ static WEBHOOKS: Webhooks =
 static CONVERSATIONS: Conversations = Conversations {
     streams: STREAMS,
     delivers: false,
+    identifies: false,
     lists: &[],
     at_once: 1,
     start: conversation::start,

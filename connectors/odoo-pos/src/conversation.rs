@@ -18,8 +18,15 @@ use trueup_domain::document::Kind;
 use crate::outcome;
 use crate::page::{self, Of, Page};
 
-pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, lists: &[], delivers: false, at_once: 1, start, resume };
+pub static CONVERSATIONS: Conversations = Conversations {
+    streams: STREAMS,
+    lists: &[],
+    delivers: false,
+    identifies: false,
+    at_once: 1,
+    start,
+    resume,
+};
 
 pub const ORDERS: &str = "orders";
 pub const SESSIONS: &str = "sessions";
@@ -93,7 +100,7 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
             }
             Err(hint) => return refused("bad_reference", &hint),
         },
-        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } | Task::Identify { .. } => {
             return refused("not_a_task_of_this_connector", "Odoo books its registers itself");
         }
     };

@@ -14,12 +14,14 @@
 //! | [`deliver`]     | commands to records: create once, read back, compare, then post         |
 //! | [`read`]        | reading records whole, and polling for what changed or went             |
 //! | [`totals`]      | sums that Odoo makes itself, for the variance bridge                    |
+//! | [`identify`]    | whether it is the Odoo that is meant, and has what we need              |
 //! | [`setup`]       | what an Odoo looks like, what it lacks, and the mapping that follows    |
 //! | [`sandbox`]     | an Odoo played by pure functions, held to the real one by shared tests  |
 
 pub mod decode;
 pub mod deliver;
 pub mod external_id;
+pub mod identify;
 pub mod load;
 pub mod outcome;
 pub mod read;
@@ -49,8 +51,15 @@ pub static CONNECTOR: Connector = Connector {
     hides_shipments: false,
 };
 
-static CONVERSATIONS: Conversations =
-    Conversations { streams: read::STREAMS, lists: &[], delivers: true, at_once: 2, start, resume };
+static CONVERSATIONS: Conversations = Conversations {
+    streams: read::STREAMS,
+    lists: &[],
+    delivers: true,
+    identifies: true,
+    at_once: 2,
+    start,
+    resume,
+};
 
 fn start(context: &Context<'_>, task: &Task) -> Step {
     match task {
@@ -66,6 +75,7 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
         // Replaying the create-once chain is the look-up: Odoo tells a plain user a key's id only
         // through `load()`, which returns what exists and makes what does not (README).
         Task::Deliver { commands } | Task::LookUp { commands } => deliver::start(context, commands),
+        Task::Identify { known } => identify::start(context, known.as_deref()),
     }
 }
 
@@ -75,6 +85,7 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
         Ok(Talk::Reconcile(pairs)) => deliver::resume_pairs(context, *pairs, reply),
         Ok(Talk::Goods(goods)) => deliver::resume_goods(context, *goods, reply),
         Ok(Talk::Read(reading)) => read::resume(context, *reading, reply),
+        Ok(Talk::Identify(own)) => identify::resume(context, *own, reply),
         Ok(Talk::Totals(summing)) => totals::resume(context, summing, reply),
         Err(error) => Step::Failed(error),
     }
@@ -87,5 +98,6 @@ enum Talk {
     Reconcile(Box<deliver::Pairs>),
     Goods(Box<deliver::Goods>),
     Read(Box<read::Reading>),
+    Identify(Box<identify::Identifying>),
     Totals(totals::Summing),
 }

@@ -28,8 +28,15 @@ use crate::wire_graphql::LINES_READ_MAX;
 use listing::Listing;
 use watch::Watch;
 
-pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, lists: LISTS, delivers: false, at_once: 1, start, resume };
+pub static CONVERSATIONS: Conversations = Conversations {
+    streams: STREAMS,
+    lists: LISTS,
+    delivers: false,
+    identifies: false,
+    at_once: 1,
+    start,
+    resume,
+};
 
 const WEBHOOKS: &str = "webhooks";
 
@@ -183,7 +190,7 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
         Task::List { kind, from, until } if kind == Kind::Order.word() => {
             Doing::List(Listing::of(*from, *until))
         }
-        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } | Task::Identify { .. } => {
             return refused("not a task of this connector", "deliver");
         }
     };

@@ -50,6 +50,7 @@ static CONVERSATIONS: Conversations = Conversations {
     streams: STREAMS,
     lists: &[Kind::LedgerRow],
     delivers: false,
+    identifies: false,
     at_once: 1,
     start: conversation::start,
     resume: conversation::resume,

@@ -25,6 +25,12 @@ pub enum CallError {
     /// The target lacks a module, a model or a right that we need.
     #[error("the target is not set up for this: {why}")]
     NotSetUp { why: String },
+    /// Under the address of a connection answers another than the one that is meant.
+    #[error("another one answers: `{expected}` is meant, and it is `{found}`")]
+    AnotherTarget { expected: String, found: String },
+    /// The target is the one that is meant, and cannot do what we need of it any more.
+    #[error("the target has changed: {lacks}")]
+    Unfit { lacks: String },
 }
 
 /// What comes next. Every failure has exactly one.
@@ -37,7 +43,7 @@ pub enum NextStep {
     LookUp,
     /// Stop this command and open a case; the commands behind it of other objects continue.
     DeadLetter,
-    /// Stop the whole connection until a person acts.
+    /// Stop the whole connection until a person acts, or the target is again as it should be.
     Suspend,
 }
 
@@ -50,7 +56,10 @@ impl CallError {
             Self::Unreachable { .. } | Self::Busy { .. } => NextStep::Retry { after: None },
             Self::ReplyLost { .. } => NextStep::LookUp,
             Self::Refused { .. } => NextStep::DeadLetter,
-            Self::Unauthorized | Self::NotSetUp { .. } => NextStep::Suspend,
+            Self::Unauthorized
+            | Self::NotSetUp { .. }
+            | Self::AnotherTarget { .. }
+            | Self::Unfit { .. } => NextStep::Suspend,
         }
     }
 
@@ -63,6 +72,8 @@ impl CallError {
             Self::Unauthorized => "TU105",
             Self::Busy { .. } => "TU106",
             Self::NotSetUp { .. } => "TU107",
+            Self::AnotherTarget { .. } => "TU108",
+            Self::Unfit { .. } => "TU109",
         }
     }
 }

@@ -39,6 +39,10 @@ pub enum Task {
     Deliver { commands: Vec<Dispatch> },
     /// Find out which of these were applied after a reply was lost. Only reads.
     LookUp { commands: Vec<Dispatch> },
+    /// Find out whether the target is the one that is meant, and has all that we need of it. Only
+    /// reads. `known` is what it said of itself when all of that was last looked at: while it says
+    /// the same, that need not be looked at again.
+    Identify { known: Option<String> },
 }
 
 /// One command as a connector gets it.
@@ -165,6 +169,8 @@ pub struct Outcome {
     pub receipts: Vec<Receipt>,
     /// What [`Task::List`] asked for, each object once.
     pub listed: Vec<Listed>,
+    /// What the target said of itself, to [`Task::Identify`].
+    pub identity: Option<String>,
 }
 
 /// One object cut out of a reply.
@@ -223,6 +229,8 @@ pub struct Conversations {
     pub lists: &'static [Kind],
     /// Accepts [`Task::Deliver`] and [`Task::LookUp`].
     pub delivers: bool,
+    /// Accepts [`Task::Identify`]: nothing else is said to a target that was not asked lately.
+    pub identifies: bool,
     /// How many conversations an account takes at the same time, each in a lane of its own.
     pub at_once: usize,
     pub start: fn(&Context<'_>, &Task) -> Step,

@@ -56,7 +56,9 @@ pub fn is_silence(error: &CallError) -> bool {
         CallError::Busy { .. }
         | CallError::Refused { .. }
         | CallError::Unauthorized
-        | CallError::NotSetUp { .. } => false,
+        | CallError::NotSetUp { .. }
+        | CallError::AnotherTarget { .. }
+        | CallError::Unfit { .. } => false,
     }
 }
 

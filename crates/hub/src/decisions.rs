@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use trueup_store::cases::{Case, End};
 use trueup_store::messages::{self, Fate, NewMessage, Origin, Recorded};
 use trueup_store::{
-    StoreError, Tx, breakers, cases, commands, decisions, documents, holds, schedules, scopes,
-    streams,
+    StoreError, Tx, breakers, cases, commands, decisions, documents, holds, identities, schedules,
+    scopes, streams,
 };
 
 use crate::replay::Selection;
@@ -416,6 +416,9 @@ fn close(
         (End::Accepted, _) if case.kind == "connection_held" => {
             return not_applicable("a connection that is held is released, not accepted");
         }
+        (End::Accepted, _) if matches!(&*case.kind, "another_target" | "target_unfit") => {
+            return not_applicable("it closes by itself when the right target answers");
+        }
         (End::Accepted, _) if case.kind == "connection_down" => {
             return not_applicable("it closes by itself when the other side answers");
         }
@@ -445,7 +448,7 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
             let failed = messages::find(tx, subject)?.is_some_and(|it| it.state == "failed");
             Ok(failed.then(|| "the message cannot be read".to_owned()))
         }
-        "connection_suspended" => {
+        "connection_suspended" | "another_target" | "target_unfit" => {
             let reason = streams::suspended(tx, subject)?;
             Ok(reason.map(|_| "the connection is suspended".to_owned()))
         }
@@ -682,6 +685,13 @@ fn retry(
                 breakers::put(tx, &name, Some(&breakers::Breaker { until: 0, ..down }))?;
                 streams::poll_now(tx, &name)?;
                 return Ok(Ok("The connection is tried next, with little at first."));
+            }
+            let stopped = identities::of(tx, &name)?.is_some_and(|identity| identity.stopped);
+            identities::ask_now(tx, &name)?;
+            if stopped {
+                return Ok(Ok(
+                    "The target is asked next what it is; nothing else goes out before.",
+                ));
             }
             if streams::suspended(tx, &name)?.is_none() {
                 return not_applicable("the connection is not suspended, and gets answers");

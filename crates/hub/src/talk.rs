@@ -4,11 +4,13 @@
 //! send next. The caller moves requests and replies and passes the time. What a crash leaves behind
 //! is resumed from the committed state with the reply lost (`DESIGN.md` §9.8).
 //!
-//! What became of each command of a delivery is written by [`receipt`].
+//! What became of each command of a delivery is written by [`receipt`]; whether the target is asked who
+//! it is, is in [`identity`].
 //!
-//! Order of work on a connection: what a crash left, what is unknown, what is ready (what a customer
+//! Order of work on a connection: who it is, where that is not known; what a crash left, what is unknown, what is ready (what a customer
 //! waits for first), what was asked to be read, what is due to be polled, what is due to be listed.
 
+mod identity;
 mod receipt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,8 +28,9 @@ use trueup_store::leases::Lease;
 use trueup_store::listings::{self, Listing};
 use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::waits::Wait;
-use trueup_store::{StoreError, Tx, breakers, cases, holds, streams};
+use trueup_store::{StoreError, Tx, breakers, cases, holds, identities, streams};
 
+use self::identity::Stand;
 use self::receipt::take_receipt;
 use crate::breaker::{self, Gate};
 use crate::common_cause;
@@ -54,6 +57,7 @@ enum Purpose {
     Poll { stream: String },
     Read { hints: Vec<Hint> },
     List { kind: String, from: Timestamp },
+    Identify,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,25 +100,38 @@ pub fn next(
     let Some(conversations) = connection.connector.conversations else { return Ok(None) };
     let Some(worker) = hub.turn.worker() else { return Ok(None) };
     let name = connection.name.clone();
-    let (suspended, held, breaker) = hub.store.read(|tx| {
+    let (suspended, held, breaker, identity) = hub.store.read(|tx| {
         Ok((
             streams::suspended(tx, &name)?.is_some(),
             holds::held(tx, &name)?.is_some(),
             breakers::of(tx, &name)?,
+            identities::of(tx, &name)?.filter(|_| conversations.identifies),
         ))
     })?;
     let (limit, last_first) = match breaker::gate(breaker.as_ref(), now) {
         Gate::Open => (BATCH, false),
         // One command that brings no answer must not be the only one that is ever tried.
         Gate::Narrow(limit) if busy.is_empty() => {
-            (limit, breaker.is_some_and(|breaker| breaker.failures % 2 == 1))
+            (limit, breaker.as_ref().is_some_and(|breaker| breaker.failures % 2 == 1))
         }
         Gate::Narrow(_) | Gate::Shut => return Ok(None),
     };
-    if suspended {
+    if suspended && !identity.as_ref().is_some_and(|identity| identity.stopped) {
         return Ok(None);
     }
     let lease = worker.lease;
+    if conversations.identifies {
+        match identity::stand(identity.as_ref(), breaker.as_ref(), now) {
+            Stand::Known if !suspended => {}
+            Stand::Ask(_) if busy.iter().any(|lane| lane == identity::LANE) => return Ok(None),
+            Stand::Ask(known) => {
+                let task = Task::Identify { known };
+                let (lane, purpose) = (identity::LANE, Purpose::Identify);
+                return Ok(Some(start(connection, lane, purpose, task, lease, now)));
+            }
+            Stand::Known | Stand::Wait => return Ok(None),
+        }
+    }
     if let Some(talk) = left_behind(hub, connection, busy, held, &lease, now)? {
         return Ok(Some(talk));
     }
@@ -448,7 +465,10 @@ impl Talk {
         }
         hub.store.write(move |tx| {
             check(tx, &lease)?;
-            stands(tx, &name, &connection.entity, silence.as_ref(), now)?;
+            // That somebody says who he is does not mean that he does what he is asked.
+            if plan.purpose != Purpose::Identify || silence.is_some() {
+                stands(tx, &name, &connection.entity, silence.as_ref(), now)?;
+            }
             if planted("receipts_are_thrown_away") && !outcome.receipts.is_empty() {
                 return commands::end_conversation(tx, &id);
             }
@@ -485,6 +505,10 @@ impl Talk {
                     let moments = (plan.asked_at, now);
                     completeness::answered(tx, &connection, window, &outcome.listed, moments)?;
                 }
+                Purpose::Identify => {
+                    let Task::Identify { known } = &plan.task else { return Ok(()) };
+                    identity::confirmed(tx, &name, known.as_deref(), outcome.identity, now)?;
+                }
                 Purpose::Deliver | Purpose::LookUp => {
                     let wait = Wait::of(RETRY_FIRST, now);
                     let why = "the conversation ended without a receipt";
@@ -518,8 +542,16 @@ impl Talk {
             check(tx, &lease)?;
             commands::end_conversation(tx, &id)?;
             let silence = breaker::is_silence(&error).then_some(&error);
-            stands(tx, &connection.name, &connection.entity, silence, now)?;
-            if error.next_step() == NextStep::Suspend {
+            let identifies = plan.purpose == Purpose::Identify;
+            if silence.is_some() || !identifies {
+                stands(tx, &connection.name, &connection.entity, silence, now)?;
+            }
+            let told =
+                identifies && silence.is_none() && identity::denied(tx, &connection, &error, now)?;
+            // Who it is must be known: what stands in the way of that is for a person.
+            let stops = error.next_step() == NextStep::Suspend
+                || (identifies && error.next_step() == NextStep::DeadLetter);
+            if stops && !told {
                 suspend(tx, &connection, &error, now)?;
             }
             match &plan.purpose {
@@ -538,6 +570,7 @@ impl Talk {
                 Purpose::List { kind, from } => {
                     completeness::failed(tx, &connection, window_of(kind, *from)?, &error, now)
                 }
+                Purpose::Identify => Ok(()),
                 Purpose::Deliver | Purpose::LookUp => {
                     let tried = commands::attempts(tx, &id)?;
                     if is_outage(&error) {

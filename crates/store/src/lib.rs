@@ -13,6 +13,7 @@
 //! | [`sales`]      | what each sale adds to the reports: a projection                  |
 //! | [`holds`]      | connections that deliver nothing until they are released          |
 //! | [`backup`]     | a database as one file                                            |
+//! | [`identities`] | what targets said of themselves                                   |
 //! | [`breakers`]   | connections whose other side does not answer                      |
 //! | [`summaries`]  | which rows are in which entry of the books                        |
 //! | [`month_ends`] | what is open over the end of a month, read from the journal       |
@@ -38,6 +39,7 @@ pub mod doctor;
 pub mod documents;
 pub mod facts;
 pub mod holds;
+pub mod identities;
 pub mod leases;
 pub mod listings;
 mod many;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (15, include_str!("../migrations/0015_summary_of_goods.sql")),
     (16, include_str!("../migrations/0016_skips.sql")),
     (17, include_str!("../migrations/0017_schedules.sql")),
+    (18, include_str!("../migrations/0018_identities.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

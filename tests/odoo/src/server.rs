@@ -95,6 +95,15 @@ impl TestDb {
 }
 
 impl TestDb {
+    /// Runs a statement in this database, behind Odoo's back.
+    pub fn sql(&self, statement: &str) {
+        let mut own: postgres::Config = self.postgres.parse().expect("an address of PostgreSQL");
+        own.dbname(&self.name)
+            .connect(NoTls)
+            .and_then(|mut client| client.batch_execute(statement))
+            .unwrap_or_else(|error| panic!("`{statement}` failed: {error:?}"));
+    }
+
     /// Runs a script in Odoo's own shell on this database; it ends with the line `DONE`. `None`,
     /// after a note, where no shell is announced.
     pub fn shell(&self, script: &str) -> Option<()> {

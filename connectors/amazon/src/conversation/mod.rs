@@ -23,8 +23,15 @@ use reports::Listing;
 pub const ORDERS: &str = "orders";
 pub const SETTLEMENTS: &str = "settlements";
 
-pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, lists: &[], delivers: false, at_once: 1, start, resume };
+pub static CONVERSATIONS: Conversations = Conversations {
+    streams: STREAMS,
+    lists: &[],
+    delivers: false,
+    identifies: false,
+    at_once: 1,
+    start,
+    resume,
+};
 
 const STREAMS: &[Stream] = &[
     Stream {
@@ -85,7 +92,7 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
             Err(CallError::NotSetUp { why: format!("there is no stream `{stream}`") })
         }
         Task::Read { hints } => Ok(Doing::Read(Reading::of(hints))),
-        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } | Task::Identify { .. } => {
             Err(CallError::NotSetUp { why: "trueup only reads from Amazon".to_owned() })
         }
     };

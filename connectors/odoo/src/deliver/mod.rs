@@ -35,6 +35,7 @@ use trueup_domain::planted::planted;
 pub use chain::Chain;
 pub use goods::Goods;
 pub use pairs::Pairs;
+pub(crate) use tables::columns;
 
 /// The most commands in one delivery: beyond it a call takes longer without being cheaper.
 pub const BATCH_MAX: usize = 100;

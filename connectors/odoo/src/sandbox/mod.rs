@@ -205,7 +205,8 @@ fn unauthorized() -> Reply {
 fn answer(world: &mut World, request: &Request, user: i64, now: Timestamp) -> Result<Value, Fault> {
     let path = request.path.split('?').next().unwrap_or_default();
     if path == "/json/version" {
-        return Ok(json!({"version_info": [19, 0, 0, "final", 0, ""], "version": "19.0"}));
+        let version = world.version.as_deref().unwrap_or("19.0");
+        return Ok(json!({"version_info": [19, 0, 0, "final", 0, ""], "version": version}));
     }
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let ["json", "2", model, method] = parts.as_slice() else {
@@ -271,6 +272,13 @@ fn run(
             // Nobody makes tax tags in the community edition as it comes.
             let may = may && model.name != "account.account.tag";
             Ok(json!(may || body["operation"] == json!("read")))
+        }
+        (_, "fields_get") => {
+            let there = |name: &&str| model.field(name).is_some();
+            let gone = |name: &&str| world.gone_fields.contains(&format!("{}.{name}", model.name));
+            let asked = names(&body["allfields"]).into_iter().filter(there);
+            let kept = asked.filter(|name| !gone(name));
+            Ok(kept.map(|name| (name.to_owned(), json!({ "type": "char" }))).collect())
         }
         (_, "search_read") => search_read(world, call, model, body),
         (_, "search") => {

@@ -37,6 +37,20 @@ impl Lock {
 }
 
 impl OdooSandbox {
+    /// Another database under the same address: its company was made at another moment.
+    pub fn made_anew(&mut self, at: Timestamp) {
+        let made = Cell::Text(at.strftime("%Y-%m-%d %H:%M:%S").to_string());
+        self.world.store.set("res.company", 1, "create_date", made);
+        self.world.store.commit();
+    }
+
+    /// Somebody upgrades it: another version, and a field of a model is not there any more.
+    pub fn upgrade(&mut self, version: &str, gone: Option<(&str, &str)>) {
+        self.world.version = Some(version.to_owned());
+        self.world.gone_fields =
+            gone.map(|(model, field)| format!("{model}.{field}")).into_iter().collect();
+    }
+
     /// Somebody changes the price of an order's first line by so many cents.
     pub fn edit_order_total(&mut self, order: i64, by_minor: i64, now: Timestamp) -> bool {
         let call = person(now);

@@ -1,5 +1,7 @@
 //! The database of the sandbox, and what every call knows: who asks, for which company, and when.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
@@ -9,6 +11,10 @@ use super::taxes;
 #[derive(Clone, Debug, Default)]
 pub struct World {
     pub store: Store,
+    /// The version that it states, where that is another than usual.
+    pub version: Option<String>,
+    /// Fields that are no longer there, such as `account.move.ref`.
+    pub gone_fields: BTreeSet<String>,
 }
 
 /// The hub's own user, and those of the real template.

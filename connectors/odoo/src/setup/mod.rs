@@ -208,15 +208,43 @@ pub fn identity(
     settings: &Settings,
     company: i64,
 ) -> Result<String, SetupError> {
+    let failed = |source| SetupError::Call { what: "for its company".to_owned(), source };
+    let reply = call(&identity_request(settings, company)).map_err(failed)?;
+    let body = crate::outcome::read(Ok(&reply), false).map_err(failed)?;
+    let found = identity_of(body, company).map_err(failed)?;
+    found.ok_or_else(|| SetupError::Lacks(format!("company {company}")))
+}
+
+/// Asks for what [`identity_of`] is read from.
+pub(crate) fn identity_request(settings: &Settings, company: i64) -> Request {
     let domain = serde_json::json!([["id", "=", company]]);
     let fields = ["create_date"];
-    let request = request::search_read(settings, company, "res.company", &domain, &fields, "id");
-    let failed = |source| SetupError::Call { what: "for its company".to_owned(), source };
-    let reply = call(&request).map_err(failed)?;
-    let rows = crate::outcome::read(Ok(&reply), false).and_then(wire::rows).map_err(failed)?;
-    let row = rows.first().ok_or_else(|| SetupError::Lacks(format!("company {company}")))?;
+    request::search_read(settings, company, "res.company", &domain, &fields, "id")
+}
+
+/// `None` where the database has no such company.
+pub(crate) fn identity_of(body: &[u8], company: i64) -> Result<Option<String>, CallError> {
+    let rows = wire::rows(body)?;
+    let Some(row) = rows.first() else { return Ok(None) };
     let made = row.text("create_date").ok().flatten().unwrap_or_default();
-    Ok(short_hash(&format!("{company} {made}")))
+    Ok(Some(short_hash(&format!("{company} {made}"))))
+}
+
+pub(crate) fn version_request(settings: &Settings) -> Request {
+    let mut request = Request::get("/json/version");
+    if let Some(database) = settings.get(crate::settings::DATABASE) {
+        request.headers.push(("x-odoo-database".to_owned(), database.to_owned()));
+    }
+    request
+}
+
+pub(crate) fn version_of(body: &[u8]) -> Result<String, CallError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: String,
+    }
+    let read: Result<Version, _> = serde_json::from_slice(body);
+    read.map(|it| it.version).map_err(|error| wire::unexpected(&error.to_string()))
 }
 
 pub(crate) fn company(wanted: &Wanted) -> Result<i64, SetupError> {

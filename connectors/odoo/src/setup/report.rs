@@ -359,19 +359,10 @@ fn clearing_lines(
 }
 
 fn version(call: &mut Caller<'_>, wanted: &Wanted) -> Result<String, SetupError> {
-    let mut request = trueup_connect::Request::get("/json/version");
-    if let Some(database) = &wanted.database {
-        request.headers.push(("x-odoo-database".to_owned(), database.clone()));
-    }
     let failed = |source| SetupError::Call { what: "its version".to_owned(), source };
-    let reply = call(&request).map_err(failed)?;
-    #[derive(serde::Deserialize)]
-    struct Version {
-        version: String,
-    }
+    let reply = call(&super::version_request(&settings(wanted))).map_err(failed)?;
     let body = crate::outcome::read(Ok(&reply), false).map_err(failed)?;
-    let read: Result<Version, _> = serde_json::from_slice(body);
-    read.map(|it| it.version).map_err(|error| failed(crate::wire::unexpected(&error.to_string())))
+    super::version_of(body).map_err(failed)
 }
 
 fn first_own(rows: &[Row], company: i64) -> Option<i64> {
@@ -542,7 +533,7 @@ impl SetupReport {
     }
 
     fn judge(&mut self, wanted: &Wanted) {
-        if !self.version.starts_with("19.") {
+        if !crate::identify::speaks(&self.version) {
             let text =
                 format!("Odoo {} does not speak JSON-2 as this connector does", self.version);
             self.find(true, "version", text);

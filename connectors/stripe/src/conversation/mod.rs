@@ -72,7 +72,7 @@ pub fn start(context: &Context<'_>, task: &Task) -> Step {
         Task::List { kind, from, until } if kind == Kind::LedgerRow.word() => {
             Talk::List(Listing::of(*from, *until))
         }
-        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } | Task::Identify { .. } => {
             let why = "trueup only reads from Stripe".to_owned();
             return Step::Failed(CallError::NotSetUp { why });
         }

@@ -34,8 +34,15 @@ use listing::Listing;
 use walk::Walk;
 use watch::{Next, Watch};
 
-pub static CONVERSATIONS: Conversations =
-    Conversations { streams: STREAMS, lists: LISTS, delivers: false, at_once: 1, start, resume };
+pub static CONVERSATIONS: Conversations = Conversations {
+    streams: STREAMS,
+    lists: LISTS,
+    delivers: false,
+    identifies: false,
+    at_once: 1,
+    start,
+    resume,
+};
 
 const LISTS: &[Kind] = &[Kind::Order];
 
@@ -102,7 +109,7 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
         Task::List { kind, from, until } if kind == Kind::Order.word() => {
             Doing::List(Listing::of(*from, *until))
         }
-        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } => {
+        Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } | Task::Identify { .. } => {
             return refused("not a task of this connector", "deliver");
         }
     };

@@ -27,8 +27,15 @@ pub static CONNECTOR: Connector = Connector {
     hides_shipments: false,
 };
 
-static TALKS: Conversations =
-    Conversations { streams: &[], lists: &[], delivers: true, at_once: 1, start, resume };
+static TALKS: Conversations = Conversations {
+    streams: &[],
+    lists: &[],
+    delivers: true,
+    identifies: false,
+    at_once: 1,
+    start,
+    resume,
+};
 
 fn nothing(_: &Message<'_>) -> Result<Decoded, DecodeError> {
     Err(DecodeError::UnknownKind)
@@ -38,7 +45,7 @@ fn start(_: &Context<'_>, task: &Task) -> Step {
     let (path, commands, writes) = match task {
         Task::Deliver { commands } => ("/do", commands, true),
         Task::LookUp { commands } => ("/find", commands, false),
-        Task::Poll { .. } | Task::Read { .. } | Task::List { .. } => {
+        Task::Poll { .. } | Task::Read { .. } | Task::List { .. } | Task::Identify { .. } => {
             return Step::Failed(CallError::NotSetUp { why: "only commands".to_owned() });
         }
     };

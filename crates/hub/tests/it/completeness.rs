@@ -32,6 +32,7 @@ static TALKS: Conversations = Conversations {
     streams: &[],
     lists: &[Kind::Order],
     delivers: false,
+    identifies: false,
     at_once: 1,
     start,
     resume,

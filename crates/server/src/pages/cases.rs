@@ -413,6 +413,7 @@ fn again(case: &cases::Case, command: Option<&commands::Shown>) -> &'static str 
         ("unreadable_object", _) => "Read it again",
         ("connection_suspended", _) => "Resume the connection",
         ("connection_down", _) => "Try it now",
+        ("another_target" | "target_unfit", _) => "Ask it now",
         ("stuck" | "undecidable" | "waiting", _) => "Decide it again",
         ("unjudgeable", _) => "Compare it again",
         ("rows_differ", _) => "Read the payout again",

@@ -455,10 +455,12 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
 
 /// Whether taking it up again is an answer to the case.
 fn can_retry(case: &Case) -> bool {
-    const KINDS: [&str; 11] = [
+    const KINDS: [&str; 13] = [
         "refused",
         "customer_unclear",
         "connection_suspended",
+        "another_target",
+        "target_unfit",
         "connection_down",
         "undecodable",
         "unreadable_object",

@@ -239,6 +239,7 @@ impl Findings {
                     let detail = format!("answered in {took} ms");
                     self.add(&connection.name, "reach", Verdict::Ok, detail, "");
                     self.database(connection, &mut http);
+                    self.target(connection, &mut http);
                 }
                 Err(error) => {
                     let (verdict, remedy) = weigh(&error);
@@ -275,6 +276,22 @@ impl Findings {
             Err(error) => {
                 let (verdict, remedy) = weigh(&error);
                 self.add(name, "database", verdict, error.to_string(), remedy);
+            }
+        }
+    }
+
+    /// What was upgraded may lack what we need; which database it is, is a finding of its own.
+    fn target(&mut self, connection: &Connection, http: &mut Http) {
+        let name = &connection.name;
+        match identify(connection, http) {
+            Ok(None) | Err(CallError::AnotherTarget { .. }) => {}
+            Ok(Some(found)) => {
+                let detail = format!("{} {found} has what we need", connection.connector.name);
+                self.add(name, "version", Verdict::Ok, detail, "");
+            }
+            Err(error) => {
+                let (verdict, remedy) = weigh(&error);
+                self.add(name, "version", verdict, error.to_string(), remedy);
             }
         }
     }
@@ -337,6 +354,26 @@ fn probe(connection: &Connection, http: &mut Http) -> Result<(), CallError> {
     }
 }
 
+/// What the target says of itself, when it has all that we need; `None` where nobody asks that.
+fn identify(connection: &Connection, http: &mut Http) -> Result<Option<String>, CallError> {
+    let asked = connection.connector.conversations.filter(|it| it.identifies);
+    let Some(conversations) = asked else { return Ok(None) };
+    let context = Context { settings: &connection.settings, now: wiring::now() };
+    let mut step = (conversations.start)(&context, &Task::Identify { known: None });
+    loop {
+        step = match step {
+            Step::Send { request, writes: false, state } => {
+                let reply = http.send(connection, &request);
+                let reply = reply.as_ref().map_err(CallError::clone);
+                (conversations.resume)(&context, &state, reply)
+            }
+            Step::Done(outcome) => return Ok(outcome.identity),
+            Step::Failed(error) => return Err(error),
+            Step::Send { .. } | Step::Wait { .. } => return Ok(None),
+        };
+    }
+}
+
 fn weigh(error: &CallError) -> (Verdict, &'static str) {
     match error {
         CallError::Unauthorized => {
@@ -345,6 +382,14 @@ fn weigh(error: &CallError) -> (Verdict, &'static str) {
         CallError::NotSetUp { .. } => {
             (Verdict::Missing, "give the key the rights that the comments of `trueup init` name")
         }
+        CallError::AnotherTarget { .. } => {
+            (Verdict::Missing, "see where `url` and `settings.database` lead")
+        }
+        CallError::Unfit { .. } => (
+            Verdict::Missing,
+            "bring back what it names, or install the version of Trueup that is made for it; \
+             nothing is delivered until then",
+        ),
         CallError::Refused { .. } => (Verdict::Missing, "compare the settings of the connection"),
         CallError::RateLimited { .. } | CallError::Busy { .. } => {
             (Verdict::Note, "it is there; try again in a minute")

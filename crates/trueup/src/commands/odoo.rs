@@ -12,6 +12,7 @@ use trueup_hub::{Connection, Hub};
 use trueup_odoo::setup::{
     self, Clears, Customers, Finding, SetupError, SetupReport, Wanted, WantedGateway, WantedTax,
 };
+use trueup_store::identities;
 
 use super::{say, say_json};
 use crate::cli::Global;
@@ -203,9 +204,7 @@ pub fn pinned(connection: &Connection, http: &mut Http) -> Result<Pinned, CallEr
         return Ok(Pinned::Nothing);
     }
     let settings = &connection.settings;
-    let listed = settings.get(trueup_odoo::settings::COMPANIES).unwrap_or("1");
-    let first = listed.split(',').next().unwrap_or("1").trim();
-    let company = trueup_odoo::request::id(first)?;
+    let company = trueup_odoo::identify::company(settings)?;
     let mut call = |request: &Request| http.send(connection, request);
     let found = match setup::identity(&mut call, settings, company) {
         Ok(found) => found,
@@ -219,9 +218,15 @@ pub fn pinned(connection: &Connection, http: &mut Http) -> Result<Pinned, CallEr
     })
 }
 
-/// Nothing is delivered while another database answers than the pinned one. One that cannot be
-/// asked now is no reason not to take in what comes: deliveries wait for it anyhow.
+/// Nothing is delivered while another database answers than the pinned one: at the start that is a
+/// mistake of the configuration. One that cannot be asked now is no reason not to take in what comes:
+/// deliveries wait for it anyhow. What else we need of a target is looked at before anything is said
+/// to it, as if it had never been asked.
 pub fn refuse_another_database(hub: &Hub, http: &Http) -> Result<()> {
+    let names: Vec<String> = hub.setup.connections.keys().cloned().collect();
+    hub.store
+        .write(move |tx| names.iter().try_for_each(|name| identities::ask_now(tx, name)))
+        .context("what the targets said of themselves could not be forgotten")?;
     for connection in hub.setup.connections.values() {
         if connection.settings.get(trueup_odoo::settings::FINGERPRINT).is_none() {
             continue;
@@ -259,7 +264,10 @@ fn told(error: SetupError) -> anyhow::Error {
                 CallError::Unauthorized => {
                     (Exit::Problems, "renew the API key of the user in Odoo")
                 }
-                CallError::NotSetUp { .. } | CallError::Refused { .. } => (
+                CallError::NotSetUp { .. }
+                | CallError::Refused { .. }
+                | CallError::AnotherTarget { .. }
+                | CallError::Unfit { .. } => (
                     Exit::Problems,
                     "use the key of a user that may do this, and see that the module is installed",
                 ),

@@ -22,7 +22,7 @@ Examples:
   trueup poll
   trueup poll shop-us
 
-Exit status: 0 every stream was read; 1 some were not; 3 another process works on this store")]
+Exit status: 0 every stream was read; 1 some were not, or a connection stands still; 3 another process works on this store")]
 pub struct PollArgs {
     /// Ask this connection only.
     #[arg(value_name = "CONNECTION")]
@@ -82,6 +82,12 @@ pub fn run(global: &Global, args: &PollArgs) -> Result<ExitCode> {
             _ => "read".to_owned(),
         };
         text.push_str(&format!("{} {}: {told}\n", stream.connection, stream.stream));
+    }
+    for name in &names {
+        if let Some(reason) = hub.store.read(|tx| streams::suspended(tx, name))? {
+            failed += 1;
+            text.push_str(&format!("{name}: stands still: {reason}\n"));
+        }
     }
     say(&text)?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -13,6 +13,7 @@ use trueup_domain::calendar::Calendar;
 use trueup_domain::document::{Document, Kind};
 use trueup_domain::mapping::{GoodsPolicy, Mapping};
 use trueup_domain::posting::Posting;
+use trueup_hub::decisions::{self, Decision, Refusal, What};
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub, receive, trace};
@@ -201,6 +202,35 @@ impl Road {
             }
         }
         panic!("{} does not take everything: {:?}", books.name(), self.unsettled());
+    }
+
+    /// Runs every stage a few times, a minute apart, whatever is left then.
+    pub fn rounds(&mut self, books: &mut dyn Books, rounds: usize) {
+        for _ in 0..rounds {
+            let now = self.now;
+            shell::drain(&self.hub, &mut Carrier(books), &|| now).expect("the stages rest");
+            self.now += SignedDuration::from_mins(1);
+        }
+    }
+
+    /// The same hub whose connection to the books has other settings.
+    pub fn set(&mut self, settings: Settings) {
+        let mut connections = self.hub.setup.connections.clone();
+        connections.get_mut("odoo").expect("configured").settings = settings;
+        let setup = HubSetup {
+            environment: ENVIRONMENT.to_owned(),
+            connections,
+            calendar: Calendar::default(),
+        };
+        self.hub = Hub::new(self.hub.store.clone(), setup);
+    }
+
+    /// A person decides.
+    pub fn decide(&self, what: What) -> Result<&'static str, Refusal> {
+        let decision = Decision { what, person: "ann".to_owned(), reason: "seen".to_owned() };
+        let (hub, now) = (self.hub.clone(), self.now);
+        let taken = self.hub.store.write(move |tx| decisions::take(tx, &hub, &decision, now));
+        taken.expect("writable")
     }
 
     /// Lets some time pass.

@@ -1,0 +1,167 @@
+//! What happens when the Odoo behind the address is not the one that it was.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::road::{Road, SHOP_US};
+use common::till::Till;
+use common::{Books, Played, Real, set_up};
+use jiff::Timestamp;
+use serde_json::json;
+use trueup_connect::{Request, Settings};
+use trueup_domain::document::Document;
+use trueup_domain::money::Currency;
+use trueup_hub::decisions::What;
+use trueup_odoo::sandbox::OdooSandbox;
+use trueup_odoo::setup;
+use trueup_store::cases;
+
+fn sale(name: &str) -> Vec<Document> {
+    let currency = Currency::parse("USD").expect("a currency");
+    let till =
+        Till { order: name.to_owned(), currency, included: false, place: ("US", Some("NY")) };
+    let goods = till.goods("TEE-S", 2, "25.00", &[till.tax("0.08875", "4.44")]);
+    vec![till.order(vec![goods], Vec::new()).into(), till.paid("p1", "stripe", "54.44")]
+}
+
+fn fingerprint(books: &mut dyn Books) -> String {
+    let mut call = |request: &Request| books.send(request, false);
+    setup::identity(&mut call, &Settings::default(), 1).expect("it has a company")
+}
+
+fn pin(road: &mut Road, fingerprint: &str) {
+    let pinned = (trueup_odoo::settings::FINGERPRINT.to_owned(), fingerprint.to_owned());
+    road.set(Settings(BTreeMap::from([pinned])));
+}
+
+/// States of the commands of an order, with how many there are.
+fn states(road: &Road, order: &str) -> BTreeMap<String, usize> {
+    let mut states = BTreeMap::new();
+    for command in road.commands(&format!("{SHOP_US}/sale/{order}")) {
+        *states.entry(command.state).or_insert(0) += 1;
+    }
+    states
+}
+
+fn is_done(road: &Road, order: &str) -> bool {
+    let states = states(road, order);
+    states.contains_key("applied") && states.len() == 1
+}
+
+fn open(road: &Road) -> impl Iterator<Item = cases::Case> {
+    road.hub.store.read(cases::open_cases).expect("readable").into_iter()
+}
+
+fn detail(road: &Road) -> String {
+    open(road).filter(|case| case.subject == "odoo").map(|case| case.detail).collect()
+}
+
+fn orders(books: &dyn Books) -> usize {
+    books.read("sale.order", json!([]), &["name"]).len()
+}
+
+/// Another database answers: it gets nothing, nothing is read from it, and nothing fails; when the
+/// pinned one is back all goes on.
+fn another_answers(books: &mut dyn Books, other: &mut dyn Books) {
+    let (us, eu) = set_up(books);
+    let mut road = Road::new(&us, &eu);
+    let (own, its) = (fingerprint(books), fingerprint(other));
+    assert_ne!(own, its);
+    pin(&mut road, &own);
+    road.poll();
+    road.tell(SHOP_US, &sale("first"));
+    road.deliver(books);
+    assert!(is_done(&road, "first"), "{}: {:?}", books.name(), states(&road, "first"));
+
+    let before = (orders(books), orders(other));
+    road.wait(1);
+    road.tell(SHOP_US, &sale("second"));
+    road.rounds(other, 3);
+    assert_eq!(orders(other), before.1, "{}: nothing is delivered", books.name());
+    assert_eq!(road.cases("odoo"), ["another_target"]);
+    let told = detail(&road);
+    assert!(told.contains(&own) && told.contains(&its), "{told}");
+    assert!(states(&road, "second").keys().all(|state| state == "ready" || state == "waiting"));
+    // It cannot be taken for the right one: a person may only have it asked again.
+    road.decide(What::Retry { about: "odoo".to_owned() }).expect("it can be asked");
+    road.rounds(other, 1);
+    assert_eq!(orders(other), before.1);
+    assert_eq!(road.cases("odoo"), ["another_target"]);
+    let case = open(&road).find(|case| case.kind == "another_target").expect("open").id;
+    assert!(road.decide(What::Accept { case: case.clone() }).is_err());
+    assert!(road.decide(What::Close { case }).is_err());
+
+    road.rounds(books, 3);
+    assert!(is_done(&road, "second"), "{}: {:?}", books.name(), states(&road, "second"));
+    assert_eq!(orders(books), before.0 + 1);
+    assert_eq!(road.cases("odoo"), [""; 0]);
+}
+
+fn another() -> Timestamp {
+    "2026-02-03T04:05:06Z".parse().expect("a moment")
+}
+
+#[test]
+fn b18_another_database_gets_nothing_while_we_run() {
+    let mut other = OdooSandbox::new_demo();
+    other.made_anew(another());
+    another_answers(&mut Played(OdooSandbox::new_demo()), &mut Played(other));
+    let Some(mut books) = Real::fresh("b18") else { return };
+    let mut other = Real::fresh("b18_other").expect("announced");
+    other.0.sql("UPDATE res_company SET create_date = '2026-02-03 04:05:06' WHERE id = 1");
+    another_answers(&mut books, &mut other);
+}
+
+/// It was upgraded while we ran: a field is gone.
+#[test]
+fn b19_an_odoo_that_was_upgraded_and_lacks_a_field_gets_nothing_until_it_is_mended() {
+    let mut books = Played(OdooSandbox::new_demo());
+    let (us, eu) = set_up(&mut books);
+    let mut road = Road::new(&us, &eu);
+    road.poll();
+    road.tell(SHOP_US, &sale("first"));
+    road.deliver(&mut books);
+    let before = orders(&books);
+
+    // With no other version it would be noticed within the hour.
+    books.0.upgrade("19.1", Some(("account.move", "invoice_date_due")));
+    road.tell(SHOP_US, &sale("second"));
+    road.rounds(&mut books, 2);
+    assert_eq!(orders(&books), before, "nothing is delivered");
+    assert_eq!(road.cases("odoo"), ["target_unfit"]);
+    let told = detail(&road);
+    assert!(told.contains("Odoo 19.1 has no account.move.invoice_date_due"), "{told}");
+    assert!(states(&road, "second").keys().all(|state| state == "ready" || state == "waiting"));
+
+    books.0.upgrade("20.0", None);
+    road.rounds(&mut books, 2);
+    assert_eq!(orders(&books), before, "nothing is delivered");
+    assert!(detail(&road).contains("Odoo 20.0 does not speak JSON-2"), "{}", detail(&road));
+
+    books.0.upgrade("19.2", None);
+    road.rounds(&mut books, 2);
+    assert!(is_done(&road, "second"), "{:?}", states(&road, "second"));
+    assert_eq!(road.cases("odoo"), [""; 0]);
+
+    // Without another version it is noticed within the hour.
+    books.0.upgrade("19.2", Some(("sale.order", "client_order_ref")));
+    road.wait(61);
+    road.rounds(&mut books, 1);
+    assert_eq!(road.cases("odoo"), ["target_unfit"]);
+}
+
+/// What we take for there is there.
+#[test]
+fn b19_an_odoo_as_it_is_lacks_nothing() {
+    let mut all: Vec<Box<dyn Books>> = vec![Box::new(Played(OdooSandbox::new_demo()))];
+    if let Some(real) = Real::fresh("b19") {
+        all.push(Box::new(real));
+    }
+    for books in &mut all {
+        let task = trueup_connect::Task::Identify { known: None };
+        let outcome = common::drive(&mut **books, &task);
+        let found = outcome.unwrap_or_else(|error| panic!("{}: {error}", books.name())).identity;
+        assert!(found.expect("a version").starts_with("19."), "{}", books.name());
+    }
+}
