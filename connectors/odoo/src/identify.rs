@@ -24,6 +24,25 @@ pub struct Identifying {
     at: At,
     version: String,
     lacks: Vec<String>,
+    /// Records that were made last, by model.
+    asked: Vec<(String, Asked)>,
+    missing: Vec<String>,
+}
+
+/// Records of one model, and the companies whose they are.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    companies: Vec<i64>,
+    ids: Vec<i64>,
+}
+
+impl Asked {
+    fn add(&mut self, company: i64, id: i64) {
+        self.ids.push(id);
+        if !self.companies.contains(&company) {
+            self.companies.push(company);
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +50,8 @@ pub struct Identifying {
 enum At {
     Database,
     Version,
+    /// The records of a model that were made last, by its place in `asked`.
+    Made(usize),
     /// The fields of a model, by its place in [`needed`].
     Fields(usize),
 }
@@ -56,9 +77,25 @@ pub fn needed() -> Vec<(&'static str, BTreeSet<&'static str>)> {
     needed.into_iter().collect()
 }
 
-pub fn start(context: &Context<'_>, known: Option<&str>) -> Step {
+pub fn start(context: &Context<'_>, known: Option<&str>, made: &[(String, String)]) -> Step {
     let pinned = context.settings.get(FINGERPRINT).is_some();
+    let mut asked: Vec<(String, Asked)> = Vec::new();
+    for (company, record) in made {
+        let parts = record.rsplit_once('/');
+        let Some((model, Ok(id))) = parts.map(|(model, id)| (model, request::id(id))) else {
+            continue;
+        };
+        let Ok(company) = request::id(company) else { continue };
+        match asked.iter_mut().find(|(of, _)| of == model) {
+            Some((_, asked)) => asked.add(company, id),
+            None => {
+                asked.push((model.to_owned(), Asked { companies: vec![company], ids: vec![id] }))
+            }
+        }
+    }
     let own = Identifying {
+        asked,
+        missing: Vec::new(),
         known: known.map(str::to_owned),
         at: if pinned { At::Database } else { At::Version },
         version: String::new(),
@@ -89,6 +126,16 @@ impl Identifying {
         Ok(match self.at {
             At::Database => setup::identity_request(settings, company(settings)?),
             At::Version => setup::version_request(settings),
+            At::Made(number) => {
+                let Some((model, Asked { companies, ids })) = self.asked.get(number) else {
+                    return Err(crate::wire::unexpected("nothing is asked for"));
+                };
+                let first = companies.first().copied().unwrap_or(1);
+                let arguments = json!({ "domain": [["id", "in", ids]], "fields": ["id"] });
+                let more =
+                    [("allowed_company_ids", json!(companies)), ("active_test", json!(false))];
+                request::call(settings, first, model, "search_read", arguments, &more)
+            }
             At::Fields(number) => {
                 let (model, fields) = needed().into_iter().nth(number).unwrap_or_default();
                 let arguments = json!({ "allfields": fields, "attributes": ["type"] });
@@ -118,10 +165,13 @@ impl Identifying {
                     );
                     return Err(CallError::Unfit { lacks });
                 }
-                if self.known.as_deref() == Some(&*self.version) {
-                    return Ok(true);
-                }
-                self.at = At::Fields(0);
+                self.at = At::Made(0);
+                return Ok(self.passes(0));
+            }
+            At::Made(number) => {
+                self.compare(number, reply)?;
+                self.at = At::Made(number + 1);
+                return Ok(self.passes(number + 1));
             }
             At::Fields(number) => {
                 let needed = needed();
@@ -132,6 +182,37 @@ impl Identifying {
             }
         }
         Ok(false)
+    }
+
+    /// Whether nothing is left to be asked once so many models were looked at for what was made last.
+    fn passes(&mut self, number: usize) -> bool {
+        if number < self.asked.len() {
+            return false;
+        }
+        self.at = At::Fields(0);
+        self.known.as_deref() == Some(&*self.version)
+    }
+
+    fn compare(
+        &mut self,
+        number: usize,
+        reply: Result<&Reply, CallError>,
+    ) -> Result<(), CallError> {
+        let rows = match outcome::read(reply, false) {
+            Ok(body) => crate::wire::rows(body)?,
+            // A right or a field that is missing is told elsewhere.
+            Err(CallError::NotSetUp { .. } | CallError::Refused { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut there = BTreeSet::new();
+        for row in &rows {
+            there.insert(crate::wire::Row::or_lost(row.id())?);
+        }
+        let Some((model, asked)) = self.asked.get(number) else { return Ok(()) };
+        let missing = asked.ids.iter().filter(|id| !there.contains(id));
+        let missing: Vec<String> = missing.map(|id| format!("{model}/{id}")).collect();
+        self.missing.extend(missing);
+        Ok(())
     }
 
     fn look(
@@ -170,7 +251,8 @@ pub fn resume(
     match own.take(context, reply) {
         Ok(false) => own.step(context),
         Ok(true) if own.lacks.is_empty() => {
-            Step::Done(Outcome { identity: Some(own.version), ..Outcome::default() })
+            let (identity, missing) = (Some(own.version), own.missing);
+            Step::Done(Outcome { identity, missing, ..Outcome::default() })
         }
         Ok(true) => {
             let lacks = format!("Odoo {} has no {} any more", own.version, own.lacks.join(", "));

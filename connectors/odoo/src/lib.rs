@@ -75,7 +75,7 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
         // Replaying the create-once chain is the look-up: Odoo tells a plain user a key's id only
         // through `load()`, which returns what exists and makes what does not (README).
         Task::Deliver { commands } | Task::LookUp { commands } => deliver::start(context, commands),
-        Task::Identify { known } => identify::start(context, known.as_deref()),
+        Task::Identify { known, made } => identify::start(context, known.as_deref(), made),
     }
 }
 

@@ -144,6 +144,7 @@ mod tests {
                 CallError::Refused { reason_code, .. } => format!("refused {reason_code}"),
                 CallError::Unauthorized => "unauthorized".to_owned(),
                 CallError::NotSetUp { .. } => "not set up".to_owned(),
+                CallError::AnotherTarget { .. } | CallError::Unfit { .. } => "changed".to_owned(),
             },
         }
     }

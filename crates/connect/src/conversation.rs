@@ -39,10 +39,15 @@ pub enum Task {
     Deliver { commands: Vec<Dispatch> },
     /// Find out which of these were applied after a reply was lost. Only reads.
     LookUp { commands: Vec<Dispatch> },
-    /// Find out whether the target is the one that is meant, and has all that we need of it. Only
-    /// reads. `known` is what it said of itself when all of that was last looked at: while it says
-    /// the same, that need not be looked at again.
-    Identify { known: Option<String> },
+    /// Find out whether the target is the one that is meant, has all that we need of it, and has what
+    /// it confirmed last. Only reads.
+    Identify {
+        /// What it said of itself when all that we need was last looked at: while it says the same,
+        /// that need not be looked at again.
+        known: Option<String>,
+        /// Records that it confirmed last, each with its company.
+        made: Vec<(String, String)>,
+    },
 }
 
 /// One command as a connector gets it.
@@ -171,6 +176,8 @@ pub struct Outcome {
     pub listed: Vec<Listed>,
     /// What the target said of itself, to [`Task::Identify`].
     pub identity: Option<String>,
+    /// Records of [`Task::Identify`] that are not there.
+    pub missing: Vec<String>,
 }
 
 /// One object cut out of a reply.

@@ -506,7 +506,12 @@ fn open_breaks(
             amount: one.amount,
             owner: one.owner,
         };
-        cases::open(tx, &case, now)?;
+        // One backup that was brought back, one act that mends it.
+        let cause = match one.kind {
+            books::GONE => common_cause::of(&[&root.connection], books::GONE, &[]),
+            _ => String::new(),
+        };
+        cases::open_of_cause(tx, &case, &cause, now)?;
     }
     match &derived.waiting {
         // A missing mapping waits for a person from the first moment; what the source still owes

@@ -14,7 +14,10 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use trueup_domain::derive::books::GONE;
+use trueup_matching::judge::BreakKind;
 use trueup_store::cases::{Case, End};
+use trueup_store::commands::again;
 use trueup_store::messages::{self, Fate, NewMessage, Origin, Recorded};
 use trueup_store::{
     StoreError, Tx, breakers, cases, commands, decisions, documents, holds, identities, schedules,
@@ -312,7 +315,7 @@ fn hold(
     Ok(Ok("What is under way ends; nothing more is delivered until the connection is released."))
 }
 
-fn hold_one(
+pub(crate) fn hold_one(
     tx: &mut Tx<'_>,
     connection: &Connection,
     reason: &str,
@@ -429,6 +432,14 @@ fn close(
     }
     if !cases::end(tx, id, end, &decision.person, &decision.reason, now)? {
         return not_applicable("the case is not open");
+    }
+    // What the record stated is a difference of its own from now on.
+    if case.kind == GONE
+        && let Some(root) = documents::find_root(tx, &case.subject)?
+        && let Some(command) = again::of_record(tx, &root.connection, &root.external_id)?
+        && let Some((_, key)) = command.states
+    {
+        scopes::retry(tx, &key)?;
     }
     Ok(Ok(match end {
         End::Closed => "The case is closed; it opens again if its cause comes back.",
@@ -614,6 +625,8 @@ enum Again {
     Connection(String),
     /// Connection, kind, external id.
     Object(String, String, String),
+    /// A command whose record is gone.
+    Gone(commands::Shown),
 }
 
 fn retry(
@@ -637,6 +650,13 @@ fn retry(
         return Ok(Err(Refusal::Unknown(format!("`{about}` that could be tried again"))));
     };
     match again {
+        Again::Gone(command) => {
+            again::make(tx, &command)?;
+            Ok(Ok(
+                "What is gone is made again under its own key, with all that was done around it; \
+                   what is there is found, and stays.",
+            ))
+        }
         Again::Command(key) if commands::retry(tx, &key)? => {
             Ok(Ok("The command is sent again next, or looked up if its outcome is unknown."))
         }
@@ -717,6 +737,18 @@ fn again_of(tx: &mut Tx<'_>, hub: &Hub, case: &Case) -> Result<Option<Again>, St
     if case.kind == "unreadable_object" {
         let object = object_of(subject);
         return Ok(object.map(|(connection, kind, id)| Again::Object(connection, kind, id)));
+    }
+    if case.kind == GONE
+        && let Some(root) = documents::find_root(tx, subject)?
+    {
+        let command = again::of_record(tx, &root.connection, &root.external_id)?;
+        // It was taken up with another of its cause.
+        return Ok(Some(command.map_or(Again::Root(root.id), Again::Gone)));
+    }
+    if case.kind == BreakKind::MissingInBooks.word()
+        && let Some(command) = again::of_key(tx, subject)?
+    {
+        return Ok(Some(Again::Gone(command)));
     }
     if let Some(key) = subject.strip_prefix("command/") {
         return Ok(Some(Again::Command(key.to_owned())));

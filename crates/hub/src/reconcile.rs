@@ -413,6 +413,11 @@ fn is_said_elsewhere(
         Some((entry, _)) => Some(entry),
         None => scope.key.strip_prefix("tax/"),
     };
+    if kind == BreakKind::MissingInBooks
+        && commands::again::is_told(tx, document.unwrap_or(&scope.key))?
+    {
+        return Ok(true);
+    }
     let Some(document) = document else { return Ok(false) };
     let scope = scopes::find(tx, document)?;
     Ok(scope.is_some_and(|it| it.verdict.status != Status::Proven.word()))

@@ -23,7 +23,7 @@ use trueup_domain::Kind;
 use trueup_domain::command::CommandKind;
 use trueup_domain::key;
 use trueup_domain::planted::planted;
-use trueup_store::commands::{self, Conversation, ReadyLane, Taken};
+use trueup_store::commands::{self, Conversation, ReadyLane, Taken, again};
 use trueup_store::leases::Lease;
 use trueup_store::listings::{self, Listing};
 use trueup_store::messages::{self, NewMessage, Origin};
@@ -125,7 +125,8 @@ pub fn next(
             Stand::Known if !suspended => {}
             Stand::Ask(_) if busy.iter().any(|lane| lane == identity::LANE) => return Ok(None),
             Stand::Ask(known) => {
-                let task = Task::Identify { known };
+                let made = hub.store.read(|tx| again::newest_made(tx, &name, identity::NEWEST))?;
+                let task = Task::Identify { known, made };
                 let (lane, purpose) = (identity::LANE, Purpose::Identify);
                 return Ok(Some(start(connection, lane, purpose, task, lease, now)));
             }
@@ -506,8 +507,9 @@ impl Talk {
                     completeness::answered(tx, &connection, window, &outcome.listed, moments)?;
                 }
                 Purpose::Identify => {
-                    let Task::Identify { known } = &plan.task else { return Ok(()) };
+                    let Task::Identify { known, made } = &plan.task else { return Ok(()) };
                     identity::confirmed(tx, &name, known.as_deref(), outcome.identity, now)?;
+                    identity::compared(tx, &connection, made.len(), &outcome.missing, now)?;
                 }
                 Purpose::Deliver | Purpose::LookUp => {
                     let wait = Wait::of(RETRY_FIRST, now);

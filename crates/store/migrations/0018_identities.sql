@@ -12,3 +12,6 @@ CREATE TABLE identities (
     -- The connection is suspended because of what it said.
     stopped BIGINT NOT NULL
 );
+-- What a target confirmed last.
+CREATE INDEX commands_made ON commands (target, done_at)
+    WHERE state = 'applied' AND record IS NOT NULL;

@@ -6,8 +6,10 @@
 //! | [`goods`]         | what the reversals of goods and of their order wait for         |
 //! | [`ties`]          | what becomes of ties when one of their ends is taken back       |
 //! | [`skips`]         | what a person skipped, and what cannot be without it            |
+//! | [`again`]         | what was made and is gone, and how it is made again             |
 //! | [`conversations`] | the conversations under way                                     |
 
+pub mod again;
 mod conversations;
 mod goods;
 pub mod skips;
@@ -395,10 +397,11 @@ pub fn of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Shown>> {
     rows.iter().map(shown).collect()
 }
 
-/// The command that made a record of the target.
+/// The command that made a record of the target. One of which the record is gone may have had the same
+/// id before: ids begin again where a database is set back.
 pub fn by_record(tx: &mut Tx<'_>, target: &str, record: &str) -> Result<Option<Shown>> {
     let row = tx.query_one(
-        &format!("{COMMANDS} WHERE target = $1 AND record = $2 ORDER BY created_at LIMIT 1"),
+        &format!("{COMMANDS} WHERE target = $1 AND record = $2 ORDER BY CASE WHEN kind = 'cancellation' THEN 1 ELSE 0 END, done_at DESC, key LIMIT 1"),
         values![target, record],
     )?;
     row.as_ref().map(shown).transpose()

@@ -104,6 +104,37 @@ impl TestDb {
             .unwrap_or_else(|error| panic!("`{statement}` failed: {error:?}"));
     }
 
+    /// Copies this database as it is. The copy stays until it is [brought back](Self::bring_back).
+    pub fn back_up(&self) {
+        self.cut_off();
+        administer(&self.postgres, &format!("CREATE DATABASE {0}_copy TEMPLATE {0}", self.name));
+    }
+
+    /// Puts the copy in the place of this database.
+    pub fn bring_back(&self) {
+        let name = &self.name;
+        administer(&self.postgres, &format!("DROP DATABASE {name} WITH (FORCE)"));
+        administer(&self.postgres, &format!("ALTER DATABASE {name}_copy RENAME TO {name}"));
+        // Odoo finds out that its connections are gone.
+        for _ in 0..10 {
+            let asked = json!({ "domain": [], "fields": ["name"] });
+            if self.hub().call("res.company", "search_read", asked).is_ok() {
+                return;
+            }
+        }
+        panic!("Odoo does not come back to {name}");
+    }
+
+    fn cut_off(&self) {
+        let name = &self.name;
+        administer(
+            &self.postgres,
+            &format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            ),
+        );
+    }
+
     /// Runs a script in Odoo's own shell on this database; it ends with the line `DONE`. `None`,
     /// after a note, where no shell is announced.
     pub fn shell(&self, script: &str) -> Option<()> {

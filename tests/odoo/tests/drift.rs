@@ -159,9 +159,90 @@ fn b19_an_odoo_as_it_is_lacks_nothing() {
         all.push(Box::new(real));
     }
     for books in &mut all {
-        let task = trueup_connect::Task::Identify { known: None };
+        let task = trueup_connect::Task::Identify { known: None, made: Vec::new() };
         let outcome = common::drive(&mut **books, &task);
         let found = outcome.unwrap_or_else(|error| panic!("{}: {error}", books.name())).identity;
         assert!(found.expect("a version").starts_with("19."), "{}", books.name());
     }
+}
+
+/// The drill of a restored Odoo: what was made after the backup is told as one thing to decide,
+/// nothing is delivered before somebody did, and then each of it is made again, once.
+fn brought_back<B: Books, C>(
+    mut books: B,
+    back_up: impl Fn(&mut B) -> C,
+    bring_back: impl Fn(&mut B, C),
+) {
+    let name = books.name();
+    let books = &mut books;
+    let (us, eu) = set_up(books);
+    let mut road = Road::new(&us, &eu);
+    road.poll();
+    road.tell(SHOP_US, &sale("before"));
+    road.deliver(books);
+    road.rounds(books, 2);
+    let copy = back_up(books);
+    let lost = ["lost1", "lost2", "lost3"];
+    for order in lost {
+        road.tell(SHOP_US, &sale(order));
+    }
+    road.deliver(books);
+    assert!(lost.iter().all(|order| is_done(&road, order)), "{name}");
+    let ends = |books: &B| (orders(books), common::trial_balance(books, 1));
+    let whole = ends(books);
+    let keys = |road: &Road| -> Vec<(String, String)> {
+        let all = lost.iter().flat_map(|order| road.commands(&format!("{SHOP_US}/sale/{order}")));
+        all.map(|command| (command.key, command.state)).collect()
+    };
+    let made = keys(&road);
+
+    bring_back(books, copy);
+    let set_back = ends(books);
+    assert_ne!(set_back, whole, "{name}");
+    road.tell(SHOP_US, &sale("after"));
+    road.rounds(books, 3);
+    assert_eq!(ends(books), set_back, "{name}: nothing is delivered before somebody decides");
+    assert_eq!(road.cases("odoo"), ["connection_held"], "{name}");
+    let gone: Vec<cases::Case> = open(&road).filter(|it| it.kind == "gone_from_books").collect();
+    // An order, an invoice and a payment each.
+    assert_eq!(gone.len(), 9, "{name}: {gone:?}");
+    let one = &gone[0];
+    assert!(!one.cause.is_empty() && gone.iter().all(|it| it.cause == one.cause), "{name}");
+    let missing = open(&road).filter(|it| it.kind == "missing_in_books");
+    let missing = missing.map(|it| it.subject).filter(|it| it.contains("lost"));
+    let missing: Vec<String> = missing.collect();
+    assert_eq!(missing, [""; 0], "{name}: it is told once");
+
+    road.decide(What::Retry { about: one.cause.clone() }).expect("it can be made again");
+    road.rounds(books, 2);
+    assert_eq!(ends(books), set_back, "{name}: nothing is delivered before it is released");
+    road.decide(What::Release { connection: "odoo".to_owned() }).expect("it is held");
+    road.deliver(books);
+    road.rounds(books, 3);
+    assert_eq!(keys(&road), made, "{name}: under the same keys");
+    assert!(is_done(&road, "after") && is_done(&road, "before"), "{name}");
+    let left: Vec<String> =
+        open(&road).map(|case| format!("{} {}", case.kind, case.subject)).collect();
+    let ours = |it: &&String| it.contains("books") || it.contains("odoo");
+    assert_eq!(left.iter().filter(ours).collect::<Vec<_>>(), Vec::<&String>::new(), "{name}");
+    let (count, balance) = ends(books);
+    assert_eq!(count, whole.0 + 1, "{name}: each once");
+    // Four sales like the one that was there at the backup.
+    let of_one = |at: &str| whole.1.get(at).copied().unwrap_or_default() / 4;
+    for (account, sum) in &balance {
+        assert_eq!(*sum, of_one(account) * 5, "{name}: {account}");
+    }
+    let links = road.document_links(&["before", "lost1", "lost2", "lost3", "after"]);
+    assert!(links.iter().all(|link| link == "proven"), "{name}: {links:?}");
+}
+
+#[test]
+fn b17_an_odoo_brought_back_from_a_backup_gets_what_is_gone_once_after_somebody_decided() {
+    brought_back(
+        Played(OdooSandbox::new_demo()),
+        |books| books.0.clone(),
+        |books, copy| books.0 = copy,
+    );
+    let Some(books) = Real::fresh("b17") else { return };
+    brought_back(books, |books| books.0.back_up(), |books, ()| books.0.bring_back());
 }

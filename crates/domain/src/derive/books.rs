@@ -28,6 +28,9 @@ pub struct Summed {
     pub rows: Vec<StatedByRows>,
 }
 
+/// The break of a record of ours that is not there any more.
+pub const GONE: &str = "gone_from_books";
+
 /// The suffix of a key stated by a command that takes an older one back.
 pub const BACK: &str = "#back";
 
@@ -45,13 +48,26 @@ pub fn derive(
     let Some(states) = states else {
         return Ok(derived);
     };
+    if record.gone {
+        derived.breaks.push(Break {
+            kind: GONE,
+            title: format!("{} is not in the books any more", record.id),
+            detail: format!("{}: we made it, and it is gone", record.id),
+            remedy: "if the books were brought back from a backup, or somebody deleted it by \
+                     mistake, retry it: it is made again under its own key; if it was deleted on \
+                     purpose, accept it",
+            amount: states.asked.map(Money::checked_neg).transpose()?,
+            owner: "finance",
+        });
+        return Ok(derived);
+    }
     let Some((states_kind, states_key)) = &states.key else {
         edited(&mut derived, record, states)?;
         return Ok(derived);
     };
-    // A record that is gone, cancelled or still a draft is not in the books: its key lacks the
+    // A record that is cancelled or still a draft is not in the books: its key lacks the
     // books' side, and reconciliation names that. An edited one shows its own amount there.
-    let counts = !record.gone && matches!(record.state.as_str(), "posted" | "paid" | "in_process");
+    let counts = matches!(record.state.as_str(), "posted" | "paid" | "in_process");
     if !counts {
         return Ok(derived);
     }
@@ -135,7 +151,7 @@ fn edited(derived: &mut Derived, record: &BooksRecord, states: &States) -> Resul
     else {
         return Ok(());
     };
-    if record.total == asked || record.state == "cancel" || record.gone {
+    if record.total == asked || record.state == "cancel" {
         return Ok(());
     }
     derived.breaks.push(Break {

@@ -9,10 +9,13 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::CallError;
 use trueup_store::breakers::Breaker;
+use trueup_store::commands::again;
 use trueup_store::identities::{self, Identity};
 use trueup_store::waits;
-use trueup_store::{StoreError, Tx, cases, streams};
+use trueup_store::{StoreError, Tx, cases, holds, streams};
 
+use crate::decisions;
+use crate::decode::BOOKS_RECORD;
 use crate::setup::Connection;
 
 /// The lane in which it is asked.
@@ -24,6 +27,13 @@ const PROBED: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) const ANOTHER: &str = "another_target";
 pub(super) const UNFIT: &str = "target_unfit";
+
+/// So many of the records that it confirmed last are asked for.
+pub(super) const NEWEST: i64 = 6;
+
+/// So many are read one by one where most of those are missing; the next ones a minute later, until
+/// some are there.
+const DOUBTED: i64 = 500;
 
 /// What may be said to a target now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +92,43 @@ pub(super) fn confirmed(
     let identity =
         Identity { found, probed_at, checked_at: moment, asked_at: moment, stopped: false };
     identities::put(tx, connection, &identity)
+}
+
+/// What it confirmed last is there, or is looked for at once. A target that lacks most of it was
+/// brought back from a backup: what is delivered now would build on what is gone, and be given its
+/// ids (B17).
+pub(super) fn compared(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    asked: usize,
+    missing: &[String],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let name = &connection.name;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    streams::poll_now(tx, name)?;
+    let set_back = missing.len() > 1 && missing.len() * 2 > asked;
+    let doubted: Vec<String> = if set_back {
+        // A census knows nothing of what was made and lost between two of them.
+        let newest = again::newest_made(tx, name, DOUBTED)?;
+        newest.into_iter().map(|(_, record)| record).collect()
+    } else {
+        missing.to_vec()
+    };
+    for record in &doubted {
+        streams::ask(tx, name, BOOKS_RECORD, record, now)?;
+    }
+    if !set_back || holds::held(tx, name)?.is_some() {
+        return Ok(());
+    }
+    let reason = format!(
+        "the target lacks what it confirmed last ({}): was it brought back from a backup? Retry what \
+         is gone, which makes it again, before the connection is released",
+        missing.join(", ")
+    );
+    decisions::hold_one(tx, connection, &reason, now)
 }
 
 /// It answered, and not as the one that is meant. Returns whether that is told here.

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{CallError, NextStep, Receipt, ReceiptOutcome};
-use trueup_domain::document::BooksRecord;
+use trueup_domain::document::{BooksRecord, Version};
 use trueup_domain::planted::planted;
-use trueup_store::commands::{self, Back};
+use trueup_store::commands::{self, Back, again};
 use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::waits::Wait;
 use trueup_store::{StoreError, Tx, cases};
@@ -33,7 +33,11 @@ pub(super) fn take_receipt(
             let was_lost =
                 command.state == "unknown" || command.error_code.as_deref() == Some("TU103");
             let named = record.as_ref().map(|record| record.id.as_str());
+            let before = again::made_before(tx, &command.key)?;
             commands::applied(tx, &command.key, binding, named, now)?;
+            if let Some(before) = before.filter(|before| named != Some(before)) {
+                again::replaced(tx, connection, &before)?;
+            }
             cases::resolve(tx, None, &subject, "the command was applied", now)?;
             if let Some(by) = found_by
                 && !was_lost
@@ -46,6 +50,10 @@ pub(super) fn take_receipt(
             {
                 let mut record = record.as_ref().clone();
                 record.effect_key = Some(command.key.clone());
+                // It was made after its id was found to be nobody's, whatever the clocks say.
+                if let Some(gone) = again::gone_at(tx, connection, &record.id)? {
+                    record.version = record.version.max(Version(gone.saturating_add(1)));
+                }
                 let body = serde_json::to_vec(&record).map_err(StoreError::corrupt)?;
                 let message = NewMessage {
                     connection: connection.to_owned(),

@@ -455,8 +455,9 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
 
 /// Whether taking it up again is an answer to the case.
 fn can_retry(case: &Case) -> bool {
-    const KINDS: [&str; 13] = [
+    const KINDS: [&str; 14] = [
         "refused",
+        "gone_from_books",
         "customer_unclear",
         "connection_suspended",
         "another_target",

@@ -359,7 +359,8 @@ fn identify(connection: &Connection, http: &mut Http) -> Result<Option<String>, 
     let asked = connection.connector.conversations.filter(|it| it.identifies);
     let Some(conversations) = asked else { return Ok(None) };
     let context = Context { settings: &connection.settings, now: wiring::now() };
-    let mut step = (conversations.start)(&context, &Task::Identify { known: None });
+    let mut step =
+        (conversations.start)(&context, &Task::Identify { known: None, made: Vec::new() });
     loop {
         step = match step {
             Step::Send { request, writes: false, state } => {
