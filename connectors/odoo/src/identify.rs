@@ -201,7 +201,9 @@ impl Identifying {
         let rows = match outcome::read(reply, false) {
             Ok(body) => crate::wire::rows(body)?,
             // A right or a field that is missing is told elsewhere.
-            Err(CallError::NotSetUp { .. } | CallError::Refused { .. }) => return Ok(()),
+            Err(
+                CallError::NotSetUp { .. } | CallError::Denied { .. } | CallError::Refused { .. },
+            ) => return Ok(()),
             Err(error) => return Err(error),
         };
         let mut there = BTreeSet::new();
@@ -229,7 +231,7 @@ impl Identifying {
                 return Ok(());
             }
             // A right that is missing is told by what needs it.
-            Err(CallError::NotSetUp { .. }) => return Ok(()),
+            Err(CallError::NotSetUp { .. } | CallError::Denied { .. }) => return Ok(()),
             Err(error) => return Err(error),
         };
         let there: BTreeMap<String, serde::de::IgnoredAny> = serde_json::from_slice(body)

@@ -33,6 +33,7 @@ fn failure(reply: &Reply, writes: bool) -> CallError {
     match (reply.status, &fault) {
         (401, _) => CallError::Unauthorized,
         (429, _) => CallError::RateLimited { retry_after_ms: retry_after_ms(reply) },
+        (403, Some(fault)) if fault.name.ends_with("AccessError") => denied(&fault.message),
         (403, Some(fault)) => CallError::NotSetUp { why: short(&fault.message) },
         (404, Some(fault)) if fault.name.ends_with("MissingError") => {
             refused("missing_record", &fault.message)
@@ -93,8 +94,8 @@ pub fn refusal(message: &str) -> CallError {
     if has("ir_model_data_module_name_uniq_index") {
         return CallError::Busy { why: "the record has just been made by another call".to_owned() };
     }
-    if has("you are not allowed to") || has("access to unauthorized") {
-        return CallError::NotSetUp { why: short(message) };
+    if has("you are not allowed to") || has("doesn't have '") || has("access to unauthorized") {
+        return denied(message);
     }
     let code = if has("lock date") || has("locked period") || has("period is locked") {
         "period_locked"
@@ -108,6 +109,36 @@ pub fn refusal(message: &str) -> CallError {
         "refused_by_odoo"
     };
     refused(code, message)
+}
+
+/// What a right is missing for, as Odoo says it: "You are not allowed to create 'Payments'
+/// (account.payment) records.", or of a record rule "Sorry, User (id=5) doesn't have 'write' access
+/// to: - Journal Entry (account.move)".
+fn denied(message: &str) -> CallError {
+    // The models of a company that is not ours are all of them.
+    if message.to_lowercase().contains("access to unauthorized") {
+        return CallError::NotSetUp { why: short(message) };
+    }
+    let after = |mark: &str| message.split_once(mark).map(|(_, rest)| rest);
+    let by_model = after("ou are not allowed to ");
+    let by_rule = after("doesn't have '");
+    let word = by_model.or(by_rule).and_then(|rest| rest.split([' ', '\'']).next());
+    let rest = by_model.or(by_rule).unwrap_or_default();
+    let models = rest.split('(').skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    let model = models.into_iter().find(|it| it.contains('.') && !it.contains([' ', ',', '=']));
+    let lacks = match (word, model) {
+        (Some(word), Some(model)) => {
+            let word = match word {
+                "access" => "read",
+                "modify" => "write",
+                other => other,
+            };
+            let some = if by_model.is_none() { "some records of " } else { "" };
+            format!("{word} {some}{model}")
+        }
+        _ => format!("do this: {}", short(message)),
+    };
+    CallError::Denied { lacks }
 }
 
 pub fn refused(code: &str, reason: &str) -> CallError {
@@ -144,6 +175,7 @@ mod tests {
                 CallError::Refused { reason_code, .. } => format!("refused {reason_code}"),
                 CallError::Unauthorized => "unauthorized".to_owned(),
                 CallError::NotSetUp { .. } => "not set up".to_owned(),
+                CallError::Denied { .. } => "denied".to_owned(),
                 CallError::AnotherTarget { .. } | CallError::Unfit { .. } => "changed".to_owned(),
             },
         }
@@ -164,7 +196,13 @@ mod tests {
         check(200, "<html>login</html>", "lost");
         check(200, "{\"ids\":[1", "lost");
         check(401, &fault("werkzeug.exceptions.Unauthorized", "Invalid apikey"), "unauthorized");
-        check(403, &fault("odoo.exceptions.AccessError", "no"), "not set up");
+        check(403, &fault("odoo.exceptions.AccessError", "no"), "denied");
+        check(
+            403,
+            &fault("odoo.exceptions.AccessError", "Access to unauthorized or invalid companies."),
+            "not set up",
+        );
+        check(403, &fault("werkzeug.exceptions.Forbidden", "no"), "not set up");
         check(404, &fault("odoo.exceptions.MissingError", "gone"), "refused missing_record");
         check(
             404,
@@ -196,6 +234,23 @@ mod tests {
         check(502, "<html>", "lost");
         check(503, "", "lost");
         check(504, "", "lost");
+    }
+
+    #[test]
+    fn b13_a_right_that_is_missing_is_named_with_its_model() {
+        let lacks = |message: &str| match denied(message) {
+            CallError::Denied { lacks } => lacks,
+            other => panic!("{other:?}"),
+        };
+        let create = "You are not allowed to create 'Payments' (account.payment) records.\n\nThis \
+                      operation is allowed for the following groups:\n\t- Invoicing (Accounting)";
+        assert_eq!(lacks(create), "create account.payment");
+        let read = "You are not allowed to access 'Model Data' (ir.model.data) records.";
+        assert_eq!(lacks(read), "read ir.model.data");
+        let rule = "Uh-oh! Looks like you have stumbled upon some top-secret records.\n\nSorry, \
+                    Hub (id=5) doesn't have 'write' access to:\n- Journal Entry (account.move)";
+        assert_eq!(lacks(rule), "write some records of account.move");
+        assert_eq!(lacks("No.\nNo."), "do this: No.");
     }
 
     /// Somebody made it under our key a moment before: the next attempt finds it there.

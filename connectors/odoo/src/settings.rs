@@ -50,8 +50,8 @@ pub static ALL: &[Setting] = &[
     },
     Setting {
         name: FINGERPRINT,
-        help: "What `trueup odoo setup` calls the database: another one under this address is \
-               refused at the start",
+        help: "What `trueup odoo setup` calls the database: another one under this address gets \
+               nothing, at the start and while Trueup runs",
         required: false,
         secret: false,
     },

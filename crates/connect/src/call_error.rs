@@ -25,6 +25,10 @@ pub enum CallError {
     /// The target lacks a module, a model or a right that we need.
     #[error("the target is not set up for this: {why}")]
     NotSetUp { why: String },
+    /// The target is set up, and does not let us do this: a right that is missing. The rest goes on.
+    /// In words that follow "we may not": `create account.payment`.
+    #[error("we may not {lacks}")]
+    Denied { lacks: String },
     /// Under the address of a connection answers another than the one that is meant.
     #[error("another one answers: `{expected}` is meant, and it is `{found}`")]
     AnotherTarget { expected: String, found: String },
@@ -43,6 +47,8 @@ pub enum NextStep {
     LookUp,
     /// Stop this command and open a case; the commands behind it of other objects continue.
     DeadLetter,
+    /// Stop what needs this, and try it again from time to time; the rest of the connection goes on.
+    Pause,
     /// Stop the whole connection until a person acts, or the target is again as it should be.
     Suspend,
 }
@@ -56,6 +62,7 @@ impl CallError {
             Self::Unreachable { .. } | Self::Busy { .. } => NextStep::Retry { after: None },
             Self::ReplyLost { .. } => NextStep::LookUp,
             Self::Refused { .. } => NextStep::DeadLetter,
+            Self::Denied { .. } => NextStep::Pause,
             Self::Unauthorized
             | Self::NotSetUp { .. }
             | Self::AnotherTarget { .. }
@@ -72,6 +79,7 @@ impl CallError {
             Self::Unauthorized => "TU105",
             Self::Busy { .. } => "TU106",
             Self::NotSetUp { .. } => "TU107",
+            Self::Denied { .. } => "TU110",
             Self::AnotherTarget { .. } => "TU108",
             Self::Unfit { .. } => "TU109",
         }

@@ -57,6 +57,7 @@ pub fn is_silence(error: &CallError) -> bool {
         | CallError::Refused { .. }
         | CallError::Unauthorized
         | CallError::NotSetUp { .. }
+        | CallError::Denied { .. }
         | CallError::AnotherTarget { .. }
         | CallError::Unfit { .. } => false,
     }

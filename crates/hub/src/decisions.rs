@@ -26,6 +26,7 @@ use trueup_store::{
 
 use crate::replay::Selection;
 use crate::setup::{Connection, Hub};
+use crate::talk::pauses;
 
 /// The internal connection; none of this name can be configured.
 pub const CONNECTION: &str = "trueup";
@@ -422,6 +423,9 @@ fn close(
         (End::Accepted, _) if matches!(&*case.kind, "another_target" | "target_unfit") => {
             return not_applicable("it closes by itself when the right target answers");
         }
+        (End::Accepted, _) if case.kind == pauses::CASE => {
+            return not_applicable("it closes by itself when the right is there");
+        }
         (End::Accepted, _) if case.kind == "connection_down" => {
             return not_applicable("it closes by itself when the other side answers");
         }
@@ -462,6 +466,10 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
         "connection_suspended" | "another_target" | "target_unfit" => {
             let reason = streams::suspended(tx, subject)?;
             Ok(reason.map(|_| "the connection is suspended".to_owned()))
+        }
+        pauses::CASE => {
+            let waits = pauses::stands(tx, subject)?;
+            Ok(waits.then(|| "the right is still missing".to_owned()))
         }
         "connection_down" => {
             let down = breakers::of(tx, subject)?;
@@ -625,6 +633,8 @@ enum Again {
     Connection(String),
     /// Connection, kind, external id.
     Object(String, String, String),
+    /// What waits for a right: the subject of its case.
+    Right(String),
     /// A command whose record is gone.
     Gone(commands::Shown),
 }
@@ -650,6 +660,10 @@ fn retry(
         return Ok(Err(Refusal::Unknown(format!("`{about}` that could be tried again"))));
     };
     match again {
+        Again::Right(subject) if pauses::try_now(tx, &subject)? => {
+            Ok(Ok("What needs the right is tried next."))
+        }
+        Again::Right(_) => not_applicable("nothing waits for it"),
         Again::Gone(command) => {
             again::make(tx, &command)?;
             Ok(Ok(
@@ -737,6 +751,9 @@ fn again_of(tx: &mut Tx<'_>, hub: &Hub, case: &Case) -> Result<Option<Again>, St
     if case.kind == "unreadable_object" {
         let object = object_of(subject);
         return Ok(object.map(|(connection, kind, id)| Again::Object(connection, kind, id)));
+    }
+    if case.kind == pauses::CASE {
+        return Ok(Some(Again::Right(subject.to_owned())));
     }
     if case.kind == GONE
         && let Some(root) = documents::find_root(tx, subject)?

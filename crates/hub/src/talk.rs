@@ -11,6 +11,7 @@
 //! waits for first), what was asked to be read, what is due to be polled, what is due to be listed.
 
 mod identity;
+pub(crate) mod pauses;
 mod receipt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -310,10 +311,15 @@ fn delivery(
 ) -> Result<Option<Talk>, StoreError> {
     let name = connection.name.clone();
     remember(hub, &name, busy, lease)?;
-    let (unknown, ready) = hub.store.read(|tx| {
-        Ok((commands::lanes_unknown(tx, &name, now)?, commands::lanes_ready(tx, &name, now)?))
+    let (unknown, mut ready, paused) = hub.store.read(|tx| {
+        Ok((
+            commands::lanes_unknown(tx, &name, now)?,
+            commands::lanes_ready(tx, &name, now)?,
+            trueup_store::pauses::active(tx, &name, now)?,
+        ))
     })?;
-    let unknown = unknown.into_iter().find(|lane| !busy.contains(lane));
+    ready.retain(|lane| !paused.contains(&lane.name));
+    let unknown = unknown.into_iter().find(|lane| !busy.contains(lane) && !paused.contains(lane));
     let (lane, unknown) = match (unknown, first_free(ready, busy, now)) {
         (Some(_), Some(lane)) if last_first => (lane, false),
         (Some(lane), _) => (lane, true),
@@ -455,6 +461,10 @@ impl Talk {
         let errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
         let mut errors = errors.filter(|error| matches!(error, CallError::RateLimited { .. }));
         let silence = errors.next().cloned();
+        let errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
+        let denied =
+            errors.filter(|error| error.next_step() == NextStep::Pause).next_back().cloned();
+        let lane = self.lane.clone();
         if let (Purpose::Poll { stream }, true) = (&plan.purpose, planted("cursor_before_records"))
         {
             let (name, stream, cursor) = (name.clone(), stream.clone(), outcome.cursor.clone());
@@ -469,6 +479,11 @@ impl Talk {
             // That somebody says who he is does not mean that he does what he is asked.
             if plan.purpose != Purpose::Identify || silence.is_some() {
                 stands(tx, &name, &connection.entity, silence.as_ref(), now)?;
+            }
+            let of = (&plan.purpose, lane.as_str());
+            match &denied {
+                Some(error) => pauses::denied(tx, &connection, of, error, now)?,
+                None => pauses::granted(tx, &name, of, now)?,
             }
             if planted("receipts_are_thrown_away") && !outcome.receipts.is_empty() {
                 return commands::end_conversation(tx, &id);
@@ -538,6 +553,7 @@ impl Talk {
             "a conversation failed"
         );
         let wrote = self.wrote;
+        let lane = self.lane.clone();
         let connection = connection.clone();
         let lease = self.lease.clone();
         hub.store.write(move |tx| {
@@ -550,9 +566,14 @@ impl Talk {
             }
             let told =
                 identifies && silence.is_none() && identity::denied(tx, &connection, &error, now)?;
+            if !identifies {
+                let of = (&plan.purpose, lane.as_str());
+                pauses::denied(tx, &connection, of, &error, now)?;
+            }
             // Who it is must be known: what stands in the way of that is for a person.
             let stops = error.next_step() == NextStep::Suspend
-                || (identifies && error.next_step() == NextStep::DeadLetter);
+                || (identifies
+                    && matches!(error.next_step(), NextStep::DeadLetter | NextStep::Pause));
             if stops && !told {
                 suspend(tx, &connection, &error, now)?;
             }
@@ -640,7 +661,10 @@ fn message_of(connection: &str, record: &Record, asked_at: Timestamp) -> NewMess
 
 /// Nothing was carried out, and whatever was asked has no part in it.
 fn is_outage(error: &CallError) -> bool {
-    matches!(error, CallError::Unreachable { .. } | CallError::RateLimited { .. })
+    matches!(
+        error,
+        CallError::Unreachable { .. } | CallError::RateLimited { .. } | CallError::Denied { .. }
+    )
 }
 
 /// Keeps how a connection stands after a conversation: with an answer, or with silence.

@@ -15,3 +15,14 @@ CREATE TABLE identities (
 -- What a target confirmed last.
 CREATE INDEX commands_made ON commands (target, done_at)
     WHERE state = 'applied' AND record IS NOT NULL;
+-- What of a connection stands still because a right is missing, and until when.
+CREATE TABLE pauses (
+    connection TEXT NOT NULL,
+    -- A lane of commands, or `stream/` and the name of a stream.
+    what TEXT NOT NULL,
+    -- What we may not do.
+    lacks TEXT NOT NULL,
+    until BIGINT NOT NULL,
+    wait_from BIGINT NOT NULL,
+    PRIMARY KEY (connection, what)
+);

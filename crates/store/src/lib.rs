@@ -14,6 +14,7 @@
 //! | [`holds`]      | connections that deliver nothing until they are released          |
 //! | [`backup`]     | a database as one file                                            |
 //! | [`identities`] | what targets said of themselves                                   |
+//! | [`pauses`]     | what of a connection waits for a right that is missing            |
 //! | [`breakers`]   | connections whose other side does not answer                      |
 //! | [`summaries`]  | which rows are in which entry of the books                        |
 //! | [`month_ends`] | what is open over the end of a month, read from the journal       |
@@ -47,6 +48,7 @@ pub mod mappings;
 pub mod messages;
 pub mod migrate;
 pub mod month_ends;
+pub mod pauses;
 pub mod proofs;
 pub mod sales;
 pub mod schedules;

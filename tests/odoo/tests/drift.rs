@@ -246,3 +246,62 @@ fn b17_an_odoo_brought_back_from_a_backup_gets_what_is_gone_once_after_somebody_
     let Some(books) = Real::fresh("b17") else { return };
     brought_back(books, |books| books.0.back_up(), |books, ()| books.0.bring_back());
 }
+
+/// One right is taken away while we run: what needs it waits, the rest goes on, and when it is given
+/// back all of it goes by itself.
+fn a_right_is_missing<B: Books>(mut books: B, allow: impl Fn(&mut B, bool)) {
+    let name = books.name();
+    let books = &mut books;
+    let (us, eu) = set_up(books);
+    let mut road = Road::new(&us, &eu);
+    road.poll();
+    road.tell(SHOP_US, &sale("first"));
+    road.deliver(books);
+    allow(books, false);
+    road.tell(SHOP_US, &sale("second"));
+    road.rounds(books, 4);
+    let mut standing: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for command in road.commands(&format!("{SHOP_US}/sale/second")) {
+        standing.entry(command.state).or_default().push(command.kind.word().to_owned());
+    }
+    let of = |state: &str| standing.get(state).cloned().unwrap_or_default();
+    assert_eq!(of("ready"), ["payment"], "{name}: {standing:?}");
+    assert_eq!(of("waiting"), ["reconciliation"], "{name}");
+    assert!(of("applied").contains(&"invoice".to_owned()), "{name}: the rest goes on");
+    assert_eq!(road.cases("odoo"), [""; 0], "{name}: the connection is not suspended");
+    let told: Vec<cases::Case> = open(&road).filter(|it| it.kind == "right_missing").collect();
+    let [case] = told.as_slice() else { panic!("{name}: {told:?}") };
+    assert_eq!(case.subject, "odoo/right/create account.payment", "{name}");
+    assert!(road.decide(What::Accept { case: case.id.clone() }).is_err());
+    // However long it lasts, nothing fails; what comes after it goes on as well.
+    road.tell(SHOP_US, &sale("third"));
+    road.rounds(books, 100);
+    for order in ["second", "third"] {
+        assert!(
+            !states(&road, order).contains_key("refused"),
+            "{name}: {:?}",
+            states(&road, order)
+        );
+        assert_eq!(states(&road, order).get("ready"), Some(&1), "{name}");
+    }
+
+    allow(books, true);
+    road.rounds(books, 7);
+    assert!(is_done(&road, "second") && is_done(&road, "third"), "{name}");
+    assert!(open(&road).all(|it| it.kind != "right_missing"), "{name}");
+}
+
+#[test]
+fn b13_a_right_that_is_missing_stops_only_what_needs_it() {
+    a_right_is_missing(Played(OdooSandbox::new_demo()), |books, allowed| {
+        books.0.deny("account.payment", !allowed);
+    });
+    let Some(books) = Real::fresh("b13") else { return };
+    a_right_is_missing(books, |books, allowed| {
+        let of = json!([["model_id.model", "=", "account.payment"]]);
+        let rights = books.0.admin().read("ir.model.access", of, &["perm_create"]);
+        let ids: Vec<&serde_json::Value> = rights.iter().map(|right| &right["id"]).collect();
+        let vals = json!({ "ids": ids, "vals": { "perm_create": allowed } });
+        books.0.admin().call("ir.model.access", "write", vals).expect("an administrator may");
+    });
+}

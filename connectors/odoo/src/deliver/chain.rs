@@ -621,7 +621,9 @@ impl Chain {
     }
 
     fn give_up(mut self, error: CallError) -> Step {
-        if self.items.iter().all(|item| !item.wrote && item.outcome.is_none()) {
+        // That we may not is an answer to each of them: nothing is unknown.
+        let denied = matches!(error, CallError::Denied { .. });
+        if !denied && self.items.iter().all(|item| !item.wrote && item.outcome.is_none()) {
             return Step::Failed(sure(error));
         }
         for item in self.items.iter_mut().filter(|item| item.outcome.is_none()) {

@@ -530,7 +530,8 @@ impl Pairs {
     }
 
     fn give_up(mut self, error: CallError) -> Step {
-        if self.pairs.iter().all(|pair| !pair.wrote && pair.outcome.is_none()) {
+        let denied = matches!(error, CallError::Denied { .. });
+        if !denied && self.pairs.iter().all(|pair| !pair.wrote && pair.outcome.is_none()) {
             return Step::Failed(sure(error));
         }
         for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {

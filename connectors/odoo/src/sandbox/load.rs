@@ -110,7 +110,7 @@ impl World {
             (Some((_, id)), _) | (None, Some(id)) => self.store.get(model.name, id).map(|_| id),
             (None, None) => None,
         };
-        let may = call.user != super::world::HUB_USER || model.hub_writes;
+        let may = self.lets(call, model);
         match existing {
             Some(id) if call.once && sent.key.is_some() => Ok(id),
             Some(id) => {
@@ -136,6 +136,11 @@ impl World {
                 Ok(id)
             }
         }
+    }
+
+    pub(super) fn lets(&self, call: &Call, model: &Model) -> bool {
+        call.user != super::world::HUB_USER
+            || (model.hub_writes && !self.denied.contains(model.name))
     }
 
     pub(super) fn may(&self, may: bool, model: &Model) -> Result<(), Fault> {

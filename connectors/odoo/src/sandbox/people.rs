@@ -37,6 +37,15 @@ impl Lock {
 }
 
 impl OdooSandbox {
+    /// Somebody takes the right to write a model from the hub's user, or gives it back.
+    pub fn deny(&mut self, model: &str, denied: bool) {
+        if denied {
+            self.world.denied.insert(model.to_owned());
+        } else {
+            self.world.denied.remove(model);
+        }
+    }
+
     /// Another database under the same address: its company was made at another moment.
     pub fn made_anew(&mut self, at: Timestamp) {
         let made = Cell::Text(at.strftime("%Y-%m-%d %H:%M:%S").to_string());

@@ -15,6 +15,8 @@ pub struct World {
     pub version: Option<String>,
     /// Fields that are no longer there, such as `account.move.ref`.
     pub gone_fields: BTreeSet<String>,
+    /// Models that the hub's user may not write any more.
+    pub denied: BTreeSet<String>,
 }
 
 /// The hub's own user, and those of the real template.

@@ -274,7 +274,11 @@ fn ask(
     let reply = call(&request).map_err(failed)?;
     match crate::outcome::read(Ok(&reply), false).and_then(wire::rows) {
         Ok(rows) => Ok(rows),
-        Err(CallError::NotSetUp { .. } | CallError::Refused { .. }) if optional => Ok(Vec::new()),
+        Err(CallError::NotSetUp { .. } | CallError::Denied { .. } | CallError::Refused { .. })
+            if optional =>
+        {
+            Ok(Vec::new())
+        }
         Err(source) => Err(failed(source)),
     }
 }

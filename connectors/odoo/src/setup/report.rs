@@ -174,7 +174,7 @@ pub(super) fn granted(
     let reply = call(&request).map_err(failed)?;
     match crate::outcome::read(Ok(&reply), false) {
         Ok(body) => Ok(body == b"true"),
-        Err(CallError::NotSetUp { .. }) => Ok(false),
+        Err(CallError::NotSetUp { .. } | CallError::Denied { .. }) => Ok(false),
         Err(source) => Err(failed(source)),
     }
 }
@@ -349,7 +349,7 @@ fn clearing_lines(
                 );
                 report.find(true, "clearing_has_lines", text);
             }
-            Err(CallError::NotSetUp { .. }) => {
+            Err(CallError::NotSetUp { .. } | CallError::Denied { .. }) => {
                 report.unread.push(format!("statement lines in `{name}`"));
             }
             Err(source) => return Err(failed(source)),

@@ -524,6 +524,7 @@ pub(super) fn look_up(
     let denied = reply.status == 403;
     match crate::outcome::read(Ok(&reply), false).and_then(wire::rows) {
         Ok(rows) => Ok(Seen::Rows(rows)),
+        Err(CallError::Denied { .. }) => Ok(Seen::Denied),
         Err(CallError::NotSetUp { .. }) if denied => Ok(Seen::Denied),
         Err(CallError::NotSetUp { .. } | CallError::Refused { .. }) => Ok(Seen::Absent),
         Err(source) => Err(failed(source)),

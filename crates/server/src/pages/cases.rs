@@ -414,6 +414,7 @@ fn again(case: &cases::Case, command: Option<&commands::Shown>) -> &'static str 
         ("connection_suspended", _) => "Resume the connection",
         ("connection_down", _) => "Try it now",
         ("another_target" | "target_unfit", _) => "Ask it now",
+        ("right_missing", _) => "Try it now",
         ("gone_from_books", _) => "Make it again",
         ("stuck" | "undecidable" | "waiting", _) => "Decide it again",
         ("unjudgeable", _) => "Compare it again",

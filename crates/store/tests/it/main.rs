@@ -1,6 +1,7 @@
 //! Each function of the store on a fresh database of every engine: SQLite in memory, SQLite in a
 //! file, and PostgreSQL where `TRUEUP_TEST_PG` names one.
 
+mod again;
 mod cases;
 mod commands;
 mod documents;

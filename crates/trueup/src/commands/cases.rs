@@ -455,9 +455,10 @@ fn show(hub: &Hub, id: &str, as_json_text: bool) -> Result<ExitCode> {
 
 /// Whether taking it up again is an answer to the case.
 fn can_retry(case: &Case) -> bool {
-    const KINDS: [&str; 14] = [
+    const KINDS: [&str; 15] = [
         "refused",
         "gone_from_books",
+        "right_missing",
         "customer_unclear",
         "connection_suspended",
         "another_target",

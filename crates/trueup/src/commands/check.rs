@@ -380,7 +380,7 @@ fn weigh(error: &CallError) -> (Verdict, &'static str) {
         CallError::Unauthorized => {
             (Verdict::Missing, "renew the key at the vendor, and set the variable to it")
         }
-        CallError::NotSetUp { .. } => {
+        CallError::NotSetUp { .. } | CallError::Denied { .. } => {
             (Verdict::Missing, "give the key the rights that the comments of `trueup init` name")
         }
         CallError::AnotherTarget { .. } => {

@@ -265,6 +265,7 @@ fn told(error: SetupError) -> anyhow::Error {
                     (Exit::Problems, "renew the API key of the user in Odoo")
                 }
                 CallError::NotSetUp { .. }
+                | CallError::Denied { .. }
                 | CallError::Refused { .. }
                 | CallError::AnotherTarget { .. }
                 | CallError::Unfit { .. } => (

@@ -674,7 +674,8 @@ impl Goods {
     }
 
     fn give_up(mut self, error: CallError) -> Step {
-        if self.items.iter().all(|item| !item.wrote && item.outcome.is_none()) {
+        let denied = matches!(error, CallError::Denied { .. });
+        if !denied && self.items.iter().all(|item| !item.wrote && item.outcome.is_none()) {
             return Step::Failed(sure(error));
         }
         for item in self.items.iter_mut().filter(|item| item.outcome.is_none()) {

@@ -1,0 +1,91 @@
+//! What was made and is gone, what of a connection stands still, and what a target said of itself.
+
+use trueup_store::commands::{self, again};
+use trueup_store::identities::{self, Identity};
+use trueup_store::{Store, pauses};
+
+use crate::commands::{ROOT, chain, key, state, take};
+use crate::engines::on_every_engine;
+use crate::world::{at, decide, read, until, write};
+
+/// Applies a command at a moment, with its record.
+fn applied(store: &Store, kind: &str, part: &str, record: &'static str, seconds: i64) {
+    assert!(!take(store, kind, "c", 5).is_empty(), "{kind} is not ready");
+    let key = key(kind, part, 1);
+    let named = (!record.is_empty()).then_some(record);
+    write(store, move |tx| commands::applied(tx, &key, "7", named, at(seconds)));
+}
+
+on_every_engine! {
+    /// The database was set back: the payment was given the id that the invoice had.
+    fn b17_what_is_gone_is_made_again_with_what_was_done_around_it(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        let all = [key("order", "1", 1), key("invoice", "1", 1), key("payment", "p1", 1)];
+        let tie = key("reconciliation", "p1", 1);
+        applied(store, "order", "1", "r/1", 1_000);
+        applied(store, "invoice", "1", "r/2", 2_000);
+        let newest = |limit| read(store, move |tx| again::newest_made(tx, "odoo", limit));
+        let one = |record: &str| ("1".to_owned(), record.to_owned());
+        assert_eq!(newest(9), [one("r/2"), one("r/1")]);
+        assert_eq!(newest(1), [one("r/2")]);
+        assert!(read(store, |tx| again::of_record(tx, "odoo", "r/2")).is_none(), "it is there");
+
+        applied(store, "payment", "p1", "r/2", 3_000);
+        applied(store, "reconciliation", "p1", "", 4_000);
+        let gone = read(store, |tx| again::of_record(tx, "odoo", "r/2")).expect("gone");
+        assert_eq!(gone.key, all[1]);
+        let made = read(store, |tx| commands::by_record(tx, "odoo", "r/2")).expect("made");
+        assert_eq!(made.key, all[2], "the later one made what has the id now");
+
+        assert_eq!(write(store, move |tx| again::make(tx, &gone)), 2);
+        let states = || [&all[0], &all[1], &all[2], &tie].map(|key| state(store, key));
+        // The order before and the payment after it are there; the tie is made anew when it is.
+        assert_eq!(states(), ["applied", "ready", "applied", "waiting"]);
+        applied(store, "invoice", "1", "r/3", 5_000);
+        assert_eq!(states(), ["applied", "applied", "applied", "ready"]);
+        assert!(read(store, |tx| again::of_record(tx, "odoo", "r/2")).is_none());
+    }
+
+    fn b13_what_waits_for_a_right_is_tried_again(store) {
+        let active = |seconds| read(store, move |tx| pauses::active(tx, "odoo", at(seconds)));
+        write(store, |tx| pauses::put(tx, "odoo", "1/payment/7", "create it", until(300)));
+        write(store, |tx| pauses::put(tx, "odoo", "stream/bank", "read it", until(300)));
+        write(store, |tx| pauses::put(tx, "other", "1/payment/7", "create it", until(300)));
+        assert_eq!(active(299), ["1/payment/7", "stream/bank"]);
+        assert_eq!(active(300), [""; 0]);
+        assert!(write(store, |tx| pauses::try_now(tx, "odoo", "create it")));
+        assert_eq!(active(10), ["stream/bank"]);
+        assert_eq!(read(store, |tx| pauses::for_want_of(tx, "odoo", "create it")).len(), 1);
+        let ended = write(store, |tx| pauses::end(tx, "odoo", "1/payment/7"));
+        assert_eq!(ended.as_deref(), Some("create it"));
+        assert!(write(store, |tx| pauses::end(tx, "odoo", "1/payment/7")).is_none());
+        assert!(!write(store, |tx| pauses::try_now(tx, "odoo", "create it")));
+    }
+
+    fn b13_what_a_clock_that_ran_ahead_paused_is_not_paused(store) {
+        let ahead = trueup_store::waits::Wait { from: at(90_000), until: at(90_300) };
+        write(store, move |tx| pauses::put(tx, "odoo", "1/payment/7", "create it", ahead));
+        assert_eq!(read(store, |tx| pauses::active(tx, "odoo", at(10))), [""; 0]);
+    }
+
+    fn b18_what_a_target_said_of_itself_is_kept_until_it_is_asked_again(store) {
+        assert!(read(store, |tx| identities::of(tx, "odoo")).is_none());
+        let said = Identity {
+            found: Some("19.0".to_owned()),
+            probed_at: 1,
+            checked_at: 2,
+            asked_at: 2,
+            stopped: false,
+        };
+        let own = said.clone();
+        write(store, move |tx| identities::put(tx, "odoo", &own));
+        assert_eq!(read(store, |tx| identities::of(tx, "odoo")), Some(said.clone()));
+        write(store, |tx| identities::failed(tx, "odoo", true, at(5)));
+        let failed = read(store, |tx| identities::of(tx, "odoo")).expect("kept");
+        let asked_at = at(5).as_microsecond();
+        assert_eq!(failed, Identity { checked_at: 0, asked_at, stopped: true, ..said });
+        write(store, |tx| identities::ask_now(tx, "odoo"));
+        let again = read(store, |tx| identities::of(tx, "odoo")).expect("kept");
+        assert_eq!(again, Identity { found: None, asked_at: 0, ..failed });
+    }
+}
