@@ -607,7 +607,7 @@ impl Week {
             return;
         };
         if odoo.delete_credit_note(id, now) {
-            self.planted.open("missing_in_books", -minor, "USD");
+            self.planted.open("gone_from_books", -minor, "USD");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use trueup_hub::shell::{self, Http};
-use trueup_store::{listings, streams};
+use trueup_store::{cases, listings, streams};
 
 use super::{odoo, say};
 use crate::cli::Global;
@@ -86,6 +86,11 @@ pub fn run(global: &Global, args: &PollArgs) -> Result<ExitCode> {
     for name in &names {
         if let Some(reason) = hub.store.read(|tx| streams::suspended(tx, name))? {
             failed += 1;
+            // The case has the code as well.
+            let about = hub.store.read(|tx| cases::of_subject(tx, name))?;
+            let told =
+                about.into_iter().find(|case| case.is_open() && case.detail.starts_with(&reason));
+            let reason = told.map_or(reason, |case| case.detail);
             text.push_str(&format!("{name}: stands still: {reason}\n"));
         }
     }

@@ -130,7 +130,7 @@ pub fn play<T: Transport>(
                 Sent::DeleteCreditNote => {
                     let gone = bookkeeper.as_mut().map(|it| it.delete_credit_note()).transpose()?;
                     if let Some(minor) = gone.flatten() {
-                        week.planted.open("missing_in_books", -minor, "USD");
+                        week.planted.open("gone_from_books", -minor, "USD");
                     }
                 }
             }
