@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use trueup_connect::conversation::{Context, Outcome, Reply, State, Step};
+use trueup_connect::conversation::{Context, Identity, Outcome, Reply, State, Step};
 use trueup_connect::{CallError, Request};
 
 use crate::decode::{LINE_FIELDS, MOVE, MOVE_FIELDS, ORDER, ORDER_FIELDS, PAYMENT, PAYMENT_FIELDS};
@@ -253,8 +253,8 @@ pub fn resume(
     match own.take(context, reply) {
         Ok(false) => own.step(context),
         Ok(true) if own.lacks.is_empty() => {
-            let (identity, missing) = (Some(own.version), own.missing);
-            Step::Done(Outcome { identity, missing, ..Outcome::default() })
+            let identity = Identity { found: own.version, missing: own.missing };
+            Step::Done(Outcome { identity: Some(Box::new(identity)), ..Outcome::default() })
         }
         Ok(true) => {
             let lacks = format!("Odoo {} has no {} any more", own.version, own.lacks.join(", "));

@@ -175,8 +175,15 @@ pub struct Outcome {
     /// What [`Task::List`] asked for, each object once.
     pub listed: Vec<Listed>,
     /// What the target said of itself, to [`Task::Identify`].
-    pub identity: Option<String>,
-    /// Records of [`Task::Identify`] that are not there.
+    pub identity: Option<Box<Identity>>,
+}
+
+/// What a target that is as it should be says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// In the connector's own words, such as its version: other words mean that it has changed.
+    pub found: String,
+    /// The records of [`Task::Identify`] that are not there.
     pub missing: Vec<String>,
 }
 

@@ -30,8 +30,8 @@ pub mod webhook;
 
 pub use call_error::{CallError, NextStep};
 pub use conversation::{
-    Context, Conversations, Dispatch, Method, Outcome, Receipt, ReceiptOutcome, Record, Reply,
-    Request, State, Step, Stream, Task,
+    Context, Conversations, Dispatch, Identity, Method, Outcome, Receipt, ReceiptOutcome, Record,
+    Reply, Request, State, Step, Stream, Task,
 };
 pub use message::{DecodeError, Decoded, Hint, Message, Subscription, units};
 pub use settings::{Auth, Secret, Setting, Settings};

@@ -636,7 +636,7 @@ enum Again {
     /// What waits for a right: the subject of its case.
     Right(String),
     /// A command whose record is gone.
-    Gone(commands::Shown),
+    Gone(Box<commands::Shown>),
 }
 
 fn retry(
@@ -760,12 +760,12 @@ fn again_of(tx: &mut Tx<'_>, hub: &Hub, case: &Case) -> Result<Option<Again>, St
     {
         let command = again::of_record(tx, &root.connection, &root.external_id)?;
         // It was taken up with another of its cause.
-        return Ok(Some(command.map_or(Again::Root(root.id), Again::Gone)));
+        return Ok(Some(command.map_or(Again::Root(root.id), |it| Again::Gone(Box::new(it)))));
     }
     if case.kind == BreakKind::MissingInBooks.word()
         && let Some(command) = again::of_key(tx, subject)?
     {
-        return Ok(Some(Again::Gone(command)));
+        return Ok(Some(Again::Gone(Box::new(command))));
     }
     if let Some(key) = subject.strip_prefix("command/") {
         return Ok(Some(Again::Command(key.to_owned())));

@@ -461,9 +461,8 @@ impl Talk {
         let errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
         let mut errors = errors.filter(|error| matches!(error, CallError::RateLimited { .. }));
         let silence = errors.next().cloned();
-        let errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
-        let denied =
-            errors.filter(|error| error.next_step() == NextStep::Pause).next_back().cloned();
+        let mut errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
+        let denied = errors.rfind(|error| error.next_step() == NextStep::Pause).cloned();
         let lane = self.lane.clone();
         if let (Purpose::Poll { stream }, true) = (&plan.purpose, planted("cursor_before_records"))
         {
@@ -523,8 +522,9 @@ impl Talk {
                 }
                 Purpose::Identify => {
                     let Task::Identify { known, made } = &plan.task else { return Ok(()) };
-                    identity::confirmed(tx, &name, known.as_deref(), outcome.identity, now)?;
-                    identity::compared(tx, &connection, made.len(), &outcome.missing, now)?;
+                    let said = outcome.identity.map(|said| *said).unwrap_or_default();
+                    identity::confirmed(tx, &name, known.as_deref(), &said.found, now)?;
+                    identity::compared(tx, &connection, made.len(), &said.missing, now)?;
                 }
                 Purpose::Deliver | Purpose::LookUp => {
                     let wait = Wait::of(RETRY_FIRST, now);

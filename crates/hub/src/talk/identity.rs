@@ -76,12 +76,12 @@ pub(super) fn confirmed(
     tx: &mut Tx<'_>,
     connection: &str,
     known: Option<&str>,
-    found: Option<String>,
+    found: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let before = identities::of(tx, connection)?.unwrap_or_default();
     let moment = now.as_microsecond();
-    let probed_at = if found.as_deref() == known { before.probed_at } else { moment };
+    let probed_at = if Some(found) == known { before.probed_at } else { moment };
     if before.stopped {
         streams::resume(tx, connection)?;
         streams::poll_now(tx, connection)?;
@@ -89,8 +89,13 @@ pub(super) fn confirmed(
             cases::resolve(tx, Some(kind), connection, "it is as it should be again", now)?;
         }
     }
-    let identity =
-        Identity { found, probed_at, checked_at: moment, asked_at: moment, stopped: false };
+    let identity = Identity {
+        found: Some(found.to_owned()),
+        probed_at,
+        checked_at: moment,
+        asked_at: moment,
+        stopped: false,
+    };
     identities::put(tx, connection, &identity)
 }
 

@@ -368,7 +368,7 @@ fn identify(connection: &Connection, http: &mut Http) -> Result<Option<String>, 
                 let reply = reply.as_ref().map_err(CallError::clone);
                 (conversations.resume)(&context, &state, reply)
             }
-            Step::Done(outcome) => return Ok(outcome.identity),
+            Step::Done(outcome) => return Ok(outcome.identity.map(|said| said.found)),
             Step::Failed(error) => return Err(error),
             Step::Send { .. } | Step::Wait { .. } => return Ok(None),
         };
