@@ -11,6 +11,8 @@ use trueup_domain::posting::Posting;
 use trueup_store::leases::{self, Lease};
 use trueup_store::{SHARDS, Store, StoreError, Tx};
 
+use crate::talk::Windows;
+
 /// One configured account of a connector.
 #[derive(Clone)]
 pub struct Connection {
@@ -39,6 +41,8 @@ pub struct Connection {
     pub poll_every_s: Option<u32>,
     /// It is asked, window by window, what it made, where its connector can ask so.
     pub completeness: bool,
+    /// When what is delivered to it goes out.
+    pub windows: Windows,
 }
 
 /// Everything the stages share. Cheap to clone.

@@ -4,15 +4,23 @@
 //! send next. The caller moves requests and replies and passes the time. What a crash leaves behind
 //! is resumed from the committed state with the reply lost (`DESIGN.md` §9.8).
 //!
-//! What became of each command of a delivery is written by [`receipt`]; whether the target is asked who
-//! it is, is in [`identity`].
+//! | module       | holds                                                         |
+//! |--------------|---------------------------------------------------------------|
+//! | [`identity`] | whether the target is asked who it is                         |
+//! | [`pace`]     | how many commands go out together                             |
+//! | [`pauses`]   | what a missing right stops                                    |
+//! | [`receipt`]  | what became of each command of a delivery                     |
+//! | [`window`]   | at which hours a kind of command goes out                     |
 //!
-//! Order of work on a connection: who it is, where that is not known; what a crash left, what is unknown, what is ready (what a customer
-//! waits for first), what was asked to be read, what is due to be polled, what is due to be listed.
+//! Order of work on a connection: who it is, where that is not known; what a crash left, what is
+//! unknown, what is ready (what a customer waits for first), what was asked to be read, what is due to
+//! be polled, what is due to be listed.
 
 mod identity;
+mod pace;
 pub(crate) mod pauses;
 mod receipt;
+mod window;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -37,6 +45,7 @@ use crate::breaker::{self, Gate};
 use crate::common_cause;
 use crate::completeness;
 use crate::setup::{Connection, Hub, check};
+pub use window::{Window, Windows};
 
 pub(crate) const BATCH: i64 = 100;
 const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(2);
@@ -77,6 +86,8 @@ pub struct Talk {
     step: Step,
     /// A writing request has left: a failure is unknown, not certain.
     wrote: bool,
+    /// It was begun by this process, so that its time is measured.
+    measured: bool,
     /// What this process worked under when the conversation began; nothing is written under
     /// another.
     lease: Option<Lease>,
@@ -211,6 +222,7 @@ fn start(
         plan: Plan { purpose, task, asked_at: now },
         step,
         wrote: false,
+        measured: true,
         lease,
     }
 }
@@ -242,6 +254,7 @@ fn left_behind(
         plan,
         step: Step::Wait { for_ms: 0, state: State(kept.state) },
         wrote: true,
+        measured: false,
         lease: lease.clone(),
     };
     let why = if kept.sending { "the process stopped while it waited" } else { "waited" };
@@ -318,7 +331,10 @@ fn delivery(
             trueup_store::pauses::active(tx, &name, now)?,
         ))
     })?;
-    ready.retain(|lane| !paused.contains(&lane.name));
+    ready.retain(|lane| {
+        !paused.contains(&lane.name)
+            && connection.windows.open(lane.kind, &connection.time_zone, now)
+    });
     let unknown = unknown.into_iter().find(|lane| !busy.contains(lane) && !paused.contains(lane));
     let (lane, unknown) = match (unknown, first_free(ready, busy, now)) {
         (Some(_), Some(lane)) if last_first => (lane, false),
@@ -327,6 +343,8 @@ fn delivery(
         (None, None) => return Ok(None),
     };
     let id = key::id(&[&connection.name, &lane, &now.as_nanosecond().to_string()]);
+    let pace = hub.store.read(|tx| trueup_store::paces::of(tx, &name, &lane))?;
+    let limit = limit.min(pace.unwrap_or(BATCH));
     let taken: Vec<Taken> = {
         let (id, lane, name) = (id.clone(), lane.clone(), connection.name.clone());
         let lease = lease.clone();
@@ -453,7 +471,7 @@ impl Talk {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (id, name) = (self.id.clone(), self.connection.clone());
-        let plan = self.plan.clone();
+        let (plan, measured) = (self.plan.clone(), self.measured);
         let every = poll_interval(connection, &plan.purpose);
         let lease = self.lease.clone();
         let connection = connection.clone();
@@ -475,6 +493,7 @@ impl Talk {
         }
         hub.store.write(move |tx| {
             check(tx, &lease)?;
+            learn(tx, &plan, (&name, &lane), measured, now)?;
             // That somebody says who he is does not mean that he does what he is asked.
             if plan.purpose != Purpose::Identify || silence.is_some() {
                 stands(tx, &name, &connection.entity, silence.as_ref(), now)?;
@@ -552,7 +571,7 @@ impl Talk {
             %error,
             "a conversation failed"
         );
-        let wrote = self.wrote;
+        let (wrote, measured) = (self.wrote, self.measured);
         let lane = self.lane.clone();
         let connection = connection.clone();
         let lease = self.lease.clone();
@@ -560,6 +579,9 @@ impl Talk {
             check(tx, &lease)?;
             commands::end_conversation(tx, &id)?;
             let silence = breaker::is_silence(&error).then_some(&error);
+            // Who takes so long that the answer is lost is asked for less.
+            let late = measured && matches!(error, CallError::ReplyLost { .. });
+            learn(tx, &plan, (&connection.name, &lane), late, now)?;
             let identifies = plan.purpose == Purpose::Identify;
             if silence.is_some() || !identifies {
                 stands(tx, &connection.name, &connection.entity, silence, now)?;
@@ -645,6 +667,24 @@ fn poll_interval(connection: &Connection, purpose: &Purpose) -> SignedDuration {
     let own = streams.iter().find(|known| known.name == stream).map(|known| known.every_s);
     let seconds = connection.poll_every_s.or(own).unwrap_or(DEFAULT_S);
     SignedDuration::from_secs(i64::from(seconds))
+}
+
+/// Keeps how long a delivery took, where that was measured. A look-up is as large as what it looks
+/// up.
+fn learn(
+    tx: &mut Tx<'_>,
+    plan: &Plan,
+    (connection, lane): (&str, &str),
+    measured: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    match &plan.task {
+        Task::Deliver { commands } if measured => {
+            let took = plan.asked_at.duration_until(now);
+            pace::learn(tx, connection, lane, commands.len(), took)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn message_of(connection: &str, record: &Record, asked_at: Timestamp) -> NewMessage {

@@ -14,7 +14,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use trueup_hub::schedules::{self, Schedule};
 use trueup_hub::{Hub, completeness};
-use trueup_store::{StoreError, Tx, cases, commands, documents, messages, streams};
+use trueup_store::{StoreError, Tx, cases, commands, documents, messages, paces, streams};
 
 use crate::problem::Problem;
 use crate::state::ServerState;
@@ -77,6 +77,11 @@ fn from_store(tx: &mut Tx<'_>, hub: &Hub, now: Timestamp) -> Result<String, Stor
     let mut family = Family::new(&mut text, "trueup_commands", "gauge", help);
     for (target, kind, state, count) in commands::counts(tx)? {
         family.sample(&[("target", &target), ("kind", &kind), ("state", &state)], &count);
+    }
+    let help = "So many commands go out together at most, in lanes whose target is slow.";
+    let mut family = Family::new(&mut text, "trueup_delivery_batch_max", "gauge", help);
+    for (target, lane, most) in paces::all(tx)? {
+        family.sample(&[("target", &target), ("lane", &lane)], &most);
     }
     case_metrics(tx, &mut text, now)?;
     let help = "Orders and other roots that wait for something, by connection.";

@@ -16,6 +16,7 @@
 //! | [`identities`] | what targets said of themselves                                   |
 //! | [`pauses`]     | what of a connection waits for a right that is missing            |
 //! | [`breakers`]   | connections whose other side does not answer                      |
+//! | [`paces`]      | lanes whose target is too slow for whole batches                  |
 //! | [`summaries`]  | which rows are in which entry of the books                        |
 //! | [`month_ends`] | what is open over the end of a month, read from the journal       |
 //! | [`listings`]   | the completeness ledger: what sources list of themselves         |
@@ -48,6 +49,7 @@ pub mod mappings;
 pub mod messages;
 pub mod migrate;
 pub mod month_ends;
+pub mod paces;
 pub mod pauses;
 pub mod proofs;
 pub mod sales;

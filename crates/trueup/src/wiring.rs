@@ -91,6 +91,7 @@ pub fn connection(
         bank_names: configured.bank_names.clone(),
         poll_every_s: configured.poll_every_s,
         completeness: configured.completeness,
+        windows: configured.windows.clone(),
     }
 }
 

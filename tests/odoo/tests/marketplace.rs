@@ -119,6 +119,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         bank_names: vec!["AMAZON".to_owned()],
         poll_every_s: None,
         completeness: true,
+        windows: trueup_hub::talk::Windows::default(),
     }
 }
 

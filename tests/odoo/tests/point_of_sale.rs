@@ -146,6 +146,7 @@ fn hub() -> Hub {
         bank_names: Vec::new(),
         poll_every_s: None,
         completeness: true,
+        windows: trueup_hub::talk::Windows::default(),
     };
     let connections = [
         connection(REGISTERS, &trueup_odoo_pos::CONNECTOR),

@@ -106,6 +106,7 @@ impl<'a> Market<'a> {
             bank_names: Vec::new(),
             poll_every_s: None,
             completeness: true,
+            windows: trueup_hub::talk::Windows::default(),
         };
         let connections = [
             connection(SHOP, &trueup_woocommerce::CONNECTOR),

@@ -1,7 +1,13 @@
 //! The other side does not answer for a while.
 
+use std::cell::Cell;
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_connect::{CallError, Reply, Request};
 use trueup_domain::document::{Document, Order, PaymentKind};
+use trueup_hub::Connection;
 use trueup_hub::decisions::{self, Decision, What};
+use trueup_hub::shell::{self, Transport};
 use trueup_store::{breakers, cases};
 
 use crate::books::{Books, Fault};
@@ -61,6 +67,56 @@ fn b1_two_hours_without_an_answer_cost_no_command_an_attempt() {
     }
     assert_eq!(open_cases(&hub), [""; 0]);
     assert!(read(&hub, |tx| breakers::of(tx, "books")).is_none(), "it is well again");
+}
+
+/// Books that need a second for each command of an order.
+struct Slow<'a> {
+    books: Books,
+    clock: &'a Cell<Timestamp>,
+    ms: i64,
+}
+
+impl Transport for Slow<'_> {
+    fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError> {
+        let before = self.books.asked.iter().map(|(_, keys)| keys.len()).sum::<usize>();
+        let reply = self.books.send(connection, request);
+        let after = self.books.asked.iter().map(|(_, keys)| keys.len()).sum::<usize>();
+        let commands = i64::try_from(after - before).expect("few");
+        self.clock.set(self.clock.get() + SignedDuration::from_millis(self.ms * commands));
+        reply
+    }
+}
+
+#[test]
+fn b4_batches_are_as_large_as_a_slow_target_carries_out_in_time() {
+    let hub = mapped();
+    let many = |from: i64, to: i64| -> Vec<Document> {
+        let one = |number| {
+            Order { id: format!("o{number}"), ..order(1, vec![line("A1", "10.00")]) }.into()
+        };
+        (from..to).map(one).collect()
+    };
+    let clock = Cell::new(at(10));
+    let mut books = Slow { books: Books::default(), clock: &clock, ms: 400 };
+    let tick = || {
+        clock.set(clock.get() + SignedDuration::from_nanos(1));
+        clock.get()
+    };
+    states(&hub, &many(0, 260), 1);
+    shell::drain(&hub, &mut books, &tick).expect("drained");
+    let orders = |books: &Slow<'_>| -> Vec<usize> {
+        let of = |(_, keys): &&(String, Vec<String>)| keys[0].contains("/order/");
+        books.books.asked.iter().filter(of).map(|(_, keys)| keys.len()).collect()
+    };
+    // 100 took 40 s; 50 take the 20 s that are meant.
+    assert_eq!(orders(&books), [100, 50, 50, 50, 10]);
+    // It is fast again: what is full grows.
+    books.ms = 10;
+    books.books.asked.clear();
+    states(&hub, &many(260, 460), 2_000);
+    clock.set(at(2_010));
+    shell::drain(&hub, &mut books, &tick).expect("drained");
+    assert_eq!(orders(&books), [50, 100, 50]);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 
+use jiff::tz::TimeZone;
 use trueup_domain::command::CommandKind;
 use trueup_domain::document::{Document, PaymentKind};
+use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
-use trueup_hub::talk::{self, Next};
+use trueup_hub::talk::{self, Next, Window, Windows};
 use trueup_hub::{Connection, Hub};
 use trueup_store::commands::Conversation;
 use trueup_store::{cases, commands, streams};
@@ -100,6 +102,39 @@ fn b1_a_lost_reply_is_unknown_then_found_and_never_sent_again() {
     let looked = books.asked.iter().filter(|(path, _)| path == "/find").count();
     assert_eq!(looked, 1);
     assert_eq!(absorbed(&hub), [("lost_reply".to_owned(), 1)]);
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+/// A hub whose books take payments from 20:00 to 06:00 only.
+fn at_night() -> Hub {
+    let hub = sold();
+    let mut setup = HubSetup {
+        environment: hub.setup.environment.clone(),
+        connections: hub.setup.connections.clone(),
+        calendar: hub.setup.calendar.clone(),
+    };
+    let books = setup.connections.get_mut("books").expect("configured");
+    let window = Window::parse("20:00-06:00").expect("a window");
+    books.windows = Windows(vec![(CommandKind::Payment, window)]);
+    Hub::new(hub.store, setup)
+}
+
+#[test]
+fn what_goes_out_at_night_waits_for_it_and_holds_up_only_what_needs_it() {
+    let hub = at_night();
+    let midnight = at(10).to_zoned(TimeZone::UTC).start_of_day().expect("a day").timestamp();
+    let seconds = |hours: i64| at(0).duration_until(midnight).as_secs() + hours * 3_600;
+    let mut books = Books::with(&[Fault::ReplyLost]);
+    // At noon the order is sent, lost, looked up; the payment waits, and what ties it.
+    for minute in 0..10 {
+        drain(&hub, &mut books, seconds(36) + minute * 60);
+    }
+    let states: Vec<String> = COMMANDS.iter().map(|fact| command_state(&hub, fact)).collect();
+    assert_eq!(states, ["applied", "applied", "ready", "waiting"]);
+    drain(&hub, &mut books, seconds(44) - 1);
+    assert_eq!(command_state(&hub, "payment/p1/1"), "ready");
+    drain(&hub, &mut books, seconds(44));
+    assert!(all_applied(&hub));
     assert_eq!(open_cases(&hub), [""; 0]);
 }
 

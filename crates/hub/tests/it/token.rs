@@ -55,6 +55,7 @@ fn connection() -> Connection {
         bank_names: Vec::new(),
         poll_every_s: None,
         completeness: true,
+        windows: trueup_hub::talk::Windows::default(),
     }
 }
 

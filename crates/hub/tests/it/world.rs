@@ -147,6 +147,7 @@ pub fn connection(name: &str, connector: &'static Connector) -> Connection {
         bank_names: vec![name.to_owned()],
         poll_every_s: None,
         completeness: true,
+        windows: trueup_hub::talk::Windows::default(),
     }
 }
 

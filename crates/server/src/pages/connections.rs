@@ -43,6 +43,8 @@ pub struct Card {
     pub windows: Vec<WindowRow>,
     pub newest: Vec<Newest>,
     pub ways: String,
+    /// What goes out at certain hours only, with these.
+    pub hours: Vec<(String, String)>,
 }
 
 impl Card {
@@ -213,6 +215,12 @@ pub fn cards(
                 .collect(),
             windows: Vec::new(),
             newest: Vec::new(),
+            hours: connection
+                .windows
+                .0
+                .iter()
+                .map(|(kind, window)| (kind.word().replace('_', " "), window.shown()))
+                .collect(),
             ways: ways
                 .iter()
                 .filter(|(has, _)| *has)

@@ -64,6 +64,7 @@ fn connection(name: &str) -> Connection {
         bank_names: Vec::new(),
         poll_every_s: None,
         completeness: true,
+        windows: trueup_hub::talk::Windows::default(),
     }
 }
 

@@ -256,6 +256,12 @@ fn section(connector: &Connector) -> String {
             streams.join(", ")
         )));
         text.push_str("# poll_every = \"10m\"\n");
+        if conversations.delivers {
+            text.push_str(
+                "# When each kind of document goes out, in the time zone of the entity; left out, \
+                 at once.\n# windows = { entry = \"20:00-06:00\", goods = \"18:00-07:00\" }\n",
+            );
+        }
     }
     if connector.files {
         text.push_str(

@@ -101,6 +101,7 @@ pub fn bare(
         bank_names: Vec::new(),
         poll_every_s: Some(POLL_EVERY_S),
         completeness: true,
+        windows: trueup_hub::talk::Windows::default(),
     })
 }
 

@@ -8,9 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use toml::Spanned;
 use trueup_connect::{Auth, Connector, Setting};
+use trueup_domain::command::CommandKind;
 use trueup_domain::mapping::{GoodsPolicy, InvoicePolicy};
 use trueup_domain::money::Money;
 use trueup_domain::posting::Posting;
+use trueup_hub::talk::{Window, Windows};
 
 use super::{Configured, Entity, Mistake, Word, decimal, invoice_policy, variable};
 use crate::connectors;
@@ -33,6 +35,8 @@ pub(super) struct ConnectionSection {
     since: Option<Spanned<Word>>,
     poll_every: Option<Spanned<Word>>,
     completeness: Option<bool>,
+    #[serde(default)]
+    windows: BTreeMap<Spanned<String>, Spanned<String>>,
     posting: Option<Spanned<String>>,
     #[serde(default)]
     settings: BTreeMap<Spanned<String>, Spanned<Word>>,
@@ -142,6 +146,7 @@ impl ConnectionSection {
         let invoices = self.invoices(connector, entity)?;
         let goods = self.goods(connector, entity)?;
         let settings = self.own_settings(connector)?;
+        let windows = self.windows(connector)?;
         self.url_fits(name, connector)?;
         self.secrets_fit(name, connector)?;
         if let Some(drop) = &self.drop
@@ -167,6 +172,7 @@ impl ConnectionSection {
             since: self.since(name, connector, &entity.time_zone)?,
             poll_every_s: self.poll_every.as_ref().map(seconds).transpose()?,
             completeness: self.completeness.unwrap_or(true),
+            windows,
             posting: self.posting.as_ref().map(posting).transpose()?.unwrap_or_default(),
             entity: self.entity.into_inner(),
             url: self.url.map(Spanned::into_inner),
@@ -190,6 +196,29 @@ impl ConnectionSection {
             bank_names: self.bank_names,
             drop: self.drop.map(|drop| folder.join(drop.into_inner())),
         })
+    }
+
+    fn windows(&self, connector: &Connector) -> Result<Windows, Mistake> {
+        let mut windows = Vec::new();
+        for (kind, hours) in &self.windows {
+            if !connector.conversations.is_some_and(|it| it.delivers) {
+                let what = format!("nothing is delivered to `{}`", connector.name);
+                return Err(Mistake::at(kind, what, "remove `windows`"));
+            }
+            let Some(of) = CommandKind::parse(kind.as_ref()) else {
+                let what = format!("nothing called `{}` is delivered", kind.as_ref());
+                let remedy = "write partner, order, invoice, payment, credit_note, reconciliation, \
+                              cancellation, entry or goods";
+                return Err(Mistake::at(kind, what, remedy));
+            };
+            let Some(window) = Window::parse(hours.as_ref()) else {
+                let what = format!("`{}` is no part of a day", hours.as_ref());
+                let remedy = "write two times, such as \"20:00-06:00\"";
+                return Err(Mistake::at(hours, what, remedy));
+            };
+            windows.push((of, window));
+        }
+        Ok(Windows(windows))
     }
 
     fn own_settings(&self, connector: &Connector) -> Result<BTreeMap<String, String>, Mistake> {

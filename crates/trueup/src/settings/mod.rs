@@ -27,6 +27,7 @@ use trueup_domain::document::{Remitter, Tender};
 use trueup_domain::mapping::{Component, GoodsPolicy, InvoicePolicy};
 use trueup_domain::money::{Currency, Money, parse_decimal};
 use trueup_domain::posting::Posting;
+use trueup_hub::talk::Windows;
 
 use crate::failure::Failure;
 
@@ -122,6 +123,8 @@ pub struct Configured {
     pub poll_every_s: Option<u32>,
     /// It is asked, window by window, what it made.
     pub completeness: bool,
+    /// When what is delivered to it goes out.
+    pub windows: Windows,
     /// How its sales go into the books.
     pub posting: Posting,
     pub settings: BTreeMap<String, String>,
@@ -428,6 +431,8 @@ fn invoice_policy(word: Option<&Spanned<String>>) -> Result<Option<InvoicePolicy
 mod tests {
     use super::*;
     use crate::jobs::Job;
+    use trueup_domain::command::CommandKind;
+    use trueup_hub::talk::Window;
 
     const GOOD: &str = r#"
 environment = "production"
@@ -468,6 +473,7 @@ entity = "eu"
 url = "https://books.example.com"
 secret_env = "ODOO_KEY"
 since = 2026-01-01
+windows = { entry = "20:00-06:00" }
 [[entity.eu.bundle]]
 sku = "SET"
 components = [
@@ -510,6 +516,11 @@ missed = "skip"
         let bank = &settings.connections["bank-eu"];
         assert_eq!(bank.drop.as_deref(), Some(Path::new("/srv/shop/inbox/bank-eu")));
         assert_eq!(settings.entities["eu"].company.as_deref(), Some("2"));
+        let shown =
+            |(kind, window): &(CommandKind, Window)| format!("{} {}", kind.word(), window.shown());
+        let windows: Vec<String> =
+            settings.connections["books"].windows.0.iter().map(shown).collect();
+        assert_eq!(windows, ["entry 20:00–06:00"]);
         assert_eq!(settings.entities["eu"].taxes.len(), 1);
         let set: Vec<(&str, u32, u64)> = settings.entities["eu"].bundles["SET"]
             .iter()
@@ -706,37 +717,41 @@ missed = "skip"
             &["takes no files"],
         );
         check("[connection.books]", "[connection.\"a b\"]", &["line 34", "a b"]);
-        check("[schedule.nightly]", "[schedule.\"a b\"]", &["line 46", "a b"]);
-        check("job = \"backup\"", "job = \"vacuum\"", &["line 47", "vacuum", "poll"]);
-        check("folder = \"backups\"", "keep = 3", &["line 47", "folder"]);
-        check("folder = \"backups\"", "folder = \"b\"\nof = \"day\"", &["line 49", "`of`", "keep"]);
-        check("cron = \"30 2 * * *\"", "cron = \"30 2 * *\"", &["line 49", "30 2 * *", "daily"]);
-        check("cron = \"30 2 * * *\"", "cron = \"0 0 31 4 *\"", &["line 49", "never"]);
-        check("cron = \"30 2 * * *\"", "every = \"10s\"", &["line 49", "10s", "minute"]);
-        check("cron = \"30 2 * * *\"", "every = \"1h\"\ncron = \"@daily\"", &["line 49", "both"]);
-        check("cron = \"30 2 * * *\"", "missed = \"once\"", &["line 46", "every"]);
+        check("entry = \"20:00", "entries = \"20:00", &["line 40", "entries", "credit_note"]);
+        check("20:00-06:00", "8pm-6am", &["line 40", "8pm-6am", "20:00"]);
+        let windows = "secret_env = \"SHOP_EU_TOKEN\"\nwindows = { entry = \"20:00-06:00\" }";
+        check(secret, windows, &["line 23", "delivered", "shopify"]);
+        check("[schedule.nightly]", "[schedule.\"a b\"]", &["line 47", "a b"]);
+        check("job = \"backup\"", "job = \"vacuum\"", &["line 48", "vacuum", "poll"]);
+        check("folder = \"backups\"", "keep = 3", &["line 48", "folder"]);
+        check("folder = \"backups\"", "folder = \"b\"\nof = \"day\"", &["line 50", "`of`", "keep"]);
+        check("cron = \"30 2 * * *\"", "cron = \"30 2 * *\"", &["line 50", "30 2 * *", "daily"]);
+        check("cron = \"30 2 * * *\"", "cron = \"0 0 31 4 *\"", &["line 50", "never"]);
+        check("cron = \"30 2 * * *\"", "every = \"10s\"", &["line 50", "10s", "minute"]);
+        check("cron = \"30 2 * * *\"", "every = \"1h\"\ncron = \"@daily\"", &["line 50", "both"]);
+        check("cron = \"30 2 * * *\"", "missed = \"once\"", &["line 47", "every"]);
         check(
             "cron = \"30 2 * * *\"",
             "cron = \"@daily\"\ntime_zone = \"Berlin\"",
-            &["line 50", "IANA"],
+            &["line 51", "IANA"],
         );
         check(
             "url = \"sqlite:data/trueup.sqlite\"",
             "url = \"postgres://x/y\"",
-            &["line 47", "pg_dump"],
+            &["line 48", "pg_dump"],
         );
-        check("report = \"tax\"", "report = \"taxes\"", &["line 52", "taxes", "sales"]);
-        check("report = \"tax\"", "report = \"tax\"\nby = [\"day\"]", &["line 52", "by"]);
-        check("report = \"tax\"", "report = \"sales\"\nby = [\"days\"]", &["line 53", "days"]);
-        check("of = \"month\"", "of = \"year\"", &["line 53", "year", "week"]);
-        check("of = \"month\"", "format = \"pdf\"", &["line 53", "pdf", "csv"]);
-        check("connections = [\"shop-eu\"]", "", &["line 57", "connections"]);
+        check("report = \"tax\"", "report = \"taxes\"", &["line 53", "taxes", "sales"]);
+        check("report = \"tax\"", "report = \"tax\"\nby = [\"day\"]", &["line 53", "by"]);
+        check("report = \"tax\"", "report = \"sales\"\nby = [\"days\"]", &["line 54", "days"]);
+        check("of = \"month\"", "of = \"year\"", &["line 54", "year", "week"]);
+        check("of = \"month\"", "format = \"pdf\"", &["line 54", "pdf", "csv"]);
+        check("connections = [\"shop-eu\"]", "", &["line 58", "connections"]);
         check(
             "connections = [\"shop-eu\"]",
             "connections = [\"bank-eu\"]",
-            &["line 58", "bank-eu"],
+            &["line 59", "bank-eu"],
         );
-        check("missed = \"skip\"", "missed = \"all\"", &["line 60", "all", "once"]);
+        check("missed = \"skip\"", "missed = \"all\"", &["line 61", "all", "once"]);
         check("[connection.books]", "[connection.trueup]", &["line 34", "hub itself"]);
     }
 

@@ -97,6 +97,7 @@ impl Road {
             bank_names: Vec::new(),
             poll_every_s: None,
             completeness: true,
+            windows: trueup_hub::talk::Windows::default(),
         };
         let mut portal = connection(PORTAL, &trueup_channel::CONNECTOR, "eu");
         portal.webhook_secrets = vec![Secret::new(PORTAL_SECRET)];

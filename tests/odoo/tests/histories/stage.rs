@@ -83,6 +83,7 @@ impl Stage {
             poll_every_s: None,
             // Its channels only tell, and nobody answers for them.
             completeness: false,
+            windows: trueup_hub::talk::Windows::default(),
         };
         let mut connections = vec![
             connection("stripe-us", &trueup_stripe::CONNECTOR, "us"),
