@@ -4,16 +4,20 @@ use std::cell::Cell;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{CallError, Reply, Request};
+use trueup_domain::calendar::Calendar;
 use trueup_domain::document::{Document, Order, PaymentKind};
-use trueup_hub::Connection;
+use trueup_domain::mapping::Mapping;
 use trueup_hub::decisions::{self, Decision, What};
+use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
-use trueup_store::{breakers, cases};
+use trueup_hub::{Connection, Hub};
+use trueup_store::{breakers, cases, mappings};
 
 use crate::books::{Books, Fault};
 use crate::talk::drain;
 use crate::world::{
-    at, command_state, line, mapped, open_cases, order, payment, read, states, write,
+    at, command_state, line, mapped, mapping, open_cases, order, payment, read, states,
+    states_from, write,
 };
 
 const SALES: i64 = 30;
@@ -117,6 +121,51 @@ fn b4_batches_are_as_large_as_a_slow_target_carries_out_in_time() {
     clock.set(at(2_010));
     shell::drain(&hub, &mut books, &tick).expect("drained");
     assert_eq!(orders(&books), [50, 100, 50]);
+}
+
+/// One side answers nothing, each other one does.
+struct Down<'a>(&'a str, Books);
+
+impl Transport for Down<'_> {
+    fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError> {
+        if connection.name == self.0 {
+            return Err(CallError::Unreachable { why: "no route".to_owned() });
+        }
+        self.1.send(connection, request)
+    }
+}
+
+#[test]
+fn b3_a_platform_that_does_not_answer_stops_none_of_the_others() {
+    let hub = mapped();
+    let mut connections = hub.setup.connections.clone();
+    for (name, like) in [("shop-b", "shop"), ("books-b", "books")] {
+        let one = Connection { name: name.to_owned(), ..connections[like].clone() };
+        connections.insert(name.to_owned(), one);
+    }
+    let environment = hub.setup.environment.clone();
+    let setup = HubSetup { environment, connections, calendar: Calendar::default() };
+    let hub = Hub::new(hub.store, setup);
+    let other = Mapping { target: "books-b".to_owned(), ..mapping() };
+    write(&hub, move |tx| mappings::approve(tx, "shop-b", &other, "ada", "first", at(0)));
+    let mut sides = Down("books", Books::default());
+    for second in (10..7_200).step_by(600) {
+        let one = Order { id: format!("o{second}"), ..order(1, vec![line("A1", "10.00")]) };
+        states_from(&hub, "shop", &[one.clone().into()], second);
+        states_from(&hub, "shop-b", &[one.into()], second);
+        let clock = Cell::new(at(second));
+        let tick = || {
+            clock.set(clock.get() + SignedDuration::from_nanos(1));
+            clock.get()
+        };
+        shell::drain(&hub, &mut sides, &tick).expect("drained");
+        // What was sold at the other shop is in the other books by now.
+        let key = format!("test/shop-b/sale/o{second}/order/1/1");
+        assert_eq!(sides.1.times(&key), 1, "{key}");
+        assert_eq!(sides.1.times(&key.replace("shop-b", "shop")), 0);
+    }
+    assert_eq!(open_cases(&hub), ["connection_down"]);
+    assert!(read(&hub, |tx| breakers::of(tx, "books-b")).is_none());
 }
 
 #[test]
