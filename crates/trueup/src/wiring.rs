@@ -47,7 +47,9 @@ pub fn hub(settings: &Settings, environment: Environment<'_>) -> Result<Hub> {
     let hub = Hub::new(store, setup(settings, environment));
     declare_streams(&hub)?;
     let (known, at) = (schedules_of(settings), now());
-    hub.store.write(move |tx| schedules::declare(tx, &known, at))?;
+    if !known.is_empty() {
+        hub.store.write(move |tx| schedules::declare(tx, &known, at))?;
+    }
     Ok(hub)
 }
 

@@ -181,6 +181,8 @@ fn run_jobs(hub: Hub, settings: Settings, config: PathBuf) -> Result<Looking> {
             if let Err(error) = jobs::run_due(scheduled, &around) {
                 let schedule = &scheduled.schedule.name;
                 tracing::error!(schedule, %error, "how a job stands could not be stored");
+                // Those that follow would meet the same: it is told once for each look.
+                return;
             }
         }
     })
