@@ -373,7 +373,7 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
         }
         Err(Trouble::Failed(error)) => {
             let refused = match &mut talk.doing {
-                Doing::Webhooks(watch) => watch.refused(error),
+                Doing::Webhooks(watch) => watch.failed(error),
                 _ => Err(error),
             };
             return match refused {

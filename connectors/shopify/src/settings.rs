@@ -1,12 +1,10 @@
 //! What a connection to a shop must be told.
 
-use trueup_connect::{Setting, Settings};
+use trueup_connect::Setting;
+use trueup_connect::watch::{DELIVERY_URL, KEEP};
 
 /// The shop's permanent domain.
 pub const SHOP: &str = "shop";
-
-const DELIVERY_URL: &str = "delivery_url";
-const KEEP_WEBHOOKS: &str = "keep_webhooks";
 
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -34,19 +32,9 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
     },
     Setting {
-        name: KEEP_WEBHOOKS,
+        name: KEEP,
         help: "yes: webhooks to the delivery URL that are missing are made anew.",
         required: false,
         secret: false,
     },
 ];
-
-/// Where our webhooks are sent, where they are made by the API.
-pub fn delivery_url(settings: &Settings) -> Option<&str> {
-    settings.get(DELIVERY_URL)
-}
-
-/// Whether webhooks that are missing are made anew.
-pub fn keeps_webhooks(settings: &Settings) -> bool {
-    delivery_url(settings).is_some() && settings.get(KEEP_WEBHOOKS) == Some("yes")
-}

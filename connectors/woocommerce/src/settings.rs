@@ -1,11 +1,7 @@
 //! What a connection to a shop must be told.
 
-use trueup_connect::{Setting, Settings};
-
-/// Where the shop sends the webhooks of this connection.
-const DELIVERY_URL: &str = "delivery_url";
-/// Whether the connector may switch them on.
-const KEEP_WEBHOOKS: &str = "keep_webhooks";
+use trueup_connect::Setting;
+use trueup_connect::watch::{DELIVERY_URL, KEEP};
 
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -33,19 +29,9 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
     },
     Setting {
-        name: KEEP_WEBHOOKS,
+        name: KEEP,
         help: "yes: webhooks to the delivery URL that the shop switched off are switched on again; the key needs the permission Read/Write for it.",
         required: false,
         secret: false,
     },
 ];
-
-/// Where our webhooks are sent, where that is known.
-pub fn delivery_url(settings: &Settings) -> Option<&str> {
-    settings.get(DELIVERY_URL)
-}
-
-/// Whether webhooks that the shop switched off are switched on again. Those of others never are.
-pub fn keeps_webhooks(settings: &Settings) -> bool {
-    delivery_url(settings).is_some() && settings.get(KEEP_WEBHOOKS) == Some("yes")
-}

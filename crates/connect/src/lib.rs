@@ -9,7 +9,7 @@
 //! | [`message`]      | what came in, and what it decodes to                               |
 //! | [`webhook`]      | who sent it: signatures and delivery ids                           |
 //! | [`conversation`] | whatever takes more than one request: polls, reads, deliveries     |
-//! | [`call_error`]   | failures of outside calls, in the four terms of what comes next    |
+//! | [`call_error`]   | failures of outside calls, in the terms of what comes next         |
 //! | [`settings`]     | what a connection must be told, and its secrets                    |
 //! | [`watch`]        | what a source pushes to us, against what it is to push             |
 //! | [`token`]        | credentials that live for a while                                  |

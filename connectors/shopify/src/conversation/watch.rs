@@ -6,11 +6,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use trueup_connect::watch::{Found, Topic, WATCHED, Watched};
+use trueup_connect::watch::{self, Found, Look, WATCHED};
 use trueup_connect::{CallError, Settings};
 
 use super::{Cut, PageInfo, queries};
-use crate::settings;
 
 const PAGE: usize = 100;
 
@@ -32,13 +31,7 @@ pub struct Watch {
     after: Option<String>,
     /// All pages were read.
     read: bool,
-    /// By topic.
-    found: Vec<(String, Found)>,
-    /// The topic of the webhook that is being made.
-    asked: Option<String>,
-    restored: Vec<String>,
-    /// What could not be made, and why.
-    troubles: Vec<(String, String)>,
+    look: Look,
 }
 
 #[derive(Deserialize)]
@@ -83,19 +76,15 @@ struct UserError {
 impl Watch {
     /// The next question, and whether it makes a webhook; `None` at the end.
     pub fn request(&mut self, settings: &Settings) -> Option<(Value, bool)> {
-        let address = settings::delivery_url(settings)?;
+        let address = watch::delivery_url(settings)?;
         if !self.read {
             let variables = json!({ "first": PAGE, "after": self.after });
             return Some((json!({ "query": queries::webhooks(), "variables": variables }), false));
         }
-        let lacking = TOPICS.iter().find(|topic| {
-            let is = |of: &String| of == *topic;
-            !self.found.iter().any(|(of, _)| is(of))
-                && !self.restored.iter().any(is)
-                && !self.troubles.iter().any(|(of, _)| is(of))
-        });
-        let topic = lacking.filter(|_| settings::keeps_webhooks(settings))?;
-        self.asked = Some((*topic).to_owned());
+        if !watch::keeps(settings) {
+            return None;
+        }
+        let (topic, _) = self.look.restore(TOPICS, |_| true)?;
         let body = json!({
             "query": queries::webhook_create(),
             "variables": {
@@ -108,31 +97,34 @@ impl Watch {
 
     /// Takes in the answer to what [`Self::request`] asked.
     pub fn take(&mut self, settings: &Settings, data: &RawValue) -> Result<(), String> {
-        let said = |error: serde_json::Error| error.to_string();
-        if let Some(topic) = self.asked.take() {
-            let made: Made = serde_json::from_str(data.get()).map_err(said)?;
+        let said = |error: &dyn std::fmt::Display| error.to_string();
+        if self.look.is_restoring() {
+            let made: Made = serde_json::from_str(data.get()).map_err(|error| said(&error))?;
             let errors = made.webhook_subscription_create.user_errors;
-            if errors.is_empty() {
-                self.restored.push(topic);
-            } else {
-                let errors: Vec<String> = errors.into_iter().map(|one| one.message).collect();
-                self.troubles.push((topic, errors.join("; ")));
-            }
-            self.look_again();
-            return Ok(());
+            let outcome = match errors.is_empty() {
+                true => Ok(()),
+                false => Err(CallError::Refused {
+                    reason_code: "user_errors".to_owned(),
+                    reason: errors
+                        .into_iter()
+                        .map(|one| one.message)
+                        .collect::<Vec<_>>()
+                        .join("; "),
+                }),
+            };
+            return self.restored(outcome).map_err(|error| said(&error));
         }
-        let answered: Answered = serde_json::from_str(data.get()).map_err(said)?;
-        let own = settings::delivery_url(settings).unwrap_or_default();
+        let answered: Answered = serde_json::from_str(data.get()).map_err(|error| said(&error))?;
+        let own = watch::delivery_url(settings).unwrap_or_default();
         for webhook in answered.webhook_subscriptions.nodes {
-            let known = self.found.iter().any(|(topic, _)| *topic == webhook.topic);
-            if webhook.uri == own && !known {
+            if webhook.uri == own {
                 let found = Found {
                     id: webhook.id,
                     status: "active".to_owned(),
                     active: true,
                     changed: webhook.updated_at,
                 };
-                self.found.push((webhook.topic, found));
+                self.look.see(webhook.topic, found);
             }
         }
         let info = answered.webhook_subscriptions.page_info;
@@ -144,40 +136,21 @@ impl Watch {
         Ok(())
     }
 
-    /// A webhook was refused; it is told with it, and stops nothing. Returns the error where no
-    /// webhook was being made.
-    pub fn refused(&mut self, error: CallError) -> Result<(), CallError> {
-        match error {
-            CallError::Refused { .. } | CallError::NotSetUp { .. } if self.asked.is_some() => {
-                let topic = self.asked.take().unwrap_or_default();
-                self.troubles.push((topic, error.to_string()));
-                self.look_again();
-                Ok(())
-            }
-            error => Err(error),
-        }
+    /// Takes in a failure. One of a webhook that was being made is told with it, and stops nothing.
+    pub fn failed(&mut self, error: CallError) -> Result<(), CallError> {
+        self.restored(Err(error))
     }
 
-    /// What Shopify says afterwards is what is told.
-    fn look_again(&mut self) {
+    fn restored(&mut self, outcome: Result<(), CallError>) -> Result<(), CallError> {
+        self.look.restored(outcome)?;
         (self.read, self.after) = (false, None);
-        self.found.clear();
+        Ok(())
     }
 
     /// How the webhooks that are sent to us stand; nothing where it is not known which those are.
     pub(super) fn end(&self, settings: &Settings) -> Result<Vec<Cut>, CallError> {
-        let Some(address) = settings::delivery_url(settings) else { return Ok(Vec::new()) };
-        let topic = |topic: &&str| Topic {
-            topic: (*topic).to_owned(),
-            found: self.found.iter().find(|(of, _)| of == topic).map(|(_, found)| found.clone()),
-            restored: self.restored.iter().any(|of| of == topic),
-            trouble: self.troubles.iter().find(|(of, _)| of == topic).map(|(_, why)| why.clone()),
-        };
-        let topics = TOPICS.iter().map(topic).collect();
-        let watched = Watched { address: address.to_owned(), topics };
-        let body = serde_json::to_string(&watched).map_err(|error| CallError::Unreachable {
-            why: format!("what was found cannot be written: {error}"),
-        })?;
+        let Some(address) = watch::delivery_url(settings) else { return Ok(Vec::new()) };
+        let body = self.look.record(address, TOPICS)?;
         Ok(vec![Cut { kind: WATCHED.to_owned(), id: "webhooks".to_owned(), body }])
     }
 }
