@@ -348,6 +348,8 @@ pub struct Shown {
     pub state: String,
     pub attempts: i64,
     pub binding: Option<String>,
+    /// The record that it made.
+    pub record: Option<String>,
     pub error_code: Option<String>,
     pub error: Option<String>,
     pub created_at: i64,
@@ -355,7 +357,7 @@ pub struct Shown {
 }
 
 const COMMANDS: &str = "SELECT key, root, target, lane, content, states_kind, states_key, state,
-     attempts, binding, error_code, error, created_at, done_at FROM commands";
+     attempts, binding, error_code, error, created_at, done_at, record FROM commands";
 
 fn shown(row: &Row) -> Result<Shown> {
     let content: Content = serde_json::from_str(&row.text(4)?).map_err(StoreError::corrupt)?;
@@ -378,6 +380,7 @@ fn shown(row: &Row) -> Result<Shown> {
         error: row.opt_text(11)?,
         created_at: row.int(12)?,
         done_at: row.opt_int(13)?,
+        record: row.opt_text(14)?,
     })
 }
 
@@ -401,7 +404,10 @@ pub fn of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Shown>> {
 /// id before: ids begin again where a database is set back.
 pub fn by_record(tx: &mut Tx<'_>, target: &str, record: &str) -> Result<Option<Shown>> {
     let row = tx.query_one(
-        &format!("{COMMANDS} WHERE target = $1 AND record = $2 ORDER BY CASE WHEN kind = 'cancellation' THEN 1 ELSE 0 END, done_at DESC, key LIMIT 1"),
+        &format!(
+            "{COMMANDS} WHERE target = $1 AND record = $2
+             ORDER BY CASE WHEN kind = 'cancellation' THEN 1 ELSE 0 END, done_at DESC, key LIMIT 1"
+        ),
         values![target, record],
     )?;
     row.as_ref().map(shown).transpose()

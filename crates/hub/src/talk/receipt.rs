@@ -33,10 +33,9 @@ pub(super) fn take_receipt(
             let was_lost =
                 command.state == "unknown" || command.error_code.as_deref() == Some("TU103");
             let named = record.as_ref().map(|record| record.id.as_str());
-            let before = again::made_before(tx, &command.key)?;
             commands::applied(tx, &command.key, binding, named, now)?;
-            if let Some(before) = before.filter(|before| named != Some(before)) {
-                again::replaced(tx, connection, &before)?;
+            if let Some(before) = command.record.as_deref().filter(|it| named != Some(it)) {
+                again::replaced(tx, connection, before)?;
             }
             cases::resolve(tx, None, &subject, "the command was applied", now)?;
             if let Some(by) = found_by

@@ -140,12 +140,6 @@ pub fn make(tx: &mut Tx<'_>, gone: &Shown) -> Result<usize> {
     Ok(usize::try_from(again).unwrap_or(usize::MAX))
 }
 
-/// The record that a command made before, if it made one.
-pub fn made_before(tx: &mut Tx<'_>, key: &str) -> Result<Option<String>> {
-    let row = tx.query_one("SELECT record FROM commands WHERE key = $1", values![key])?;
-    row.map_or(Ok(None), |row| row.opt_text(0))
-}
-
 /// The version at which a record is known to be gone, if it is.
 pub fn gone_at(tx: &mut Tx<'_>, target: &str, record: &str) -> Result<Option<i64>> {
     let row = tx.query_one(
