@@ -50,7 +50,13 @@ fn search(bug: &'static str, seeds: u64) -> Found {
     let mut met = false;
     for seed in 0..seeds {
         let mut ends = Vec::new();
-        for (name, weather) in [("calm", Weather::CALM), ("storm", Weather::storm(seed))] {
+        // Each storm has bugs that only it brings to light: some show in what a full one breaks off,
+        // some in what is done to its end.
+        for (name, weather) in [
+            ("calm", Weather::CALM),
+            ("storm", Weather::STORM),
+            ("milder storm", Weather::MILDER_STORM),
+        ] {
             plant(Some(bug));
             let told = catch_unwind(AssertUnwindSafe(|| tell(seed, 2, weather)));
             met |= was_met();
@@ -65,7 +71,7 @@ fn search(bug: &'static str, seeds: u64) -> Found {
             };
             return Found { bug: bug.to_owned(), seed, by: Some(format!("{name}: {why}")), met };
         }
-        if ends.first() != ends.last() {
+        if ends.iter().any(|end| Some(end) != ends.first()) {
             let by = Some("storm: another end than in calm".to_owned());
             return Found { bug: bug.to_owned(), seed, by, met };
         }
