@@ -12,11 +12,11 @@
 mod catalogue;
 mod plan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use trueup_connect::sandbox::Push;
 use trueup_domain::calendar::Calendar;
@@ -32,6 +32,8 @@ const BANK_CHARGE: i64 = 1500;
 /// How much too much the provider charges once.
 const FEE_EXCESS: i64 = 37;
 const UNKNOWN_ROW: i64 = 1234;
+/// Between two strokes of a merchant in a hurry; shops date to the second.
+const HASTE: SignedDuration = SignedDuration::from_millis(400);
 /// By how much somebody raises the price of an order's first line in the books.
 pub const EDIT_IN_BOOKS: i64 = 500;
 
@@ -51,6 +53,11 @@ pub struct WeekSettings {
     pub cancelled_per_mille: u64,
     /// From how many of the others single units come back, edited or not.
     pub returned_per_mille: u64,
+    /// Of those that are called off, or of which two units come back, to how many both parts of it
+    /// happen within one second, so that what the shop says twice bears one version.
+    pub hasty_per_mille: u64,
+    /// Every order is the first one again on another day, so that payouts are alike.
+    pub alike: bool,
 }
 
 impl Default for WeekSettings {
@@ -64,6 +71,8 @@ impl Default for WeekSettings {
             repriced_per_mille: 0,
             cancelled_per_mille: 0,
             returned_per_mille: 0,
+            hasty_per_mille: 0,
+            alike: false,
         }
     }
 }
@@ -138,8 +147,10 @@ enum Happening {
     /// The merchant adds a line to an order, or makes one dearer.
     Extend(usize),
     Reprice(usize),
-    /// The merchant calls an order off and gives all of it back.
+    /// The merchant calls an order off and gives all of it back, at once or in two strokes.
     CallOff(usize),
+    GiveAllBack(usize),
+    Cancel(usize),
     /// One unit of an order's first line comes back.
     ReturnUnit(usize),
     Nothing,
@@ -186,6 +197,9 @@ pub struct Week {
     on_its_way: Vec<OnItsWay>,
     old_sale: Option<Sold>,
     short_done: bool,
+    /// Orders that got a further line; those that were repriced or called off.
+    extended: BTreeSet<usize>,
+    turned_over: BTreeSet<usize>,
     pub planted: Planted,
 }
 
@@ -208,6 +222,8 @@ impl Week {
             on_its_way: Vec::new(),
             old_sale: None,
             short_done: false,
+            extended: BTreeSet::new(),
+            turned_over: BTreeSet::new(),
             planted: Planted::default(),
         };
         week.plan();
@@ -226,6 +242,16 @@ impl Week {
     /// The moment of the next happening, if one is left.
     pub fn next_at(&self) -> Option<Timestamp> {
         self.happenings.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Orders that got a further line, and were neither repriced nor called off: shop, id.
+    pub fn only_extended(&self) -> BTreeSet<(&'static str, String)> {
+        let known = |index: &usize| {
+            let sold = self.orders.get(*index)?.sold.as_ref()?;
+            Some((sold.shop, sold.id.clone()))
+        };
+        let extended = self.extended.iter().filter(|index| !self.turned_over.contains(index));
+        extended.filter_map(known).collect()
     }
 
     fn add(&mut self, at: Timestamp, happening: Happening) {
@@ -325,6 +351,7 @@ impl Week {
             }
             Happening::DeleteCreditNote => self.delete_credit_note(world, now),
             Happening::Extend(index) => {
+                self.extended.insert(*index);
                 let mug = |shop| NewLine {
                     sku: Some("MUG-01".to_owned()),
                     title: "Mug".to_owned(),
@@ -336,11 +363,28 @@ impl Week {
                 self.edit(world, *index, |shop| Edit::AddLine(mug(shop)), now);
             }
             Happening::Reprice(index) => {
+                self.turned_over.insert(*index);
                 self.edit(world, *index, |_| Edit::RaisePrice(100), now);
             }
             Happening::CallOff(index) => {
+                self.turned_over.insert(*index);
                 if let Some(sold) = self.orders.get(*index).and_then(|it| it.sold.clone()) {
                     let _ = world.call_off(&sold, now);
+                }
+            }
+            Happening::GiveAllBack(index) => {
+                self.turned_over.insert(*index);
+                if let Some(sold) = self.orders.get(*index).and_then(|it| it.sold.clone())
+                    && world.give_all_back(&sold, now).is_some()
+                {
+                    self.add(now + HASTE, Happening::Cancel(*index));
+                }
+            }
+            Happening::Cancel(index) => {
+                if let Some(sold) = self.orders.get(*index).and_then(|it| it.sold.as_ref())
+                    && let Some(shop) = world.shops.get_mut(sold.shop)
+                {
+                    let _ = shop.cancel(&sold.id, now);
                 }
             }
             Happening::ReturnUnit(index) => {

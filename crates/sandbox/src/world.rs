@@ -280,6 +280,12 @@ impl World {
     /// The merchant calls an order off before anything of it leaves, and gives all of it back.
     /// `None` where something has left or come back, or the last payment does not cover it.
     pub fn call_off(&mut self, sold: &Sold, now: Timestamp) -> Option<()> {
+        self.give_all_back(sold, now)?;
+        self.shop(sold.shop)?.cancel(&sold.id, now).ok()
+    }
+
+    /// The first stroke of [`Self::call_off`].
+    pub fn give_all_back(&mut self, sold: &Sold, now: Timestamp) -> Option<()> {
         let shop = self.shop(sold.shop)?;
         let order = shop.order(&sold.id)?;
         if order.lines.iter().any(|line| line.fulfilled > 0 || line.gone > 0) {
@@ -289,8 +295,7 @@ impl World {
             order.lines.iter().enumerate().map(|(at, line)| (at, line.quantity)).collect();
         let shipping = order.shipping.as_ref().map_or(0, |it| it.price - it.discount);
         let amount = shop.worth(&sold.id, &lines, shipping)?;
-        self.give_back(self.covered(sold, amount)?, &lines, amount, shipping, now)?;
-        self.shop(sold.shop)?.cancel(&sold.id, now).ok()
+        self.give_back(self.covered(sold, amount)?, &lines, amount, shipping, now).map(|_| ())
     }
 
     /// Of an order that was paid more than once only the last payment is at hand.

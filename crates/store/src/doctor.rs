@@ -96,6 +96,18 @@ pub fn crowded_lanes(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     texts(&rows)
 }
 
+/// Commands that made a record of which nothing is kept as it was read back.
+pub fn without_evidence(tx: &mut Tx<'_>) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT c.key FROM commands c WHERE c.state = 'applied' AND c.record IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM messages m
+                 WHERE m.connection = c.target AND m.source_id = 'receipt/' || c.key)
+         ORDER BY c.key LIMIT 20",
+        values![],
+    )?;
+    texts(&rows)
+}
+
 /// Rows that name another entity than their root does.
 pub fn strays(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     let rows = tx.query(

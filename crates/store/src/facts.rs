@@ -286,7 +286,10 @@ pub fn unclaimed(tx: &mut Tx<'_>, kind: ItemKind, side: Side) -> Result<Vec<Live
     let rows = tx.query(
         &format!(
             "{ITEMS} AND i.kind = $1 AND i.side = $2 AND {} ORDER BY i.day, i.id",
-            if planted("a_bank_line_is_free_twice") { "1 = 1" } else { "m.match IS NULL" }
+            match side {
+                Side::Bank if planted("a_bank_line_is_free_twice") => "1 = 1",
+                _ => "m.match IS NULL",
+            }
         ),
         values![kind.word(), side.word()],
     )?;

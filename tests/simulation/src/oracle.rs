@@ -28,8 +28,10 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
 use trueup::demo::setup;
+use trueup_connect::Request;
 use trueup_domain::command::CommandKind;
-use trueup_domain::document::{Document, Kind, PaymentKind, PaymentStatus};
+
+use trueup_domain::document::{Document, Kind, Order, PaymentKind, PaymentStatus};
 use trueup_domain::item::ItemKind;
 use trueup_domain::money::Money;
 use trueup_hub::replay::{self, Selection};
@@ -46,6 +48,8 @@ use crate::weather::Hits;
 const ATTEMPTS_MAX: i64 = 100;
 /// Calls to the books in the half hour after the faults stopped.
 const CALM_REQUESTS_MAX: u64 = 3_000;
+/// How often one question about single objects is asked in a week.
+const SAME_QUESTION_MAX: u64 = 30;
 const MESSAGES_MAX: i64 = 3_000;
 /// Rounds in which everything taken up again must come to rest.
 const REPLAY_ROUNDS_MAX: usize = 2_000;
@@ -66,7 +70,17 @@ pub struct Watch {
     pub carried: Carried,
     /// Requests until the faults stopped.
     pub calm_since: u64,
+    /// Orders that only got a further line: shop, id.
+    pub only_extended: BTreeSet<(&'static str, String)>,
+    /// What each order was, by its root, as it changed; and how far the hub was seen to know it.
+    past: BTreeMap<String, Vec<Seen>>,
+    known: BTreeMap<String, usize>,
+    /// How often each question about single objects was asked.
+    questions: BTreeMap<(String, Vec<u8>), u64>,
 }
+
+/// Total, lines, whether it was cancelled.
+type Seen = (i64, usize, bool);
 
 impl Watch {
     /// I8: what is in force never grows older, and a lane carries one batch at a time.
@@ -85,6 +99,49 @@ impl Watch {
         ensure!(wrong.is_empty(), "I5: {wrong:?}");
         Ok(())
     }
+
+    /// Remembers what the orders of the shops are now.
+    pub fn note(&mut self, hub: &Hub, world: &World) -> Result<()> {
+        let since = hub.setup.connections.values().map(|it| it.since).min();
+        for order in truth::orders(world, since.unwrap_or(Timestamp::UNIX_EPOCH))? {
+            let past = self.past.entry(format!("{}/sale/{}", order.shop, order.id)).or_default();
+            let now = (order.sold, order.lines, order.cancelled);
+            if past.last() != Some(&now) {
+                past.push(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// I8: what was known of an order is not forgotten for what was true before.
+    pub fn nothing_goes_back(&mut self, hub: &Hub) -> Result<()> {
+        for (root, past) in &self.past {
+            let Some(order) = order_of(hub, root)? else { continue };
+            let seen = (order.total.minor(), order.lines.len(), order.cancelled_at.is_some());
+            let Some(at) = past.iter().rposition(|one| *one == seen) else { continue };
+            let before = self.known.insert(root.clone(), at).unwrap_or(0);
+            ensure!(at >= before, "I8: {root} went back to {seen:?}, of {past:?}");
+        }
+        Ok(())
+    }
+
+    /// Counts a question about single objects.
+    pub fn asked(&mut self, connection: &str, request: &Request) {
+        let mut one = Carried::default();
+        one.count(request);
+        if one.reads > 0 {
+            let question = [request.path.as_bytes(), &request.body].concat();
+            *self.questions.entry((connection.to_owned(), question)).or_default() += 1;
+        }
+    }
+}
+
+fn order_of(hub: &Hub, root: &str) -> Result<Option<Box<Order>>> {
+    let stated = hub.store.read(|tx| documents::of_root(tx, root))?;
+    Ok(stated.into_iter().find_map(|(document, _)| match document {
+        Document::Order(it) => Some(it),
+        _ => None,
+    }))
 }
 
 pub fn audit(
@@ -105,6 +162,7 @@ pub fn audit(
         "I15: {hinted} messages only hint at an object, and none was ever read"
     );
     i2_one_record_each(hub, odoo)?;
+    i2_nothing_is_taken_back_for_a_further_line(hub, &watch.only_extended)?;
     let books = truth::books(odoo)?;
     i3_money_is_conserved(hub, world, &orders, &books)?;
     crate::sold::sales_are_kept(hub)?;
@@ -241,6 +299,24 @@ fn i2_one_record_each(hub: &Hub, odoo: &OdooSandbox) -> Result<()> {
             };
             let other = made.insert((command.kind, binding.clone()), command.key.clone());
             ensure!(other.is_none(), "I2: {other:?} and {} made {binding}", command.key);
+        }
+    }
+    let bare = hub.store.read(doctor::without_evidence)?;
+    ensure!(bare.is_empty(), "I2: what was read back of {bare:?} is not kept");
+    Ok(())
+}
+
+/// What was added to an order is billed apart, and what was posted stays (`DESIGN.md` §9.3).
+fn i2_nothing_is_taken_back_for_a_further_line(
+    hub: &Hub,
+    only_extended: &BTreeSet<(&'static str, String)>,
+) -> Result<()> {
+    for (shop, id) in only_extended {
+        for command in hub.store.read(|tx| commands::of_root(tx, &format!("{shop}/sale/{id}")))? {
+            let back = command.state == "applied"
+                && command.key.ends_with("/rev")
+                && command.key.contains("/invoice/");
+            ensure!(!back, "I2: {} took back what only got a further line", command.key);
         }
     }
     Ok(())
@@ -451,6 +527,8 @@ fn i16_within_bounds(hub: &Hub, watch: &Watch) -> Result<()> {
     ensure!(sizes.attempts <= ATTEMPTS_MAX, "I16: {} attempts of one command", sizes.attempts);
     ensure!(sizes.messages <= MESSAGES_MAX, "I16: {} messages are kept", sizes.messages);
     let calm = watch.carried.requests.saturating_sub(watch.calm_since);
+    let most = watch.questions.values().max().copied().unwrap_or(0);
+    ensure!(most <= SAME_QUESTION_MAX, "I16: one question was asked {most} times");
     ensure!(calm <= CALM_REQUESTS_MAX, "I16: {calm} requests after the faults stopped");
     Ok(())
 }

@@ -55,6 +55,8 @@ pub struct Writing {
     /// A stage of the process `process` is at work, and nobody else.
     stage: AtomicBool,
     process: AtomicUsize,
+    /// Which stage it is: 0 to 2 as [`Street::stage`] numbers them, or another.
+    which: AtomicUsize,
     /// Who had the lease last; nobody at first.
     holder: AtomicUsize,
     /// Commits of stages, and those of a process that had no lease.
@@ -63,11 +65,16 @@ pub struct Writing {
 }
 
 const NOBODY: usize = usize::MAX;
+/// A conversation or the timers, in [`Writing::stage`].
+pub const NO_STAGE: usize = usize::MAX;
 
 impl Writing {
     fn new(alone: bool) -> Self {
         let holder = AtomicUsize::new(if alone { 0 } else { NOBODY });
         Self { holder, ..Self::default() }
+    }
+    fn runs(&self) -> usize {
+        self.which.load(Ordering::Relaxed)
     }
     fn committed(&self) {
         if self.stage.load(Ordering::Relaxed) {
@@ -82,12 +89,14 @@ impl Writing {
     pub fn trespasses(&self) -> u64 {
         self.trespasses.load(Ordering::Relaxed)
     }
-    /// Marks what `work` commits as written by a stage of this process.
-    pub fn stage<T>(&self, process: usize, work: impl FnOnce() -> T) -> T {
+    /// Marks what `work` commits as written by this stage of this process.
+    pub fn stage<T>(&self, process: usize, stage: usize, work: impl FnOnce() -> T) -> T {
         let before = self.process.swap(process, Ordering::Relaxed);
+        let which = self.which.swap(stage, Ordering::Relaxed);
         let was = self.stage.swap(true, Ordering::Relaxed);
         let outcome = work();
         self.stage.store(was, Ordering::Relaxed);
+        self.which.store(which, Ordering::Relaxed);
         self.process.store(before, Ordering::Relaxed);
         outcome
     }
@@ -132,6 +141,10 @@ pub struct Street {
     pub acknowledged: BTreeSet<(String, String, String)>,
     pub said: Vec<String>,
     last_id: Option<(&'static str, String)>,
+    /// The next thing happens within the second, so that time does not go on.
+    pub hurried: bool,
+    /// A clock was wrong in this story.
+    pub misled: bool,
 }
 
 impl Street {
@@ -163,6 +176,8 @@ impl Street {
             acknowledged: BTreeSet::new(),
             said: Vec::new(),
             last_id: None,
+            hurried: false,
+            misled: false,
         }
     }
 
@@ -221,6 +236,7 @@ impl Street {
         const JUMPS_H: [i64; 4] = [-2, 24, 0, 0];
         let hours = JUMPS_H[self.dice.below(JUMPS_H.len())];
         self.set_skew(process, SignedDuration::from_hours(hours));
+        self.misled = true;
         self.hits.hit("clock jump");
     }
 
@@ -377,7 +393,7 @@ impl Street {
         let other = (busy + 1) % self.keepers.len();
         match self.dice.below(6) {
             0 | 1 => self.deliver_one(other),
-            2 | 3 => {
+            2 | 3 if !self.hurried => {
                 // The busy one stands still for so long that its lease runs out.
                 let later = self.clock.now().checked_add(self.dice.seconds(5, 40))?;
                 self.clock.set(later);
@@ -385,7 +401,9 @@ impl Street {
             }
             _ => {
                 let stage = self.dice.below(3);
-                self.stage(other, stage).map(|_| ())
+                // The stages of one process run beside each other, each of them once.
+                let beside = self.dice.roll(500) && self.writing.runs() != stage;
+                self.stage(if beside { busy } else { other }, stage).map(|_| ())
             }
         }
     }
@@ -396,7 +414,8 @@ impl Street {
         let Some(worker) = hub.turn.worker() else { return Ok(false) };
         let now = self.now(process);
         let step = [decode::step, decide::step, reconcile::step][stage % 3];
-        let outcome = Arc::clone(&self.writing).stage(process, || step(&hub, &worker, now));
+        let outcome =
+            Arc::clone(&self.writing).stage(process, stage % 3, || step(&hub, &worker, now));
         self.absorb(process, outcome.map(|count| count > 0))
     }
 

@@ -25,7 +25,7 @@ use trueup_store::{CommitFate, Store, StoreError, doctor, streams};
 use crate::oracle::{self, EndState, Watch};
 use crate::rig::{Direct, lossy};
 use crate::second_reading;
-use crate::street::{self, Dice, Street, Writing, lock};
+use crate::street::{self, Dice, NO_STAGE, Street, Writing, lock};
 pub use crate::weather::{Hits, Weather};
 
 /// How often streams are polled.
@@ -78,6 +78,8 @@ struct TillRoom {
 /// The history of a seed: edits, cancellations and returns come with most orders.
 pub fn history(seed: u64, orders: u32) -> WeekSettings {
     WeekSettings {
+        hasty_per_mille: 500,
+        alike: seed % 5 == 3,
         orders,
         seed,
         faults: false,
@@ -208,16 +210,31 @@ impl TillRoom {
                     Sent::LoseReply | Sent::EditInBooks | Sent::DeleteCreditNote => {}
                 }
             }
+            let next = week.next_at().unwrap_or(Timestamp::MAX);
+            let hurried = next.duration_since(until) < SignedDuration::from_secs(1);
+            let misled = {
+                let mut street = lock(&self.street);
+                street.hurried = hurried;
+                street.misled
+            };
+            // Clocks that were wrong date questions and answers as they like.
+            if !misled {
+                self.watch.note(&self.hub, &self.world.borrow())?;
+            }
             // Now and then the hub has the time to finish what it began.
-            let long = self.dice.roll(LONG_PER_MILLE);
+            let long = !hurried && self.dice.roll(LONG_PER_MILLE);
             let steps = if long { 700 } else { 15 + self.dice.below(45) };
             for _ in 0..steps {
                 self.step()?;
                 self.bury();
             }
             self.watch.look(&self.hub)?;
+            if !lock(&self.street).misled {
+                self.watch.nothing_goes_back(&self.hub)?;
+            }
             self.no_trespassing()?;
         }
+        self.watch.only_extended = week.only_extended();
         Ok(())
     }
 
@@ -258,6 +275,7 @@ impl TillRoom {
             0 => lock(&self.street).deliver_one(process)?,
             choice @ 1..=3 => self.stage(process, choice - 1)?,
             4 => self.timers(process)?,
+            5 if lock(&self.street).hurried => {}
             5 => {
                 let later = self.clock.now().checked_add(self.dice.seconds(1, 4))?;
                 self.clock.set(later);
@@ -348,6 +366,11 @@ impl TillRoom {
             if case.kind != "refused" {
                 continue;
             }
+            // Nothing in these books is wrong: whoever was refused was kept waiting too often.
+            let key = case.subject.strip_prefix("command/").unwrap_or_default().to_owned();
+            let command = self.hub.store.read(|tx| trueup_store::commands::find(tx, &key))?;
+            let code = command.and_then(|it| it.error_code).unwrap_or_default();
+            ensure!(code != "TU104", "I2: {key} was refused for good: {}", case.detail);
             self.say(format_args!("RETRIED {} {}", case.kind, case.subject));
             self.hit("owned exception");
             let decision = Decision {
@@ -365,7 +388,7 @@ impl TillRoom {
     fn stage(&mut self, process: usize, stage: usize) -> Result<()> {
         let (hub, now) = self.process(process);
         let Some(worker) = hub.turn.worker() else { return Ok(()) };
-        let outcome = self.writing.stage(process, || match stage {
+        let outcome = self.writing.stage(process, stage, || match stage {
             0 => trueup_hub::decode::step(&hub, &worker, now),
             1 => trueup_hub::decide::step(&hub, &worker, now),
             _ => trueup_hub::reconcile::step(&hub, &worker, now),
@@ -375,7 +398,7 @@ impl TillRoom {
 
     fn timers(&mut self, process: usize) -> Result<()> {
         let (hub, now) = self.process(process);
-        let outcome = self.writing.stage(process, || timers::step(&hub, now));
+        let outcome = self.writing.stage(process, NO_STAGE, || timers::step(&hub, now));
         self.absorb(process, outcome.map(|()| true)).map(|_| ())
     }
 
@@ -386,7 +409,8 @@ impl TillRoom {
         let connection = hub.connection(name).context("a connection")?.clone();
         let own = self.talks.iter().filter(|it| it.process == process && it.connection == *name);
         let busy: Vec<String> = own.map(|it| it.talk.lane().to_owned()).collect();
-        let next = self.writing.stage(process, || talk::next(&hub, &connection, &busy, now));
+        let next =
+            self.writing.stage(process, NO_STAGE, || talk::next(&hub, &connection, &busy, now));
         match next {
             Ok(Some(talk)) => {
                 self.say(format_args!("{process} talks {name} {}", talk.lane()));
@@ -430,8 +454,9 @@ impl TillRoom {
         let unknown = std::mem::take(&mut talking.unknown);
         let before = if unknown { self.sent_in(&name, talking.talk.lane())? } else { Vec::new() };
         let asked = reply.as_ref().map(|reply| reply.as_ref().map_err(CallError::clone));
-        let next =
-            self.writing.stage(process, || talking.talk.advance(&hub, &connection, asked, own_now));
+        let next = self
+            .writing
+            .stage(process, NO_STAGE, || talking.talk.advance(&hub, &connection, asked, own_now));
         let lane = (name.clone(), talking.talk.lane().to_owned());
         if matches!(next, Ok(Next::Finished)) && !before.is_empty() {
             let states = self.hub.store.read(|tx| doctor::states_of_lane(tx, &name, &lane.1))?;
@@ -479,6 +504,7 @@ impl TillRoom {
         let now = self.clock.now();
         talking.until = Timestamp::MIN;
         self.watch.carried.count(request);
+        self.watch.asked(&name, request);
         let lost = |why: &str| Err(CallError::ReplyLost { why: why.to_owned() });
         if let Some(sent) = self.expired.get_mut(&name) {
             *sent += 1;

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use trueup_shopify::sandbox::{NewLine, NewOrder, NewShipping, NewTax};
 
 use super::catalogue::{CATALOGUE, STATES, buyer_eu, buyer_us, taxes};
-use super::{DAYS, Happening, Planned, Trouble, Week, after, at};
+use super::{DAYS, HASTE, Happening, Planned, Trouble, Week, after, at};
 use crate::chance::Chance;
 use crate::world::{Paid, SHOP_EU, SHOP_US};
 
@@ -24,7 +24,11 @@ impl Week {
             let minute = i8::try_from(minute).unwrap_or(0);
             let placed = at(day, hour, minute);
             let shop = if chance.hits(550) { SHOP_US } else { SHOP_EU };
-            let planned = self.order(&mut chance, shop);
+            let mut planned = self.order(&mut chance, shop);
+            if let (true, Some(first)) = (self.settings.alike, self.orders.first()) {
+                (planned.shop, planned.paid) = (first.shop, first.paid);
+                planned.order = first.order.clone();
+            }
             let transfer = planned.paid == Paid::Transfer;
             self.orders.push(planned);
             self.add(placed, Happening::Order(index));
@@ -88,17 +92,22 @@ impl Week {
     /// Some orders are called off before they leave, of some a unit or two come back.
     fn plan_reversals(&mut self, kept: &[usize], placed: &BTreeMap<usize, Timestamp>) {
         let mut chance = Chance::new(self.settings.seed ^ 0x42_41_43_4B);
+        let mut haste = Chance::new(self.settings.seed ^ 0x48_41_53_54);
         for index in kept {
             let at_once = self.orders.get(*index).is_some_and(|it| it.paid != Paid::Transfer);
             let Some(placed) = placed.get(index).filter(|_| at_once) else { continue };
             if chance.hits(self.settings.cancelled_per_mille) {
                 let at = *placed + SignedDuration::from_mins(chance.between(1, 240));
-                self.add(at, Happening::CallOff(*index));
+                let in_strokes = haste.hits(self.settings.hasty_per_mille);
+                let whole = Happening::CallOff(*index);
+                self.add(at, if in_strokes { Happening::GiveAllBack(*index) } else { whole });
             } else if chance.hits(self.settings.returned_per_mille) {
                 let at = *placed + SignedDuration::from_mins(chance.between(30, 4_000));
                 self.add(at, Happening::ReturnUnit(*index));
                 if chance.hits(500) {
-                    let again = at + SignedDuration::from_mins(chance.between(1, 1_500));
+                    let later = SignedDuration::from_mins(chance.between(1, 1_500));
+                    let hasty = haste.hits(self.settings.hasty_per_mille);
+                    let again = at + if hasty { HASTE } else { later };
                     self.add(again, Happening::ReturnUnit(*index));
                 }
             }
