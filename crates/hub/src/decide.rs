@@ -35,13 +35,13 @@ const STUCK: &str = "stuck";
 
 /// Decides what is due; returns how many roots were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
-    if !hub.store.read(documents::any_due)? {
+    let Worker { from, to, .. } = *worker;
+    if !hub.store.read(|tx| documents::any_due(tx, from, to))? {
         return Ok(0);
     }
-    let Worker { from, to, .. } = *worker;
-    let lease = worker.lease.clone();
+    let leases = worker.leases.clone();
     let due = hub.store.write(move |tx| {
-        check(tx, &lease)?;
+        check(tx, &leases)?;
         documents::take_due(tx, from, to, BATCH)
     })?;
     let count = due.len();
@@ -59,9 +59,9 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
             return Ok(count);
         }
         let hub_for_write = hub.clone();
-        let lease = worker.lease.clone();
+        let leases = worker.leases.clone();
         before = Some(hub.store.write_later(move |tx| {
-            check(tx, &lease)?;
+            check(tx, &leases)?;
             for decision in &decisions {
                 tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
             }

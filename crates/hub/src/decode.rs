@@ -39,13 +39,12 @@ pub const HELD_ALREADY: &str = "trueup/held_already";
 /// Decodes what is due; returns how many messages were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
     let Worker { from, to, .. } = *worker;
-    let waiting = hub.store.read(messages::any_due)?;
-    if !waiting {
+    if !hub.store.read(|tx| messages::any_due(tx, from, to))? {
         return Ok(0);
     }
-    let lease = worker.lease.clone();
+    let leases = worker.leases.clone();
     let taken = hub.store.write(move |tx| {
-        check(tx, &lease)?;
+        check(tx, &leases)?;
         messages::take(tx, from, to, BATCH)
     })?;
     let count = taken.len();
@@ -63,15 +62,19 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
             })
             .collect::<Result<_, StoreError>>()?;
         let hub_for_write = hub.clone();
-        let lease = worker.lease.clone();
+        let leases = worker.leases.clone();
         // While one part is written, the next one is computed.
         if let Some(before) = before.take() {
             before.wait()?;
         }
         before = Some(hub.store.write_later(move |tx| {
-            check(tx, &lease)?;
+            check(tx, &leases)?;
             for (message, outcome) in &outcomes {
-                tx.savepoint(|tx| record(tx, &hub_for_write, message, outcome, now))?;
+                match tx.savepoint(|tx| record(tx, &hub_for_write, message, outcome, now)) {
+                    // Another process put another statement in force; it is compared once more.
+                    Err(StoreError::Conflict(_)) => {}
+                    outcome => outcome?,
+                }
             }
             Ok(())
         }));
@@ -316,7 +319,8 @@ fn take_in(
             }
         }
     }
-    documents::put(tx, connection, document, &message.id, now)?;
+    let before = known.as_ref().map(|known| known.message.as_str());
+    documents::put(tx, connection, document, &message.id, before, now)?;
     if let Document::BankStatement(statement) = document {
         documents::raise_following(tx, connection, statement)?;
     }

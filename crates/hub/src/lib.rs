@@ -34,6 +34,7 @@ pub mod decisions;
 pub mod decode;
 pub mod failures;
 pub mod month_end;
+pub mod processes;
 pub mod proofs;
 pub mod receive;
 pub mod reconcile;
@@ -50,4 +51,4 @@ pub mod timers;
 pub mod token;
 pub mod trace;
 
-pub use setup::{Connection, Hub, Turn, Worker};
+pub use setup::{Connection, Hub, Share, Turn, Worker};

@@ -167,6 +167,7 @@ pub fn refresh(
         return Ok(());
     }
     let sales: Vec<String> = sales.iter().cloned().collect();
+    proofs::hold(tx, &sales)?;
     let evidence = Evidence::of(tx, &sales)?;
     for sale in documents::find_roots(tx, &sales)? {
         if sale.kind != "sale" {

@@ -33,13 +33,13 @@ const UNJUDGEABLE: &str = "unjudgeable";
 
 /// Judges what is due; returns how many keys were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
-    if !hub.store.read(scopes::any_due)? {
+    let Worker { from, to, .. } = *worker;
+    if !hub.store.read(|tx| scopes::any_due(tx, from, to))? {
         return Ok(0);
     }
-    let Worker { from, to, .. } = *worker;
-    let lease = worker.lease.clone();
+    let leases = worker.leases.clone();
     let due = hub.store.write(move |tx| {
-        check(tx, &lease)?;
+        check(tx, &leases)?;
         scopes::take_due(tx, from, to, BATCH)
     })?;
     let count = due.len();
@@ -51,9 +51,9 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
             return Ok(count);
         }
         let hub_for_write = hub.clone();
-        let lease = worker.lease.clone();
+        let leases = worker.leases.clone();
         hub.store.write(move |tx| {
-            check(tx, &lease)?;
+            check(tx, &leases)?;
             for scope in &part {
                 unit(tx, &hub_for_write, scope, today, now)?;
             }

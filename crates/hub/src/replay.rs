@@ -468,7 +468,10 @@ fn rehearse(
     tx.rehearse(|tx| {
         let before = Stands::of(tx, root)?;
         for one in corrected {
-            documents::put(tx, &one.connection, &one.document, &one.message, now)?;
+            let (kind, id) = (one.document.kind(), one.document.external_id());
+            let known = documents::known(tx, &one.connection, kind, id)?;
+            let before = known.as_ref().map(|known| known.message.as_str());
+            documents::put(tx, &one.connection, &one.document, &one.message, before, now)?;
         }
         documents::take_up_again(tx, &[root.to_owned()])?;
         if remap {

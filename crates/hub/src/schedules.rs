@@ -189,7 +189,7 @@ pub fn declare(tx: &mut Tx<'_>, all: &[Schedule], now: Timestamp) -> Result<(), 
 
 /// Begins the run of a schedule that is due; `None` while none is, or while it is not our turn.
 pub fn begin(hub: &Hub, schedule: &Schedule, now: Timestamp) -> Result<Option<Run>, StoreError> {
-    let Some(worker) = hub.turn.worker() else { return Ok(None) };
+    let Some(leases) = hub.turn.timers() else { return Ok(None) };
     let name = &schedule.name;
     // Read apart: nearly always nothing is due, and no write is needed to see it.
     let Some(standing) = hub.store.read(|tx| schedules::find(tx, name))? else { return Ok(None) };
@@ -199,7 +199,7 @@ pub fn begin(hub: &Hub, schedule: &Schedule, now: Timestamp) -> Result<Option<Ru
     }
     let name = name.clone();
     hub.store.write(move |tx| {
-        check(tx, &worker.lease)?;
+        check(tx, &leases)?;
         match due {
             Due::Later(_) => Ok(None),
             Due::PassedOver { to } => {
@@ -224,11 +224,11 @@ pub fn end(
     outcome: Result<String, String>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(worker) = hub.turn.worker() else { return Err(StoreError::LeaseLost) };
+    let Some(leases) = hub.turn.timers() else { return Err(StoreError::LeaseLost) };
     let Schedule { name, job, .. } = schedule.clone();
     let (to, asked) = (run.to, run.asked.as_ref().map(|(at, _)| *at));
     hub.store.write(move |tx| {
-        check(tx, &worker.lease)?;
+        check(tx, &leases)?;
         let done = outcome.is_ok();
         let mut detail = match outcome {
             Ok(detail) | Err(detail) => detail,

@@ -76,47 +76,142 @@ impl Hub {
     }
 }
 
-/// A worker and the shards it owns. One process on SQLite owns all and needs no lease.
+/// A worker of the stages and the shards it owns, from and to (exclusive).
 #[derive(Clone, Debug)]
 pub struct Worker {
-    pub lease: Option<Lease>,
+    /// What it proves that with; nothing where nobody else can work.
+    pub leases: Vec<Lease>,
     pub from: i64,
     pub to: i64,
 }
 
 impl Worker {
     pub const fn alone() -> Self {
-        Self { lease: None, from: 0, to: SHARDS }
+        Self { leases: Vec::new(), from: 0, to: SHARDS }
     }
 }
 
 /// Refuses what a process writes whose turn has passed: another one resumes from the last commit.
-pub(crate) fn check(tx: &mut Tx<'_>, lease: &Option<Lease>) -> Result<(), StoreError> {
-    lease.as_ref().map_or(Ok(()), |lease| leases::check(tx, lease))
+pub(crate) fn check(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<(), StoreError> {
+    leases::check(tx, leases)
 }
 
-/// Whether this process may work at the moment, and as which worker. The stages look at it before
-/// each unit of work and idle while there is none; what they write names the lease it was taken
-/// under, so that a process that stood still too long has its work refused.
+/// What a process may work on.
 #[derive(Clone, Debug)]
-pub struct Turn(Arc<RwLock<Option<Worker>>>);
+pub enum Share {
+    Nothing,
+    /// All of it, under these leases; under none where nobody else can work.
+    All(Vec<Lease>),
+    /// These parts of it.
+    Parts(Vec<Lease>),
+}
+
+/// What this process may work on at the moment. The stages look at it before each unit of work and
+/// idle while they have no part; what they write names the leases it was taken under, so that a
+/// process that stood still too long has its work refused.
+#[derive(Clone, Debug)]
+pub struct Turn(Arc<RwLock<Share>>);
 
 impl Turn {
     /// Nobody else works on this store.
     pub fn alone() -> Self {
-        Self(Arc::new(RwLock::new(Some(Worker::alone()))))
+        Self(Arc::new(RwLock::new(Share::All(Vec::new()))))
     }
 
-    /// Somebody else may be working: nothing is done until a turn is given.
+    /// Others may be working: nothing is done until a turn is given.
     pub fn waiting() -> Self {
-        Self(Arc::new(RwLock::new(None)))
+        Self(Arc::new(RwLock::new(Share::Nothing)))
     }
 
-    pub fn give(&self, worker: Option<Worker>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = worker;
+    pub fn give(&self, share: Share) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = share;
     }
 
-    pub fn worker(&self) -> Option<Worker> {
+    fn share(&self) -> Share {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn is_idle(&self) -> bool {
+        match self.share() {
+            Share::Nothing => true,
+            Share::All(_) => false,
+            Share::Parts(leases) => leases.is_empty(),
+        }
+    }
+
+    /// The stages' share: of the ranges of shards that are held those that lie together, most first.
+    pub fn worker(&self) -> Option<Worker> {
+        match self.share() {
+            Share::Nothing => None,
+            Share::All(leases) => Some(Worker { leases, ..Worker::alone() }),
+            Share::Parts(leases) => together(leases),
+        }
+    }
+
+    /// What may be said to a connection is said under these leases; `None` while somebody else
+    /// talks with it.
+    pub fn connection(&self, name: &str) -> Option<Vec<Lease>> {
+        self.part(&leases::of_connection(name))
+    }
+
+    /// What the passing of time changes, and the jobs.
+    pub fn timers(&self) -> Option<Vec<Lease>> {
+        self.part(leases::TIMERS)
+    }
+
+    fn part(&self, part: &str) -> Option<Vec<Lease>> {
+        match self.share() {
+            Share::Nothing => None,
+            Share::All(leases) => Some(leases),
+            Share::Parts(leases) => {
+                leases.into_iter().find(|lease| lease.shard == part).map(|lease| vec![lease])
+            }
+        }
+    }
+}
+
+/// The longest run of ranges of shards among these leases.
+fn together(leases: Vec<Lease>) -> Option<Worker> {
+    let ranges =
+        leases.into_iter().filter_map(|lease| Some((leases::shards_of(&lease.shard)?, lease)));
+    let mut ranges: Vec<_> = ranges.collect();
+    ranges.sort_by_key(|((from, _), _)| *from);
+    let mut runs: Vec<Worker> = Vec::new();
+    for ((from, to), lease) in ranges {
+        match runs.last_mut().filter(|run| run.to == from) {
+            Some(run) => {
+                run.to = to;
+                run.leases.push(lease);
+            }
+            None => runs.push(Worker { leases: vec![lease], from, to }),
+        }
+    }
+    runs.into_iter().max_by_key(|run| run.to - run.from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(part: &str) -> Lease {
+        Lease { shard: part.to_owned(), owner: "one".to_owned(), epoch: 1 }
+    }
+
+    #[test]
+    fn the_stages_work_on_the_longest_run_of_what_is_held() {
+        let held = ["shards/09", "shards/02", "connection/odoo", "shards/03", "shards/04"];
+        let turn = Turn::waiting();
+        turn.give(Share::Parts(held.iter().map(|part| lease(part)).collect()));
+        let worker = turn.worker().expect("shards");
+        assert_eq!((worker.from, worker.to), (8, 20));
+        let under: Vec<&str> = worker.leases.iter().map(|it| it.shard.as_str()).collect();
+        assert_eq!(under, ["shards/02", "shards/03", "shards/04"]);
+        assert_eq!(turn.connection("odoo"), Some(vec![lease("connection/odoo")]));
+        assert_eq!(turn.connection("shop"), None);
+        assert_eq!(turn.timers(), None);
+        turn.give(Share::Parts(vec![lease("timers")]));
+        assert!(turn.worker().is_none() && turn.timers().is_some() && !turn.is_idle());
+        turn.give(Share::Nothing);
+        assert!(turn.is_idle());
     }
 }

@@ -314,7 +314,7 @@ pub fn serve(hub: &Hub, transport: &Http, clock: fn() -> Timestamp) -> Result<Ru
     start(
         "timers".to_owned(),
         Box::new(move || {
-            if clock() >= next_timer && timers_hub.turn.worker().is_some() {
+            if clock() >= next_timer && timers_hub.turn.timers().is_some() {
                 timers::step(&timers_hub, clock())?;
                 next_timer = clock() + jiff::SignedDuration::from_secs(10);
             }

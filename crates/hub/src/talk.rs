@@ -89,8 +89,8 @@ pub struct Talk {
     /// It was begun by this process, so that its time is measured.
     measured: bool,
     /// What this process worked under when the conversation began; nothing is written under
-    /// another.
-    lease: Option<Lease>,
+    /// others.
+    leases: Vec<Lease>,
 }
 
 /// What the caller does next.
@@ -110,7 +110,7 @@ pub fn next(
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
     let Some(conversations) = connection.connector.conversations else { return Ok(None) };
-    let Some(worker) = hub.turn.worker() else { return Ok(None) };
+    let Some(leases) = hub.turn.connection(&connection.name) else { return Ok(None) };
     let name = connection.name.clone();
     let (suspended, held, breaker, identity) = hub.store.read(|tx| {
         Ok((
@@ -131,7 +131,6 @@ pub fn next(
     if suspended && !identity.as_ref().is_some_and(|identity| identity.stopped) {
         return Ok(None);
     }
-    let lease = worker.lease;
     if conversations.identifies {
         match identity::stand(identity.as_ref(), breaker.as_ref(), now) {
             Stand::Known if !suspended => {}
@@ -140,17 +139,17 @@ pub fn next(
                 let made = hub.store.read(|tx| again::newest_made(tx, &name, identity::NEWEST))?;
                 let task = Task::Identify { known, made };
                 let (lane, purpose) = (identity::LANE, Purpose::Identify);
-                return Ok(Some(start(connection, lane, purpose, task, lease, now)));
+                return Ok(Some(start(connection, lane, purpose, task, leases, now)));
             }
             Stand::Known | Stand::Wait => return Ok(None),
         }
     }
-    if let Some(talk) = left_behind(hub, connection, busy, held, &lease, now)? {
+    if let Some(talk) = left_behind(hub, connection, busy, held, &leases, now)? {
         return Ok(Some(talk));
     }
     if conversations.delivers
         && !held
-        && let Some(talk) = delivery(hub, connection, busy, (limit, last_first), &lease, now)?
+        && let Some(talk) = delivery(hub, connection, busy, (limit, last_first), &leases, now)?
     {
         return Ok(Some(talk));
     }
@@ -164,7 +163,7 @@ pub fn next(
         let hints: Vec<Hint> =
             asked.into_iter().map(|(kind, external_id, _)| Hint { kind, external_id }).collect();
         let task = Task::Read { hints: hints.clone() };
-        let mut talk = start(connection, READING, Purpose::Read { hints }, task, lease, now);
+        let mut talk = start(connection, READING, Purpose::Read { hints }, task, leases, now);
         // What came in before it is older, even where a clock ran ahead when it came in (C7).
         let newest = hub.store.read(|tx| messages::newest_received(tx, &name))?;
         let newest = newest.filter(|_| !planted("answers_are_dated_by_a_clock"));
@@ -174,7 +173,7 @@ pub fn next(
     }
     let Some(stream) = due else {
         let window = hub.store.read(|tx| listings::due(tx, &name, now))?;
-        return Ok(window.map(|window| listing(connection, &window, lease, now)));
+        return Ok(window.map(|window| listing(connection, &window, leases, now)));
     };
     let task = Task::Poll {
         stream: stream.stream.clone(),
@@ -182,20 +181,15 @@ pub fn next(
         since: connection.since,
     };
     let purpose = Purpose::Poll { stream: stream.stream };
-    Ok(Some(start(connection, READING, purpose, task, lease, now)))
+    Ok(Some(start(connection, READING, purpose, task, leases, now)))
 }
 
-fn listing(
-    connection: &Connection,
-    window: &Listing,
-    lease: Option<Lease>,
-    now: Timestamp,
-) -> Talk {
+fn listing(connection: &Connection, window: &Listing, leases: Vec<Lease>, now: Timestamp) -> Talk {
     let (from, until) = (window.from, window.until);
     let kind = window.kind.word().to_owned();
     let purpose = Purpose::List { kind: kind.clone(), from };
     let task = Task::List { kind, from, until };
-    start(connection, READING, purpose, task, lease, now)
+    start(connection, READING, purpose, task, leases, now)
 }
 
 /// Reads and polls of a connection share one lane: they are never urgent enough to race.
@@ -206,7 +200,7 @@ fn start(
     lane: &str,
     purpose: Purpose,
     task: Task,
-    lease: Option<Lease>,
+    leases: Vec<Lease>,
     now: Timestamp,
 ) -> Talk {
     let id = key::id(&[&connection.name, lane, &now.as_nanosecond().to_string()]);
@@ -223,7 +217,7 @@ fn start(
         step,
         wrote: false,
         measured: true,
-        lease,
+        leases,
     }
 }
 
@@ -233,7 +227,7 @@ fn left_behind(
     connection: &Connection,
     busy: &[String],
     held: bool,
-    lease: &Option<Lease>,
+    leases: &[Lease],
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
     if planted("a_conversation_is_never_resumed") {
@@ -255,7 +249,7 @@ fn left_behind(
         step: Step::Wait { for_ms: 0, state: State(kept.state) },
         wrote: true,
         measured: false,
-        lease: lease.clone(),
+        leases: leases.to_vec(),
     };
     let why = if kept.sending { "the process stopped while it waited" } else { "waited" };
     let lost = CallError::ReplyLost { why: why.to_owned() };
@@ -268,13 +262,13 @@ fn remember(
     hub: &Hub,
     connection: &str,
     busy: &[String],
-    lease: &Option<Lease>,
+    leases: &[Lease],
 ) -> Result<(), StoreError> {
     let forgotten = hub.store.read(|tx| commands::lanes_forgotten(tx, connection))?;
     for lane in forgotten.into_iter().filter(|lane| !busy.contains(lane)) {
-        let (name, lease) = (connection.to_owned(), lease.clone());
+        let (name, leases) = (connection.to_owned(), leases.to_vec());
         hub.store.write(move |tx| {
-            check(tx, &lease)?;
+            check(tx, &leases)?;
             commands::remember(tx, &name, &lane)
         })?;
     }
@@ -319,11 +313,11 @@ fn delivery(
     connection: &Connection,
     busy: &[String],
     (limit, last_first): (i64, bool),
-    lease: &Option<Lease>,
+    leases: &[Lease],
     now: Timestamp,
 ) -> Result<Option<Talk>, StoreError> {
     let name = connection.name.clone();
-    remember(hub, &name, busy, lease)?;
+    remember(hub, &name, busy, leases)?;
     let (unknown, mut ready, paused) = hub.store.read(|tx| {
         Ok((
             commands::lanes_unknown(tx, &name, now)?,
@@ -347,9 +341,9 @@ fn delivery(
     let limit = limit.min(pace.unwrap_or(BATCH));
     let taken: Vec<Taken> = {
         let (id, lane, name) = (id.clone(), lane.clone(), connection.name.clone());
-        let lease = lease.clone();
+        let leases = leases.to_vec();
         hub.store.write(move |tx| {
-            check(tx, &lease)?;
+            check(tx, &leases)?;
             if unknown {
                 commands::take_unknown(tx, &name, &lane, &id, limit)
             } else {
@@ -374,7 +368,7 @@ fn delivery(
     } else {
         (Purpose::Deliver, Task::Deliver { commands: dispatches })
     };
-    let mut talk = start(connection, &lane, purpose, task, lease.clone(), now);
+    let mut talk = start(connection, &lane, purpose, task, leases.to_vec(), now);
     talk.id = id;
     // What was looked up may have been written before this conversation.
     talk.wrote = unknown;
@@ -456,9 +450,9 @@ impl Talk {
             sending,
             wait_until,
         };
-        let lease = self.lease.clone();
+        let leases = self.leases.clone();
         hub.store.write(move |tx| {
-            check(tx, &lease)?;
+            check(tx, &leases)?;
             commands::save_conversation(tx, &conversation, now)
         })
     }
@@ -473,7 +467,7 @@ impl Talk {
         let (id, name) = (self.id.clone(), self.connection.clone());
         let (plan, measured) = (self.plan.clone(), self.measured);
         let every = poll_interval(connection, &plan.purpose);
-        let lease = self.lease.clone();
+        let leases = self.leases.clone();
         let connection = connection.clone();
         // What a call was refused for in the middle counts as well (B9).
         let errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
@@ -485,14 +479,14 @@ impl Talk {
         if let (Purpose::Poll { stream }, true) = (&plan.purpose, planted("cursor_before_records"))
         {
             let (name, stream, cursor) = (name.clone(), stream.clone(), outcome.cursor.clone());
-            let (wait, lease) = (Wait::of(every, now), lease.clone());
+            let (wait, leases) = (Wait::of(every, now), leases.clone());
             hub.store.write(move |tx| {
-                check(tx, &lease)?;
+                check(tx, &leases)?;
                 streams::polled(tx, &name, &stream, cursor.as_deref(), now, wait)
             })?;
         }
         hub.store.write(move |tx| {
-            check(tx, &lease)?;
+            check(tx, &leases)?;
             learn(tx, &plan, (&name, &lane), measured, now)?;
             // That somebody says who he is does not mean that he does what he is asked.
             if plan.purpose != Purpose::Identify || silence.is_some() {
@@ -574,9 +568,9 @@ impl Talk {
         let (wrote, measured) = (self.wrote, self.measured);
         let lane = self.lane.clone();
         let connection = connection.clone();
-        let lease = self.lease.clone();
+        let leases = self.leases.clone();
         hub.store.write(move |tx| {
-            check(tx, &lease)?;
+            check(tx, &leases)?;
             commands::end_conversation(tx, &id)?;
             let silence = breaker::is_silence(&error).then_some(&error);
             // Who takes so long that the answer is lost is asked for less.
@@ -622,6 +616,7 @@ impl Talk {
                         commands::not_attempted(tx, &id)?;
                     }
                     let wait = Wait::of(delay(tried - 1, &id), now);
+                    let wrote = wrote && !planted("a_lost_reply_was_never_sent");
                     if wrote || error.next_step() == NextStep::LookUp {
                         let text = error.to_string();
                         commands::orphaned(tx, &id, wait, error.code(), &text)?;

@@ -19,7 +19,7 @@ const PUT_OFF_MAX: SignedDuration = SignedDuration::from_hours(2);
 
 /// Raises what the passing of time changes. Cheap to call often; nothing while it is not our turn.
 pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
-    let Some(worker) = hub.turn.worker() else { return Ok(()) };
+    let Some(leases) = hub.turn.timers() else { return Ok(()) };
     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
     let before = now.checked_sub(WAITING_MAX).unwrap_or(now);
     let asked = now.checked_sub(ASK_AGAIN).unwrap_or(now);
@@ -28,7 +28,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
     let latest_poll = latest.checked_add(longest.unwrap_or_default()).unwrap_or(latest);
     let hub_for_write = hub.clone();
     hub.store.write(move |tx| {
-        check(tx, &worker.lease)?;
+        check(tx, &leases)?;
         if !planted("what_a_wrong_clock_put_off_stays") {
             waits::pull_in(tx, now, latest, latest_poll)?;
         }

@@ -16,7 +16,7 @@ use trueup_hub::decisions::{Decision, What};
 use trueup_hub::proofs::Evidence;
 use trueup_hub::report::{self, Report};
 use trueup_hub::trace::{self, Trace};
-use trueup_hub::{sales, schedules, taxes};
+use trueup_hub::{processes, sales, schedules, taxes};
 use trueup_store::documents::{SaleFilter, ShownRoot};
 use trueup_store::{
     StoreError, Tx, breakers, cases, decisions, documents, holds, messages, streams,
@@ -51,6 +51,7 @@ pub const PATHS: &[&str] = &[
     "/connections",
     "/connections/{name}/listings",
     "/connections/{name}/{decision}",
+    "/processes",
     "/schedules",
     "/schedules/{name}/run",
     "/messages/{id}",
@@ -74,6 +75,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/connections", get(connections))
         .route("/connections/{name}/listings", get(listings))
         .route("/connections/{name}/{decision}", post(decide_connection))
+        .route("/processes", get(all_processes))
         .route("/schedules", get(all_schedules))
         .route("/schedules/{name}/run", post(run_schedule))
         .route("/messages/{id}", get(message))
@@ -402,6 +404,13 @@ async fn decide_connection(
     let what = act::about_connection(&word, name);
     let what = what.ok_or_else(|| Problem::not_found("this decision"))?;
     done(&state, said(&body)?.given.decision(what)).await
+}
+
+async fn all_processes(
+    State(state): State<ServerState>,
+) -> Result<Json<Vec<processes::Shown>>, Problem> {
+    let now = state.now();
+    Ok(Json(state.read(move |tx| processes::shown(tx, now)).await?))
 }
 
 async fn all_schedules(

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use trueup_store::messages;
+use trueup_store::{SHARDS, messages};
 
 use crate::problem::Problem;
 use crate::state::ServerState;
@@ -18,6 +18,6 @@ async fn health() -> &'static str {
 
 /// Ready means that the store answers.
 async fn ready(State(state): State<ServerState>) -> Result<&'static str, Problem> {
-    state.read(messages::any_due).await?;
+    state.read(|tx| messages::any_due(tx, 0, SHARDS)).await?;
     Ok("ready\n")
 }

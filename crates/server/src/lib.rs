@@ -34,22 +34,25 @@ mod state;
 
 pub use listen::listen;
 pub use problem::Problem;
-pub use state::{Clock, ServerState};
+pub use state::{Clock, Doors, ServerState};
 
 use axum::Router;
 use axum::middleware;
 
-/// Every route of the server.
+/// Every route of the doors that are open.
 pub fn router(state: ServerState) -> Router {
-    Router::new()
-        .merge(intake::routes())
-        .merge(health::routes())
-        .merge(metrics::routes())
-        .nest("/api/v1", api::routes())
-        .merge(errors::routes())
-        .merge(schemas::routes())
-        .merge(pages::routes())
-        .fallback(pages::nothing_here)
+    let mut routes = Router::new().merge(health::routes()).merge(metrics::routes());
+    if state.doors.intake {
+        // Who sends reads the contracts where it sends.
+        routes = routes.merge(intake::routes()).merge(schemas::routes());
+    }
+    if state.doors.console {
+        routes =
+            routes.nest("/api/v1", api::routes()).merge(errors::routes()).merge(pages::routes());
+        routes = if state.doors.intake { routes } else { routes.merge(schemas::routes()) };
+        routes = routes.fallback(pages::nothing_here);
+    }
+    routes
         .layer(middleware::from_fn_with_state(state.clone(), security::guard))
         .layer(middleware::from_fn(security::headers))
         .with_state(state)

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 use trueup_hub::schedules::{self, Schedule};
-use trueup_hub::{Hub, completeness};
+use trueup_hub::{Hub, completeness, processes};
 use trueup_store::{StoreError, Tx, cases, commands, documents, messages, paces, streams};
 
 use crate::problem::Problem;
@@ -32,6 +32,7 @@ async fn metrics(State(state): State<ServerState>) -> Result<Response, Problem> 
             .read(move |tx| {
                 let mut text = from_store(tx, &hub, now)?;
                 schedule_metrics(tx, &mut text, &all, now)?;
+                process_metrics(tx, &mut text, now)?;
                 Ok(text)
             })
             .await?
@@ -191,6 +192,14 @@ fn schedule_metrics(
     Ok(())
 }
 
+/// Names of processes are no labels: they are others after each start.
+fn process_metrics(tx: &mut Tx<'_>, text: &mut String, now: Timestamp) -> Result<(), StoreError> {
+    let shown = processes::shown(tx, now)?;
+    let help = "Processes that share the work of the store; none where one works alone.";
+    Family::new(text, "trueup_processes", "gauge", help).sample(&[], &shown.len());
+    Ok(())
+}
+
 /// One metric with its samples.
 struct Family<'a> {
     text: &'a mut String,
@@ -206,7 +215,11 @@ impl<'a> Family<'a> {
     fn sample(&mut self, labels: &[(&str, &str)], value: &impl std::fmt::Display) {
         let labels: Vec<String> =
             labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        let _ = writeln!(self.text, "{}{{{}}} {value}", self.name, labels.join(","));
+        let labels = match labels.as_slice() {
+            [] => String::new(),
+            some => format!("{{{}}}", some.join(",")),
+        };
+        let _ = writeln!(self.text, "{}{labels} {value}", self.name);
     }
 }
 

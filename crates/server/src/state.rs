@@ -18,6 +18,21 @@ const COMMIT_DEADLINE: Duration = Duration::from_secs(25);
 /// Tells the time: the real one, or that of a week that is played.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// What a process answers beside health and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doors {
+    /// Webhooks and files are taken in.
+    pub intake: bool,
+    /// The console and the API.
+    pub console: bool,
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        Self { intake: true, console: true }
+    }
+}
+
 #[derive(Clone)]
 pub struct ServerState {
     pub hub: Hub,
@@ -28,6 +43,7 @@ pub struct ServerState {
     pub(crate) schemas: &'static [(&'static str, &'static str)],
     /// The jobs whose standing is shown; who runs them is somebody else.
     pub(crate) schedules: Arc<[Schedule]>,
+    pub(crate) doors: Doors,
     /// Requests of senders, by connection and outcome, since the start.
     pub(crate) requests: Arc<Mutex<BTreeMap<(String, &'static str), u64>>>,
 }
@@ -40,6 +56,7 @@ impl ServerState {
             token: None,
             schemas: &[],
             schedules: Arc::default(),
+            doors: Doors::default(),
             requests: Arc::default(),
         }
     }
@@ -62,6 +79,13 @@ impl ServerState {
     #[must_use]
     pub fn with_schedules(mut self, schedules: Vec<Schedule>) -> Self {
         self.schedules = schedules.into();
+        self
+    }
+
+    /// Opens only these.
+    #[must_use]
+    pub fn with_doors(mut self, doors: Doors) -> Self {
+        self.doors = doors;
         self
     }
 

@@ -5,6 +5,7 @@
 //! (group commit); readers have their own connections. PostgreSQL runs each closure in its own
 //! transaction on a plain thread, because its client blocks.
 
+use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -238,6 +239,28 @@ impl Tx<'_> {
         match self.0 {
             Engine::Sqlite(_) => "",
             Engine::Postgres(_) => " FOR SHARE",
+        }
+    }
+
+    /// As [`Self::for_share`], for rows that are written afterwards.
+    pub(crate) fn for_update(&self) -> &'static str {
+        match self.0 {
+            Engine::Sqlite(_) => "",
+            Engine::Postgres(_) => " FOR UPDATE",
+        }
+    }
+
+    /// The time by which leases of this database are measured: on PostgreSQL its own, because the
+    /// clocks of the machines that share it differ; on SQLite `now`, that of the one process.
+    pub fn clock(&mut self, now: Timestamp) -> Result<Timestamp> {
+        match self.0 {
+            Engine::Sqlite(_) => Ok(now),
+            Engine::Postgres(_) => {
+                let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
+                let row = self.query_one(sql, &[])?;
+                let row = row.ok_or_else(|| StoreError::corrupt("the database has no clock"))?;
+                crate::messages::moment(row.int(0)?)
+            }
         }
     }
 

@@ -77,18 +77,23 @@ pub fn root_id(connection: &str, root: &Root) -> String {
     format!("{connection}/{}/{}", root.kind.word(), root.external_id)
 }
 
-/// Replaces the statement of an object whole and raises its root.
+/// Replaces the statement of an object whole and raises its root. `before` is the message of the
+/// statement that it was compared with, if there was one.
+///
+/// # Errors
+/// `Conflict` when another statement was put in force in between.
 pub fn put(
     tx: &mut Tx<'_>,
     connection: &str,
     document: &Document,
     message: &str,
+    before: Option<&str>,
     now: Timestamp,
 ) -> Result<()> {
     let root = document.root();
     let root_name = root_id(connection, &root);
     let counts = counts_as(document);
-    tx.execute(
+    let put = tx.execute(
         "INSERT INTO documents (connection, kind, external_id, version, content_hash, body,
              message, root, decoded_at, word, currency, amount, fee, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
@@ -97,7 +102,8 @@ pub fn put(
              body = excluded.body, message = excluded.message, root = excluded.root,
              decoded_at = excluded.decoded_at, word = excluded.word,
              currency = excluded.currency, amount = excluded.amount, fee = excluded.fee,
-             at = excluded.at",
+             at = excluded.at
+         WHERE documents.message = $15",
         values![
             connection,
             document.kind().word(),
@@ -112,9 +118,14 @@ pub fn put(
             counts.amount.map_or("", |amount| amount.currency().code()),
             counts.amount.map_or(0, Money::minor),
             counts.fee,
-            counts.at.map_or(0, Timestamp::as_microsecond)
+            counts.at.map_or(0, Timestamp::as_microsecond),
+            before
         ],
     )?;
+    if put == 0 {
+        let what = format!("another statement of {root_name} came in force meanwhile");
+        return Err(StoreError::Conflict(what));
+    }
     if planted("an_update_raises_nothing") && find_root(tx, &root_name)?.is_some() {
         return Ok(());
     }
@@ -478,9 +489,12 @@ pub fn decided(tx: &mut Tx<'_>, root: &DueRoot, standing: &Standing, now: Timest
     Ok(())
 }
 
-/// Whether any root is due, for the shell that decides when to sleep.
-pub fn any_due(tx: &mut Tx<'_>) -> Result<bool> {
-    let found = tx.query_one("SELECT id FROM roots WHERE decided < arrived LIMIT 1", values![])?;
+/// Whether any root of the shards `from..to` is due, for the shell that decides when to sleep.
+pub fn any_due(tx: &mut Tx<'_>, from: i64, to: i64) -> Result<bool> {
+    let found = tx.query_one(
+        "SELECT id FROM roots WHERE decided < arrived AND shard >= $1 AND shard < $2 LIMIT 1",
+        values![from, to],
+    )?;
     Ok(found.is_some())
 }
 

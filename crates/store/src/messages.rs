@@ -312,10 +312,12 @@ pub fn is_recorded(tx: &mut Tx<'_>, connection: &str, source_id: &str) -> Result
     Ok(row.is_some())
 }
 
-/// Whether any message waits to be decoded.
-pub fn any_due(tx: &mut Tx<'_>) -> Result<bool> {
-    let found =
-        tx.query_one("SELECT id FROM messages WHERE state = 'received' LIMIT 1", values![])?;
+/// Whether any message of the shards `from..to` waits to be decoded.
+pub fn any_due(tx: &mut Tx<'_>, from: i64, to: i64) -> Result<bool> {
+    let found = tx.query_one(
+        "SELECT id FROM messages WHERE state = 'received' AND shard >= $1 AND shard < $2 LIMIT 1",
+        values![from, to],
+    )?;
     Ok(found.is_some())
 }
 

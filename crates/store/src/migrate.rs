@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (17, include_str!("../migrations/0017_schedules.sql")),
     (18, include_str!("../migrations/0018_identities.sql")),
     (19, include_str!("../migrations/0019_paces.sql")),
+    (20, include_str!("../migrations/0020_processes.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

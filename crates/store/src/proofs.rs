@@ -2,7 +2,7 @@
 //! their scopes, which `trueup_hub::proofs` keeps in the transactions that change them.
 
 use crate::database::{Row, Tx};
-use crate::{Result, values};
+use crate::{Result, many, values};
 
 /// The statuses of one sale, each a word of `trueup_matching::Status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,17 @@ pub struct Proved {
     pub payout: &'static str,
     pub bank: &'static str,
     pub overall: &'static str,
+}
+
+/// Keeps others from writing how these sales stand until this transaction ends, so that what is read
+/// for it from now on is the newest when it is written.
+pub fn hold(tx: &mut Tx<'_>, sales: &[String]) -> Result<()> {
+    let lock = tx.for_update();
+    if !lock.is_empty() {
+        let sql = format!("SELECT root FROM proofs WHERE root IN ({{}}) ORDER BY root{lock}");
+        many::query(tx, &sql, sales)?;
+    }
+    Ok(())
 }
 
 /// Writes how a sale stands, if it stands otherwise than before.

@@ -65,8 +65,11 @@ pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<D
 }
 
 /// Whether any key is due to be judged.
-pub fn any_due(tx: &mut Tx<'_>) -> Result<bool> {
-    let found = tx.query_one("SELECT key FROM scopes WHERE judged < arrived LIMIT 1", values![])?;
+pub fn any_due(tx: &mut Tx<'_>, from: i64, to: i64) -> Result<bool> {
+    let found = tx.query_one(
+        "SELECT key FROM scopes WHERE judged < arrived AND shard >= $1 AND shard < $2 LIMIT 1",
+        values![from, to],
+    )?;
     Ok(found.is_some())
 }
 

@@ -58,6 +58,11 @@ fn c1_kill_9_at_any_moment_loses_nothing_on_postgresql() {
 }
 
 #[test]
+fn c6_kill_9_of_any_of_three_processes_that_share_the_work_loses_nothing() {
+    kill(3, 60);
+}
+
+#[test]
 fn c1_kill_9_of_either_of_two_processes_on_one_database_loses_nothing() {
     kill(2, 100);
 }

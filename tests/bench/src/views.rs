@@ -197,7 +197,7 @@ fn sale(tx: &mut Tx<'_>, number: u32, group: u32) -> trueup_store::Result<i64> {
         buyer: None,
         test: false,
     };
-    documents::put(tx, SHOP_US, &Document::from(order), &message, at)?;
+    documents::put(tx, SHOP_US, &Document::from(order), &message, None, at)?;
     let payment = Payment {
         id: format!("p{id}"),
         order: id.clone(),
@@ -213,7 +213,7 @@ fn sale(tx: &mut Tx<'_>, number: u32, group: u32) -> trueup_store::Result<i64> {
         processed_at: at,
         test: false,
     };
-    documents::put(tx, SHOP_US, &Document::from(payment), &message, at)?;
+    documents::put(tx, SHOP_US, &Document::from(payment), &message, None, at)?;
     let row = LedgerRow {
         id: format!("txn_{id}"),
         class: RowClass::Capture,
@@ -230,7 +230,7 @@ fn sale(tx: &mut Tx<'_>, number: u32, group: u32) -> trueup_store::Result<i64> {
         available_on: None,
         description: None,
     };
-    documents::put(tx, STRIPE, &Document::from(row), &message, at)?;
+    documents::put(tx, STRIPE, &Document::from(row), &message, None, at)?;
     let root = Root { kind: RootKind::Sale, external_id: id.clone() };
     let due = DueRoot {
         id: documents::root_id(SHOP_US, &root),

@@ -38,7 +38,7 @@ use trueup_hub::replay::{self, Selection};
 use trueup_hub::{Hub, Worker, decide, decode, reconcile};
 use trueup_odoo::OdooSandbox;
 use trueup_sandbox::World;
-use trueup_store::{cases, commands, doctor, documents, facts, messages, scopes, streams};
+use trueup_store::{SHARDS, cases, commands, doctor, documents, facts, messages, scopes, streams};
 
 use crate::rig::Carried;
 use crate::truth::{self, Stands};
@@ -213,7 +213,9 @@ fn twins(hub: &Hub) -> Result<Vec<String>> {
 fn i15_all_is_done(hub: &Hub) -> Result<()> {
     let names: Vec<String> = hub.setup.connections.keys().cloned().collect();
     let (due, counts, open, suspended) = hub.store.read(|tx| {
-        let due = messages::any_due(tx)? || documents::any_due(tx)? || scopes::any_due(tx)?;
+        let due = messages::any_due(tx, 0, SHARDS)?
+            || documents::any_due(tx, 0, SHARDS)?
+            || scopes::any_due(tx, 0, SHARDS)?;
         let mut suspended = Vec::new();
         for name in &names {
             suspended.extend(streams::suspended(tx, name)?.map(|why| format!("{name}: {why}")));

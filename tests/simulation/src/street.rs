@@ -1,8 +1,8 @@
 //! What goes on around a process between two of its commits: deliveries at the front door, another
 //! process that takes over, time that passes.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
@@ -13,15 +13,15 @@ use trueup_connect::Secret;
 use trueup_connect::sandbox::Push;
 use trueup_connect::webhook::SignedDelivery;
 use trueup_domain::key;
-use trueup_hub::{Hub, Turn, Worker, decide, decode, reconcile};
+use trueup_hub::{Hub, Share, Turn, decide, decode, reconcile};
 use trueup_sandbox::chance::Chance;
-use trueup_store::{CommitFate, SHARDS, Store, StoreError, leases};
+use trueup_store::leases::{self, Lease};
+use trueup_store::{CommitFate, Store, StoreError};
 
 use crate::rig::FrontDoor;
 use crate::weather::{Hits, Weather};
 
 /// As the real keeper of a lease has them (`crates/trueup/src/worker.rs`).
-const LEASE: &str = "all";
 const LEASE_LENGTH: SignedDuration = SignedDuration::from_secs(9);
 const STOP_AFTER: SignedDuration = SignedDuration::from_secs(7);
 /// A push of a refused delivery comes again so often before its sender gives up.
@@ -52,61 +52,72 @@ impl Dice {
 /// Who writes, as the fate of each commit sees it.
 #[derive(Default)]
 pub struct Writing {
-    /// A stage of the process `process` is at work, and nobody else.
-    stage: AtomicBool,
-    process: AtomicUsize,
-    /// Which stage it is: 0 to 2 as [`Street::stage`] numbers them, or another.
-    which: AtomicUsize,
-    /// Who had the lease last; nobody at first.
-    holder: AtomicUsize,
-    /// Commits of stages, and those of a process that had no lease.
-    commits: AtomicU64,
+    now: Mutex<Option<Stage>>,
+    /// Whose each part of the work was last.
+    holders: Mutex<BTreeMap<String, usize>>,
+    /// Commits of a process without its leases.
     trespasses: AtomicU64,
 }
 
-const NOBODY: usize = usize::MAX;
-/// A conversation or the timers, in [`Writing::stage`].
-pub const NO_STAGE: usize = usize::MAX;
+/// A stage of a process at work.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub process: usize,
+    /// 0 to 2 as [`Street::stage`] numbers them; `None` for a conversation and the timers.
+    pub which: Option<usize>,
+    /// The parts of the work that it must hold.
+    pub parts: Vec<String>,
+}
+
+impl Stage {
+    pub fn new(process: usize, which: Option<usize>, leases: &[Lease]) -> Self {
+        let parts = leases.iter().map(|lease| lease.shard.clone()).collect();
+        Self { process, which, parts }
+    }
+}
 
 impl Writing {
-    fn new(alone: bool) -> Self {
-        let holder = AtomicUsize::new(if alone { 0 } else { NOBODY });
-        Self { holder, ..Self::default() }
-    }
-    fn runs(&self) -> usize {
-        self.which.load(Ordering::Relaxed)
-    }
     fn committed(&self) {
-        if self.stage.load(Ordering::Relaxed) {
-            self.commits.fetch_add(1, Ordering::Relaxed);
-            let (process, holder) = (&self.process, &self.holder);
-            if process.load(Ordering::Relaxed) != holder.load(Ordering::Relaxed) {
-                self.trespasses.fetch_add(1, Ordering::Relaxed);
-            }
+        let Some(stage) = held(&self.now).clone() else { return };
+        let holders = held(&self.holders);
+        if stage.parts.iter().any(|part| holders.get(part) != Some(&stage.process)) {
+            self.trespasses.fetch_add(1, Ordering::Relaxed);
         }
     }
-    /// Commits of processes without their lease (C5, C6).
+    /// Commits of processes without their leases (C5, C6).
     pub fn trespasses(&self) -> u64 {
         self.trespasses.load(Ordering::Relaxed)
     }
-    /// Marks what `work` commits as written by this stage of this process.
-    pub fn stage<T>(&self, process: usize, stage: usize, work: impl FnOnce() -> T) -> T {
-        let before = self.process.swap(process, Ordering::Relaxed);
-        let which = self.which.swap(stage, Ordering::Relaxed);
-        let was = self.stage.swap(true, Ordering::Relaxed);
-        let outcome = work();
-        self.stage.store(was, Ordering::Relaxed);
-        self.which.store(which, Ordering::Relaxed);
-        self.process.store(before, Ordering::Relaxed);
-        outcome
+    fn busy(&self) -> Option<Stage> {
+        held(&self.now).clone()
+    }
+    /// Marks what `work` commits as written by this stage.
+    pub fn stage<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        self.marked(Some(stage), work)
     }
     /// Marks what `work` commits as written by no stage.
     fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        let was = self.stage.swap(false, Ordering::Relaxed);
+        self.marked(None, work)
+    }
+    fn marked<T>(&self, stage: Option<Stage>, work: impl FnOnce() -> T) -> T {
+        let before = std::mem::replace(&mut *held(&self.now), stage);
         let outcome = work();
-        self.stage.store(was, Ordering::Relaxed);
+        *held(&self.now) = before;
         outcome
     }
+    /// Notes whose these parts are; returns whether any was another's.
+    fn hold(&self, process: usize, leases: &[Lease]) -> bool {
+        let mut holders = held(&self.holders);
+        let mut passed = false;
+        for lease in leases {
+            passed |= holders.insert(lease.shard.clone(), process) != Some(process);
+        }
+        passed
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A process as others see it.
@@ -137,6 +148,8 @@ pub struct Street {
     writing: Arc<Writing>,
     in_flight: Vec<Parcel>,
     keepers: Vec<Keeper>,
+    /// All parts of the work.
+    parts: Vec<String>,
     /// Every delivery that was answered with 2xx: connection, its key, the hash of its body.
     pub acknowledged: BTreeSet<(String, String, String)>,
     pub said: Vec<String>,
@@ -173,6 +186,7 @@ impl Street {
             writing: Arc::clone(writing),
             in_flight: Vec::new(),
             keepers: keepers.collect(),
+            parts: leases::parts(hub.setup.connections.keys().map(String::as_str)),
             acknowledged: BTreeSet::new(),
             said: Vec::new(),
             last_id: None,
@@ -181,17 +195,13 @@ impl Street {
         }
     }
 
-    pub fn writing(weather: &Weather) -> Arc<Writing> {
-        Arc::new(Writing::new(weather.processes <= 1))
-    }
-
     pub fn processes(&self) -> usize {
         self.keepers.len()
     }
 
-    /// The process that takes itself for the one at work, if any does.
-    pub fn at_work(&self) -> Option<usize> {
-        (0..self.keepers.len()).find(|at| self.keepers[*at].hub.turn.worker().is_some())
+    /// The processes that take themselves to be at work.
+    pub fn at_work(&self) -> Vec<usize> {
+        (0..self.keepers.len()).filter(|at| !self.keepers[*at].hub.turn.is_idle()).collect()
     }
 
     pub fn hub(&self, process: usize) -> Hub {
@@ -221,7 +231,7 @@ impl Street {
         keeper.renewed = None;
         if !alone {
             keeper.owner = format!("process {process}, life {}", keeper.lives);
-            keeper.hub.turn.give(None);
+            keeper.hub.turn.give(Share::Nothing);
         }
         self.hits.hit("crash");
         self.say(format_args!("CRASH of {process}"));
@@ -245,30 +255,40 @@ impl Street {
         self.say(format_args!("the clock of {process} is off by {skew:?}"));
     }
 
-    /// What a process's keeper does now and then: renew the lease, or pause without it.
+    /// What a process's keeper does now and then: renew its leases, take what is free of its share,
+    /// give back at once what is another's, or pause without any.
     pub fn keep(&mut self, process: usize) -> Result<()> {
         if self.keepers.len() == 1 {
             return Ok(());
         }
-        let true_now = self.clock.now();
-        let now = self.now(process);
+        // Leases are measured by the clock of the database.
+        let now = self.clock.now();
         let owner = self.keepers[process].owner.clone();
+        let parts = self.parts.clone();
         let writing = Arc::clone(&self.writing);
-        let acquired = writing.aside(|| {
-            self.store.write(move |tx| leases::acquire(tx, LEASE, &owner, now, LEASE_LENGTH))
+        let tended = writing.aside(|| {
+            self.store.write(move |tx| {
+                let tended = leases::tend(tx, &parts, &owner, now, LEASE_LENGTH)?;
+                leases::release(tx, &tended.surplus)?;
+                Ok(tended.held)
+            })
         });
-        match acquired {
-            Ok(Some(lease)) => {
+        match tended {
+            Ok(held) => {
                 let keeper = &mut self.keepers[process];
-                keeper.renewed = Some(true_now);
-                keeper.hub.turn.give(Some(Worker { lease: Some(lease), from: 0, to: SHARDS }));
-                let before = self.writing.holder.swap(process, Ordering::Relaxed);
-                if before != process {
+                keeper.renewed = Some(now);
+                let count = held.len();
+                let passed = self.writing.hold(process, &held);
+                keeper.hub.turn.give(Share::Parts(held));
+                if passed {
                     self.hits.hit("lease passed on");
-                    self.say(format_args!("{process} has the lease"));
+                    self.say(format_args!("{process} has {count} parts"));
+                    let both = self.at_work().len() == self.keepers.len();
+                    if both {
+                        self.hits.hit("work shared");
+                    }
                 }
             }
-            Ok(None) => self.keepers[process].hub.turn.give(None),
             Err(StoreError::Crashed) => self.die(process),
             Err(error) => return Err(error.into()),
         }
@@ -282,7 +302,7 @@ impl Street {
         let keeper = &mut self.keepers[process];
         let old = keeper.renewed.is_none_or(|at| now.duration_since(at) > STOP_AFTER);
         if !alone && old {
-            keeper.hub.turn.give(None);
+            keeper.hub.turn.give(Share::Nothing);
         }
     }
 
@@ -402,7 +422,8 @@ impl Street {
             _ => {
                 let stage = self.dice.below(3);
                 // The stages of one process run beside each other, each of them once.
-                let beside = self.dice.roll(500) && self.writing.runs() != stage;
+                let running = self.writing.busy().and_then(|busy| busy.which);
+                let beside = self.dice.roll(500) && running != Some(stage);
                 self.stage(if beside { busy } else { other }, stage).map(|_| ())
             }
         }
@@ -414,8 +435,8 @@ impl Street {
         let Some(worker) = hub.turn.worker() else { return Ok(false) };
         let now = self.now(process);
         let step = [decode::step, decide::step, reconcile::step][stage % 3];
-        let outcome =
-            Arc::clone(&self.writing).stage(process, stage % 3, || step(&hub, &worker, now));
+        let marked = Stage::new(process, Some(stage % 3), &worker.leases);
+        let outcome = Arc::clone(&self.writing).stage(marked, || step(&hub, &worker, now));
         self.absorb(process, outcome.map(|count| count > 0))
     }
 
@@ -475,7 +496,7 @@ pub fn connect(store: &Store, street: &Arc<Mutex<Street>>, dice: &Dice, weather:
         // Whoever has the street in hand is what others do.
         let Ok(mut street) = street.try_lock() else { return };
         if dice.roll(weather.meanwhile) {
-            let busy = street.writing.process.load(Ordering::Relaxed);
+            let busy = street.writing.busy().map_or(0, |busy| busy.process);
             if let Err(error) = street.meanwhile(busy) {
                 street.say(format_args!("FAILED meanwhile: {error:#}"));
                 street.said.push(format!("VIOLATION {error:#}"));

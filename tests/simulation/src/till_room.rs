@@ -20,12 +20,12 @@ use trueup_hub::{Hub, Turn, timers};
 use trueup_sandbox::week::Sent;
 use trueup_sandbox::world::ODOO;
 use trueup_sandbox::{Week, WeekSettings, World};
-use trueup_store::{CommitFate, Store, StoreError, doctor, streams};
+use trueup_store::{CommitFate, Store, StoreError, doctor, leases, streams};
 
 use crate::oracle::{self, EndState, Watch};
 use crate::rig::{Direct, lossy};
 use crate::second_reading;
-use crate::street::{self, Dice, NO_STAGE, Street, Writing, lock};
+use crate::street::{self, Dice, Stage, Street, Writing, lock};
 pub use crate::weather::{Hits, Weather};
 
 /// How often streams are polled.
@@ -85,7 +85,7 @@ pub fn history(seed: u64, orders: u32) -> WeekSettings {
         faults: false,
         extended_per_mille: 250,
         repriced_per_mille: 350,
-        cancelled_per_mille: 120,
+        cancelled_per_mille: if seed % 5 == 4 { 700 } else { 120 },
         returned_per_mille: 500,
         ..WeekSettings::default()
     }
@@ -112,7 +112,7 @@ pub fn tell_week(settings: WeekSettings, weather: Weather) -> Result<Told> {
     let hub = often(setup::hub(store.clone(), None, None, week.start(), "sim")?, seed);
     setup::approve(&hub, &mappings, week.start())?;
     let dice = Dice::new(seed ^ 0x51_4D_55_4C);
-    let writing = Street::writing(&weather);
+    let writing = Arc::new(Writing::default());
     let around = Street::new(&hub, &clock, &dice, weather, &writing);
     let around = Arc::new(Mutex::new(around));
     street::connect(&store, &around, &dice, weather);
@@ -223,7 +223,11 @@ impl TillRoom {
             }
             // Now and then the hub has the time to finish what it began.
             let long = !hurried && self.dice.roll(LONG_PER_MILLE);
-            let steps = if long { 700 } else { 15 + self.dice.below(45) };
+            let steps = match (hurried, long) {
+                (true, _) => 60 + self.dice.below(120),
+                (false, true) => 700,
+                (false, false) => 15 + self.dice.below(45),
+            };
             for _ in 0..steps {
                 self.step()?;
                 self.bury();
@@ -265,11 +269,12 @@ impl TillRoom {
 
     /// One choice of the scheduler.
     fn step(&mut self) -> Result<()> {
-        // The one that has the turn does most.
+        // Those that have a turn do most.
         let at_work = lock(&self.street).at_work();
-        let process = match at_work.filter(|_| self.dice.roll(750)) {
-            Some(process) => process,
-            None => self.dice.below(self.weather.processes),
+        let process = match at_work.as_slice() {
+            [] => self.dice.below(self.weather.processes),
+            _ if !self.dice.roll(750) => self.dice.below(self.weather.processes),
+            some => some[self.dice.below(some.len())],
         };
         match self.dice.below(14) {
             0 => lock(&self.street).deliver_one(process)?,
@@ -388,7 +393,8 @@ impl TillRoom {
     fn stage(&mut self, process: usize, stage: usize) -> Result<()> {
         let (hub, now) = self.process(process);
         let Some(worker) = hub.turn.worker() else { return Ok(()) };
-        let outcome = self.writing.stage(process, stage, || match stage {
+        let marked = Stage::new(process, Some(stage), &worker.leases);
+        let outcome = self.writing.stage(marked, || match stage {
             0 => trueup_hub::decode::step(&hub, &worker, now),
             1 => trueup_hub::decide::step(&hub, &worker, now),
             _ => trueup_hub::reconcile::step(&hub, &worker, now),
@@ -398,7 +404,9 @@ impl TillRoom {
 
     fn timers(&mut self, process: usize) -> Result<()> {
         let (hub, now) = self.process(process);
-        let outcome = self.writing.stage(process, NO_STAGE, || timers::step(&hub, now));
+        let leases = hub.turn.timers().unwrap_or_default();
+        let marked = Stage::new(process, None, &leases);
+        let outcome = self.writing.stage(marked, || timers::step(&hub, now));
         self.absorb(process, outcome.map(|()| true)).map(|_| ())
     }
 
@@ -409,8 +417,9 @@ impl TillRoom {
         let connection = hub.connection(name).context("a connection")?.clone();
         let own = self.talks.iter().filter(|it| it.process == process && it.connection == *name);
         let busy: Vec<String> = own.map(|it| it.talk.lane().to_owned()).collect();
-        let next =
-            self.writing.stage(process, NO_STAGE, || talk::next(&hub, &connection, &busy, now));
+        let leases = hub.turn.connection(name).unwrap_or_default();
+        let marked = Stage::new(process, None, &leases);
+        let next = self.writing.stage(marked, || talk::next(&hub, &connection, &busy, now));
         match next {
             Ok(Some(talk)) => {
                 self.say(format_args!("{process} talks {name} {}", talk.lane()));
@@ -454,9 +463,11 @@ impl TillRoom {
         let unknown = std::mem::take(&mut talking.unknown);
         let before = if unknown { self.sent_in(&name, talking.talk.lane())? } else { Vec::new() };
         let asked = reply.as_ref().map(|reply| reply.as_ref().map_err(CallError::clone));
-        let next = self
-            .writing
-            .stage(process, NO_STAGE, || talking.talk.advance(&hub, &connection, asked, own_now));
+        let alone = self.weather.processes == 1;
+        let parts = if alone { Vec::new() } else { vec![leases::of_connection(&name)] };
+        let marked = Stage { process, which: None, parts };
+        let next =
+            self.writing.stage(marked, || talking.talk.advance(&hub, &connection, asked, own_now));
         let lane = (name.clone(), talking.talk.lane().to_owned());
         if matches!(next, Ok(Next::Finished)) && !before.is_empty() {
             let states = self.hub.store.read(|tx| doctor::states_of_lane(tx, &name, &lane.1))?;
@@ -471,6 +482,12 @@ impl TillRoom {
         }
         match next {
             Ok(Next::Send(request)) => {
+                ensure!(
+                    !unknown,
+                    "I2: {name} sent {} although it did not hear what came of the write before it \
+                     (B1, B20)",
+                    request.path
+                );
                 if let Some((until, by)) = self.patient.remove(&lane)
                     && by == process
                 {

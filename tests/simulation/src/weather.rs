@@ -127,6 +127,7 @@ impl Hits {
         "silence",
         "key expired",
         "lease passed on",
+        "work shared",
         "lease lost",
         "push lost",
         "push doubled",

@@ -387,12 +387,15 @@ fn c6_a_worker_without_its_lease_writes_nothing() {
     let length = jiff::SignedDuration::from_secs(30);
     let take = |owner: &'static str, seconds: i64| {
         hub.store
-            .write(move |tx| trueup_store::leases::acquire(tx, "all", owner, at(seconds), length))
+            .write(move |tx| {
+                trueup_store::leases::acquire(tx, "a part", owner, at(seconds), length)
+            })
             .expect("asked")
     };
-    let worker = |lease| trueup_hub::Worker { lease, from: 0, to: trueup_store::SHARDS };
-    let old = worker(take("a", 0));
-    let new = worker(take("b", 31));
+    let leases = |lease: Option<_>| lease.into_iter().collect::<Vec<_>>();
+    let worker = |leases| trueup_hub::Worker { leases, ..trueup_hub::Worker::alone() };
+    let old = worker(leases(take("a", 0)));
+    let new = worker(leases(take("b", 31)));
     let refused = trueup_hub::decode::step(&hub, &old, at(32));
     assert!(matches!(refused, Err(trueup_store::StoreError::LeaseLost)), "{refused:?}");
     assert_eq!(read(&hub, |tx| documents::of_root(tx, ROOT)).len(), 0);
@@ -405,10 +408,10 @@ fn c6_a_worker_without_its_lease_writes_nothing() {
     assert!(matches!(refused, Err(trueup_store::StoreError::LeaseLost)), "{refused:?}");
     assert_eq!(balances(&hub), sold(1000));
     let turn = trueup_hub::Turn::waiting();
-    turn.give(Some(old));
+    turn.give(trueup_hub::Share::All(old.leases));
     let refused = trueup_hub::timers::step(&hub.clone().in_turn(turn.clone()), at(37));
     assert!(matches!(refused, Err(trueup_store::StoreError::LeaseLost)), "{refused:?}");
-    turn.give(None);
+    turn.give(trueup_hub::Share::Nothing);
     trueup_hub::timers::step(&hub.in_turn(turn), at(38)).expect("nothing to do without a turn");
 }
 

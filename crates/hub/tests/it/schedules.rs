@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use trueup_hub::decisions::{self, Decision, What};
 use trueup_hub::schedules::{self, Due, Missed, Run, Schedule, When};
-use trueup_hub::{Hub, Turn, Worker};
+use trueup_hub::{Hub, Share, Turn};
 use trueup_store::schedules::Standing;
 use trueup_store::{StoreError, leases};
 
@@ -230,12 +230,12 @@ fn f6_only_who_works_on_the_store_runs_jobs() {
     let lease = |owner: &'static str, seconds: i64| {
         let now = at + SignedDuration::from_secs(seconds);
         let lease = write(&hub, move |tx| {
-            leases::acquire(tx, "all", owner, now, SignedDuration::from_secs(9))
+            leases::acquire(tx, "a part", owner, now, SignedDuration::from_secs(9))
         });
-        Worker { lease: Some(lease.unwrap()), ..Worker::alone() }
+        Share::All(vec![lease.unwrap()])
     };
     let turn = Turn::waiting();
-    turn.give(Some(lease("one", 0)));
+    turn.give(lease("one", 0));
     let one = hub.clone().in_turn(turn);
     let run = schedules::begin(&one, &nightly(), at).unwrap().unwrap();
     // It stood still for so long that another works now: what it says is not taken.

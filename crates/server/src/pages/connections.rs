@@ -9,6 +9,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use trueup_domain::completeness::Totals;
 use trueup_hub::completeness::{self, Window};
+use trueup_hub::processes;
 use trueup_store::{StoreError, Tx, breakers, commands, holds, messages, streams};
 
 use super::{Chrome, PageProblem, Shared, act, page};
@@ -145,8 +146,25 @@ pub struct Newest {
 struct Connections {
     chrome: Chrome,
     cards: Vec<Card>,
+    processes: Vec<ProcessRow>,
     /// Who decided last in this browser.
     person: String,
+}
+
+/// A process that shares the work.
+struct ProcessRow {
+    shown: processes::Shown,
+    since: Moment,
+    talks: String,
+}
+
+fn process_rows(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<ProcessRow>, StoreError> {
+    let row = |shown: processes::Shown| ProcessRow {
+        since: Moment::new(shown.since, now),
+        talks: shown.connections.join(", "),
+        shown,
+    };
+    Ok(processes::shown(tx, now)?.into_iter().map(row).collect())
 }
 
 pub fn cards(
@@ -270,7 +288,9 @@ pub async fn show(State(state): Shared, headers: HeaderMap) -> Result<Response, 
                     })
                     .collect();
             }
-            Ok(Connections { chrome: Chrome::new(tx, &shared, "connections")?, cards, person })
+            let processes = process_rows(tx, now)?;
+            let chrome = Chrome::new(tx, &shared, "connections")?;
+            Ok(Connections { chrome, cards, processes, person })
         })
         .await?;
     Ok(page(StatusCode::OK, &shown)?)

@@ -302,7 +302,7 @@ fn order(tx: &mut Tx<'_>, id: &str, number: &str, minor: i64) -> trueup_store::R
         buyer: None,
         test: false,
     };
-    documents::put(tx, SHOP, &Document::from(stated), &message, now())?;
+    documents::put(tx, SHOP, &Document::from(stated), &message, None, now())?;
     let root = DueRoot {
         id: root_id(id),
         connection: SHOP.to_owned(),

@@ -1,8 +1,8 @@
 //! Documents and the roots they raise.
 
 use trueup_domain::document::{Document, Kind, RootKind};
-use trueup_store::SHARDS;
 use trueup_store::documents::{self, DueRoot, Standing};
+use trueup_store::{SHARDS, StoreError};
 
 use crate::engines::on_every_engine;
 use crate::world::{at, ledger_row, payment, read, stored, write};
@@ -27,7 +27,9 @@ fn standing(number: &str, waiting: Option<&str>) -> Standing {
 fn put(store: &trueup_store::Store, document: Document) {
     write(store, move |tx| {
         let message = stored(tx, "m1")?;
-        documents::put(tx, "shop", &document, &message, at(1))
+        let known = documents::known(tx, "shop", document.kind(), document.external_id())?;
+        let before = known.as_ref().map(|known| known.message.as_str());
+        documents::put(tx, "shop", &document, &message, before, at(1))
     });
 }
 
@@ -48,6 +50,20 @@ on_every_engine! {
         assert_eq!(all, [payment("p1", "o1", 2)]);
     }
 
+    fn c6_a_statement_that_was_compared_with_another_is_not_put(store) {
+        put(store, payment("p1", "o1", 1));
+        for before in [None, Some("another")] {
+            let outcome = store.write(move |tx| {
+                let message = stored(tx, "m2")?;
+                documents::put(tx, "shop", &payment("p1", "o1", 2), &message, before, at(2))
+            });
+            assert!(matches!(outcome, Err(StoreError::Conflict(_))), "{outcome:?}");
+        }
+        let known = read(store, |tx| documents::known(tx, "shop", Kind::Payment, "p1"));
+        assert_eq!(known.expect("known").version, Some(1));
+        assert!(!read(store, |tx| documents::any_due(tx, 0, 0)));
+    }
+
     fn the_documents_of_a_sale_share_one_root(store) {
         put(store, payment("p2", "o1", 1));
         put(store, payment("p1", "o1", 1));
@@ -66,8 +82,8 @@ on_every_engine! {
     fn c25_the_same_number_at_two_shops_is_two_roots(store) {
         write(store, |tx| {
             let message = stored(tx, "m1")?;
-            documents::put(tx, "shop", &payment("5001", "1001", 1), &message, at(1))?;
-            documents::put(tx, "other", &payment("5001", "1001", 7), &message, at(1))
+            documents::put(tx, "shop", &payment("5001", "1001", 1), &message, None, at(1))?;
+            documents::put(tx, "other", &payment("5001", "1001", 7), &message, None, at(1))
         });
         let mut names: Vec<String> = due(store).into_iter().map(|root| root.id).collect();
         names.sort();
@@ -83,12 +99,12 @@ on_every_engine! {
         put(store, payment("p2", "o1", 1));
         let root = taken.clone();
         write(store, move |tx| documents::decided(tx, &root, &standing("#1", None), at(2)));
-        assert!(read(store, documents::any_due));
+        assert!(read(store, |tx| documents::any_due(tx, 0, SHARDS)));
         let again = due(store).pop().expect("due again");
         assert_eq!((again.arrived, again.attempts), (2, 0), "a decision clears the attempts");
         let root = again.clone();
         write(store, move |tx| documents::decided(tx, &root, &standing("#2", None), at(3)));
-        assert!(!read(store, documents::any_due));
+        assert!(!read(store, |tx| documents::any_due(tx, 0, SHARDS)));
         // A decision about an older state comes too late.
         write(store, move |tx| documents::decided(tx, &taken, &standing("#old", None), at(4)));
         let shown = read(store, |tx| documents::find_root(tx, "shop/sale/o1")).expect("a root");

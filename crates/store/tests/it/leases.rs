@@ -14,12 +14,41 @@ fn acquire(store: &Store, owner: &'static str, seconds: i64) -> Option<Lease> {
 }
 
 fn works(store: &Store, lease: &Lease) -> bool {
-    let lease = lease.clone();
+    let lease = [lease.clone()];
     match store.write(move |tx| leases::check(tx, &lease)) {
         Ok(()) => true,
         Err(StoreError::LeaseLost) => false,
         Err(other) => panic!("{other}"),
     }
+}
+
+fn tend(store: &Store, owner: &'static str, seconds: i64) -> leases::Tended {
+    let parts = leases::parts(["odoo", "shop"]);
+    write(store, move |tx| leases::tend(tx, &parts, owner, at(seconds), LENGTH))
+}
+
+#[test]
+fn each_part_is_one_process_share() {
+    let parts = leases::parts(["a", "b", "c"]);
+    for count in 1..40 {
+        let shares: Vec<Vec<String>> =
+            (0..count).map(|rank| leases::fair(&parts, rank, count)).collect();
+        let mut all = shares.concat();
+        all.sort();
+        let mut whole = parts.clone();
+        whole.sort();
+        assert_eq!(all, whole, "{count} processes");
+        let ranges = shares.iter().map(|own| own.iter().filter_map(|it| leases::shards_of(it)));
+        let sizes: Vec<usize> = ranges.clone().map(Iterator::count).collect();
+        let (most, least) = (sizes.iter().max().unwrap(), sizes.iter().min().unwrap());
+        assert!(most - least <= 1, "{count} processes have {sizes:?} ranges");
+        for own in ranges {
+            let own: Vec<(i64, i64)> = own.collect();
+            assert!(own.windows(2).all(|pair| pair[0].1 == pair[1].0), "{own:?} lie together");
+        }
+    }
+    let three: Vec<usize> = (0..3).map(|rank| leases::fair(&parts, rank, 3).len()).collect();
+    assert_eq!(three, [7, 6, 7]);
 }
 
 on_every_engine! {
@@ -38,7 +67,7 @@ on_every_engine! {
         let old = acquire(store, "a", 0).expect("free");
         assert!(works(store, &old));
         let new = acquire(store, "b", 31).expect("ended");
-        let lease = old.clone();
+        let lease = [old.clone()];
         let refused = store.write(move |tx| {
             trueup_store::messages::record(tx, &message("late", "late"), at(40))?;
             leases::check(tx, &lease)
@@ -69,6 +98,62 @@ on_every_engine! {
         let other = write(store, |tx| leases::acquire(tx, "decide/2", "b", at(0), LENGTH));
         assert!(other.is_some());
     }
+
+    fn c6_a_worker_needs_all_of_its_leases(store) {
+        let one = acquire(store, "a", 0).expect("free");
+        let two = write(store, |tx| leases::acquire(tx, "decide/2", "a", at(0), LENGTH));
+        let both = [one.clone(), two.expect("free")];
+        write(store, { let both = both.clone(); move |tx| leases::check(tx, &both) });
+        write(store, |tx| leases::acquire(tx, "decide/2", "b", at(31), LENGTH)).expect("ended");
+        let refused = store.write(move |tx| leases::check(tx, &both));
+        assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
+        assert!(works(store, &one));
+    }
+
+    fn processes_share_what_there_is(store) {
+        let parts = leases::parts(["odoo", "shop"]);
+        let names = |leases: &[Lease]| -> Vec<String> {
+            leases.iter().map(|lease| lease.shard.clone()).collect()
+        };
+        let one = tend(store, "one", 0);
+        assert_eq!(one.held.len(), parts.len(), "alone it has all");
+        assert_eq!(one.surplus, []);
+        // Another comes: nothing is taken from the first, which learns what it is to give back.
+        let two = tend(store, "two", 5);
+        assert_eq!(two, leases::Tended::default());
+        let one = tend(store, "one", 6);
+        assert_eq!((one.held.len(), one.surplus.len()), (9, 10));
+        write(store, move |tx| leases::release(tx, &one.surplus));
+        let two = tend(store, "two", 7);
+        assert_eq!(two.surplus, []);
+        let mut all = [names(&one.held), names(&two.held)].concat();
+        all.sort();
+        let mut whole = parts.clone();
+        whole.sort();
+        assert_eq!(all, whole, "each part has one owner");
+        // The second is not heard of any more: what it held comes back with the time.
+        assert_eq!(tend(store, "one", 36).held.len(), 9, "until 37 seconds");
+        let one = tend(store, "one", 38);
+        assert_eq!(one.held.len(), parts.len());
+        assert!(!works(store, &two.held[0]), "what it still writes is refused");
+        write(store, |tx| leases::leave(tx, "one"));
+        assert_eq!(tend(store, "three", 39).held.len(), parts.len(), "at once");
+    }
+
+    fn all_of_the_work_is_taken_by_who_finds_it_free(store) {
+        let all = |owner: &'static str, seconds: i64| {
+            write(store, move |tx| {
+                leases::acquire_all(tx, &leases::parts(["odoo", "shop"]), owner, at(seconds), LENGTH)
+            })
+        };
+        let mine = all("one", 0).expect("free");
+        assert_eq!(mine.len(), leases::parts(["odoo", "shop"]).len());
+        assert_eq!(all("two", 1), None);
+        assert_eq!(tend(store, "two", 2), leases::Tended::default());
+        write(store, move |tx| leases::release(tx, &mine));
+        tend(store, "two", 3);
+        assert_eq!(all("one", 4), None, "somebody works");
+    }
 }
 
 /// The lock that `check` takes keeps the lease until the writer's commit.
@@ -83,7 +168,7 @@ fn c6_in_postgres_a_lease_is_not_lost_between_check_and_commit() {
         let store = store.clone();
         std::thread::spawn(move || {
             store.write(move |tx| {
-                leases::check(tx, &old)?;
+                leases::check(tx, std::slice::from_ref(&old))?;
                 checked.send(()).expect("a listener");
                 wait.recv().expect("let go");
                 trueup_store::messages::record(tx, &message("m", "m"), at(1))

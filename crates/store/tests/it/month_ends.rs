@@ -25,7 +25,7 @@ on_every_engine! {
             for order in ["o1", "o2", "o3", "o4"] {
                 let message = stored(tx, &format!("d-{order}"))?;
                 let document = payment(&format!("p-{order}"), order, 1);
-                documents::put(tx, "shop", &document, &message, at(0))?;
+                documents::put(tx, "shop", &document, &message, None, at(0))?;
             }
             tx.execute("UPDATE roots SET number = '#' || external_id", values![])
         });

@@ -30,7 +30,11 @@ fn messages_that_are_due() {
          ORDER BY received_at, id LIMIT $3",
         "messages_due",
     );
-    check(source, "SELECT id FROM messages WHERE state = 'received' LIMIT 1", "messages_due");
+    check(
+        source,
+        "SELECT id FROM messages WHERE state = 'received' AND shard >= $1 AND shard < $2 LIMIT 1",
+        "messages_due",
+    );
 }
 
 #[test]
@@ -42,7 +46,11 @@ fn roots_that_are_due() {
          WHERE decided < arrived AND shard >= $1 AND shard < $2 ORDER BY shard, id LIMIT $3",
         "roots_due",
     );
-    check(source, "SELECT id FROM roots WHERE decided < arrived LIMIT 1", "roots_due");
+    check(
+        source,
+        "SELECT id FROM roots WHERE decided < arrived AND shard >= $1 AND shard < $2 LIMIT 1",
+        "roots_due",
+    );
     check(
         source,
         "SELECT kind, body, message FROM documents WHERE root = $1 ORDER BY kind, external_id",
@@ -59,7 +67,11 @@ fn scopes_that_are_due() {
          WHERE judged < arrived AND shard >= $1 AND shard < $2 ORDER BY shard, key LIMIT $3",
         "scopes_due",
     );
-    check(source, "SELECT key FROM scopes WHERE judged < arrived LIMIT 1", "scopes_due");
+    check(
+        source,
+        "SELECT key FROM scopes WHERE judged < arrived AND shard >= $1 AND shard < $2 LIMIT 1",
+        "scopes_due",
+    );
     check(
         source,
         "SELECT m.id, m.key FROM matches m JOIN match_items i ON i.match = m.id

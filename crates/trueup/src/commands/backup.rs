@@ -130,7 +130,7 @@ pub fn restore(global: &Global, args: &RestoreArgs) -> Result<ExitCode> {
     };
     let hub = wiring::hub(&settings, &wiring::process_environment)?;
     if claim.is_none() {
-        claim = Claim::take(&settings.store, &hub.store, wiring::now)?;
+        claim = Claim::take(&settings.store, &hub, wiring::now)?;
     }
     if claim.is_none() {
         return Err(at_work().into());

@@ -83,7 +83,7 @@ pub fn run(global: &Global, args: &IngestArgs) -> Result<ExitCode> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    match Claim::take(&settings.store, &hub.store, wiring::now)? {
+    match Claim::take(&settings.store, &hub, wiring::now)? {
         Some(claim) => drain::local(&hub.clone().in_turn(claim.turn.clone()))?,
         None => {
             eprintln!("The running hub works on what was stored; waiting for it.");

@@ -38,7 +38,7 @@ pub fn run(global: &Global, args: &PollArgs) -> Result<ExitCode> {
     wiring::demand_secrets(&settings, environment)?;
     let runtime = wiring::runtime()?;
     let hub = wiring::hub(&settings, environment)?;
-    let Some(claim) = Claim::take(&settings.store, &hub.store, wiring::now)? else {
+    let Some(claim) = Claim::take(&settings.store, &hub, wiring::now)? else {
         let what = "another process works on this store";
         return Err(Failure::busy(what, "let `trueup serve` do it, or end it first").into());
     };

@@ -51,7 +51,7 @@ struct Whole {
 pub fn run(global: &Global, args: &ReconcileArgs) -> Result<ExitCode> {
     let settings = wiring::settings(global)?;
     let hub = wiring::hub(&settings, &wiring::process_environment)?;
-    match Claim::take(&settings.store, &hub.store, wiring::now)? {
+    match Claim::take(&settings.store, &hub, wiring::now)? {
         Some(claim) => drain::local(&hub.clone().in_turn(claim.turn.clone()))?,
         None => eprintln!("A running hub keeps this up to date; showing how it stands now."),
     }

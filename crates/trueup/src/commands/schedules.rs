@@ -119,7 +119,7 @@ fn run_now(
     decide(hub, What::Run { schedule: name.clone() }, who)?;
     let outcome = loop {
         // Whoever worked on the store may have ended before it came to this.
-        if let Some(claim) = Claim::take(&settings.store, &hub.store, wiring::now)? {
+        if let Some(claim) = Claim::take(&settings.store, hub, wiring::now)? {
             let hub = hub.clone().in_turn(claim.turn.clone());
             let around = Around { hub: &hub, settings, config: &global.config };
             if let Some(outcome) = jobs::run_due(scheduled, &around)? {

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
-use trueup_hub::Hub;
 use trueup_hub::shell::{self, Http};
-use trueup_server::ServerState;
+use trueup_hub::{Hub, Turn};
+use trueup_server::{Doors, ServerState};
 
 use super::odoo;
 use crate::cli::Global;
@@ -19,19 +19,22 @@ use crate::connectors;
 use crate::drops::{self, Taken, Watcher};
 use crate::failure::Failure;
 use crate::jobs::{self, Around};
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreAt};
 use crate::wiring;
 use crate::worker::Claim;
 
 /// Run the hub: take webhooks and files, poll, deliver, reconcile, run jobs; show the console.
 ///
-/// Ends at SIGTERM or SIGINT, after what is under way has been finished. On PostgreSQL several may
-/// run: one works, the others receive and take over when it stops.
+/// Ends at SIGTERM or SIGINT, after what is under way has been finished. On PostgreSQL any number may
+/// run, on one machine or several: they share the work, and take over from one that stops. With
+/// `--role` a process does a part of what there is to do; without, all of it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   trueup serve
   trueup serve --listen 127.0.0.1:9000
+  trueup serve --role receive --listen 0.0.0.0:8070
+  trueup serve --role work
   TRUEUP_TOKEN=… trueup --config /etc/trueup/trueup.toml serve
 
 Exit status: 0 stopped as asked; 2 the configuration is wrong; 3 the store cannot be reached")]
@@ -39,6 +42,20 @@ pub struct ServeArgs {
     /// Listen here instead of where the configuration says.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<std::net::SocketAddr>,
+    /// Do this only; may be given again. Needs PostgreSQL.
+    #[arg(long = "role", value_name = "ROLE", value_enum)]
+    roles: Vec<Role>,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// Take webhooks and files in.
+    Receive,
+    /// Decode, decide, reconcile, talk with the connections, run jobs.
+    Work,
+    /// Show the console, and answer the API.
+    Console,
 }
 
 pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
@@ -52,7 +69,14 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
         let remedy = "set TRUEUP_TOKEN, or write a key file with `trueup init`";
         return Err(Failure::secret(what, remedy).into());
     }
-    let watcher = Watcher::new(wiring::drops(&settings));
+    let does = |role: Role| args.roles.is_empty() || args.roles.contains(&role);
+    let (receives, works) = (does(Role::Receive), does(Role::Work));
+    if !args.roles.is_empty() && matches!(settings.store, StoreAt::Sqlite(_)) {
+        let what = "one process does all the work of a SQLite file, and this one has a role only";
+        let remedy = "leave `--role` out, or name a PostgreSQL database in `[store]`";
+        return Err(Failure::usage(what, remedy).into());
+    }
+    let watcher = Watcher::new(if receives { wiring::drops(&settings) } else { Vec::new() });
     watcher.prepare().map_err(|error| {
         Failure::file(
             format!("a drop directory cannot be made: {error}"),
@@ -65,34 +89,52 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
     let http = Http::new(runtime.handle().clone())
         .context("the HTTP client cannot be made")?
         .keeping_tokens_in(hub.store.clone());
-    odoo::refuse_another_database(&hub, &http)?;
-    let claim = Claim::wait(&settings.store, &hub.store, wiring::now)?;
-    let hub = hub.in_turn(claim.turn.clone());
+    let claim = if works {
+        odoo::refuse_another_database(&hub, &http)?;
+        Some(Claim::share(&settings.store, &hub, wiring::now)?)
+    } else {
+        None
+    };
+    let turn = claim.as_ref().map_or_else(Turn::waiting, |claim| claim.turn.clone());
+    let hub = hub.in_turn(turn);
     let listener = runtime.block_on(TcpListener::bind(listen)).map_err(|error| {
         let what = format!("{listen} cannot be listened on: {error}");
         Failure::setting(what, "end what listens there, or name another address in `[server]`")
     })?;
     let address = listener.local_addr()?;
 
-    let running = shell::serve(&hub, &http, wiring::now)?;
+    let running = if works { Some(shell::serve(&hub, &http, wiring::now)?) } else { None };
     let drops = watch(watcher, hub.clone())?;
-    let jobs = run_jobs(hub.clone(), settings.clone(), global.config.clone())?;
+    let jobs = if works {
+        run_jobs(hub.clone(), settings.clone(), global.config.clone())?
+    } else {
+        Looking::at_nothing("jobs")
+    };
+    let doors = Doors { intake: receives, console: does(Role::Console) };
     let state = ServerState::new(hub, Arc::new(wiring::now))
         .with_token(token.clone())
         .with_schemas(connectors::SCHEMAS)
-        .with_schedules(wiring::schedules_of(&settings));
+        .with_schedules(wiring::schedules_of(&settings))
+        .with_doors(doors);
     let guarded = if token.is_some() { "guarded by the token" } else { "open on this machine" };
+    let what = match doors {
+        Doors { console: true, .. } => "the console is",
+        Doors { intake: true, .. } => "webhooks and files come in",
+        Doors { .. } => "health and metrics are",
+    };
     tracing::info!(
         store = wiring::store_shown(&settings.store),
         connections = settings.connections.len(),
-        "the hub runs; the console is at http://{address}, {guarded}"
+        "the hub runs; {what} at http://{address}, {guarded}"
     );
 
     let served = runtime.block_on(trueup_server::listen(state, listener, asked_to_stop()));
     tracing::info!("stopping: what is under way is finished first");
     drops.stop();
     jobs.stop();
-    running.stop();
+    if let Some(running) = running {
+        running.stop();
+    }
     drop(claim);
     served.context("the server ended")?;
     tracing::info!("stopped");

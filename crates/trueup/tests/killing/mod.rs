@@ -10,7 +10,6 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
 use serde_json::json;
 use trueup::demo::setup::DEMO_SECRET;
 use trueup_connect::Secret;
@@ -20,7 +19,9 @@ use trueup_sandbox::chance::Chance;
 use trueup_sandbox::serve::{self, Shared};
 use trueup_sandbox::week::Sent;
 use trueup_sandbox::{Week, WeekSettings, World};
-use trueup_store::{Store, commands, facts, leases, mappings, messages};
+use trueup_store::{
+    SHARDS, Store, commands, doctor, documents, facts, leases, mappings, messages, proofs, scopes,
+};
 
 const ORDERS: u32 = 40;
 /// A process lives this long at most, or so many times what its start takes on this machine; starts
@@ -30,9 +31,6 @@ const LIFE_STARTS: i64 = 4;
 const START: Duration = Duration::from_secs(30);
 const NOTICE: Duration = Duration::from_millis(3);
 const CALM: Duration = Duration::from_secs(120);
-/// The lease of all the work of a store, as `worker` calls it, and longer than it lasts.
-const LEASE: &str = "all";
-const LEASE_OVER: SignedDuration = SignedDuration::from_secs(10);
 
 struct Hub {
     child: Child,
@@ -177,7 +175,9 @@ poll_every = 5
 /// Everything that is to be done is done: nothing due, every command applied.
 fn is_calm(store: &Store) -> bool {
     let states = store.read(|tx| {
-        Ok((messages::any_due(tx)?, trueup_store::documents::any_due(tx)?, commands::counts(tx)?))
+        let undecoded = messages::any_due(tx, 0, SHARDS)?;
+        let undecided = documents::any_due(tx, 0, SHARDS)? || scopes::any_due(tx, 0, SHARDS)?;
+        Ok((undecoded, undecided, commands::counts(tx)?))
     });
     let (undecoded, undecided, commands) = states.unwrap();
     let open = commands.iter().any(|(_, _, state, _)| state != "applied" && state != "withdrawn");
@@ -263,7 +263,7 @@ pub fn run(plan: &Loop<'_>) {
             hub.get_or_insert_with(|| Hub::start(folder, plan.store));
         }
         while born.elapsed() < life {
-            let asked = usize::try_from(chance.between(0, 1)).unwrap() % plan.processes;
+            let asked = usize::try_from(chance.between(0, 5)).unwrap() % plan.processes;
             let hub = hubs[asked].as_mut().unwrap();
             let next = if hub.hear().is_some() { unsent.pop() } else { None };
             let Some((connection, push)) = next else {
@@ -281,7 +281,7 @@ pub fn run(plan: &Loop<'_>) {
                 break;
             }
         }
-        let victim = usize::try_from(chance.between(0, 1)).unwrap() % plan.processes;
+        let victim = usize::try_from(chance.between(0, 5)).unwrap() % plan.processes;
         at_work += u64::from(hubs[victim].take().unwrap().kill());
     }
     for hub in hubs.into_iter().flatten() {
@@ -314,11 +314,9 @@ pub fn run(plan: &Loop<'_>) {
     assert!(at_work * 4 > plan.kills, "only {at_work} of {} kills hit work", plan.kills);
 }
 
-/// Ends the lease of whoever has it, as time would.
+/// Ends the leases of whoever has them, as time would.
 fn run_out(store: &Store) {
-    let later = trueup::wiring::now() + LEASE_OVER;
-    let taken = store.write(move |tx| leases::acquire(tx, LEASE, "the test", later, -LEASE_OVER));
-    assert!(taken.unwrap().is_some(), "the lease is longer than the test thinks");
+    store.write(leases::revoke).unwrap();
 }
 
 fn audit(store: &Store, shared: &Shared, acknowledged: &BTreeSet<(String, String)>) {
@@ -327,6 +325,15 @@ fn audit(store: &Store, shared: &Shared, acknowledged: &BTreeSet<(String, String
     let lost: Vec<_> = acknowledged.difference(&stored).collect();
     assert!(lost.is_empty(), "I1: acknowledged and lost: {lost:?}");
     assert!(store.read(facts::unbalanced).unwrap().is_empty(), "I4: unbalanced entries");
+    let (wrong, uneven, crowded) = store
+        .read(|tx| {
+            let wrong = doctor::wrong_claims(tx)?;
+            Ok((wrong, doctor::uneven_claims(tx)?, doctor::crowded_lanes(tx)?))
+        })
+        .unwrap();
+    assert!(wrong.is_empty() && uneven.is_empty(), "I5: {wrong:?} {uneven:?}");
+    assert!(crowded.is_empty(), "I8: two conversations in one lane: {crowded:?}");
+    proofs_are_kept(store);
     let applied = store.read(commands::counts).unwrap();
     for (kind, model, domain) in [
         ("order", "sale.order", json!([])),
@@ -344,4 +351,24 @@ fn audit(store: &Store, shared: &Shared, acknowledged: &BTreeSet<(String, String
         assert_eq!(i64::try_from(found).unwrap(), wanted, "I2: {kind}: {applied:?}");
         assert!(wanted > 0 || kind == "credit_note", "nothing of kind {kind} was made");
     }
+}
+
+/// How sales stand is what it is when it is read anew, although many wrote it.
+fn proofs_are_kept(store: &Store) {
+    let now = trueup::wiring::now();
+    let (kept, anew) = store
+        .write(move |tx| {
+            let (first, last) = ("0000-01-01", "9999-12-31");
+            let kept = proofs::alike(tx, first, last)?;
+            let sales = documents::search_sales(tx, "", i64::MAX)?;
+            let sales: BTreeSet<String> = sales.into_iter().map(|sale| sale.id).collect();
+            let anew = tx.rehearse(|tx| {
+                trueup_hub::proofs::refresh(tx, &sales, now)?;
+                proofs::alike(tx, first, last)
+            })?;
+            Ok((kept, anew))
+        })
+        .unwrap();
+    assert!(!kept.is_empty(), "no sale stands in any way");
+    assert_eq!(kept, anew, "how sales stand is not what it is");
 }
