@@ -22,6 +22,8 @@ use crate::{Result, migrate};
 /// While much comes in at the front door, a stage writes this part of what it else writes at once.
 const SMALL_PART: usize = 5;
 const POSTGRES_CONNECTIONS: usize = 8;
+/// More texts than the store has.
+const STATEMENTS_MAX: usize = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -121,7 +123,27 @@ pub struct Tx<'a>(pub(crate) Engine<'a>);
 
 pub(crate) enum Engine<'a> {
     Sqlite(&'a rusqlite::Connection),
-    Postgres(Box<postgres::Transaction<'a>>),
+    Postgres(Box<postgres::Transaction<'a>>, &'a mut Statements),
+}
+
+/// The statements that a connection to PostgreSQL has prepared, by their text. There are as many as
+/// this crate has texts.
+type Statements = BTreeMap<String, postgres::Statement>;
+
+fn prepared(
+    transaction: &mut postgres::Transaction<'_>,
+    known: &mut Statements,
+    sql: &str,
+) -> Result<postgres::Statement> {
+    if let Some(statement) = known.get(sql) {
+        return Ok(statement.clone());
+    }
+    let statement = transaction.prepare(sql)?;
+    if known.len() >= STATEMENTS_MAX {
+        known.clear();
+    }
+    known.insert(sql.to_owned(), statement.clone());
+    Ok(statement)
 }
 
 thread_local! {
@@ -155,8 +177,9 @@ impl Tx<'_> {
                 }
                 Ok(found)
             }
-            Engine::Postgres(transaction) => {
-                let rows = transaction.query(sql, &as_sql(values))?;
+            Engine::Postgres(transaction, known) => {
+                let statement = prepared(transaction, known, sql)?;
+                let rows = transaction.query(&statement, &as_sql(values))?;
                 rows.iter().map(postgres_row).collect()
             }
         }
@@ -174,7 +197,10 @@ impl Tx<'_> {
                 let changed = statement.execute(rusqlite::params_from_iter(values))?;
                 Ok(u64::try_from(changed).unwrap_or(0))
             }
-            Engine::Postgres(transaction) => Ok(transaction.execute(sql, &as_sql(values))?),
+            Engine::Postgres(transaction, known) => {
+                let statement = prepared(transaction, known, sql)?;
+                Ok(transaction.execute(&statement, &as_sql(values))?)
+            }
         }
     }
 
@@ -182,7 +208,7 @@ impl Tx<'_> {
     pub(crate) fn batch(&mut self, sql: &str) -> Result<()> {
         match &mut self.0 {
             Engine::Sqlite(connection) => connection.execute_batch(sql)?,
-            Engine::Postgres(transaction) => transaction.batch_execute(sql)?,
+            Engine::Postgres(transaction, _) => transaction.batch_execute(sql)?,
         }
         Ok(())
     }
@@ -194,7 +220,7 @@ impl Tx<'_> {
             Engine::Sqlite(connection) => {
                 connection.prepare_cached(sql)?.raw_execute().map(drop)?
             }
-            Engine::Postgres(transaction) => transaction.batch_execute(sql)?,
+            Engine::Postgres(transaction, _) => transaction.batch_execute(sql)?,
         }
         Ok(())
     }
@@ -230,7 +256,7 @@ impl Tx<'_> {
     pub(crate) fn lock_migrations(&mut self) -> Result<()> {
         match self.0 {
             Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres(_) => self.batch("LOCK TABLE migrations IN EXCLUSIVE MODE"),
+            Engine::Postgres(..) => self.batch("LOCK TABLE migrations IN EXCLUSIVE MODE"),
         }
     }
 
@@ -238,7 +264,7 @@ impl Tx<'_> {
     pub(crate) fn for_share(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "",
-            Engine::Postgres(_) => " FOR SHARE",
+            Engine::Postgres(..) => " FOR SHARE",
         }
     }
 
@@ -246,7 +272,7 @@ impl Tx<'_> {
     pub(crate) fn for_update(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "",
-            Engine::Postgres(_) => " FOR UPDATE",
+            Engine::Postgres(..) => " FOR UPDATE",
         }
     }
 
@@ -255,7 +281,7 @@ impl Tx<'_> {
     pub fn clock(&mut self, now: Timestamp) -> Result<Timestamp> {
         match self.0 {
             Engine::Sqlite(_) => Ok(now),
-            Engine::Postgres(_) => {
+            Engine::Postgres(..) => {
                 let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
                 let row = self.query_one(sql, &[])?;
                 let row = row.ok_or_else(|| StoreError::corrupt("the database has no clock"))?;
@@ -267,7 +293,7 @@ impl Tx<'_> {
     pub(crate) fn blob_type(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "BLOB",
-            Engine::Postgres(_) => "BYTEA",
+            Engine::Postgres(..) => "BYTEA",
         }
     }
 }
@@ -403,7 +429,12 @@ struct File {
 
 struct Postgres {
     url: String,
-    idle: Mutex<Vec<postgres::Client>>,
+    idle: Mutex<Vec<Connected>>,
+}
+
+struct Connected {
+    client: postgres::Client,
+    statements: Statements,
 }
 
 impl Store {
@@ -663,11 +694,15 @@ impl Drop for File {
 impl Postgres {
     fn run<T>(&self, access: Access, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let idle = lock(&self.idle).pop();
-        let mut client = match idle {
-            Some(client) if !client.is_closed() => client,
-            _ => postgres::Client::connect(&self.url, postgres::NoTls)?,
+        let mut connected = match idle {
+            Some(connected) if !connected.client.is_closed() => connected,
+            _ => {
+                let client = postgres::Client::connect(&self.url, postgres::NoTls)?;
+                Connected { client, statements: Statements::new() }
+            }
         };
         let outcome = {
+            let Connected { client, statements } = &mut connected;
             let transaction = match access {
                 Access::Read => client
                     .build_transaction()
@@ -676,9 +711,9 @@ impl Postgres {
                     .start()?,
                 Access::Write => client.transaction()?,
             };
-            let mut tx = Tx(Engine::Postgres(Box::new(transaction)));
+            let mut tx = Tx(Engine::Postgres(Box::new(transaction), statements));
             let outcome = work(&mut tx);
-            if let Engine::Postgres(transaction) = tx.0 {
+            if let Engine::Postgres(transaction, _) = tx.0 {
                 match &outcome {
                     Ok(_) => transaction.commit()?,
                     Err(_) => transaction.rollback()?,
@@ -687,8 +722,10 @@ impl Postgres {
             outcome
         };
         let mut idle = lock(&self.idle);
-        if idle.len() < POSTGRES_CONNECTIONS {
-            idle.push(client);
+        // What was prepared before the schema changed fails once; the next connection prepares anew.
+        let sound = !matches!(outcome, Err(StoreError::Unavailable(_)));
+        if sound && idle.len() < POSTGRES_CONNECTIONS {
+            idle.push(connected);
         }
         outcome
     }

@@ -53,6 +53,15 @@ fn kill(processes: usize, kills: u64) {
 }
 
 #[test]
+fn c6_three_processes_share_the_work_of_one_database() {
+    const ORDERS: u32 = 300;
+    let Some(database) = Database::new(0) else { return };
+    let url = database.url();
+    let took = killing::share(&url, &|_| Store::open_postgres(&url).unwrap(), 3, ORDERS);
+    println!("{ORDERS} orders of a week that came in at once were done after {took:?}");
+}
+
+#[test]
 fn c1_kill_9_at_any_moment_loses_nothing_on_postgresql() {
     kill(1, 200);
 }

@@ -10,6 +10,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::json;
 use trueup::demo::setup::DEMO_SECRET;
 use trueup_connect::Secret;
@@ -19,6 +20,7 @@ use trueup_sandbox::chance::Chance;
 use trueup_sandbox::serve::{self, Shared};
 use trueup_sandbox::week::Sent;
 use trueup_sandbox::{Week, WeekSettings, World};
+use trueup_store::leases::Process;
 use trueup_store::{
     SHARDS, Store, commands, doctor, documents, facts, leases, mappings, messages, proofs, scopes,
 };
@@ -31,6 +33,8 @@ const LIFE_STARTS: i64 = 4;
 const START: Duration = Duration::from_secs(30);
 const NOTICE: Duration = Duration::from_millis(3);
 const CALM: Duration = Duration::from_secs(120);
+/// Until then processes that start together have shared the work.
+const SHARED: Duration = Duration::from_secs(60);
 
 struct Hub {
     child: Child,
@@ -113,6 +117,14 @@ impl Hub {
         self.child.wait().unwrap();
         self.hear();
         self.works
+    }
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -199,34 +211,122 @@ pub fn kills(usual: u64) -> u64 {
     std::env::var("TRUEUP_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(usual)
 }
 
-pub fn run(plan: &Loop<'_>) {
-    let mut week = Week::new(WeekSettings {
-        orders: ORDERS,
-        seed: 9,
-        faults: false,
-        ..WeekSettings::default()
-    });
-    let mut world = World::new(true).unwrap();
-    week.prepare(&mut world);
-    let start = week.start().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let mapping = world.odoo.as_ref().unwrap().demo_mapping("us").unwrap();
-    let virtual_now = Arc::new(Mutex::new(week.start()));
-    let clock = Arc::clone(&virtual_now);
-    let shared = Shared {
-        world: Arc::new(Mutex::new(world)),
-        clock: Arc::new(move || *clock.lock().unwrap()),
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    runtime.spawn(serve::listen(shared.clone(), listener));
+/// A world that is played, and a store that a hub keeps.
+struct Stage {
+    week: Week,
+    shared: Shared,
+    /// What time it is in the world.
+    now: Arc<Mutex<Timestamp>>,
+    store: Store,
+    folder: tempfile::TempDir,
+    _runtime: tokio::runtime::Runtime,
+}
 
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    std::fs::write(folder.join("trueup.toml"), configuration(plan.store, &url, start)).unwrap();
-    let now = trueup::wiring::now();
-    let store = (plan.open)(folder);
-    store.write(move |tx| mappings::approve(tx, "shop-us", &mapping, "test", "kill", now)).unwrap();
+impl Stage {
+    fn set(store: &str, open: &dyn Fn(&Path) -> Store, orders: u32) -> Self {
+        let mut week =
+            Week::new(WeekSettings { orders, seed: 9, faults: false, ..WeekSettings::default() });
+        let mut world = World::new(true).unwrap();
+        week.prepare(&mut world);
+        let start = week.start().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let mapping = world.odoo.as_ref().unwrap().demo_mapping("us").unwrap();
+        let virtual_now = Arc::new(Mutex::new(week.start()));
+        let clock = Arc::clone(&virtual_now);
+        let shared = Shared {
+            world: Arc::new(Mutex::new(world)),
+            clock: Arc::new(move || *clock.lock().unwrap()),
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(serve::listen(shared.clone(), listener));
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("trueup.toml");
+        std::fs::write(file, configuration(store, &url, start)).unwrap();
+        let now = trueup::wiring::now();
+        let store = open(folder.path());
+        store
+            .write(move |tx| mappings::approve(tx, "shop-us", &mapping, "test", "kill", now))
+            .unwrap();
+        Self { week, shared, now: virtual_now, store, folder, _runtime: runtime }
+    }
+
+    /// Plays the world on, and returns what it sends to the hub.
+    fn play(&mut self, until: Timestamp) -> Vec<(&'static str, Push)> {
+        *self.now.lock().unwrap() = until;
+        let week = &mut self.week;
+        let mut pushes = Vec::new();
+        for (_, sent) in self.shared.with(|world| week.play(world, until)) {
+            if let Sent::Webhook { connection, push } = sent
+                && connection != "shop-eu"
+            {
+                pushes.push((connection, push));
+            }
+        }
+        pushes
+    }
+}
+
+/// Waits until everything that is to be done is done.
+fn come_to_rest(store: &Store) {
+    let until = Instant::now() + CALM;
+    let mut calm_for = 0;
+    while calm_for < 20 {
+        calm_for = if is_calm(store) { calm_for + 1 } else { 0 };
+        let counts = store.read(commands::counts).unwrap();
+        assert!(Instant::now() < until, "it does not come to rest: {counts:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Lets processes share the work of a store while a week's orders come in at once; returns how long
+/// it took until all was done.
+pub fn share(at: &str, open: &dyn Fn(&Path) -> Store, processes: usize, orders: u32) -> Duration {
+    let mut stage = Stage::set(at, open, orders);
+    let mut hubs: Vec<Hub> = (0..processes).map(|_| Hub::start(stage.folder.path(), at)).collect();
+    hubs.iter_mut().for_each(Hub::wait);
+    let store = stage.store.clone();
+    let shares = || -> Vec<Process> {
+        let alive = store.write(|tx| {
+            let now = tx.clock(trueup::wiring::now())?;
+            leases::alive(tx, now)
+        });
+        alive.unwrap()
+    };
+    let ranges = |one: &Process| one.parts.iter().filter_map(|it| leases::shards_of(it)).count();
+    let until = Instant::now() + SHARED;
+    let fair = usize::try_from(leases::RANGES).unwrap() / processes;
+    while shares().len() < processes || shares().iter().any(|one| ranges(one) < fair) {
+        assert!(Instant::now() < until, "the work is not shared: {:?}", shares());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let end = stage.week.end();
+    let mut unsent = stage.play(end);
+    let born = Instant::now();
+    let mut acknowledged = BTreeSet::new();
+    while let Some((connection, push)) = unsent.pop() {
+        let hub = &mut hubs[unsent.len() % processes];
+        assert!(hub.acknowledges(connection, &push), "{connection} {}", push.kind);
+        acknowledged.insert((connection.to_owned(), push.source_id.clone()));
+    }
+    come_to_rest(&store);
+    let took = born.elapsed();
+    let shared_out = shares();
+    assert_eq!(shared_out.len(), processes, "{shared_out:?}");
+    assert!(shared_out.iter().all(|one| ranges(one) >= fair), "{shared_out:?}");
+    for mut hub in hubs {
+        hub.hear();
+        hub.kill();
+    }
+    audit(&store, &stage.shared, &acknowledged);
+    took
+}
+
+pub fn run(plan: &Loop<'_>) {
+    let mut stage = Stage::set(plan.store, plan.open, ORDERS);
+    let folder = stage.folder.path().to_owned();
+    let (folder, store) = (folder.as_path(), stage.store.clone());
 
     let born = Instant::now();
     let mut first = Hub::start(folder, plan.store);
@@ -236,22 +336,16 @@ pub fn run(plan: &Loop<'_>) {
     let life_ms = LIFE_MS.max(start_ms * LIFE_STARTS);
 
     let mut chance = Chance::new(20_261_121);
-    let length = week.end().duration_since(week.start());
+    let (start, end) = (stage.week.start(), stage.week.end());
+    let length = end.duration_since(start);
     let mut unsent: Vec<(&'static str, Push)> = Vec::new();
     let mut acknowledged: BTreeSet<(String, String)> = BTreeSet::new();
     let mut hubs: Vec<Option<Hub>> = (0..plan.processes).map(|_| None).collect();
     let mut at_work = 0;
     for kill in 0..plan.kills {
         let passed = i32::try_from(kill + 1).unwrap();
-        let until = week.start() + length / i32::try_from(plan.kills).unwrap() * passed;
-        *virtual_now.lock().unwrap() = until;
-        for (_, sent) in shared.with(|world| week.play(world, until)) {
-            if let Sent::Webhook { connection, push } = sent
-                && connection != "shop-eu"
-            {
-                unsent.push((connection, push));
-            }
-        }
+        let until = start + length / i32::try_from(plan.kills).unwrap() * passed;
+        unsent.extend(stage.play(until));
         // A lease outlives its process by seconds; here they pass at once. Where another process is
         // alive and works, it is like one that stood still: what it still writes must be refused.
         if plan.processes == 1 || chance.hits(500) {
@@ -295,16 +389,9 @@ pub fn run(plan: &Loop<'_>) {
         assert!(hub.acknowledges(connection, &push), "{connection} {}", push.kind);
         acknowledged.insert((connection.to_owned(), push.source_id.clone()));
     }
-    let until = Instant::now() + CALM;
-    let mut calm_for = 0;
-    while calm_for < 20 {
-        calm_for = if is_calm(&store) { calm_for + 1 } else { 0 };
-        let counts = store.read(commands::counts).unwrap();
-        assert!(Instant::now() < until, "it does not come to rest: {counts:?}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    come_to_rest(&store);
     hub.kill();
-    audit(&store, &shared, &acknowledged);
+    audit(&store, &stage.shared, &acknowledged);
     println!(
         "{} kills, {at_work} of a process at work, which starts in {start_ms} ms; \
          {} deliveries acknowledged",
