@@ -40,6 +40,7 @@ pub mod receive;
 pub mod reconcile;
 pub mod replay;
 pub mod report;
+pub mod room;
 pub mod sales;
 pub mod schedules;
 pub mod setup;

@@ -11,6 +11,7 @@ use trueup_domain::posting::Posting;
 use trueup_store::leases::{self, Lease};
 use trueup_store::{SHARDS, Store, StoreError, Tx};
 
+use crate::room::Room;
 use crate::talk::Windows;
 
 /// One configured account of a connector.
@@ -51,6 +52,7 @@ pub struct Hub {
     pub store: Store,
     pub setup: Arc<HubSetup>,
     pub turn: Turn,
+    pub room: Room,
 }
 
 pub struct HubSetup {
@@ -62,7 +64,7 @@ pub struct HubSetup {
 
 impl Hub {
     pub fn new(store: Store, setup: HubSetup) -> Self {
-        Self { store, setup: Arc::new(setup), turn: Turn::alone() }
+        Self { store, setup: Arc::new(setup), turn: Turn::alone(), room: Room::default() }
     }
 
     /// The same hub in a process that works only while it is its turn.

@@ -44,6 +44,7 @@ use self::receipt::take_receipt;
 use crate::breaker::{self, Gate};
 use crate::common_cause;
 use crate::completeness;
+use crate::room::Level;
 use crate::setup::{Connection, Hub, check};
 pub use window::{Window, Windows};
 
@@ -171,6 +172,10 @@ pub fn next(
         talk.plan.asked_at = after.map_or(now, |after| after.max(now));
         return Ok(Some(talk));
     }
+    // What is polled has to lie somewhere (C8).
+    if hub.room.level() >= Level::Scarce {
+        return Ok(None);
+    }
     let Some(stream) = due else {
         let window = hub.store.read(|tx| listings::due(tx, &name, now))?;
         return Ok(window.map(|window| listing(connection, &window, leases, now)));
@@ -275,6 +280,9 @@ fn remember(
     Ok(())
 }
 
+/// From this class on nobody's money waits.
+const CAN_WAIT: u8 = 2;
+
 /// What a customer waits for, then the payments, tying the two after that, and goods last.
 const fn class(kind: CommandKind) -> u8 {
     match kind {
@@ -325,8 +333,11 @@ fn delivery(
             trueup_store::pauses::active(tx, &name, now)?,
         ))
     })?;
+    let scarce = hub.room.level() >= Level::Scarce;
     ready.retain(|lane| {
-        !paused.contains(&lane.name)
+        let waits = scarce && class(lane.kind) >= CAN_WAIT;
+        !waits
+            && !paused.contains(&lane.name)
             && connection.windows.open(lane.kind, &connection.time_zone, now)
     });
     let unknown = unknown.into_iter().find(|lane| !busy.contains(lane) && !paused.contains(lane));

@@ -10,6 +10,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use trueup_hub::receive::{self, BODY_BYTES_MAX, Delivery, NotAuthentic, Refusal};
+use trueup_hub::room::Level;
 use trueup_store::messages::{self, Prepared, Recorded};
 
 use crate::problem::Problem;
@@ -123,6 +124,9 @@ async fn raw_body(
 ) -> Result<Bytes, Problem> {
     if state.hub.connection(connection).is_none() {
         return Err(unknown_connection(connection));
+    }
+    if state.hub.room.level() == Level::Full {
+        return Err(Problem::no_room());
     }
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {

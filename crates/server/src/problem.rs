@@ -72,6 +72,12 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "TU409", title)
     }
 
+    /// TU410
+    pub fn no_room() -> Self {
+        let title = "the disk of the store is nearly full; nothing was acknowledged";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "TU410", title)
+    }
+
     /// The page of the code, on this server.
     pub fn page(&self) -> String {
         format!("/errors/{}", self.code)
@@ -82,6 +88,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_)
+            | StoreError::Damaged(_)
             | StoreError::Conflict(_)
             | StoreError::LeaseLost
             | StoreError::Crashed => Self::unavailable(error),

@@ -32,6 +32,10 @@ pub enum StoreError {
     Conflict(String),
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The disk or the file of the database failed. Nothing is written any more: what a sync that
+    /// failed has left is not known, and a second one would only say that all is well.
+    #[error("the database file can no longer be used: {0}")]
+    Damaged(String),
     /// A row fails its own invariant.
     #[error("a stored row cannot be read: {0}")]
     Corrupt(String),
@@ -229,13 +233,20 @@ impl Tx<'_> {
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.command("SAVEPOINT unit")?;
         let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
-        match &outcome {
-            Ok(Ok(_)) => self.command("RELEASE SAVEPOINT unit")?,
-            Ok(Err(_)) | Err(_) => {
-                self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit")?;
-            }
+        if let Ok(Ok(_)) = &outcome {
+            self.command("RELEASE SAVEPOINT unit")?;
+            return outcome.unwrap_or_else(|panic| resume_unwind(panic));
         }
-        outcome.unwrap_or_else(|panic| resume_unwind(panic))
+        let undone = self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit");
+        match outcome {
+            // A full disk ends the whole transaction by itself. That is the cause to tell; but
+            // nobody may take it for a refusal of this unit alone.
+            Ok(Err(error)) if undone.is_ok() || !matches!(error, StoreError::Conflict(_)) => {
+                Err(error)
+            }
+            Ok(outcome) => undone.and(outcome),
+            Err(panic) => resume_unwind(panic),
+        }
     }
 
     /// Runs `work`, keeps what it says, and undoes all that it wrote.
@@ -370,9 +381,12 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::ConstraintViolation) => Self::Conflict(error.to_string()),
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                Self::Corrupt(error.to_string())
-            }
+            Some(
+                rusqlite::ErrorCode::DatabaseCorrupt
+                | rusqlite::ErrorCode::NotADatabase
+                | rusqlite::ErrorCode::SystemIoFailure
+                | rusqlite::ErrorCode::ReadOnly,
+            ) => Self::Damaged(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }
@@ -497,6 +511,14 @@ impl Store {
         Ok(store)
     }
 
+    /// What makes the file unusable, once something did: nothing is written to it any more.
+    pub fn damage(&self) -> Option<String> {
+        match &*self.0 {
+            Backend::File(file) => file.jobs.damage(),
+            Backend::Memory(..) | Backend::Postgres(_) => None,
+        }
+    }
+
     /// Runs `work` on one consistent state.
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         match &*self.0 {
@@ -511,6 +533,9 @@ impl Store {
                 let outcome = work(&mut Tx(Engine::Sqlite(&connection)));
                 if connection.execute_batch("COMMIT").is_ok() {
                     lock(&file.readers).push(connection);
+                }
+                if let Err(StoreError::Damaged(what)) = &outcome {
+                    file.jobs.damaged(what);
                 }
                 outcome
             }
@@ -532,7 +557,15 @@ impl Store {
                 }
                 lock(memory).write(work)
             }
-            Backend::File(_) => self.write_later(work).wait(),
+            Backend::File(file) => {
+                let outcome = self.write_later(work).wait();
+                match (outcome, file.jobs.damage()) {
+                    (Err(StoreError::Unavailable(_)), Some(damage)) => {
+                        Err(StoreError::Damaged(damage))
+                    }
+                    (outcome, _) => outcome,
+                }
+            }
             Backend::Postgres(postgres) => postgres.run(Access::Write, work),
         }
     }
@@ -605,7 +638,7 @@ pub struct Later<T>(Receiver<Result<T>>);
 impl<T> Later<T> {
     /// Returns once the write is durable, or has failed.
     pub fn wait(self) -> Result<T> {
-        let gone = |_| StoreError::Unavailable("the writer stopped".to_owned());
+        let gone = |_| StoreError::Unavailable("the writer stopped or could not begin".to_owned());
         self.0.recv().map_err(gone)?
     }
 }

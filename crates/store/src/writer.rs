@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 mod pace;
@@ -28,7 +28,17 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
 /// the log is written back, so a delivery may wait for this sync: the longer the log, the longer.
 const LOG_PAGES_MAX: i64 = 8192;
 
-pub(crate) type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Completion + Send>;
+pub(crate) type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Written + Send>;
+
+/// What a closure did in the transaction of its group.
+pub(crate) struct Written {
+    completion: Completion,
+    /// It found that the file cannot be used any more.
+    damage: Option<String>,
+    /// Why it could not be done, where that may have ended the whole transaction.
+    failure: Option<String>,
+}
+
 /// Tells the caller how its closure ended, once the commit has succeeded or failed.
 pub(crate) type Completion = Box<dyn FnOnce(Option<&StoreError>) + Send>;
 
@@ -48,10 +58,21 @@ pub(crate) fn job_of<T: Send + 'static>(
         let outcome = catch_unwind(AssertUnwindSafe(|| tx.savepoint(work)));
         let outcome = outcome
             .unwrap_or_else(|_| Err(StoreError::Unavailable("the work panicked".to_owned())));
-        Box::new(move |failed| match failed {
+        let damage = match &outcome {
+            Err(StoreError::Damaged(what)) => Some(what.clone()),
+            _ => None,
+        };
+        let failure = match &outcome {
+            Err(StoreError::Unavailable(what)) => Some(what.clone()),
+            _ => None,
+        };
+        let completion: Completion = Box::new(move |failed| match failed {
             None => done(outcome),
+            Some(StoreError::Damaged(what)) => done(Err(StoreError::Damaged(what.clone()))),
+            Some(StoreError::Unavailable(what)) => done(Err(StoreError::Unavailable(what.clone()))),
             Some(error) => done(Err(StoreError::Unavailable(error.to_string()))),
-        })
+        });
+        Written { completion, damage, failure }
     })
 }
 
@@ -67,6 +88,8 @@ pub(crate) struct Queue {
     over: Condvar,
     /// Much comes in at the front door: what is behind it is to be written in small parts.
     busy: AtomicBool,
+    /// Why nothing is written any more.
+    damage: OnceLock<String>,
 }
 
 #[derive(Default)]
@@ -121,6 +144,18 @@ impl Queue {
 
     pub(crate) fn front_door_is_busy(&self) -> bool {
         self.busy.load(Ordering::Relaxed)
+    }
+
+    /// The file cannot be used any more: the writer ends, and who waits for it is told.
+    pub(crate) fn damaged(&self, what: &str) {
+        if self.damage.set(what.to_owned()).is_ok() {
+            report(&StoreError::Damaged(what.to_owned()));
+            self.close();
+        }
+    }
+
+    pub(crate) fn damage(&self) -> Option<String> {
+        self.damage.get().cloned()
     }
 
     pub(crate) fn close(&self) {
@@ -188,6 +223,55 @@ impl Drop for Closing<'_> {
     }
 }
 
+/// Closures of one commit.
+struct Group<'a> {
+    connection: &'a rusqlite::Connection,
+    completions: Vec<Completion>,
+    damage: Option<String>,
+    /// What ended the transaction before its time.
+    given_up: Option<String>,
+}
+
+impl Group<'_> {
+    fn run(&mut self, job: Job) {
+        let Written { completion, damage, failure } = job(&mut Tx(Engine::Sqlite(self.connection)));
+        self.completions.push(completion);
+        self.damage = self.damage.take().or(damage);
+        if self.connection.is_autocommit() {
+            self.given_up = failure.or_else(|| Some("the transaction was given up".to_owned()));
+        }
+    }
+
+    /// Nothing more joins a transaction that SQLite has given up by itself, as it does when the disk
+    /// is full: a closure would commit alone (C8).
+    fn goes_on(&self) -> bool {
+        self.damage.is_none() && self.given_up.is_none()
+    }
+
+    /// Commits, or undoes all of it, and tells each caller. Returns why the file cannot be used any
+    /// more, if it cannot: of a sync that failed nobody knows what it left (C9).
+    fn end(self) -> Option<String> {
+        let committed = match (self.damage, self.given_up) {
+            (Some(damage), _) => Err(StoreError::Damaged(damage)),
+            (None, Some(why)) => Err(StoreError::Unavailable(why)),
+            (None, None) => self.connection.execute_batch("COMMIT").map_err(StoreError::from),
+        };
+        if committed.is_err() && !self.connection.is_autocommit() {
+            // The next group must not join what is left open.
+            if let Err(error) = self.connection.execute_batch("ROLLBACK") {
+                report(&StoreError::from(error));
+            }
+        }
+        for completion in self.completions {
+            completion(committed.as_ref().err());
+        }
+        match committed {
+            Err(StoreError::Damaged(damage)) => Some(damage),
+            _ => None,
+        }
+    }
+}
+
 /// Runs waiting closures until every [`crate::Store`] is gone.
 pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>) {
     let _closing = Closing(queue);
@@ -199,42 +283,47 @@ pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>
             // Nothing ran: tell the caller by dropping its job, which closes its channel.
             report(&error);
             drop(first);
+            if let StoreError::Damaged(damage) = error {
+                queue.damaged(&damage);
+                return;
+            }
             continue;
         }
-        let mut completions: Vec<Completion> = Vec::new();
-        completions.push(first(&mut Tx(Engine::Sqlite(connection))));
+        let mut group = Group { connection, completions: Vec::new(), damage: None, given_up: None };
+        group.run(first);
         if lane == Lane::Behind {
             pace.wrote_behind(Instant::now(), started.elapsed());
         }
         let of_behind = usize::from(lane == Lane::Behind);
-        let more = |completions: &Vec<Completion>| {
-            completions.len() < GROUP_MAX && started.elapsed() < GROUP_TIME_MAX
+        let more = |group: &Group<'_>| {
+            group.goes_on()
+                && group.completions.len() < GROUP_MAX
+                && started.elapsed() < GROUP_TIME_MAX
         };
-        while let Some(job) = more(&completions).then(|| queue.next(Lane::FrontDoor)).flatten() {
-            completions.push(job(&mut Tx(Engine::Sqlite(connection))));
+        while let Some(job) = more(&group).then(|| queue.next(Lane::FrontDoor)).flatten() {
+            group.run(job);
         }
         let begun = Instant::now();
-        pace.came_in(begun, completions.len() - of_behind);
+        pace.came_in(begun, group.completions.len() - of_behind);
         queue.busy.store(pace.is_busy(begun), Ordering::Relaxed);
         if lane == Lane::FrontDoor
+            && group.goes_on()
             && pace.behind_waits(begun).is_none()
             && let Some(job) = queue.next(Lane::Behind)
         {
-            completions.push(job(&mut Tx(Engine::Sqlite(connection))));
+            group.run(job);
             pace.wrote_behind(Instant::now(), begun.elapsed());
         }
-        let committed = connection.execute_batch("COMMIT").map_err(StoreError::from);
-        if committed.is_err() {
-            // A failed commit may leave the transaction open; the next group must not join it.
-            if let Err(error) = connection.execute_batch("ROLLBACK") {
-                report(&StoreError::from(error));
-            }
-        }
-        for completion in completions {
-            completion(committed.as_ref().err());
+        if let Some(damage) = group.end() {
+            queue.damaged(&damage);
+            return;
         }
         if std::mem::take(&mut queue.lock().long_log) {
-            checkpoint_once(connection);
+            match checkpoint_once(connection) {
+                Ok(_) => {}
+                Err(StoreError::Damaged(damage)) => return queue.damaged(&damage),
+                Err(error) => report(&error),
+            }
         }
     }
 }
@@ -248,18 +337,17 @@ pub(crate) fn checkpoint(connection: &rusqlite::Connection, queue: &Arc<Queue>) 
         if waited.unwrap_or_else(PoisonError::into_inner).0.closed {
             return;
         }
-        if checkpoint_once(connection) > LOG_PAGES_MAX {
-            queue.lock().long_log = true;
+        match checkpoint_once(connection) {
+            Ok(pages) if pages > LOG_PAGES_MAX => queue.lock().long_log = true,
+            Ok(_) => {}
+            Err(StoreError::Damaged(damage)) => return queue.damaged(&damage),
+            Err(error) => report(&error),
         }
     }
 }
 
 /// Writes back what no reader needs any more, without waiting for anybody. Returns how many pages
 /// the log has.
-fn checkpoint_once(connection: &rusqlite::Connection) -> i64 {
-    let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1));
-    pages.unwrap_or_else(|error| {
-        report(&StoreError::from(error));
-        0
-    })
+fn checkpoint_once(connection: &rusqlite::Connection) -> Result<i64> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?)
 }

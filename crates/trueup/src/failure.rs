@@ -61,6 +61,11 @@ impl Failure {
                 "keep the database as it is and compare the version of Trueup with the one that \
                  wrote it",
             ),
+            StoreError::Damaged(_) => (
+                Exit::Unreachable,
+                "see that the disk is well and may be written; where the file itself is damaged, \
+                 bring the newest backup back with `trueup restore`",
+            ),
             StoreError::Unavailable(_)
             | StoreError::Conflict(_)
             | StoreError::LeaseLost

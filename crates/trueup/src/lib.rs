@@ -20,6 +20,7 @@ pub mod cli;
 pub mod commands;
 pub mod connectors;
 pub mod demo;
+pub mod disk;
 pub mod drain;
 pub mod drops;
 pub mod failure;

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 mod killing;
+#[path = "killing/sharing.rs"]
+mod sharing;
 
 use trueup_store::Store;
 
@@ -57,7 +59,7 @@ fn c6_three_processes_share_the_work_of_one_database() {
     const ORDERS: u32 = 300;
     let Some(database) = Database::new(0) else { return };
     let url = database.url();
-    let took = killing::share(&url, &|_| Store::open_postgres(&url).unwrap(), 3, ORDERS);
+    let took = sharing::share(&url, &|_| Store::open_postgres(&url).unwrap(), 3, ORDERS);
     println!("{ORDERS} orders of a week that came in at once were done after {took:?}");
 }
 

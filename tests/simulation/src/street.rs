@@ -420,9 +420,11 @@ impl Street {
                 self.keep(other)
             }
             _ => {
-                let stage = self.dice.below(3);
-                // The stages of one process run beside each other, each of them once.
                 let running = self.writing.busy().and_then(|busy| busy.which);
+                // What hurts a decision is news of its root.
+                let decodes = running == Some(1) && self.dice.roll(500);
+                let stage = if decodes { 0 } else { self.dice.below(3) };
+                // The stages of one process run beside each other, each of them once.
                 let beside = self.dice.roll(500) && running != Some(stage);
                 self.stage(if beside { busy } else { other }, stage).map(|_| ())
             }

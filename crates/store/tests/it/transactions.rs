@@ -318,3 +318,81 @@ fn c14_a_commit_of_unknown_outcome_is_done_again_and_there_once() {
         assert_eq!(read(&store, count), 1);
     }
 }
+
+/// A disk that is full, as SQLite says it: nothing is half there, those of one commit fail together,
+/// and with room again it goes on without a restart.
+#[test]
+fn c8_a_full_disk_keeps_nothing_half_and_mends_by_itself() {
+    let place = tempfile::tempdir().expect("a directory");
+    let store = Store::open_sqlite(&place.path().join("trueup.sqlite")).expect("a store");
+    write(&store, |tx| record(tx, "before"));
+    let limit = |pages: i64| {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        write(&store, move |tx| tx.query(&sql, values![]));
+    };
+    let pages = read(&store, |tx| tx.query_one("PRAGMA page_count", values![])?.unwrap().int(0));
+    limit(pages + 2);
+    let body: String =
+        (0..60_000_u32).map(|at| format!("{:08x}", at.wrapping_mul(2_654_435_761))).collect();
+    let (sender, outcomes) = mpsc::channel();
+    for index in 0..20 {
+        let (sender, body) = (sender.clone(), body.clone());
+        let work = move |tx: &mut Tx<'_>| {
+            // One of a few small ones beside the large.
+            let body = if index % 4 == 3 { body.as_str() } else { "small" };
+            messages::record(tx, &message(&format!("m{index}"), body), at(0))
+        };
+        store.submit(work, move |outcome| drop(sender.send((index, outcome.map(|_| ())))));
+    }
+    drop(sender);
+    let outcomes: Vec<(usize, Result<(), StoreError>)> = outcomes.iter().collect();
+    let full = outcomes.iter().filter(
+        |(_, outcome)| matches!(outcome, Err(StoreError::Unavailable(why)) if why.contains("full")),
+    );
+    assert!(full.count() >= 5, "{outcomes:?}");
+    assert_eq!(store.damage(), None, "a full disk is no damage");
+    let stored = read(&store, |tx| {
+        let names = tx.query("SELECT source_id FROM messages ORDER BY source_id", values![])?;
+        names.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()
+    });
+    for (index, outcome) in &outcomes {
+        let there = stored.contains(&format!("m{index}"));
+        assert_eq!(outcome.is_ok(), there, "m{index}: {outcome:?}");
+    }
+    limit(pages + 10_000);
+    for index in 0..20 {
+        write(&store, move |tx| record(tx, &format!("m{index}")));
+    }
+    assert!(read(&store, count) >= 21);
+}
+
+/// A file of which a page is spoiled is not written to any more, whoever finds it.
+#[test]
+fn c10_a_spoiled_page_that_is_read_ends_all_writing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("trueup.sqlite");
+    let store = Store::open_sqlite(&path).expect("a store");
+    for index in 0..400 {
+        write(&store, move |tx| record(tx, &format!("m{index}")));
+    }
+    drop(store);
+    let connection = rusqlite::Connection::open(&path).expect("a file");
+    let busy: i64 = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .expect("written back");
+    assert_eq!(busy, 0);
+    let sql = "SELECT rootpage FROM sqlite_master WHERE name = 'messages'";
+    let root: i64 = connection.query_row(sql, [], |row| row.get(0)).expect("a table");
+    drop(connection);
+    let mut bytes = std::fs::read(&path).expect("a file");
+    let page = usize::try_from((root - 1) * 4096).expect("small");
+    bytes[page..page + 4096].fill(0xA5);
+    std::fs::write(&path, &bytes).expect("spoiled");
+
+    let store = Store::open_sqlite(&path).expect("the first pages are well");
+    let found = store.read(|tx| tx.query("SELECT body FROM messages", values![]));
+    assert!(matches!(found, Err(StoreError::Damaged(_))), "{found:?}");
+    assert!(store.damage().is_some());
+    let refused = store.write(|tx| streams::ask(tx, "shop", "order", "1", at(0)));
+    assert!(matches!(refused, Err(StoreError::Damaged(_))), "{refused:?}");
+}

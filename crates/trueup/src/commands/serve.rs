@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot::Sender;
+use trueup_hub::room::Level;
 use trueup_hub::shell::{self, Http};
 use trueup_hub::{Hub, Turn};
 use trueup_server::{Doors, ServerState};
+use trueup_store::StoreError;
 
 use super::odoo;
 use crate::cli::Global;
 use crate::connectors;
+use crate::disk::{self, Disk};
 use crate::drops::{self, Taken, Watcher};
 use crate::failure::Failure;
 use crate::jobs::{self, Around};
@@ -105,6 +109,8 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
 
     let running = if works { Some(shell::serve(&hub, &http, wiring::now)?) } else { None };
     let drops = watch(watcher, hub.clone())?;
+    let (damaged, damage) = tokio::sync::oneshot::channel();
+    let disk = watch_disk(&settings.store, hub.clone(), damaged)?;
     let jobs = if works {
         run_jobs(hub.clone(), settings.clone(), global.config.clone())?
     } else {
@@ -128,14 +134,28 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
         "the hub runs; {what} at http://{address}, {guarded}"
     );
 
-    let served = runtime.block_on(trueup_server::listen(state, listener, asked_to_stop()));
-    tracing::info!("stopping: what is under way is finished first");
+    let mut why: Option<StoreError> = None;
+    let stop = async {
+        tokio::select! {
+            () = asked_to_stop() => {}
+            Ok(damage) = damage => why = Some(damage),
+        }
+    };
+    let served = runtime.block_on(trueup_server::listen(state, listener, stop));
+    match &why {
+        None => tracing::info!("stopping: what is under way is finished first"),
+        Some(damage) => tracing::error!(%damage, "stopping: nothing is taken in or done any more"),
+    }
+    disk.stop();
     drops.stop();
     jobs.stop();
     if let Some(running) = running {
         running.stop();
     }
     drop(claim);
+    if let Some(damage) = why {
+        return Err(Failure::store(&damage).into());
+    }
     served.context("the server ended")?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -205,9 +225,31 @@ fn watch(mut watcher: Watcher, hub: Hub) -> Result<Looking> {
     if watcher.is_empty() {
         return Ok(Looking::at_nothing("drops"));
     }
-    Looking::start("drops", drops::LOOK_EVERY, move || match watcher.look(&hub, wiring::now()) {
-        Ok(taken) => taken.iter().for_each(tell),
-        Err(error) => tracing::error!(%error, "dropped files could not be stored"),
+    Looking::start("drops", drops::LOOK_EVERY, move || {
+        // They lie well where they are until there is room.
+        if hub.room.level() == Level::Full {
+            return;
+        }
+        match watcher.look(&hub, wiring::now()) {
+            Ok(taken) => taken.iter().for_each(tell),
+            Err(error) => tracing::error!(%error, "dropped files could not be stored"),
+        }
+    })
+}
+
+/// Looks after the file of a SQLite store; what makes it unusable ends the server.
+fn watch_disk(at: &StoreAt, hub: Hub, damaged: Sender<StoreError>) -> Result<Looking> {
+    let StoreAt::Sqlite(file) = at else { return Ok(Looking::at_nothing("disk")) };
+    let mut disk = Disk::of(file)?;
+    let mut damaged = Some(damaged);
+    Looking::start("disk", disk::LOOK_EVERY, move || {
+        if damaged.is_some()
+            && let Some(damage) = disk.look(&hub, wiring::now())
+            && let Some(damaged) = damaged.take()
+        {
+            // The server may have ended by itself.
+            let _ = damaged.send(damage);
+        }
     })
 }
 

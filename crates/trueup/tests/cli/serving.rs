@@ -1,5 +1,6 @@
 //! The hub as a server: what it takes in, when it ends, and who takes over.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -71,21 +72,31 @@ impl Server {
     }
 
     pub fn request(&self, head: &str, headers: &[(String, String)], body: &[u8]) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        self.try_request(head, headers, body).expect("it listens")
+    }
+
+    fn try_request(&self, head: &str, headers: &[(String, String)], body: &[u8]) -> Option<String> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
         let mut text =
             format!("{head} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-        stream.write_all(text.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let written = stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(body));
+        if written.and_then(|()| stream.read_to_string(&mut answer)).is_err() {
+            answer.clear();
+        }
+        Some(answer)
     }
 
     pub fn webhook(&self, id: &str, body: &[u8], secret: &str) -> String {
+        self.try_webhook(id, body, secret).expect("it listens")
+    }
+
+    /// `None` where nobody listens any more; nothing where it ended before it answered.
+    fn try_webhook(&self, id: &str, body: &[u8], secret: &str) -> Option<String> {
         let webhooks = trueup::connectors::find("shopify").unwrap().webhooks.unwrap();
         let headers = (webhooks.sign)(&SignedDelivery {
             kind: "orders/updated",
@@ -95,7 +106,7 @@ impl Server {
             secret: &Secret::new(secret),
             now: trueup::wiring::now(),
         });
-        self.request("POST /webhooks/shop", &headers, body)
+        self.try_request("POST /webhooks/shop", &headers, body)
     }
 
     /// Asks it to end, as a service manager does.
@@ -327,4 +338,65 @@ fn one_of_two_servers_on_postgresql_works_and_the_other_takes_over() {
     let mut third = Server::start(&place, &[]);
     third.hears(WORKS);
     assert_eq!(third.end(), 0);
+}
+
+/// The disk does not take what is written: whoever was told 200 is in the file, nobody else is told
+/// so, and the process ends by itself.
+#[test]
+fn c9_an_error_of_the_disk_ends_the_server_and_nothing_acknowledged_is_lost() {
+    let place = Place::configured();
+    let plain = place.command(&["serve"]);
+    // A file may not grow beyond some megabytes, which SQLite hears as an error of writing.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 6000; exec \"$0\" serve"])
+        .arg(plain.get_program());
+    command.current_dir(plain.get_current_dir().unwrap());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut server = Server::of(command.stderr(Stdio::piped()).stdout(Stdio::null()));
+    let mut acknowledged = BTreeSet::new();
+    for number in 0..400_u32 {
+        // Of what packs badly the file grows soon.
+        let noise = (0..6_000_u32).map(|at| trueup_domain::key::id(&[&format!("{number}/{at}")]));
+        let body = format!("{{\"noise\": \"{}\"}}", noise.collect::<String>());
+        let name = format!("delivery {number}");
+        let Some(answer) = server.try_webhook(&name, body.as_bytes(), SECRET) else { break };
+        if answer.starts_with("HTTP/1.1 200") {
+            acknowledged.insert(name);
+        } else if !answer.is_empty() {
+            assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        }
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    let code = loop {
+        if let Some(ended) = server.child.try_wait().unwrap() {
+            break ended.code();
+        }
+        assert!(Instant::now() < until, "it goes on: {:#?}", server.told);
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(code, Some(3));
+    server.hears("TU504");
+    assert!(!acknowledged.is_empty());
+    let store = Store::open_sqlite(&place.path("trueup.sqlite")).unwrap();
+    let stored = store.read(messages::delivered).unwrap();
+    let stored: BTreeSet<String> = stored.into_iter().map(|(_, id)| id).collect();
+    let lost: Vec<&String> =
+        acknowledged.iter().filter(|name| !stored.iter().any(|id| id.contains(*name))).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?} of {stored:?}");
+}
+
+#[test]
+fn c11_a_server_whose_file_is_removed_takes_nothing_more_and_ends() {
+    let place = Place::configured();
+    let mut server = Server::start(&place, &[]);
+    fs::remove_file(place.path("trueup.sqlite")).unwrap();
+    let ended = server.child.wait().unwrap();
+    assert_eq!(ended.code(), Some(3));
+    server.hears("was removed while it was open");
 }

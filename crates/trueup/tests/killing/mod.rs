@@ -20,7 +20,6 @@ use trueup_sandbox::chance::Chance;
 use trueup_sandbox::serve::{self, Shared};
 use trueup_sandbox::week::Sent;
 use trueup_sandbox::{Week, WeekSettings, World};
-use trueup_store::leases::Process;
 use trueup_store::{
     SHARDS, Store, commands, doctor, documents, facts, leases, mappings, messages, proofs, scopes,
 };
@@ -33,10 +32,8 @@ const LIFE_STARTS: i64 = 4;
 const START: Duration = Duration::from_secs(30);
 const NOTICE: Duration = Duration::from_millis(3);
 const CALM: Duration = Duration::from_secs(120);
-/// Until then processes that start together have shared the work.
-const SHARED: Duration = Duration::from_secs(60);
 
-struct Hub {
+pub struct Hub {
     child: Child,
     log: Receiver<String>,
     address: Option<String>,
@@ -45,7 +42,7 @@ struct Hub {
 }
 
 impl Hub {
-    fn start(folder: &Path, store: &str) -> Self {
+    pub fn start(folder: &Path, store: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_trueup"))
             .args(["serve"])
             .current_dir(folder)
@@ -70,7 +67,7 @@ impl Hub {
     }
 
     /// Hears what the process has said so far; where it listens is known some time after its start.
-    fn hear(&mut self) -> Option<&str> {
+    pub fn hear(&mut self) -> Option<&str> {
         while let Ok(line) = self.log.try_recv() {
             assert!(!line.contains("panicked"), "{line}");
             self.works |= line.contains("this process works on the store now");
@@ -85,7 +82,7 @@ impl Hub {
         self.address.as_deref()
     }
 
-    fn wait(&mut self) {
+    pub fn wait(&mut self) {
         let until = Instant::now() + START;
         while self.hear().is_none() {
             assert!(Instant::now() < until, "it does not start");
@@ -94,7 +91,7 @@ impl Hub {
     }
 
     /// True only if the hub said that it has the delivery.
-    fn acknowledges(&mut self, connection: &str, push: &Push) -> bool {
+    pub fn acknowledges(&mut self, connection: &str, push: &Push) -> bool {
         let Some(address) = self.hear().map(str::to_owned) else { return false };
         let connector = if connection.starts_with("shop") { "shopify" } else { "stripe" };
         let webhooks = trueup::connectors::find(connector).unwrap().webhooks.unwrap();
@@ -111,7 +108,7 @@ impl Hub {
     }
 
     /// Returns whether the work was its own, so that the kill may have cut it short.
-    fn kill(mut self) -> bool {
+    pub fn kill(mut self) -> bool {
         self.hear();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -212,18 +209,18 @@ pub fn kills(usual: u64) -> u64 {
 }
 
 /// A world that is played, and a store that a hub keeps.
-struct Stage {
-    week: Week,
-    shared: Shared,
+pub struct Stage {
+    pub week: Week,
+    pub shared: Shared,
     /// What time it is in the world.
     now: Arc<Mutex<Timestamp>>,
-    store: Store,
-    folder: tempfile::TempDir,
+    pub store: Store,
+    pub folder: tempfile::TempDir,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Stage {
-    fn set(store: &str, open: &dyn Fn(&Path) -> Store, orders: u32) -> Self {
+    pub fn set(store: &str, open: &dyn Fn(&Path) -> Store, orders: u32) -> Self {
         let mut week =
             Week::new(WeekSettings { orders, seed: 9, faults: false, ..WeekSettings::default() });
         let mut world = World::new(true).unwrap();
@@ -253,7 +250,7 @@ impl Stage {
     }
 
     /// Plays the world on, and returns what it sends to the hub.
-    fn play(&mut self, until: Timestamp) -> Vec<(&'static str, Push)> {
+    pub fn play(&mut self, until: Timestamp) -> Vec<(&'static str, Push)> {
         *self.now.lock().unwrap() = until;
         let week = &mut self.week;
         let mut pushes = Vec::new();
@@ -269,7 +266,7 @@ impl Stage {
 }
 
 /// Waits until everything that is to be done is done.
-fn come_to_rest(store: &Store) {
+pub fn come_to_rest(store: &Store) {
     let until = Instant::now() + CALM;
     let mut calm_for = 0;
     while calm_for < 20 {
@@ -278,49 +275,6 @@ fn come_to_rest(store: &Store) {
         assert!(Instant::now() < until, "it does not come to rest: {counts:?}");
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Lets processes share the work of a store while a week's orders come in at once; returns how long
-/// it took until all was done.
-pub fn share(at: &str, open: &dyn Fn(&Path) -> Store, processes: usize, orders: u32) -> Duration {
-    let mut stage = Stage::set(at, open, orders);
-    let mut hubs: Vec<Hub> = (0..processes).map(|_| Hub::start(stage.folder.path(), at)).collect();
-    hubs.iter_mut().for_each(Hub::wait);
-    let store = stage.store.clone();
-    let shares = || -> Vec<Process> {
-        let alive = store.write(|tx| {
-            let now = tx.clock(trueup::wiring::now())?;
-            leases::alive(tx, now)
-        });
-        alive.unwrap()
-    };
-    let ranges = |one: &Process| one.parts.iter().filter_map(|it| leases::shards_of(it)).count();
-    let until = Instant::now() + SHARED;
-    let fair = usize::try_from(leases::RANGES).unwrap() / processes;
-    while shares().len() < processes || shares().iter().any(|one| ranges(one) < fair) {
-        assert!(Instant::now() < until, "the work is not shared: {:?}", shares());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let end = stage.week.end();
-    let mut unsent = stage.play(end);
-    let born = Instant::now();
-    let mut acknowledged = BTreeSet::new();
-    while let Some((connection, push)) = unsent.pop() {
-        let hub = &mut hubs[unsent.len() % processes];
-        assert!(hub.acknowledges(connection, &push), "{connection} {}", push.kind);
-        acknowledged.insert((connection.to_owned(), push.source_id.clone()));
-    }
-    come_to_rest(&store);
-    let took = born.elapsed();
-    let shared_out = shares();
-    assert_eq!(shared_out.len(), processes, "{shared_out:?}");
-    assert!(shared_out.iter().all(|one| ranges(one) >= fair), "{shared_out:?}");
-    for mut hub in hubs {
-        hub.hear();
-        hub.kill();
-    }
-    audit(&store, &stage.shared, &acknowledged);
-    took
 }
 
 pub fn run(plan: &Loop<'_>) {
@@ -406,7 +360,7 @@ fn run_out(store: &Store) {
     store.write(leases::revoke).unwrap();
 }
 
-fn audit(store: &Store, shared: &Shared, acknowledged: &BTreeSet<(String, String)>) {
+pub fn audit(store: &Store, shared: &Shared, acknowledged: &BTreeSet<(String, String)>) {
     let stored = store.read(messages::delivered).unwrap();
     let stored: BTreeSet<(String, String)> = stored.into_iter().collect();
     let lost: Vec<_> = acknowledged.difference(&stored).collect();
