@@ -484,6 +484,7 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
             let reason = holds::held(tx, subject)?;
             Ok(reason.map(|_| "the connection is held".to_owned()))
         }
+        "disk_filling" => Ok(Some("the disk is short, and the case closes with room".to_owned())),
         "unreadable_object" | "identity_reused" | "posted_differs" | "date_moved" => Ok(None),
         _ => {
             if let Some(key) = subject.strip_prefix("command/") {

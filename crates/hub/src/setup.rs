@@ -201,14 +201,14 @@ mod tests {
 
     #[test]
     fn the_stages_work_on_the_longest_run_of_what_is_held() {
-        let held = ["shards/09", "shards/02", "connection/odoo", "shards/03", "shards/04"];
+        let held = ["shards/09", "shards/02", "connection/books", "shards/03", "shards/04"];
         let turn = Turn::waiting();
         turn.give(Share::Parts(held.iter().map(|part| lease(part)).collect()));
         let worker = turn.worker().expect("shards");
         assert_eq!((worker.from, worker.to), (8, 20));
         let under: Vec<&str> = worker.leases.iter().map(|it| it.shard.as_str()).collect();
         assert_eq!(under, ["shards/02", "shards/03", "shards/04"]);
-        assert_eq!(turn.connection("odoo"), Some(vec![lease("connection/odoo")]));
+        assert_eq!(turn.connection("books"), Some(vec![lease("connection/books")]));
         assert_eq!(turn.connection("shop"), None);
         assert_eq!(turn.timers(), None);
         turn.give(Share::Parts(vec![lease("timers")]));

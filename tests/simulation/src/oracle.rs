@@ -4,13 +4,15 @@
 //! | invariant | holds when                                                                          |
 //! |-----------|-------------------------------------------------------------------------------------|
 //! | I1        | every acknowledged delivery is in the inbox, once, and every message is settled     |
-//! | I2        | each applied command is one record of the books, and each record is one command's   |
+//! | I2        | each applied command is one record of the books, and each record is one command's;  |
+//! |           | what was read back is kept, and nothing is taken back for a further line            |
 //! | I3        | money is conserved: books, sub-ledger and providers hold what the channels sold     |
 //! | I4        | every entry balances                                                                |
 //! | I5        | each bank line and payout is claimed once, by what sums to it                       |
 //! | I6        | no more goes back than was taken                                                    |
 //! | I7        | the books delivered what left and did not come back                                 |
-//! | I8        | versions never decrease, lanes carry one batch, nothing is written without a lease  |
+//! | I8        | versions never decrease, lanes carry one batch, nothing is written without a lease, |
+//! |           | what is known is not forgotten for what was before                                  |
 //! | I10       | nothing is booked by a mapping that nobody approved                                 |
 //! | I11       | no row, match or document crosses entities                                          |
 //! | I12       | no secret is in any row                                                             |

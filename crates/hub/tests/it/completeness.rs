@@ -197,6 +197,18 @@ fn a7_an_order_that_never_came_is_found_in_a_list_and_fetched() {
 }
 
 #[test]
+fn c8_nothing_is_asked_of_a_source_while_the_disk_is_short() {
+    let hub = hub();
+    let mut source = Source { orders: vec![made("lost", 120)], ..Source::default() };
+    hub.room.note(900);
+    drain(&hub, &mut source, HOUR + 300);
+    assert!(source.lists.is_empty(), "{:?}", source.lists);
+    hub.room.note(899);
+    drain(&hub, &mut source, HOUR + 301);
+    assert_eq!(source.lists, [(at(0), at(HOUR))]);
+}
+
+#[test]
 fn windows_join_and_an_outage_is_one_window_of_a_day_at_most() {
     let hub = hub();
     let mut source = Source::default();

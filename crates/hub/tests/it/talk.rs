@@ -343,6 +343,21 @@ fn a_crash_before_the_send_leaves_nothing_hanging() {
 }
 
 #[test]
+fn c8_what_nobody_waits_for_is_not_delivered_while_the_disk_is_short() {
+    let hub = sold();
+    let mut books = Books::default();
+    hub.room.note(930);
+    for seconds in [10, 20, 400] {
+        drain(&hub, &mut books, seconds);
+    }
+    let states = COMMANDS.map(|command| command_state(&hub, command));
+    assert_eq!(states, ["applied", "applied", "applied", "ready"]);
+    hub.room.note(700);
+    drain(&hub, &mut books, 410);
+    assert!(all_applied(&hub));
+}
+
+#[test]
 fn a_busy_lane_is_left_alone() {
     let hub = sold();
     let connection = books_of(&hub);

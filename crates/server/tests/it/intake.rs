@@ -116,6 +116,19 @@ async fn a16_an_encoded_body_is_not_unpacked() {
 }
 
 #[tokio::test]
+async fn c8_nothing_is_taken_in_while_the_disk_is_nearly_full() {
+    let server = Server::empty();
+    let secret = Secret::new("hush");
+    server.hub.room.note(951);
+    let answer = server.deliver(&signed(&secret, "wh-1", b"{}")).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((answer.code().as_str(), answer.header("retry-after")), ("TU410", "5"));
+    assert!(stored(&server).is_empty());
+    server.hub.room.note(949);
+    assert_eq!(server.deliver(&signed(&secret, "wh-1", b"{}")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_store_that_cannot_commit_is_never_acknowledged() {
     let server = Server::empty();
     server.hub.store.set_fate(|| trueup_store::CommitFate::CrashBefore);

@@ -140,6 +140,43 @@ on_every_engine! {
         assert_eq!(tend(store, "three", 39).held.len(), parts.len(), "at once");
     }
 
+    /// From one to twenty and back: whoever is there has a fair share soon, and what a process held
+    /// before is not its any more.
+    fn c18_twenty_processes_come_and_go_and_each_part_has_one_owner(store) {
+        const NAMES: [&str; 20] = [
+            "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q",
+            "r", "s", "t",
+        ];
+        let whole = leases::parts(["odoo", "shop"]).len();
+        let mut seconds = 0;
+        let mut before: Vec<Lease> = Vec::new();
+        for alive in [1, 2, 20, 7, 1] {
+            // Who is gone says nothing; the others look every three seconds.
+            for _ in 0..14 {
+                for name in &NAMES[..alive] {
+                    let tended = tend(store, name, seconds);
+                    write(store, move |tx| leases::release(tx, &tended.surplus));
+                }
+                seconds += 3;
+            }
+            let held: Vec<Vec<Lease>> =
+                NAMES[..alive].iter().map(|name| tend(store, name, seconds).held).collect();
+            let now: Vec<Lease> = held.concat();
+            assert_eq!(now.len(), whole, "{alive} processes hold all");
+            let ranges = |own: &Vec<Lease>| {
+                own.iter().filter(|lease| leases::shards_of(&lease.shard).is_some()).count()
+            };
+            let sizes: Vec<usize> = held.iter().map(ranges).collect();
+            let (most, least) = (sizes.iter().max().unwrap(), sizes.iter().min().unwrap());
+            assert!(most - least <= 1, "{sizes:?}");
+            assert!(now.iter().all(|lease| works(store, lease)));
+            let passed_on = before.iter().filter(|lease| !now.contains(lease));
+            assert!(passed_on.clone().all(|lease| !works(store, lease)));
+            assert!(alive == 1 || passed_on.count() > 0);
+            before = now;
+        }
+    }
+
     fn all_of_the_work_is_taken_by_who_finds_it_free(store) {
         let all = |owner: &'static str, seconds: i64| {
             write(store, move |tx| {
