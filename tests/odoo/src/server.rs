@@ -125,7 +125,8 @@ impl TestDb {
         panic!("Odoo does not come back to {name}");
     }
 
-    fn cut_off(&self) {
+    /// Ends every connection of Odoo to this database, in the middle of what it does.
+    pub fn cut_off(&self) {
         let name = &self.name;
         administer(
             &self.postgres,

@@ -81,6 +81,11 @@ impl Road {
 
     /// The same, and how the shops' sales go into the books.
     pub fn posting(us: &Mapping, eu: &Mapping, posting: Posting) -> Self {
+        Self::over(Store::in_memory().expect("a store"), us, eu, posting)
+    }
+
+    /// The same over any store.
+    pub fn over(store: Store, us: &Mapping, eu: &Mapping, posting: Posting) -> Self {
         let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
             name: name.to_owned(),
             connector,
@@ -114,7 +119,7 @@ impl Road {
             connections: BTreeMap::from(connections.map(|it| (it.name.clone(), it))),
             calendar: Calendar::default(),
         };
-        let hub = Hub::new(Store::in_memory().expect("a store"), setup);
+        let hub = Hub::new(store, setup);
         let now = Timestamp::now();
         let mapped = [(SHOP_US, us.clone()), (SHOP_EU, eu.clone()), (PORTAL, eu.clone())];
         for (shop, mapping) in mapped {
@@ -155,10 +160,16 @@ impl Road {
         if documents.is_empty() {
             return;
         }
+        let (message, now) = (self.message(connection, documents), self.now);
+        self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("recorded");
+    }
+
+    /// What the till of a connection says, as the next delivery.
+    pub fn message(&mut self, connection: &str, documents: &[&Document]) -> NewMessage {
         let stated: Vec<(&str, String)> =
             documents.iter().map(|one| (one.kind().word(), one.to_json())).collect();
         self.told += 1;
-        let message = NewMessage {
+        NewMessage {
             connection: connection.to_owned(),
             source_id: format!("m{}", self.told),
             kind: "till/said".to_owned(),
@@ -166,9 +177,7 @@ impl Road {
             headers: "{}".to_owned(),
             body: serde_json::to_vec(&stated).expect("JSON"),
             asked_at: None,
-        };
-        let now = self.now;
-        self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("recorded");
+        }
     }
 
     /// A delivery of a connection that proves its senders, signed as they do; its id is its content.
@@ -216,8 +225,13 @@ impl Road {
 
     /// The same hub whose connection to the books has other settings.
     pub fn set(&mut self, settings: Settings) {
+        self.change_books(|books| books.settings = settings);
+    }
+
+    /// The same hub with another connection to the books.
+    pub fn change_books(&mut self, change: impl FnOnce(&mut Connection)) {
         let mut connections = self.hub.setup.connections.clone();
-        connections.get_mut("odoo").expect("configured").settings = settings;
+        change(connections.get_mut("odoo").expect("configured"));
         let setup = HubSetup {
             environment: ENVIRONMENT.to_owned(),
             connections,
