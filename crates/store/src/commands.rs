@@ -113,6 +113,14 @@ fn find_state(tx: &mut Tx<'_>, command: &str) -> Result<Option<String>> {
     row.map(|row| row.text(0)).transpose()
 }
 
+/// The same, and no other transaction changes it until this one ends: what is read of it and of what
+/// stands in its place from now on is the newest. A decision that replaces a command and the receipt
+/// for it would otherwise each miss what the other writes.
+fn hold(tx: &mut Tx<'_>, command: &str) -> Result<Option<String>> {
+    let sql = format!("SELECT state FROM commands WHERE key = $1{}", tx.for_update());
+    tx.query_one(&sql, values![command])?.map(|row| row.text(0)).transpose()
+}
+
 /// Whether a command may have had an effect.
 fn has_left(tx: &mut Tx<'_>, command: &str) -> Result<bool> {
     let row = tx.query_one(
@@ -194,6 +202,10 @@ pub fn add_shared(
 /// Makes a waiting command ready if everything it needs is applied. What is only to be over before
 /// it is over, too, when a person skipped it.
 fn release(tx: &mut Tx<'_>, command: &str) -> Result<()> {
+    // What it needs may just be made another: that is seen only by who waited for it.
+    if !tx.for_update().is_empty() {
+        hold(tx, command)?;
+    }
     tx.execute(
         &format!(
             "UPDATE commands SET state = 'ready' WHERE key = $1 AND state = 'waiting'
@@ -236,7 +248,7 @@ pub(crate) fn take_back(
     successor: Option<u32>,
 ) -> Result<()> {
     let own = effect_key(place, place.root, key, generation);
-    let before = find_state(tx, &own)?;
+    let before = hold(tx, &own)?;
     if before.as_deref() == Some("skipped") {
         skips::over(tx, &own, successor.is_some(), place.now)?;
     }
@@ -313,6 +325,15 @@ pub(crate) fn take_back(
 /// Lets the commands that have not left need `next` instead of `old`; but those that wait until `old`
 /// is settled wait for no other.
 fn follow(tx: &mut Tx<'_>, old: &str, next: &str) -> Result<()> {
+    // Nobody releases or takes one of them while it is being given something else to wait for.
+    let lock = tx.for_update();
+    if !lock.is_empty() {
+        let sql = format!(
+            "SELECT key FROM commands WHERE key IN (
+                 SELECT command FROM command_after WHERE needs = $1) ORDER BY key{lock}"
+        );
+        tx.query(&sql, values![old])?;
+    }
     tx.execute(
         "UPDATE commands SET state = 'waiting' WHERE state = 'ready' AND key IN (
              SELECT command FROM command_after WHERE needs = $1 AND role NOT LIKE 'settled/%')",
@@ -476,11 +497,15 @@ pub fn take(
     let mut taken = Vec::new();
     for row in &rows {
         let command = shown(row)?;
-        tx.execute(
+        let sent = tx.execute(
             "UPDATE commands SET state = 'sent', attempts = attempts + 1, conversation = $2
              WHERE key = $1 AND state = 'ready'",
             values![&command.key, conversation],
         )?;
+        // A decision withdrew it, or has it wait for something else, since it was read.
+        if sent == 0 {
+            continue;
+        }
         let bindings = bindings(tx, &command.key)?;
         taken.push(Taken {
             key: command.key,
@@ -543,6 +568,7 @@ pub fn back(
     code: &str,
     error: &str,
 ) -> Result<&'static str> {
+    hold(tx, key)?;
     if state == Back::Refused && withdraw_replaced(tx, key, wait.from)? {
         return Ok("withdrawn");
     }
@@ -654,10 +680,14 @@ pub fn take_unknown(
     let mut taken = Vec::new();
     for row in &rows {
         let command = shown(row)?;
-        tx.execute(
-            "UPDATE commands SET conversation = $2, attempts = attempts + 1 WHERE key = $1",
+        let taken_up = tx.execute(
+            "UPDATE commands SET conversation = $2, attempts = attempts + 1
+             WHERE key = $1 AND state = 'unknown'",
             values![&command.key, conversation],
         )?;
+        if taken_up == 0 {
+            continue;
+        }
         let bindings = bindings(tx, &command.key)?;
         taken.push(Taken {
             key: command.key,

@@ -6,6 +6,7 @@
 //! transaction on a plain thread, because its client blocks.
 
 use jiff::Timestamp;
+use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -480,7 +481,7 @@ impl Store {
     }
 
     pub fn open_sqlite(path: &Path) -> Result<Self> {
-        let connection = open_file(path)?;
+        let connection = make_file(path)?;
         let jobs = Arc::new(Queue::default());
         let unavailable = |error: std::io::Error| StoreError::Unavailable(error.to_string());
         let waiting = Arc::clone(&jobs);
@@ -656,8 +657,17 @@ impl Full {
     }
 }
 
+/// The first connection makes the file; a later one that finds none must not make an empty one.
+fn make_file(path: &Path) -> Result<rusqlite::Connection> {
+    prepare(rusqlite::Connection::open(path)?)
+}
+
 fn open_file(path: &Path) -> Result<rusqlite::Connection> {
-    let connection = rusqlite::Connection::open(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    prepare(rusqlite::Connection::open_with_flags(path, flags)?)
+}
+
+fn prepare(connection: rusqlite::Connection) -> Result<rusqlite::Connection> {
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;

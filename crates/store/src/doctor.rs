@@ -108,6 +108,12 @@ pub fn without_evidence(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     texts(&rows)
 }
 
+/// Each root with how much has arrived of it, and up to where it is decided.
+pub fn roots(tx: &mut Tx<'_>) -> Result<Vec<(String, i64, i64)>> {
+    let rows = tx.query("SELECT id, arrived, decided FROM roots ORDER BY id", values![])?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?, row.int(2)?))).collect()
+}
+
 /// Rows that name another entity than their root does.
 pub fn strays(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     let rows = tx.query(

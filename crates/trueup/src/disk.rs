@@ -36,9 +36,6 @@ impl Disk {
     /// Looks once. Returns why the file can no longer be worked on, if it cannot: the process must
     /// end, and nothing that it still takes in may be acknowledged.
     pub fn look(&mut self, hub: &Hub, now: Timestamp) -> Option<StoreError> {
-        if let Some(damage) = hub.store.damage() {
-            return Some(StoreError::Damaged(damage));
-        }
         let name = self.file.display();
         match identity(&self.file) {
             Ok(identity) if identity == self.identity => {}
@@ -51,6 +48,10 @@ impl Disk {
                 return Some(StoreError::Damaged(what));
             }
             Err(error) => tracing::warn!(%error, "the file of the store could not be looked at"),
+        }
+        // A file that is gone is told as that, and not as what was seen of it first.
+        if let Some(damage) = hub.store.damage() {
+            return Some(StoreError::Damaged(damage));
         }
         if self.looked.is_none_or(|at| at.elapsed() >= ROOM_EVERY) {
             self.looked = Some(Instant::now());

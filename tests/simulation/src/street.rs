@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use jiff::{SignedDuration, Timestamp};
 use trueup::demo::play::{Carrier, Clock};
 use trueup::demo::setup;
@@ -16,7 +16,7 @@ use trueup_domain::key;
 use trueup_hub::{Hub, Share, Turn, decide, decode, reconcile};
 use trueup_sandbox::chance::Chance;
 use trueup_store::leases::{self, Lease};
-use trueup_store::{CommitFate, Store, StoreError};
+use trueup_store::{CommitFate, Store, StoreError, doctor};
 
 use crate::rig::FrontDoor;
 use crate::weather::{Hits, Weather};
@@ -26,6 +26,9 @@ const LEASE_LENGTH: SignedDuration = SignedDuration::from_secs(9);
 const STOP_AFTER: SignedDuration = SignedDuration::from_secs(7);
 /// A push of a refused delivery comes again so often before its sender gives up.
 const TRIES_MAX: u32 = 40;
+/// Of the stages, as [`Street::stage`] numbers them.
+const DECODE: usize = 0;
+pub const DECIDE: usize = 1;
 
 /// The one source of chance, and what is asked of it.
 #[derive(Clone)]
@@ -67,12 +70,14 @@ pub struct Stage {
     pub which: Option<usize>,
     /// The parts of the work that it must hold.
     pub parts: Vec<String>,
+    /// Writes that it has begun.
+    pub writes: u32,
 }
 
 impl Stage {
     pub fn new(process: usize, which: Option<usize>, leases: &[Lease]) -> Self {
         let parts = leases.iter().map(|lease| lease.shard.clone()).collect();
-        Self { process, which, parts }
+        Self { process, which, parts, writes: 0 }
     }
 }
 
@@ -87,6 +92,11 @@ impl Writing {
     /// Commits of processes without their leases (C5, C6).
     pub fn trespasses(&self) -> u64 {
         self.trespasses.load(Ordering::Relaxed)
+    }
+    fn begins(&self) {
+        if let Some(stage) = held(&self.now).as_mut() {
+            stage.writes += 1;
+        }
     }
     fn busy(&self) -> Option<Stage> {
         held(&self.now).clone()
@@ -158,6 +168,8 @@ pub struct Street {
     pub hurried: bool,
     /// A clock was wrong in this story.
     pub misled: bool,
+    /// What arrived of roots while the decision under way was made.
+    news: BTreeMap<String, i64>,
 }
 
 impl Street {
@@ -192,6 +204,7 @@ impl Street {
             last_id: None,
             hurried: false,
             misled: false,
+            news: BTreeMap::new(),
         }
     }
 
@@ -420,15 +433,47 @@ impl Street {
                 self.keep(other)
             }
             _ => {
-                let running = self.writing.busy().and_then(|busy| busy.which);
-                // What hurts a decision is news of its root.
-                let decodes = running == Some(1) && self.dice.roll(500);
-                let stage = if decodes { 0 } else { self.dice.below(3) };
+                let stage = self.writing.busy();
+                let running = stage.as_ref().and_then(|stage| stage.which);
+                // What hurts a decision is news of its root. Its first write takes what is due.
+                let decides = stage.is_some_and(|it| it.which == Some(DECIDE) && it.writes > 1);
+                if decides && self.dice.roll(700) {
+                    self.deliver_one(other)?;
+                    return self.decode_beside(busy);
+                }
+                let stage = self.dice.below(3);
                 // The stages of one process run beside each other, each of them once.
                 let beside = self.dice.roll(500) && running != Some(stage);
                 self.stage(if beside { busy } else { other }, stage).map(|_| ())
             }
         }
+    }
+
+    /// Decodes while the same process decides, and remembers of which roots there is news.
+    fn decode_beside(&mut self, process: usize) -> Result<()> {
+        let before = self.store.read(doctor::roots)?;
+        self.stage(process, DECODE)?;
+        let after = self.store.read(doctor::roots)?;
+        let known = |root: &String| before.iter().find(|it| it.0 == *root).map_or(0, |it| it.1);
+        let news = after.into_iter().filter(|(root, arrived, _)| *arrived > known(root));
+        self.news.extend(news.map(|(root, arrived, _)| (root, arrived)));
+        Ok(())
+    }
+
+    /// After a decision: what came while it was made is still to be decided.
+    pub fn decided(&mut self, made: bool) -> Result<()> {
+        let news = std::mem::take(&mut self.news);
+        if news.is_empty() || !made {
+            return Ok(());
+        }
+        for (root, _, decided) in self.store.read(doctor::roots)? {
+            let arrived = news.get(&root).copied();
+            ensure!(
+                arrived.is_none_or(|arrived| decided < arrived),
+                "I1: {root} counts as decided with what came while it was decided"
+            );
+        }
+        Ok(())
     }
 
     /// One step of a stage of a process, if it has a turn.
@@ -437,6 +482,10 @@ impl Street {
         let Some(worker) = hub.turn.worker() else { return Ok(false) };
         let now = self.now(process);
         let step = [decode::step, decide::step, reconcile::step][stage % 3];
+        if stage % 3 == DECIDE {
+            // It may well decide what came.
+            self.news.clear();
+        }
         let marked = Stage::new(process, Some(stage % 3), &worker.leases);
         let outcome = Arc::clone(&self.writing).stage(marked, || step(&hub, &worker, now));
         self.absorb(process, outcome.map(|count| count > 0))
@@ -497,6 +546,7 @@ pub fn connect(store: &Store, street: &Arc<Mutex<Street>>, dice: &Dice, weather:
     store.set_meanwhile(move || {
         // Whoever has the street in hand is what others do.
         let Ok(mut street) = street.try_lock() else { return };
+        street.writing.begins();
         if dice.roll(weather.meanwhile) {
             let busy = street.writing.busy().map_or(0, |busy| busy.process);
             if let Err(error) = street.meanwhile(busy) {

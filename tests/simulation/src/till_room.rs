@@ -25,7 +25,7 @@ use trueup_store::{CommitFate, Store, StoreError, doctor, leases, streams};
 use crate::oracle::{self, EndState, Watch};
 use crate::rig::{Direct, lossy};
 use crate::second_reading;
-use crate::street::{self, Dice, Stage, Street, Writing, lock};
+use crate::street::{self, DECIDE, Dice, Stage, Street, Writing, lock};
 pub use crate::weather::{Hits, Weather};
 
 /// How often streams are polled.
@@ -399,6 +399,9 @@ impl TillRoom {
             1 => trueup_hub::decide::step(&hub, &worker, now),
             _ => trueup_hub::reconcile::step(&hub, &worker, now),
         });
+        if stage == DECIDE {
+            lock(&self.street).decided(outcome.is_ok())?;
+        }
         self.absorb(process, outcome.map(|count| count > 0)).map(|_| ())
     }
 
@@ -465,7 +468,7 @@ impl TillRoom {
         let asked = reply.as_ref().map(|reply| reply.as_ref().map_err(CallError::clone));
         let alone = self.weather.processes == 1;
         let parts = if alone { Vec::new() } else { vec![leases::of_connection(&name)] };
-        let marked = Stage { process, which: None, parts };
+        let marked = Stage { process, which: None, parts, writes: 0 };
         let next =
             self.writing.stage(marked, || talking.talk.advance(&hub, &connection, asked, own_now));
         let lane = (name.clone(), talking.talk.lane().to_owned());

@@ -548,3 +548,95 @@ fn credit_note_of(content: &trueup_domain::command::Content) -> trueup_domain::c
     assert_eq!(content.kind().word(), "credit_note");
     content.clone()
 }
+
+/// Runs `second` while `first` holds what it wrote and has not committed; returns what it gave.
+fn between<A: Send + 'static, T: Send + 'static>(
+    store: &Store,
+    first: impl FnOnce(&mut trueup_store::Tx<'_>) -> Result<A, trueup_store::StoreError>
+    + Send
+    + 'static,
+    second: impl FnOnce(&Store) -> T + Send + 'static,
+) -> T {
+    let (wrote, wait_for_write) = std::sync::mpsc::channel();
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let other = store.clone();
+    let writer = std::thread::spawn(move || {
+        other.write(move |tx| {
+            let outcome = first(tx)?;
+            wrote.send(()).expect("a listener");
+            wait.recv().expect("let go");
+            Ok(outcome)
+        })
+    });
+    wait_for_write.recv().expect("written");
+    let own = store.clone();
+    let later = std::thread::spawn(move || second(&own));
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    let_go.send(()).expect("a listener");
+    writer.join().expect("no panic").expect("committed");
+    later.join().expect("no panic")
+}
+
+/// In PostgreSQL two transactions see the same command ready; what one withdraws the other must not
+/// send.
+#[test]
+fn c6_in_postgres_what_is_withdrawn_meanwhile_is_not_sent() {
+    let Some(database) = crate::engines::postgres() else { return };
+    let store = database.store();
+    decide(&store, ROOT, chain("10.00", "10.00"), 1);
+    let withdraw = |tx: &mut trueup_store::Tx<'_>| {
+        let sql = "UPDATE commands SET state = 'withdrawn' WHERE kind = 'order'";
+        tx.execute(sql, trueup_store::values![]).map(drop)
+    };
+    let taken = between(&store, withdraw, |store| take(store, "order", "c", 5));
+    assert_eq!(taken.len(), 0, "{taken:?}");
+    assert_eq!(state(&store, &key("order", "1", 1)), "withdrawn");
+}
+
+/// A command is refused while a decision replaces it: whichever commits first, it ends withdrawn, and
+/// nothing waits for it.
+#[test]
+fn c6_in_postgres_what_is_refused_while_it_is_replaced_is_withdrawn() {
+    for replaced_first in [true, false] {
+        let Some(database) = crate::engines::postgres() else { return };
+        let store = database.store();
+        decide(&store, ROOT, chain("10.00", "10.00"), 1);
+        assert_eq!(take(&store, "order", "c", 5).len(), 1);
+        let own = key("order", "1", 1);
+        let refuse = {
+            let own = own.clone();
+            move |tx: &mut trueup_store::Tx<'_>| {
+                commands::back(tx, &own, Back::Refused, until(0), "TU104", "no").map(drop)
+            }
+        };
+        if replaced_first {
+            let replace = crate::world::deciding(ROOT, chain("12.00", "12.00"), 2);
+            between(&store, replace, move |store| store.write(refuse).expect("written"));
+        } else {
+            let replace = crate::world::deciding(ROOT, chain("12.00", "12.00"), 2);
+            between(&store, refuse, move |store| store.write(replace).expect("written"));
+        }
+        assert_eq!(state(&store, &own), "withdrawn", "replaced first: {replaced_first}");
+        assert_eq!(state(&store, &key("order", "1", 2)), "ready");
+    }
+}
+
+/// A decision gives the tie another document to wait for while the payment that it also waited for is
+/// applied: it must not leave with the document of before.
+#[test]
+fn c6_in_postgres_what_is_released_while_it_is_to_follow_is_not_sent() {
+    let Some(database) = crate::engines::postgres() else { return };
+    let store = database.store();
+    decide(&store, ROOT, chain("10.00", "10.00"), 1);
+    deliver(&store, &key("order", "1", 1), "order", "7");
+    deliver(&store, &key("invoice", "1", 1), "invoice", "8");
+    assert_eq!(take(&store, "payment", "c", 5).len(), 1);
+    let payment = key("payment", "p1", 1);
+    let replace = crate::world::deciding(ROOT, chain("10.00", "12.00"), 2);
+    let taken = between(&store, replace, move |store| {
+        apply(store, &payment, "9");
+        take(store, "reconciliation", "d", 6)
+    });
+    assert_eq!(taken.len(), 0, "{taken:?}");
+    assert_eq!(state(&store, &key("reconciliation", "p1", 1)), "waiting");
+}

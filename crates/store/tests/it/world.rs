@@ -196,7 +196,16 @@ pub fn tie(amount: &str) -> Content {
 
 /// Derives these facts for a root, as DECIDE does: only the difference is written.
 pub fn decide(store: &Store, root: &'static str, facts: Vec<Fact>, seconds: i64) -> usize {
-    let write = move |tx: &mut Tx<'_>| {
+    store.write(deciding(root, facts, seconds)).expect("written")
+}
+
+/// The same as a part of some transaction.
+pub fn deciding(
+    root: &'static str,
+    facts: Vec<Fact>,
+    seconds: i64,
+) -> impl FnOnce(&mut Tx<'_>) -> Result<usize, StoreError> {
+    move |tx| {
         let written = facts::written(tx, root)?;
         let changes = difference(&written, facts);
         for change in &changes {
@@ -204,8 +213,7 @@ pub fn decide(store: &Store, root: &'static str, facts: Vec<Fact>, seconds: i64)
             facts::apply(tx, place, change)?;
         }
         Ok(changes.len())
-    };
-    store.write(write).expect("written")
+    }
 }
 
 pub fn fact(kind: &str, part: &str, content: FactContent) -> Fact {

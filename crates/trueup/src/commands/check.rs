@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use trueup_connect::{CallError, Context, Step, Task};
+use trueup_hub::room::Level;
 use trueup_hub::shell::{Http, Transport};
 use trueup_hub::{Connection, Hub};
 use trueup_store::mappings;
@@ -14,9 +15,10 @@ use trueup_store::mappings;
 use super::odoo::{self, Pinned};
 use super::{say, say_json};
 use crate::cli::Global;
+use crate::disk;
 use crate::failure::Failure;
 use crate::print;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreAt};
 use crate::wiring;
 
 /// Check the configuration, the secrets, the store, the mappings and every connection.
@@ -131,6 +133,7 @@ fn examine(
             let schema =
                 format!("{detail}; schema {}", hub.store.read(trueup_store::migrate::version)?);
             found.add("store", "open", Verdict::Ok, schema, "");
+            found.disk(&settings.store);
             found.mappings(hub)?;
         }
         Err(error) => {
@@ -167,6 +170,28 @@ impl Findings {
     ) {
         let (subject, remedy) = (subject.to_owned(), remedy.to_owned());
         self.0.push(Finding { subject, check, verdict, detail, remedy });
+    }
+
+    /// How full the disk is that the store lies on, where it lies here.
+    fn disk(&mut self, at: &StoreAt) {
+        let StoreAt::Sqlite(file) = at else { return };
+        match disk::used_per_mille(file) {
+            Ok(used) => {
+                let level = Level::of(used);
+                let verdict = match level {
+                    Level::Plenty => Verdict::Ok,
+                    Level::Filling => Verdict::Note,
+                    Level::Scarce | Level::Full => Verdict::Missing,
+                };
+                let detail = format!("{} % of its disk is used; {}", used / 10, level.says());
+                let remedy = if verdict == Verdict::Ok { "" } else { "make room on that disk" };
+                self.add("store", "disk", verdict, detail, remedy);
+            }
+            Err(error) => {
+                let detail = format!("its disk cannot be asked: {error}");
+                self.add("store", "disk", Verdict::Note, detail, "");
+            }
+        }
     }
 
     fn token(&mut self, settings: &Settings) -> Result<()> {

@@ -265,6 +265,24 @@ impl Stage {
     }
 }
 
+/// Commands that the books refused, with what they said.
+fn refused(store: &Store) -> String {
+    let sales = store.read(|tx| documents::search_sales(tx, "", i64::MAX)).unwrap();
+    let mut text = String::new();
+    for sale in sales {
+        let all = store.read(|tx| commands::of_root(tx, &sale.id)).unwrap();
+        if all.iter().any(|command| command.state == "refused") {
+            for it in all {
+                text.push_str(&format!(
+                    "\n{} {} {:?} {:?} {} tries {:?}",
+                    it.key, it.state, it.binding, it.record, it.attempts, it.error
+                ));
+            }
+        }
+    }
+    text
+}
+
 /// Waits until everything that is to be done is done.
 pub fn come_to_rest(store: &Store) {
     let until = Instant::now() + CALM;
@@ -272,7 +290,7 @@ pub fn come_to_rest(store: &Store) {
     while calm_for < 20 {
         calm_for = if is_calm(store) { calm_for + 1 } else { 0 };
         let counts = store.read(commands::counts).unwrap();
-        assert!(Instant::now() < until, "it does not come to rest: {counts:?}");
+        assert!(Instant::now() < until, "it does not come to rest: {counts:?}{}", refused(store));
         std::thread::sleep(Duration::from_millis(100));
     }
 }
