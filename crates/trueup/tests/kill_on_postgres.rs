@@ -56,7 +56,7 @@ fn kill(processes: usize, kills: u64) {
 
 #[test]
 fn c6_three_processes_share_the_work_of_one_database() {
-    const ORDERS: u32 = 300;
+    const ORDERS: u32 = 40;
     let Some(database) = Database::new(0) else { return };
     let url = database.url();
     let took = sharing::share(&url, &|_| Store::open_postgres(&url).unwrap(), 3, ORDERS);
