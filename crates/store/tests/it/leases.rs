@@ -40,7 +40,7 @@ fn each_part_is_one_process_share() {
         assert_eq!(all, whole, "{count} processes");
         let ranges = shares.iter().map(|own| own.iter().filter_map(|it| leases::shards_of(it)));
         let sizes: Vec<usize> = ranges.clone().map(Iterator::count).collect();
-        let (most, least) = (sizes.iter().max().unwrap(), sizes.iter().min().unwrap());
+        let (most, least) = (sizes.iter().max().expect("some"), sizes.iter().min().expect("some"));
         assert!(most - least <= 1, "{count} processes have {sizes:?} ranges");
         for own in ranges {
             let own: Vec<(i64, i64)> = own.collect();
@@ -167,7 +167,7 @@ on_every_engine! {
                 own.iter().filter(|lease| leases::shards_of(&lease.shard).is_some()).count()
             };
             let sizes: Vec<usize> = held.iter().map(ranges).collect();
-            let (most, least) = (sizes.iter().max().unwrap(), sizes.iter().min().unwrap());
+            let (most, least) = (sizes.iter().max().expect("some"), sizes.iter().min().expect("some"));
             assert!(most - least <= 1, "{sizes:?}");
             assert!(now.iter().all(|lease| works(store, lease)));
             let passed_on = before.iter().filter(|lease| !now.contains(lease));
