@@ -203,7 +203,7 @@ pub fn add_shared(
 /// it is over, too, when a person skipped it.
 fn release(tx: &mut Tx<'_>, command: &str) -> Result<()> {
     // What it needs may just be made another: that is seen only by who waited for it.
-    if !tx.for_update().is_empty() {
+    if tx.has_rivals() {
         hold(tx, command)?;
     }
     tx.execute(
@@ -326,11 +326,11 @@ pub(crate) fn take_back(
 /// is settled wait for no other.
 fn follow(tx: &mut Tx<'_>, old: &str, next: &str) -> Result<()> {
     // Nobody releases or takes one of them while it is being given something else to wait for.
-    let lock = tx.for_update();
-    if !lock.is_empty() {
+    if tx.has_rivals() {
         let sql = format!(
             "SELECT key FROM commands WHERE key IN (
-                 SELECT command FROM command_after WHERE needs = $1) ORDER BY key{lock}"
+                 SELECT command FROM command_after WHERE needs = $1) ORDER BY key{}",
+            tx.for_update()
         );
         tx.query(&sql, values![old])?;
     }
@@ -557,6 +557,7 @@ pub enum Back {
     Unknown,
 }
 
+/// A command comes back without being applied.
 ///
 /// A refused one that was replaced meanwhile certainly has no effect, so it is withdrawn with all
 /// that was to take it back. Returns the state that it has now.

@@ -280,6 +280,11 @@ impl Tx<'_> {
         }
     }
 
+    /// Whether other transactions write beside this one. SQLite has one writer.
+    pub(crate) fn has_rivals(&self) -> bool {
+        matches!(self.0, Engine::Postgres(..))
+    }
+
     /// As [`Self::for_share`], for rows that are written afterwards.
     pub(crate) fn for_update(&self) -> &'static str {
         match self.0 {

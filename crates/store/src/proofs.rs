@@ -24,8 +24,8 @@ pub struct Proved {
 /// Keeps others from writing how these sales stand until this transaction ends, so that what is read
 /// for it from now on is the newest when it is written.
 pub fn hold(tx: &mut Tx<'_>, sales: &[String]) -> Result<()> {
-    let lock = tx.for_update();
-    if !lock.is_empty() {
+    if tx.has_rivals() {
+        let lock = tx.for_update();
         let sql = format!("SELECT root FROM proofs WHERE root IN ({{}}) ORDER BY root{lock}");
         many::query(tx, &sql, sales)?;
     }

@@ -154,6 +154,15 @@ impl Queue {
         }
     }
 
+    /// Reports what went wrong beside the closures. Returns whether the file can still be used.
+    fn heed(&self, error: &StoreError) -> bool {
+        match error {
+            StoreError::Damaged(what) => self.damaged(what),
+            error => report(error),
+        }
+        self.damage().is_none()
+    }
+
     pub(crate) fn damage(&self) -> Option<String> {
         self.damage.get().cloned()
     }
@@ -281,13 +290,11 @@ pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
         if let Err(error) = begun {
             // Nothing ran: tell the caller by dropping its job, which closes its channel.
-            report(&error);
             drop(first);
-            if let StoreError::Damaged(damage) = error {
-                queue.damaged(&damage);
-                return;
+            if queue.heed(&error) {
+                continue;
             }
-            continue;
+            return;
         }
         let mut group = Group { connection, completions: Vec::new(), damage: None, given_up: None };
         group.run(first);
@@ -318,12 +325,11 @@ pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>
             queue.damaged(&damage);
             return;
         }
-        if std::mem::take(&mut queue.lock().long_log) {
-            match checkpoint_once(connection) {
-                Ok(_) => {}
-                Err(StoreError::Damaged(damage)) => return queue.damaged(&damage),
-                Err(error) => report(&error),
-            }
+        if std::mem::take(&mut queue.lock().long_log)
+            && let Err(error) = checkpoint_once(connection)
+            && !queue.heed(&error)
+        {
+            return;
         }
     }
 }
@@ -340,8 +346,8 @@ pub(crate) fn checkpoint(connection: &rusqlite::Connection, queue: &Arc<Queue>) 
         match checkpoint_once(connection) {
             Ok(pages) if pages > LOG_PAGES_MAX => queue.lock().long_log = true,
             Ok(_) => {}
-            Err(StoreError::Damaged(damage)) => return queue.damaged(&damage),
-            Err(error) => report(&error),
+            Err(error) if queue.heed(&error) => {}
+            Err(_) => return,
         }
     }
 }

@@ -237,11 +237,11 @@ fn b3_the_books_tie_after_everything_that_a_network_can_do() {
             let said = sale(sold);
             let message = road.message(SHOP_US, &said.iter().collect::<Vec<_>>());
             // Who is not told that it is stored says it again.
-            for _ in 0.. {
+            let said = || {
                 let (message, now) = (message.clone(), Timestamp::now());
-                if store.write(move |tx| receive::record(tx, &message, now)).is_ok() {
-                    break;
-                }
+                store.write(move |tx| receive::record(tx, &message, now))
+            };
+            while said().is_err() {
                 std::thread::sleep(Duration::from_millis(100));
                 if Instant::now() > until {
                     to_store.set(Mode::Open);
