@@ -325,7 +325,9 @@ pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>
             queue.damaged(&damage);
             return;
         }
-        if std::mem::take(&mut queue.lock().long_log)
+        // Bound apart, so that the lock is free while the log is written back.
+        let long = std::mem::take(&mut queue.lock().long_log);
+        if long
             && let Err(error) = checkpoint_once(connection)
             && !queue.heed(&error)
         {
