@@ -17,6 +17,7 @@
 pub mod auth;
 pub mod conversation;
 pub mod decode;
+pub mod limits;
 pub mod outcome;
 mod returns;
 pub mod sandbox;

@@ -2,6 +2,7 @@
 //! simply be asked again: nothing is ever *unknown*.
 
 use serde::Deserialize;
+use trueup_connect::limits::millionths;
 use trueup_connect::{CallError, Reply};
 
 /// Error texts quote at most this much of what Amazon says.
@@ -63,11 +64,8 @@ fn problem(reply: &Reply) -> (String, String) {
 /// Amazon says how many calls a second it allows (`0.0056`), not how long to wait, and on a refusal
 /// often nothing at all.
 fn pause_ms(reply: &Reply) -> Option<u64> {
-    let rate = reply.header("x-amzn-ratelimit-limit")?.trim();
-    let (whole, fraction) = rate.split_once('.').unwrap_or((rate, ""));
-    let fraction: String = fraction.chars().chain("000000".chars()).take(6).collect();
     // Calls in a million seconds.
-    let calls: u64 = format!("{whole}{fraction}").parse().ok()?;
+    let calls = millionths(reply.header("x-amzn-ratelimit-limit")?)?;
     let pause = 1_000_000_000_u64.checked_div(calls)?;
     Some(pause).filter(|pause| *pause <= WAIT_MAX_MS)
 }

@@ -1,16 +1,17 @@
 //! Amazon played by a pure function: the token endpoint, orders, reports and their documents.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use trueup_connect::sandbox::Sandbox;
+use trueup_connect::limits::UNIT;
+use trueup_connect::sandbox::{Meter, Sandbox};
 use trueup_connect::{Method, Reply, Request};
 
-use crate::auth;
+use crate::{auth, limits};
 
 /// Orders of one page.
 const PAGE: usize = 100;
@@ -55,6 +56,12 @@ pub struct AmazonSandbox {
     /// The token that is good, and until when.
     token: Option<(String, Timestamp)>,
     tokens: u32,
+    /// What is left of each operation's allowance.
+    meters: BTreeMap<&'static str, Meter>,
+    /// Orders of a page, where less than Amazon gives.
+    page: Option<usize>,
+    /// Calls that an allowance did not suffice for.
+    pub refused: u32,
     /// The calls that were answered, by method and path without its query; those for tokens apart.
     pub calls: Vec<String>,
 }
@@ -62,6 +69,13 @@ pub struct AmazonSandbox {
 impl AmazonSandbox {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// So many orders come with a page.
+    #[must_use]
+    pub fn with_pages_of(mut self, orders: usize) -> Self {
+        self.page = Some(orders);
+        self
     }
 
     pub fn trouble(&mut self, trouble: Trouble) {
@@ -122,7 +136,14 @@ impl AmazonSandbox {
                 "The access token you provided has expired.",
             ));
         }
-        None
+        let (operation, rate) = limits::operation(&request.path)?;
+        let meter = self.meters.entry(operation).or_insert_with(|| Meter::full(rate));
+        if meter.take(UNIT, UNIT, now) {
+            return None;
+        }
+        // As recorded: without any header.
+        self.refused += 1;
+        Some(throttled(&[]))
     }
 
     fn new_token(&mut self, request: &Request, now: Timestamp) -> Reply {
@@ -147,9 +168,18 @@ impl AmazonSandbox {
 
     fn search(&self, query: &str) -> Reply {
         let moment = |name: &str| -> Option<Timestamp> { value_of(query, name)?.parse().ok() };
-        let (Some(from), Some(to)) = (moment("lastUpdatedAfter"), moment("lastUpdatedBefore"))
-        else {
-            return problem(400, "InvalidInput", "lastUpdatedAfter is missing");
+        let updated = (moment("lastUpdatedAfter"), moment("lastUpdatedBefore"));
+        let created = (moment("createdAfter"), moment("createdBefore"));
+        let (by_update, from, to) = match (updated, created) {
+            ((Some(from), Some(to)), (None, None)) => (true, from, to),
+            ((None, None), (Some(from), Some(to))) => (false, from, to),
+            _ => {
+                return problem(400, "InvalidInput", "lastUpdatedAfter or createdAfter is missing");
+            }
+        };
+        let at = |one: &Stored| match (by_update, one.order["createdTime"].as_str()) {
+            (false, Some(created)) => created.parse().unwrap_or(one.updated),
+            _ => one.updated,
         };
         let start: usize = match value_of(query, "paginationToken") {
             None => 0,
@@ -159,12 +189,13 @@ impl AmazonSandbox {
             },
         };
         let mut found: Vec<&Stored> =
-            self.orders.iter().filter(|one| (from..=to).contains(&one.updated)).collect();
+            self.orders.iter().filter(|one| (from..=to).contains(&at(one))).collect();
         found.sort_by_key(|one| one.updated);
-        let page: Vec<&Value> = found.iter().skip(start).take(PAGE).map(|one| &one.order).collect();
+        let size = self.page.unwrap_or(PAGE);
+        let page: Vec<&Value> = found.iter().skip(start).take(size).map(|one| &one.order).collect();
         let mut body = json!({ "orders": page, "lastUpdatedBefore": to.to_string() });
-        if found.len() > start + PAGE {
-            body["pagination"] = json!({ "nextToken": format!("page={}", start + PAGE) });
+        if found.len() > start + size {
+            body["pagination"] = json!({ "nextToken": format!("page={}", start + size) });
         }
         json_reply(&body)
     }

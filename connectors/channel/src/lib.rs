@@ -56,6 +56,7 @@ static CONVERSATIONS: Conversations = Conversations {
     identifies: false,
     lists: &[],
     at_once: 1,
+    limits: None,
     start: conversation::start,
     resume: conversation::resume,
 };

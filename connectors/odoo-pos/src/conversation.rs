@@ -11,19 +11,22 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use trueup_connect::{
-    CallError, Context, Conversations, Hint, Outcome, Record, Reply, State, Step, Stream, Task,
+    CallError, Context, Conversations, Decoded, Hint, Message, Outcome, Record, Reply, State, Step,
+    Stream, Task,
 };
-use trueup_domain::document::Kind;
+use trueup_domain::completeness::Listed;
+use trueup_domain::document::{Document, Kind};
 
-use crate::outcome;
 use crate::page::{self, Of, Page};
+use crate::{decode, outcome};
 
 pub static CONVERSATIONS: Conversations = Conversations {
     streams: STREAMS,
-    lists: &[],
+    lists: &[Kind::Order],
     delivers: false,
     identifies: false,
     at_once: 1,
+    limits: None,
     start,
     resume,
 };
@@ -61,7 +64,17 @@ struct Talk {
 #[serde(rename_all = "snake_case")]
 enum Doing {
     Poll(Walk),
-    Read { ids: BTreeSet<i64>, sessions: BTreeSet<i64> },
+    Read {
+        ids: BTreeSet<i64>,
+        sessions: BTreeSet<i64>,
+    },
+    /// What the registers sold in a window, by their own clocks.
+    List {
+        from: Timestamp,
+        until: Timestamp,
+        after: i64,
+        listed: Vec<Listed>,
+    },
 }
 
 /// Where a poll stands; it is the cursor, too.
@@ -100,6 +113,10 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
             }
             Err(hint) => return refused("bad_reference", &hint),
         },
+        Task::List { kind, from, until } if kind == Kind::Order.word() => {
+            let (from, until) = (*from, *until);
+            (Of::Orders, Doing::List { from, until, after: 0, listed: Vec::new() })
+        }
         Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } | Task::Identify { .. } => {
             return refused("not_a_task_of_this_connector", "Odoo books its registers itself");
         }
@@ -165,13 +182,30 @@ impl Talk {
                 let ids = if ids.is_empty() { sessions } else { ids };
                 vec![json!(["id", "in", ids])]
             }
+            Doing::List { from, until, after, .. } => vec![
+                json!(["date_order", ">=", moment(*from)]),
+                // Odoo keeps whole seconds, and so does a window.
+                json!(["date_order", "<=", moment(*until)]),
+                json!(["id", ">", after]),
+            ],
         }
     }
 
     /// Takes a whole page in; whether there is another one to ask for.
     fn turn(&mut self) -> Result<bool, CallError> {
         let heads = self.page.heads()?;
-        self.gathered.extend(self.page.records().into_iter().map(Cut::of));
+        let records = self.page.records();
+        if let Doing::List { from, until, after, listed } = &mut self.doing {
+            let last = heads.iter().map(|(id, _)| *id).max().unwrap_or(*after);
+            if !heads.is_empty() && last <= *after {
+                return Err(outcome::unreachable("a page goes backwards"));
+            }
+            *after = last;
+            listed.extend(records.iter().filter_map(|record| listed_as(record, *from..*until)));
+            self.page = Page::new(Of::Orders);
+            return Ok(heads.len() >= page::SIZE);
+        }
+        self.gathered.extend(records.into_iter().map(Cut::of));
         self.pages += 1;
         match &mut self.doing {
             Doing::Poll(walk) => {
@@ -200,17 +234,44 @@ impl Talk {
                 self.page = Page::new(Of::Sessions);
                 Ok(true)
             }
+            Doing::List { .. } => Ok(false),
         }
     }
 
     fn done(self) -> Step {
         let cursor = match &self.doing {
             Doing::Poll(walk) => Some(State::of(walk).0),
-            Doing::Read { .. } => None,
+            Doing::Read { .. } | Doing::List { .. } => None,
+        };
+        let listed = match &self.doing {
+            Doing::List { listed, .. } => listed.clone(),
+            Doing::Poll(_) | Doing::Read { .. } => Vec::new(),
         };
         let records = self.gathered.into_iter().map(Cut::into_record).collect();
-        Step::Done(Outcome { records, cursor, ..Outcome::default() })
+        Step::Done(Outcome { records, cursor, listed, ..Outcome::default() })
     }
+}
+
+/// An order as its document states it; `None` where nothing is sold by it, or at another time.
+fn listed_as(record: &Record, window: std::ops::Range<Timestamp>) -> Option<Listed> {
+    let message = Message { kind: &record.kind, body: &record.body };
+    let stated = match decode::decode(&message) {
+        Ok(Decoded::Documents(documents)) => documents.into_iter().find_map(|it| match it {
+            Document::Order(order) => Some(order),
+            _ => None,
+        })?,
+        Ok(_) => return None,
+        // What cannot be read is here all the same, and a case says so.
+        Err(_) => {
+            let external_id = record.external_id.clone();
+            return Some(Listed { external_id, version: None, amount: None });
+        }
+    };
+    window.contains(&stated.placed_at).then(|| Listed {
+        external_id: stated.id.clone(),
+        version: Some(stated.version),
+        amount: Some(stated.total),
+    })
 }
 
 impl Walk {

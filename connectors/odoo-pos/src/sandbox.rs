@@ -102,6 +102,7 @@ fn fits(row: &Value, term: &Value) -> Option<bool> {
         ("=", asked) => Some(id == asked.as_i64()),
         (">", asked) => Some(id > asked.as_i64()),
         (">=", Value::String(since)) => Some(value.as_str()? >= since.as_str()),
+        ("<=", Value::String(until)) => Some(value.as_str()? <= until.as_str()),
         ("in", Value::Array(ids)) => Some(ids.iter().any(|one| one.as_i64() == id)),
         _ => None,
     }

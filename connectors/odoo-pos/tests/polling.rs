@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use trueup_connect::sandbox::Sandbox;
-use trueup_connect::{CallError, Context, Hint, Outcome, Settings, Step, Task};
+use trueup_connect::{
+    CallError, Context, Hint, Outcome, Request, Settings, Step, Task, conformance,
+};
+use trueup_domain::document::Document;
 use trueup_odoo_pos::CONNECTOR;
 use trueup_odoo_pos::sandbox::{Fault, OdooPosSandbox};
 
@@ -111,4 +114,30 @@ fn nothing_is_ever_delivered() {
     let task = Task::Deliver { commands: Vec::new() };
     let refused = run(&mut OdooPosSandbox::default(), &task).expect_err("refused");
     assert!(matches!(refused, CallError::Refused { .. }));
+}
+
+/// What the registers sold in a window is listed by when it was sold, however late it was uploaded.
+#[test]
+fn what_was_sold_in_a_window_is_listed_once() {
+    let sold = |id: i64, second: i64| {
+        let at = at("2026-11-01T09:00:00Z") + jiff::SignedDuration::from_secs(second);
+        let mut order = order(id, "2026-11-20 10:00:00");
+        order["date_order"] = json!(at.strftime("%Y-%m-%d %H:%M:%S").to_string());
+        order
+    };
+    let mut sandbox = OdooPosSandbox::default();
+    for id in 1..=230 {
+        // Newer ids were not sold later: registers upload when they can.
+        sandbox.put("pos.order", sold(id, (id * 37) % 600));
+    }
+    let mut draft = sold(231, 5);
+    draft["state"] = json!("draft");
+    sandbox.put("pos.order", draft);
+    let (polled, _) = run(&mut sandbox, &poll(None)).expect("read");
+    let documents = conformance::documents(&CONNECTOR, &polled.records);
+    let orders = documents.iter().filter(|it| matches!(it, Document::Order(_))).count();
+    assert_eq!(orders, 230, "a draft is no sale");
+    let window = (at("2026-11-01T09:00:00Z"), at("2026-11-01T09:05:00Z"));
+    let mut ask = |request: &Request| sandbox.handle(request, window.1);
+    conformance::lists(&CONNECTOR, &Settings::default(), &mut ask, &documents, window);
 }

@@ -57,6 +57,7 @@ static CONVERSATIONS: Conversations = Conversations {
     delivers: true,
     identifies: true,
     at_once: 2,
+    limits: Some(&request::LIMITS),
     start,
     resume,
 };
@@ -74,7 +75,8 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
         }),
         // Replaying the create-once chain is the look-up: Odoo tells a plain user a key's id only
         // through `load()`, which returns what exists and makes what does not (README).
-        Task::Deliver { commands } | Task::LookUp { commands } => deliver::start(context, commands),
+        Task::Deliver { commands } => deliver::start(context, commands, false),
+        Task::LookUp { commands } => deliver::start(context, commands, true),
         Task::Identify { known, made } => identify::start(context, known.as_deref(), made),
     }
 }

@@ -1,6 +1,7 @@
 //! One JSON-2 call: `POST /json/2/<model>/<method>` with named arguments and a context.
 
 use serde_json::{Map, Value, json};
+use trueup_connect::limits::{Draw, Limits, Rate, Said};
 use trueup_connect::{CallError, Request, Settings};
 
 use crate::settings::DATABASE;
@@ -8,6 +9,19 @@ use crate::settings::DATABASE;
 /// Odoo itself retries a call that lost a race, for up to 75 s seen; a proxy may add to that.
 const WRITE_TIMEOUT_MS: u64 = 180_000;
 const READ_TIMEOUT_MS: u64 = 90_000;
+
+/// Odoo Online documents no rate; who shares a machine with others asks it no more often than this.
+/// An Odoo of one's own is asked as fast as it answers.
+pub static LIMITS: Limits =
+    Limits { draws, says: |reply| Said { refused: reply.status == 429, ..Said::default() } };
+
+const ONLINE: &str = ".odoo.com";
+
+fn draws(base_url: &str, _: &Request) -> Option<Draw> {
+    let host = base_url.split_once("://")?.1.split(['/', ':']).next()?;
+    let call = Draw::call("calls", Rate::per_second(1, 10));
+    host.ends_with(ONLINE).then_some(Draw { ours: true, ..call })
+}
 
 /// A company's id as a number: Odoo wants numbers in `allowed_company_ids`.
 pub fn id(text: &str) -> Result<i64, CallError> {
@@ -80,4 +94,23 @@ pub fn search_read(
     let mut request = call(settings, company, model, "search_read", arguments, &archived);
     request.timeout_ms = READ_TIMEOUT_MS;
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_odoo_online_is_asked_slowly() {
+        let request = Request::get("/json/2/res.partner/read");
+        for spared in
+            ["https://shop.odoo.com", "https://shop.odoo.com:443/", "https://a.b.odoo.com"]
+        {
+            assert!(draws(spared, &request).is_some_and(|draw| draw.ours), "{spared}");
+        }
+        for own in ["https://odoo.example.com", "http://127.0.0.1:8069", "https://notodoo.com", ""]
+        {
+            assert_eq!(draws(own, &request), None, "{own}");
+        }
+    }
 }

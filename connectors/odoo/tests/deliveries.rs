@@ -190,6 +190,43 @@ fn b1_a_reply_that_is_lost_is_looked_up_and_nothing_is_made_twice() {
     }
 }
 
+/// Two commands that are looked up in two batches: that the first batch brought no answer says
+/// nothing of the second, which was not asked for. Found by seed 19623 of the simulation: a posted
+/// credit note was taken for one that was never made, and made again under another key.
+#[test]
+fn b1_what_was_not_looked_up_is_not_taken_for_absent() {
+    let (mut sandbox, map) = world();
+    let order_id = applied(&mut sandbox, &order(&map, "1001"));
+    let invoice_id = applied(&mut sandbox, &invoice(&map, "1001", &order_id));
+    let with_account = note(&map, &invoice_id);
+    let mut plain = Dispatch { key: "test/note/2".to_owned(), ..with_account.clone() };
+    if let Content::CreditNote(content) = &mut plain.content {
+        content.lines.truncate(1);
+        (content.total, content.tax) = (usd("357.88"), usd("28.04"));
+    }
+    let both = [with_account, plain];
+    for one in &both {
+        applied(&mut sandbox, one);
+    }
+    let again: Vec<Dispatch> =
+        both.iter().map(|one| Dispatch { again: true, ..one.clone() }).collect();
+    let task = Task::LookUp { commands: again };
+    for lost in 0..7 {
+        let receipts = match drive_losing(&mut sandbox, &task, Some(lost)) {
+            Ok(outcome) => outcome.receipts,
+            // Of a look-up that failed as a whole the hub takes nothing for certain.
+            Err(_) => continue,
+        };
+        for receipt in receipts {
+            let certain = matches!(receipt.outcome, ReceiptOutcome::NotApplied { .. });
+            assert!(!certain, "call {lost}: {} is there: {:?}", receipt.key, receipt.outcome);
+        }
+    }
+    let notes =
+        sandbox.read_all("account.move", &json!([["move_type", "=", "out_refund"]]), &["id"]);
+    assert_eq!(notes.len(), 2);
+}
+
 /// Drives a task; the reply to call number `lost` never arrives, though the call was carried out.
 fn drive_losing(
     sandbox: &mut OdooSandbox,

@@ -147,7 +147,7 @@ fn the_sandbox_refuses_what_it_does_not_know() {
         assert_eq!(seen, (status, name), "{path} {body}");
     };
     check("/json/2/no.model/read", json!({"ids": [1]}), 404, "werkzeug.exceptions.NotFound");
-    check("/json/2/sale.order/unlink", json!({"ids": [1]}), 404, "werkzeug.exceptions.NotFound");
+    check("/json/2/sale.order/unlink", json!({"ids": [1]}), 403, "odoo.exceptions.AccessError");
     let unknown = json!({"domain": [], "fields": ["nope"]});
     check("/json/2/sale.order/search_read", unknown, 500, "builtins.ValueError");
     let unknown = json!({"domain": [["nope", "=", 1]], "fields": []});

@@ -34,6 +34,7 @@ pub static CONVERSATIONS: Conversations = Conversations {
     delivers: false,
     identifies: false,
     at_once: 1,
+    limits: Some(&outcome::LIMITS),
     start,
     resume,
 };

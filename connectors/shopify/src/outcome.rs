@@ -7,7 +7,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use trueup_connect::json::NumberText;
-use trueup_connect::{CallError, Reply};
+use trueup_connect::limits::{Draw, Limits, Rate, Said, UNIT, millionths};
+use trueup_connect::{CallError, Reply, Request};
 
 /// A reply that holds no data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +41,50 @@ struct Cost {
     throttle_status: Option<Throttle>,
 }
 
+/// The points of a shop and application: what is taken beyond what a query really cost, Shopify
+/// gives back (API rate limits, calculated query cost).
+pub static LIMITS: Limits = Limits { draws, says };
+
+/// A shop of the plan that is given least, until a reply says what this one is.
+const LEAST: Rate = Rate::per_second(100, 2_000);
+/// A query that was not asked before.
+const COST: u64 = 100 * UNIT;
+
+fn draws(_: &str, request: &Request) -> Option<Draw> {
+    // The first words name the operation: `{"query":"query TrueupOrders($query: …`.
+    let text =
+        String::from_utf8_lossy(request.body.get(..120).unwrap_or(&request.body)).into_owned();
+    let kind = text.split_once("Trueup").map_or("", |(_, rest)| rest);
+    let kind =
+        kind.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let call = Draw::call("points", LEAST);
+    Some(Draw { kind: kind.to_owned(), cost: COST, ..call })
+}
+
+fn says(reply: &Reply) -> Said {
+    #[derive(Deserialize)]
+    struct Extended {
+        extensions: Option<Extensions>,
+    }
+    let extended = serde_json::from_slice::<Extended>(&reply.body).ok();
+    let cost = extended.and_then(|it| it.extensions).and_then(|it| it.cost);
+    let Some(cost) = cost else { return Said::default() };
+    let read = |text: Option<&NumberText>| text.and_then(|text| millionths(text.as_str()));
+    let throttle = cost.throttle_status.as_ref();
+    Said {
+        most: read(throttle.and_then(|it| it.maximum_available.as_ref())),
+        per_second: read(throttle.and_then(|it| it.restore_rate.as_ref())),
+        left: read(throttle.and_then(|it| it.currently_available.as_ref())),
+        cost: read(cost.requested_query_cost.as_ref()),
+        // What is left says it better.
+        refused: false,
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Throttle {
+    maximum_available: Option<NumberText>,
     currently_available: Option<NumberText>,
     restore_rate: Option<NumberText>,
 }
@@ -218,6 +260,21 @@ mod tests {
         let cost = r#"{"requestedQueryCost":502,"throttleStatus":{"maximumAvailable":1000.0,"currentlyAvailable":102,"restoreRate":50.0}}"#;
         check(200, &throttled(cost), "wait 8000");
         check(200, &throttled("{}"), "wait 2000");
+    }
+
+    #[test]
+    fn points_are_read_as_shopify_counts_them() {
+        let body = br#"{"data":{},"extensions":{"cost":{"requestedQueryCost":502,"actualQueryCost":12,"throttleStatus":{"maximumAvailable":1000.0,"currentlyAvailable":988,"restoreRate":50.0}}}}"#;
+        let reply = Reply { status: 200, headers: Vec::new(), body: body.to_vec() };
+        let said = says(&reply);
+        let points = |points: u64| Some(points * UNIT);
+        assert_eq!((said.most, said.per_second), (points(1_000), points(50)));
+        assert_eq!((said.left, said.cost), (points(988), points(502)));
+        assert_eq!(says(&Reply { body: b"<html>".to_vec(), ..reply }), Said::default());
+        let body = serde_json::json!({ "query": "query TrueupOrders($query: String!) {", "variables": {} });
+        let draw =
+            draws("", &Request::post_json("/admin/api/graphql.json", &body)).expect("points");
+        assert_eq!((draw.allowance, draw.kind.as_str()), ("points", "Orders"));
     }
 
     #[test]

@@ -30,7 +30,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use trueup_connect::sandbox::{Push, Sandbox};
+use trueup_connect::limits::Rate;
+use trueup_connect::sandbox::{Meter, Push, Sandbox};
 use trueup_connect::{Reply, Request};
 use trueup_domain::money::Currency;
 
@@ -52,7 +53,9 @@ pub struct ShopifySandbox {
     /// configuration of the app, and everything is pushed.
     webhooks: Option<BTreeMap<u64, (String, String)>>,
     throttled: u32,
-    available: u64,
+    points: Meter,
+    /// Queries for which the points did not suffice.
+    pub refused: u32,
 }
 
 impl ShopifySandbox {
@@ -70,7 +73,8 @@ impl ShopifySandbox {
             counters: BTreeMap::new(),
             webhooks: None,
             throttled: 0,
-            available: serve::BUCKET,
+            points: Meter::full(serve::POINTS),
+            refused: 0,
         }
     }
 
@@ -78,6 +82,13 @@ impl ShopifySandbox {
     #[must_use]
     pub fn with_offset(mut self, hours: i8) -> Self {
         self.offset = jiff::tz::offset(hours.clamp(-12, 14));
+        self
+    }
+
+    /// A shop of which less may be asked.
+    #[must_use]
+    pub fn with_points(mut self, rate: Rate) -> Self {
+        self.points = Meter::full(rate);
         self
     }
 

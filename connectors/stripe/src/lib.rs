@@ -52,6 +52,8 @@ static CONVERSATIONS: Conversations = Conversations {
     delivers: false,
     identifies: false,
     at_once: 1,
+    // 25 calls a second to an endpoint: one after the other is slower.
+    limits: None,
     start: conversation::start,
     resume: conversation::resume,
 };
@@ -85,6 +87,11 @@ const STREAMS: &[Stream] = &[
     Stream {
         name: conversation::BALANCE,
         help: "What Stripe itself says it holds, in each currency",
+        every_s: 3_600,
+    },
+    Stream {
+        name: conversation::WEBHOOKS,
+        help: "Whether a webhook endpoint brings us each event, where `delivery_url` is set",
         every_s: 3_600,
     },
 ];

@@ -1,5 +1,6 @@
 //! What a connection to Stripe must be told.
 
+use trueup_connect::watch::{DELIVERY_URL, KEEP};
 use trueup_connect::{Setting, Settings};
 
 pub const ACCOUNT: &str = "account";
@@ -24,6 +25,22 @@ pub const SETTINGS: &[Setting] = &[
         name: ACCOUNT,
         help: "The connected account (`acct_…`) that requests are made for; only for a \
                platform's key.",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: DELIVERY_URL,
+        help: "The address of our webhook endpoint, as it stands in Stripe. With it each hour is \
+               looked whether an endpoint brings every event there; the key must be allowed to \
+               read webhook endpoints.",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: KEEP,
+        help: "`yes`: an endpoint at that address that is switched off, or lacks an event, is set \
+               right again; the key must be allowed to write webhook endpoints. One that is gone \
+               is told and not made, because of its secret.",
         required: false,
         secret: false,
     },

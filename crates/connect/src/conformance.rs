@@ -29,7 +29,7 @@ use trueup_domain::completeness::{Gap, Held, Listed, compare};
 use trueup_domain::{Document, Kind};
 
 use crate::Connector;
-use crate::conversation::{Context, Reply, Request, Step, Task};
+use crate::conversation::{Context, Record, Reply, Request, Step, Task};
 use crate::message::{DecodeError, Decoded, Message};
 use crate::settings::{Secret, Settings};
 use crate::webhook::{Authentic, Delivery, NotAuthentic, SignedDelivery, Webhooks};
@@ -111,6 +111,19 @@ pub fn run(connector: &Connector, crate_dir: &str) {
         authenticates(webhooks, &fixtures);
     }
     never_panics(connector, &fixtures);
+}
+
+/// The documents that records of a poll state; what states none is passed over.
+pub fn documents(connector: &Connector, records: &[Record]) -> Vec<Document> {
+    let of = |record: &Record| {
+        let message = Message { kind: &record.kind, body: &record.body };
+        match (connector.decode)(&message) {
+            Ok(Decoded::Documents(documents)) => documents,
+            Ok(_) => Vec::new(),
+            Err(error) => panic!("{} {}: {error}", record.kind, record.external_id),
+        }
+    };
+    records.iter().flat_map(of).collect()
 }
 
 /// Holds what a source lists to the documents of all that it made in a window: each object once,

@@ -14,6 +14,7 @@ use trueup_domain::completeness::Listed;
 use trueup_domain::document::{BooksRecord, HeldAlready};
 
 use crate::call_error::CallError;
+use crate::limits::Limits;
 use crate::message::Hint;
 use crate::settings::Settings;
 
@@ -227,6 +228,10 @@ pub enum ReceiptOutcome {
     Unknown { error: CallError },
 }
 
+/// Why a command is refused whose customer (binding role `customer`, or `delivery` for an address) is
+/// not there any more: the hub has the customer found or made again.
+pub const MISSING_CUSTOMER: &str = "missing_customer";
+
 /// A stream that can be polled.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream {
@@ -247,6 +252,8 @@ pub struct Conversations {
     pub identifies: bool,
     /// How many conversations an account takes at the same time, each in a lane of its own.
     pub at_once: usize,
+    /// How the target counts what it is asked; `None` where it gives no rate.
+    pub limits: Option<&'static Limits>,
     pub start: fn(&Context<'_>, &Task) -> Step,
     /// `reply` is an error when the request did not leave, or its answer was lost.
     pub resume: fn(&Context<'_>, &State, Result<&Reply, CallError>) -> Step,

@@ -70,3 +70,76 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
         }
     })
 }
+
+/// Whether a text is one JSON value.
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// Indents JSON without reading its values: a number keeps every digit that was sent.
+pub fn indented(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if in_text {
+            out.push(letter);
+            in_text = escaped || letter != '"';
+            escaped = !escaped && letter == '\\';
+            continue;
+        }
+        match letter {
+            ' ' | '\n' | '\r' | '\t' => {}
+            '"' => {
+                in_text = true;
+                out.push(letter);
+            }
+            '{' | '[' => {
+                out.push(letter);
+                while letters.peek().is_some_and(|next| next.is_ascii_whitespace()) {
+                    letters.next();
+                }
+                if letters.peek().is_some_and(|next| matches!(next, '}' | ']')) {
+                    out.extend(letters.next());
+                } else {
+                    depth += 1;
+                    new_line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut out, depth);
+                out.push(letter);
+            }
+            ',' => {
+                out.push(letter);
+                new_line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    const DEPTH_SHOWN_MAX: usize = 40;
+    out.push('\n');
+    for _ in 0..depth.min(DEPTH_SHOWN_MAX) {
+        out.push_str("  ");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indenting_changes_nothing_but_space() {
+        let text = r#"{"a":[1.10,{}, [ ]],"b":"x\"{,}:\\","c":1e400}"#;
+        let shown = indented(text);
+        let wanted = "{\n  \"a\": [\n    1.10,\n    {},\n    []\n  ],\n  \
+                      \"b\": \"x\\\"{,}:\\\\\",\n  \"c\": 1e400\n}";
+        assert_eq!(shown, wanted);
+    }
+}

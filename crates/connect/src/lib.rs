@@ -21,6 +21,7 @@ pub mod call_error;
 pub mod conformance;
 pub mod conversation;
 pub mod json;
+pub mod limits;
 pub mod message;
 pub mod sandbox;
 pub mod settings;
@@ -33,6 +34,7 @@ pub use conversation::{
     Context, Conversations, Dispatch, Identity, Method, Outcome, Receipt, ReceiptOutcome, Record,
     Reply, Request, State, Step, Stream, Task,
 };
+pub use limits::Limits;
 pub use message::{DecodeError, Decoded, Hint, Message, Subscription, units};
 pub use settings::{Auth, Secret, Setting, Settings};
 pub use token::{Token, TokenScheme};

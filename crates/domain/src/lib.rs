@@ -12,12 +12,14 @@
 //! | [`item`]         | expectations and observations that reconciliation compares              |
 //! | [`fact`]         | what must hold, its generations, and the difference to what was written |
 //! | [`derive`]       | DECIDE: from the newest documents of a root to its facts                |
+//! | [`audit`]        | the chain of what was done, and how it is verified                      |
 //! | [`calendar`]     | business days, for "not due yet"                                        |
 //! | [`posting`]      | in which form sales go into the books                                   |
 //! | [`sales`]        | what was sold and taxed: the definitions of the reports                 |
 //!
 //! Deliberately absent: IO, clocks, randomness, floats, SQL, and the name of any vendor.
 
+pub mod audit;
 pub mod calendar;
 pub mod command;
 pub mod completeness;

@@ -18,7 +18,7 @@ use trueup_store::database::Later;
 use trueup_store::documents::{DueRoot, Standing};
 use trueup_store::facts::Place;
 use trueup_store::{
-    StoreError, Tx, cases, commands, documents, facts, mappings, messages, sales, streams,
+    StoreError, Tx, cases, commands, documents, facts, mappings, messages, sales, scopes, streams,
     summaries,
 };
 
@@ -40,34 +40,61 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         return Ok(0);
     }
     let leases = worker.leases.clone();
-    let due = hub.store.write(move |tx| {
+    let due = hub.store.redo(move |tx| {
         check(tx, &leases)?;
         documents::take_due(tx, from, to, BATCH)
     })?;
     let count = due.len();
     let mut due = due.into_iter();
-    let mut before: Option<Later<()>> = None;
+    let mut before: Option<(Later<()>, Vec<String>)> = None;
     loop {
         let part = due.by_ref().take(hub.store.part(AT_ONCE));
         let part = part.map(|root| compute(hub, root, now));
         let decisions: Vec<Decision> = part.collect::<Result<_, _>>()?;
         // While one part is written, the next one is computed.
-        if let Some(before) = before.take() {
+        if let Some((before, roots)) = before.take() {
             before.wait()?;
+            if hub.store.has_rivals() {
+                hub.store.redo(move |tx| commands::release_in(tx, &roots))?;
+            }
         }
         if decisions.is_empty() {
             return Ok(count);
         }
         let hub_for_write = hub.clone();
         let leases = worker.leases.clone();
-        before = Some(hub.store.write_later(move |tx| {
+        let mut roots: Vec<String> = decisions.iter().map(|it| it.root.id.clone()).collect();
+        roots.extend(decisions.iter().flat_map(Decision::shared).map(|(root, _)| root));
+        let written = hub.store.redo_later(move |tx| {
             check(tx, &leases)?;
+            if tx.has_rivals() {
+                hold_all(tx, &decisions)?;
+            }
             for decision in &decisions {
                 tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
             }
             refresh(tx, &decisions, now)
-        }));
+        });
+        before = Some((written, roots));
     }
+}
+
+/// Holds what several decisions raise, so that none waits for one that waits for it.
+fn hold_all(tx: &mut Tx<'_>, decisions: &[Decision]) -> Result<(), StoreError> {
+    let roots = decisions.iter().map(|decision| &decision.root);
+    let roots = roots.map(|due| (due.id.clone(), (due.connection.as_str(), due.root.clone())));
+    documents::hold_roots(tx, &roots.collect())?;
+    let mut keys = BTreeMap::new();
+    for decision in decisions {
+        for change in decision.changes() {
+            if let Change::Add { fact: Fact { content: FactContent::Item(item), .. }, .. } = change
+            {
+                let currency = item.amount.currency().code().to_owned();
+                keys.insert(item.key, (decision.entity.clone(), currency));
+            }
+        }
+    }
+    scopes::hold(tx, &keys)
 }
 
 /// Keeps the proofs of the sales that were decided, and of those whose ledger rows were.

@@ -10,7 +10,8 @@
 //! No decision changes a fact, an entry or what the sides state. A case whose cause stands can only be
 //! *accepted*: its keys stay broken, its difference stays a step of the bridge, and it opens again
 //! when its cause changes. What the books refused can be *skipped*: the books will not hold it, which
-//! is a difference that bears the name of who skipped it.
+//! is a difference that bears the name of who skipped it. What a source stated wrongly can be
+//! *corrected*, which takes two people ([`crate::corrections`]).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ use trueup_store::{
     scopes, streams,
 };
 
+use crate::corrections;
 use crate::replay::Selection;
 use crate::setup::{Connection, Hub};
 use crate::talk::pauses;
@@ -58,6 +60,12 @@ pub enum What {
     Release { connection: String },
     /// A job runs now, beside its times.
     Run { schedule: String },
+    /// A message should have said this; another person has to approve it ([`corrections`]).
+    Correct { message: String, text: String },
+    /// What was proposed takes the place of its message: exactly the body with this hash.
+    Approve { correction: String, hash: String },
+    /// What was proposed is not to be.
+    Reject { correction: String },
     /// What was taken in is taken up again, as a plan lists it ([`crate::replay`]).
     Replay {
         /// The plan that the person saw.
@@ -84,6 +92,9 @@ impl What {
             Self::Hold { .. } => "hold",
             Self::Release { .. } => "release",
             Self::Run { .. } => "run",
+            Self::Correct { .. } => "correct",
+            Self::Approve { .. } => "approve",
+            Self::Reject { .. } => "reject",
             Self::Replay { .. } => "replay",
         }
     }
@@ -98,6 +109,8 @@ impl What {
             Self::Retry { about } => about,
             Self::Hold { connection } | Self::Release { connection } => connection,
             Self::Run { schedule } => schedule,
+            Self::Correct { message, .. } => message,
+            Self::Approve { correction, .. } | Self::Reject { correction } => correction,
             Self::Replay { plan, .. } => plan,
         }
     }
@@ -109,24 +122,22 @@ impl What {
             | Self::Accept { case }
             | Self::Assign { case, .. }
             | Self::Note { case }
-            | Self::Skip { case } => Some(case),
-            Self::Retry { about } => Some(about),
-            Self::Hold { .. } | Self::Release { .. } | Self::Run { .. } | Self::Replay { .. } => {
-                None
-            }
+            | Self::Skip { case }
+            | Self::Retry { about: case } => Some(case),
+            _ => None,
         }
     }
 
     /// The same about one case.
     fn about_case(mut self, id: &str) -> Self {
-        match &mut self {
-            Self::Close { case }
-            | Self::Accept { case }
-            | Self::Assign { case, .. }
-            | Self::Note { case }
-            | Self::Skip { case } => id.clone_into(case),
-            Self::Retry { about } => id.clone_into(about),
-            Self::Hold { .. } | Self::Release { .. } | Self::Run { .. } | Self::Replay { .. } => {}
+        if let Self::Close { case }
+        | Self::Accept { case }
+        | Self::Assign { case, .. }
+        | Self::Note { case }
+        | Self::Skip { case }
+        | Self::Retry { about: case } = &mut self
+        {
+            id.clone_into(case);
         }
         self
     }
@@ -140,8 +151,12 @@ impl What {
             | Self::Skip { .. }
             | Self::Hold { .. }
             | Self::Release { .. }
+            | Self::Correct { .. }
+            | Self::Reject { .. }
             | Self::Replay { .. } => true,
-            Self::Assign { .. } | Self::Retry { .. } | Self::Run { .. } => false,
+            Self::Assign { .. } | Self::Retry { .. } | Self::Run { .. } | Self::Approve { .. } => {
+                false
+            }
         }
     }
 }
@@ -169,7 +184,7 @@ pub enum Refusal {
     NotApplicable(String),
 }
 
-fn not_applicable<T>(why: impl Into<String>) -> Outcome<T> {
+pub(crate) fn not_applicable<T>(why: impl Into<String>) -> Outcome<T> {
     Ok(Err(Refusal::NotApplicable(why.into())))
 }
 
@@ -256,6 +271,13 @@ fn carry_out(
         What::Hold { connection } => hold(tx, hub, connection, decision, now),
         What::Release { connection } => release(tx, connection, now),
         What::Run { schedule } => run(tx, schedule, decision, now),
+        What::Correct { message, text } => {
+            corrections::propose(tx, hub, (message, text), decision, now)
+        }
+        What::Approve { correction, hash } => {
+            corrections::approve(tx, hub, (correction, hash), decision, now)
+        }
+        What::Reject { correction } => corrections::reject(tx, correction, decision, now),
         What::Replay { messages, roots, unpin, .. } => replay(tx, messages, roots, unpin),
     }
 }
@@ -426,6 +448,9 @@ fn close(
         (End::Accepted, _) if case.kind == pauses::CASE => {
             return not_applicable("it closes by itself when the right is there");
         }
+        (End::Accepted, _) if case.kind == corrections::CASE => {
+            return not_applicable("a correction is approved or rejected, not accepted");
+        }
         (End::Accepted, _) if case.kind == "connection_down" => {
             return not_applicable("it closes by itself when the other side answers");
         }
@@ -479,6 +504,10 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
             let standing = schedules::find(tx, subject)?;
             let failed = standing.and_then(|it| it.last).is_some_and(|last| !last.done);
             Ok(failed.then(|| "its last run failed".to_owned()))
+        }
+        corrections::CASE => {
+            let stands = corrections::stands(tx, subject)?;
+            Ok(stands.then(|| "the correction waits for who approves or rejects it".to_owned()))
         }
         "connection_held" => {
             let reason = holds::held(tx, subject)?;
@@ -687,7 +716,9 @@ fn retry(
         Again::Message(id) if messages::retry(tx, &id)? => {
             Ok(Ok("The message is decoded again next."))
         }
-        Again::Message(_) => not_applicable("the message was decoded, or is about to be"),
+        Again::Message(_) => {
+            not_applicable("the message was decoded or corrected, or is about to be")
+        }
         Again::Root(id) => {
             if let Some(root) = documents::find_root(tx, &id)?
                 && root.kind == "sale"

@@ -1,19 +1,19 @@
 //! DECODE: bytes to documents. The connector's part is pure; this stage decides which statement of
 //! an object is the newest (`DESIGN.md` §9.2).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message, Subscription};
 use trueup_domain::document::{
-    BooksRecord, Document, HeldAlready, Kind, LedgerRow, MonthEnd, RefundFailure, SettlementMatch,
-    Version,
+    BooksRecord, Document, HeldAlready, Kind, LedgerRow, MonthEnd, RefundFailure, Root,
+    SettlementMatch, Version,
 };
 use trueup_domain::planted::planted;
 use trueup_store::database::Later;
 use trueup_store::documents::Known;
 use trueup_store::messages::{self, Fate, Origin, Received};
-use trueup_store::{StoreError, Tx, cases, documents, streams};
+use trueup_store::{StoreError, Tx, cases, corrections, documents, streams};
 
 use crate::common_cause;
 use crate::setup::{Hub, Worker, check};
@@ -43,7 +43,7 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         return Ok(0);
     }
     let leases = worker.leases.clone();
-    let taken = hub.store.write(move |tx| {
+    let taken = hub.store.redo(move |tx| {
         check(tx, &leases)?;
         messages::take(tx, from, to, BATCH)
     })?;
@@ -67,8 +67,11 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         if let Some(before) = before.take() {
             before.wait()?;
         }
-        before = Some(hub.store.write_later(move |tx| {
+        before = Some(hub.store.redo_later(move |tx| {
             check(tx, &leases)?;
+            if tx.has_rivals() {
+                documents::hold_roots(tx, &roots_of(&outcomes))?;
+            }
             for (message, outcome) in &outcomes {
                 match tx.savepoint(|tx| record(tx, &hub_for_write, message, outcome, now)) {
                     // Another process put another statement in force; it is compared once more.
@@ -83,6 +86,21 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         last.wait()?;
     }
     Ok(count)
+}
+
+/// The roots that messages state something of, by name.
+fn roots_of(
+    outcomes: &[(Received, Result<Decoded, DecodeError>)],
+) -> BTreeMap<String, (&str, Root)> {
+    let mut roots = BTreeMap::new();
+    for (message, outcome) in outcomes {
+        let Ok(Decoded::Documents(found)) = outcome else { continue };
+        for document in found {
+            let (connection, root) = (message.connection.as_str(), document.root());
+            roots.insert(documents::root_id(connection, &root), (connection, root));
+        }
+    }
+    roots
 }
 
 pub(crate) fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeError> {
@@ -134,21 +152,28 @@ fn record(
         let by = "the message can be read now";
         cases::resolve(tx, Some("undecodable"), &message.id, by, now)?;
     }
+    // The message in whose place this one is read.
+    let corrects = match message.origin == Origin::Correction.word() {
+        true => corrections::that_made(tx, &message.id)?.map(|it| it.message),
+        false => None,
+    };
     match outcome {
         Ok(Decoded::Documents(found)) => {
             if message.again {
                 for document in lasting(&message.id, found, message.received_at) {
-                    take_in(tx, hub, message, document, now)?;
+                    take_in(tx, hub, message, document, corrects.as_deref(), now)?;
                 }
             } else {
                 for document in found {
-                    take_in(tx, hub, message, document, now)?;
+                    take_in(tx, hub, message, document, corrects.as_deref(), now)?;
                 }
             }
             if message.origin == Origin::Poll.word() {
                 for older in messages::unreadable_before(tx, &message.id)? {
                     let by = "the object was read again, and can be read";
                     cases::resolve(tx, Some("undecodable"), &older, by, now)?;
+                    // Given up without a case, it would be nobody's.
+                    messages::skip(tx, &older)?;
                 }
             }
             messages::finish(tx, &message.id, Fate::Decoded, None)
@@ -182,7 +207,8 @@ fn record(
                 entity,
                 title: &format!("A message of {} cannot be read", message.connection),
                 detail: &format!("{} ({}): {detail}", message.kind, error.code()),
-                remedy: "look at the raw message; retry it with a version that can read it",
+                remedy: "look at the raw message; retry it with a version that can read it, or \
+                         propose what it should have said",
                 amount: None,
                 owner: "integrator",
             };
@@ -279,6 +305,7 @@ fn take_in(
     hub: &Hub,
     message: &Received,
     document: &Document,
+    corrects: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let connection = &message.connection;
@@ -288,9 +315,13 @@ fn take_in(
         if known.content_hash == documents::content_hash(document) {
             return Ok(());
         }
-        match newer(document, known, message.asked_at) {
+        // Who corrected it knew what its source states, which is no news in another's mouth.
+        let equal = known.version.is_some_and(|known| document.version() == Some(Version(known)));
+        let corrected = equal && corrections::that_made(tx, &known.message)?.is_some();
+        match newer(document, known, message.asked_at.filter(|_| !corrected)) {
             // What was in force by this message is what is read in it now.
             _ if message.again && known.message == message.id => {}
+            _ if corrects == Some(known.message.as_str()) => {}
             Newer::Yes => {}
             Newer::No if message.again => return Ok(()),
             Newer::No if document.version().is_none() => return Ok(()),
@@ -298,6 +329,11 @@ fn take_in(
                 let subject = format!("{connection}/{}/{id}", kind.word());
                 let detail = format!("an older statement of {subject} came late");
                 return cases::absorb(tx, "stale_version", &subject, &detail, now);
+            }
+            Newer::Tie if corrected => {
+                let subject = format!("{connection}/{}/{id}", kind.word());
+                let detail = format!("{subject} was stated again as it was before its correction");
+                return cases::absorb(tx, "corrected", &subject, &detail, now);
             }
             Newer::Tie => {
                 return streams::ask(tx, connection, kind.word(), id, now);

@@ -13,22 +13,28 @@
 //! | [`schedules`] | jobs at their time | how far each is done, and how its run ended   |                 |
 //! | [`summary`]   | rows of days       | which of them an entry of the books holds |                 |
 //!
+//! [`allowances`] keeps how much more each target may be asked; nothing else is kept in memory.
+//!
 //! No stage calls another. Each takes what is due, computes outside any transaction, and records in
 //! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
 //! replies and time, and decides nothing; the simulation replaces it.
 //!
-//! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people. [`replay`] says
+//! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people, [`corrections`]
+//! what takes two of them, [`audit`] the proof of what was done. [`replay`] says
 //! what would come of it if messages were read and roots decided once more. [`report`], [`sales`],
 //! [`taxes`], [`bridges`] and [`trace`] read; they write nothing.
 //!
 //! Deliberately absent: business rules (`trueup_domain`), SQL (`trueup_store`), and the name of any
 //! vendor (`connectors/`).
 
+pub mod allowances;
+pub mod audit;
 mod breaker;
 pub mod bridges;
 mod common_cause;
 pub mod completeness;
 pub mod conservation;
+pub mod corrections;
 pub mod decide;
 pub mod decisions;
 pub mod decode;

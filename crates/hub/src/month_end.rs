@@ -12,8 +12,8 @@ use jiff::civil::Date;
 use trueup_domain::derive::month_end::OnReceivable;
 use trueup_domain::document::{Advance, MonthEnd, Version};
 use trueup_domain::money::Currency;
-use trueup_store::messages;
-use trueup_store::{StoreError, Tx, month_ends};
+use trueup_store::audit::{self, Done};
+use trueup_store::{StoreError, Tx, messages, month_ends};
 
 use crate::decode::MONTH_END;
 
@@ -75,6 +75,9 @@ pub fn decide(
         };
         let source_id = format!("month_end/{id}");
         messages::state(tx, connection, source_id, MONTH_END, &document, now)?;
+        let subject = format!("{connection}/{id}");
+        let done = Done { kind: "month_end", subject: &subject, person, detail: &document };
+        audit::record(tx, &done, now)?;
         stated.push(id);
     }
     Ok(stated)

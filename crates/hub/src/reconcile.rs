@@ -38,7 +38,7 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         return Ok(0);
     }
     let leases = worker.leases.clone();
-    let due = hub.store.write(move |tx| {
+    let due = hub.store.redo(move |tx| {
         check(tx, &leases)?;
         scopes::take_due(tx, from, to, BATCH)
     })?;
@@ -52,8 +52,11 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
         }
         let hub_for_write = hub.clone();
         let leases = worker.leases.clone();
-        hub.store.write(move |tx| {
+        hub.store.redo(move |tx| {
             check(tx, &leases)?;
+            if tx.has_rivals() {
+                scopes::hold_due(tx, &part)?;
+            }
             for scope in &part {
                 unit(tx, &hub_for_write, scope, today, now)?;
             }

@@ -1,7 +1,7 @@
 //! Replay: what was taken in is decoded and derived again, and compared with what is stored.
 //!
 //! A connector that reads a message otherwise now, a mapping that was approved since, a rule that
-//! was corrected: [`plan`] lists what would come of it, document by document, entry by entry,
+//! was mended: [`plan`] lists what would come of it, document by document, entry by entry,
 //! command by command, and writes nothing. It does not guess: each root is decided in a transaction
 //! that is undone. A person applies a plan by its id ([`crate::decisions::What::Replay`]); what is
 //! not in it is not touched, so that a replay of what changed nothing changes nothing.
@@ -160,6 +160,39 @@ impl Plan {
         self.to_decode().len() + self.to_decide().len()
     }
 
+    /// What would be in force, a line each.
+    pub fn documents_in_words(&self) -> Vec<String> {
+        let said = |it: &DocumentChange| {
+            format!("{} {}", it.document, if it.new { "is new" } else { "has another content" })
+        };
+        self.documents.iter().map(said).collect()
+    }
+
+    /// What would be booked and taken back, a line each.
+    pub fn entries_in_words(&self) -> Vec<String> {
+        let said = |change: &RootChange, entry: &EntryChange| {
+            let did = match (entry.reverses, entry.books) {
+                (Some(old), Some(new)) => format!("generation {old} reversed, {new} booked"),
+                (Some(old), None) => format!("generation {old} reversed"),
+                (None, Some(new)) => format!("generation {new} booked"),
+                (None, None) => String::new(),
+            };
+            format!("{} {}: {did}", change.root, entry.fact)
+        };
+        let of_root =
+            |change: &RootChange| change.entries.iter().map(|it| said(change, it)).collect();
+        self.changes.iter().flat_map::<Vec<String>, _>(of_root).collect()
+    }
+
+    /// What would be asked of the targets or withdrawn, a line each.
+    pub fn commands_in_words(&self) -> Vec<String> {
+        let said = |it: &CommandChange| {
+            let amount = it.amount.map(|amount| format!(", {amount}")).unwrap_or_default();
+            format!("{} {} at {}{amount}: {}", it.change, it.kind, it.target, it.key)
+        };
+        self.changes.iter().flat_map(|change| &change.commands).map(said).collect()
+    }
+
     /// How much money moves, by currency: what is debited somewhere.
     pub fn volume(&self) -> BTreeMap<&str, i64> {
         let mut volume = BTreeMap::new();
@@ -227,6 +260,24 @@ pub fn plan(hub: &Hub, selection: &Selection, now: Timestamp) -> Result<Option<P
     Ok(Some(again.plan(hub, selection, now)?))
 }
 
+/// What would change if a message had said something else; `None` where there is no such message, or
+/// it is about to be decoded.
+pub fn if_it_said(
+    hub: &Hub,
+    message: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Option<Plan>, StoreError> {
+    let Some(mut past) = hub.store.read(|tx| messages::one_of_the_past(tx, message))? else {
+        return Ok(None);
+    };
+    past.message.body = body.to_vec();
+    let mut again = Again::default();
+    again.decode(hub, past)?;
+    let selection = Selection { about: Some(message.to_owned()), ..Selection::default() };
+    Ok(Some(again.plan(hub, &selection, now)?))
+}
+
 /// The messages and the roots that a name stands for.
 type Named = (Vec<String>, BTreeSet<String>);
 
@@ -261,7 +312,7 @@ struct Again {
     /// Of the documents of the roots that were asked for by name: which message stated each.
     in_force: BTreeMap<String, String>,
     /// The documents that would be in force, with their names and messages.
-    corrected: BTreeMap<String, Corrected>,
+    restated: BTreeMap<String, Restated>,
     /// What each message states now, of those that could be read.
     stated: BTreeMap<String, BTreeSet<String>>,
     readable: Vec<String>,
@@ -269,7 +320,7 @@ struct Again {
 }
 
 #[derive(Clone)]
-struct Corrected {
+struct Restated {
     connection: String,
     document: Document,
     root: String,
@@ -360,7 +411,7 @@ impl Again {
             names.insert(name.clone());
             let root = documents::root_id(&connection, &document.root());
             self.roots.insert(root.clone());
-            let before = match self.corrected.get(&name) {
+            let before = match self.restated.get(&name) {
                 Some(it) => Some(decode::known_of(&it.document, &it.message, message.received_at)),
                 None => {
                     let (kind, id) = (document.kind(), document.external_id());
@@ -368,14 +419,14 @@ impl Again {
                 }
             };
             if before.as_ref().is_none_or(|known| wins(document, known, &message.id)) {
-                let new = match self.corrected.get(&name) {
-                    Some(corrected) => corrected.new,
+                let new = match self.restated.get(&name) {
+                    Some(restated) => restated.new,
                     None => before.is_none(),
                 };
                 let (connection, message) = (connection.clone(), message.id.clone());
                 let document = document.clone();
-                let corrected = Corrected { connection, document, root, message, new };
-                self.corrected.insert(name, corrected);
+                let restated = Restated { connection, document, root, message, new };
+                self.restated.insert(name, restated);
             }
         }
         self.stated.insert(message.id, names);
@@ -389,7 +440,7 @@ impl Again {
         let no_longer_stated =
             self.in_force.iter().filter(lacks).map(|(name, _)| name.clone()).collect();
         let documents: Vec<DocumentChange> = self
-            .corrected
+            .restated
             .iter()
             .map(|(name, it)| DocumentChange {
                 document: name.clone(),
@@ -398,22 +449,22 @@ impl Again {
                 new: it.new,
             })
             .collect();
-        let mut of_roots: BTreeMap<String, Vec<Corrected>> = BTreeMap::new();
-        for corrected in self.corrected.into_values() {
-            of_roots.entry(corrected.root.clone()).or_default().push(corrected);
+        let mut of_roots: BTreeMap<String, Vec<Restated>> = BTreeMap::new();
+        for restated in self.restated.into_values() {
+            of_roots.entry(restated.root.clone()).or_default().push(restated);
         }
         let roots: Vec<String> = self.roots.into_iter().collect();
         let mut changes = Vec::new();
         for some in roots.chunks(ROOTS) {
-            let some: Vec<(String, Vec<Corrected>)> = some
+            let some: Vec<(String, Vec<Restated>)> = some
                 .iter()
                 .map(|root| (root.clone(), of_roots.remove(root).unwrap_or_default()))
                 .collect();
             let (own, remap) = (hub.clone(), selection.remap);
             let found = hub.store.write(move |tx| {
                 let mut found = Vec::new();
-                for (root, corrected) in &some {
-                    found.extend(rehearse(tx, &own, root, corrected, remap, now)?);
+                for (root, restated) in &some {
+                    found.extend(rehearse(tx, &own, root, restated, remap, now)?);
                 }
                 Ok(found)
             })?;
@@ -461,13 +512,13 @@ fn rehearse(
     tx: &mut Tx<'_>,
     hub: &Hub,
     root: &str,
-    corrected: &[Corrected],
+    restated: &[Restated],
     remap: bool,
     now: Timestamp,
 ) -> Result<Option<RootChange>, StoreError> {
     tx.rehearse(|tx| {
         let before = Stands::of(tx, root)?;
-        for one in corrected {
+        for one in restated {
             let (kind, id) = (one.document.kind(), one.document.external_id());
             let known = documents::known(tx, &one.connection, kind, id)?;
             let before = known.as_ref().map(|known| known.message.as_str());

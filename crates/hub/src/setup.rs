@@ -11,6 +11,7 @@ use trueup_domain::posting::Posting;
 use trueup_store::leases::{self, Lease};
 use trueup_store::{SHARDS, Store, StoreError, Tx};
 
+use crate::allowances::Allowances;
 use crate::room::Room;
 use crate::talk::Windows;
 
@@ -40,6 +41,8 @@ pub struct Connection {
     pub bank_names: Vec<String>,
     /// Overrides how often its streams are polled, in seconds.
     pub poll_every_s: Option<u32>,
+    /// How often it may be asked where its vendor says nothing of that.
+    pub calls_per_minute: Option<u32>,
     /// It is asked, window by window, what it made, where its connector can ask so.
     pub completeness: bool,
     /// When what is delivered to it goes out.
@@ -53,6 +56,7 @@ pub struct Hub {
     pub setup: Arc<HubSetup>,
     pub turn: Turn,
     pub room: Room,
+    pub allowances: Allowances,
 }
 
 pub struct HubSetup {
@@ -64,7 +68,13 @@ pub struct HubSetup {
 
 impl Hub {
     pub fn new(store: Store, setup: HubSetup) -> Self {
-        Self { store, setup: Arc::new(setup), turn: Turn::alone(), room: Room::default() }
+        Self {
+            store,
+            setup: Arc::new(setup),
+            turn: Turn::alone(),
+            room: Room::default(),
+            allowances: Allowances::default(),
+        }
     }
 
     /// The same hub in a process that works only while it is its turn.

@@ -12,14 +12,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use trueup_connect::{Auth, CallError, Reply, Request};
-use trueup_store::{Store, StoreError};
+use trueup_store::{Changes, Store, StoreError};
 
 use crate::setup::{Connection, Hub, Worker};
 use crate::talk::{self, Next, Talk};
 use crate::{decide, decode, reconcile, timers, token};
 
-/// How long an idle loop sleeps before it looks again. Polling is the guarantee; waking is speed.
-const IDLE: Duration = Duration::from_millis(50);
+/// How long an idle loop sleeps before it looks again, unless something is committed. Polling is the
+/// guarantee; waking is speed.
+const IDLE: Duration = Duration::from_millis(500);
+/// However much is committed, an idle loop looks no more often.
+const LOOKS_APART: Duration = Duration::from_millis(50);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// A reply larger than this is cut off and counts as lost.
 const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -30,6 +33,9 @@ const ROUNDS_MAX: usize = 100_000;
 pub trait Transport {
     /// An error of class `Unreachable` promises that the request did not leave.
     fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError>;
+
+    /// Lets so much time pass before the next request leaves. Where time stands still, nothing does.
+    fn wait(&mut self, _: Duration) {}
 }
 
 /// The one HTTP client of the hub.
@@ -161,6 +167,10 @@ impl Transport for Http {
             _ => exchange(request),
         }
     }
+
+    fn wait(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }
 
 /// Runs one conversation of a connection, if one is due, to its end or its next wait. Returns
@@ -191,7 +201,14 @@ fn carry(
             .as_ref()
             .map(|reply: &Result<Reply, CallError>| reply.as_ref().map_err(CallError::clone));
         match talk.advance(hub, connection, asked, clock())? {
-            Next::Send(request) => reply = Some(transport.send(connection, &request)),
+            Next::Send(request, after) => {
+                if let Ok(after) = Duration::try_from(after)
+                    && !after.is_zero()
+                {
+                    transport.wait(after);
+                }
+                reply = Some(transport.send(connection, &request));
+            }
             Next::WaitUntil(_) | Next::Finished => return Ok(()),
         }
     }
@@ -270,6 +287,7 @@ pub fn drain(
 /// The running hub: its threads end when it is dropped or stopped.
 pub struct Running {
     stop: Arc<AtomicBool>,
+    store: Store,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
@@ -277,6 +295,7 @@ impl Running {
     /// Lets every thread finish what it is doing, then returns.
     pub fn stop(mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.store.changes().wake();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a stage ended in a panic");
@@ -290,9 +309,9 @@ pub fn serve(hub: &Hub, transport: &Http, clock: fn() -> Timestamp) -> Result<Ru
     let stop = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
     let mut start = |name: String, work: Box<dyn FnMut() -> Result<bool, StoreError> + Send>| {
-        let stop = Arc::clone(&stop);
+        let (stop, store) = (Arc::clone(&stop), hub.store.clone());
         let spawned = std::thread::Builder::new().name(name.clone()).spawn(move || {
-            run(&name, work, &stop);
+            run(&name, work, &stop, store.changes());
         });
         spawned
             .map(|thread| threads.push(thread))
@@ -332,21 +351,26 @@ pub fn serve(hub: &Hub, transport: &Http, clock: fn() -> Timestamp) -> Result<Ru
             start(name, Box::new(work))?;
         }
     }
-    Ok(Running { stop, threads })
+    Ok(Running { stop, store: hub.store.clone(), threads })
 }
 
 fn run(
     name: &str,
     mut work: Box<dyn FnMut() -> Result<bool, StoreError> + Send>,
     stop: &AtomicBool,
+    changes: &Changes,
 ) {
     while !stop.load(Ordering::Relaxed) {
+        let seen = changes.seen();
         // A bug in one unit of work must not take the process down; the unit's attempts are
         // counted, and it is set aside.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut work));
         match outcome {
             Ok(Ok(true)) => {}
-            Ok(Ok(false)) => std::thread::sleep(IDLE),
+            Ok(Ok(false)) => {
+                std::thread::sleep(LOOKS_APART);
+                changes.wait_beyond(seen, IDLE);
+            }
             Ok(Err(error)) => {
                 tracing::error!(stage = name, %error, "the stage could not work");
                 std::thread::sleep(AFTER_ERROR);

@@ -9,6 +9,7 @@
 //! | [`identity`] | whether the target is asked who it is                         |
 //! | [`pace`]     | how many commands go out together                             |
 //! | [`pauses`]   | what a missing right stops                                    |
+//! | [`reading`]  | what becomes of an object that cannot be read                 |
 //! | [`receipt`]  | what became of each command of a delivery                     |
 //! | [`window`]   | at which hours a kind of command goes out                     |
 //!
@@ -19,6 +20,7 @@
 mod identity;
 mod pace;
 pub(crate) mod pauses;
+mod reading;
 mod receipt;
 mod window;
 
@@ -40,9 +42,10 @@ use trueup_store::waits::Wait;
 use trueup_store::{StoreError, Tx, breakers, cases, holds, identities, streams};
 
 use self::identity::Stand;
-use self::receipt::take_receipt;
+use self::reading::{UNREADABLE, read_failed, subject_of};
+use self::receipt::{Late, take_receipt};
+use crate::allowances::Leave;
 use crate::breaker::{self, Gate};
-use crate::common_cause;
 use crate::completeness;
 use crate::room::Level;
 use crate::setup::{Connection, Hub, check};
@@ -53,9 +56,6 @@ const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(2);
 const RETRY_LONGEST: SignedDuration = SignedDuration::from_secs(300);
 /// Doubling beyond this would pass the longest wait anyway.
 const RETRY_DOUBLINGS_MAX: u32 = 8;
-/// After so many a person is told that an object cannot be read.
-const READ_ATTEMPTS_MAX: i64 = 6;
-const UNREADABLE: &str = "unreadable_object";
 /// So long may a stream of more urgent commands hold up the others.
 const LAST_FOR_AT_MOST: SignedDuration = SignedDuration::from_mins(10);
 
@@ -89,6 +89,8 @@ pub struct Talk {
     wrote: bool,
     /// It was begun by this process, so that its time is measured.
     measured: bool,
+    /// Its last question was not sent, because the target would have refused it.
+    kept_back: bool,
     /// What this process worked under when the conversation began; nothing is written under
     /// others.
     leases: Vec<Lease>,
@@ -97,7 +99,8 @@ pub struct Talk {
 /// What the caller does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    Send(Request),
+    /// Send this, once so much time has passed.
+    Send(Request, SignedDuration),
     /// Ask again at this time; the state is committed.
     WaitUntil(Timestamp),
     Finished,
@@ -154,7 +157,10 @@ pub fn next(
     {
         return Ok(Some(talk));
     }
-    if busy.iter().any(|lane| lane == READING) {
+    let waits = |kept: Vec<Conversation>| kept.iter().any(|kept| kept.lane == READING);
+    if busy.iter().any(|lane| lane == READING)
+        || hub.store.read(|tx| commands::conversations(tx, &name).map(waits))?
+    {
         return Ok(None);
     }
     let (asked, due) = hub
@@ -222,6 +228,7 @@ fn start(
         step,
         wrote: false,
         measured: true,
+        kept_back: false,
         leases,
     }
 }
@@ -241,8 +248,7 @@ fn left_behind(
     let kept = hub.store.read(|tx| commands::conversations(tx, &connection.name))?;
     let due = kept.into_iter().find(|kept| {
         let goes = !held || kept.lane == READING;
-        goes && !busy.contains(&kept.lane)
-            && (kept.sending || kept.wait_until <= now.as_microsecond())
+        goes && !busy.contains(&kept.lane) && (kept.sending || is_over(kept.wait_until, now))
     });
     let Some(kept) = due else { return Ok(None) };
     let plan: Plan = serde_json::from_str(&kept.task).map_err(StoreError::corrupt)?;
@@ -254,12 +260,20 @@ fn left_behind(
         step: Step::Wait { for_ms: 0, state: State(kept.state) },
         wrote: true,
         measured: false,
+        kept_back: false,
         leases: leases.to_vec(),
     };
     let why = if kept.sending { "the process stopped while it waited" } else { "waited" };
     let lost = CallError::ReplyLost { why: why.to_owned() };
     talk.resume(connection, Err(lost), now);
     Ok(Some(talk))
+}
+
+/// Whether a conversation has waited long enough. Nobody waits for longer than an hour: what lies
+/// further ahead was written by a clock that ran ahead (C7).
+fn is_over(wait_until: i64, now: Timestamp) -> bool {
+    let furthest = now.checked_add(SignedDuration::from_hours(1)).unwrap_or(now);
+    !(now.as_microsecond() + 1..=furthest.as_microsecond()).contains(&wait_until)
 }
 
 /// A crash between taking commands and the first writing send leaves them taken by nobody.
@@ -417,7 +431,29 @@ impl Talk {
         now: Timestamp,
     ) -> Result<Next, StoreError> {
         if let Some(reply) = reply {
+            if let (Step::Send { request, .. }, Ok(reply)) = (&self.step, &reply) {
+                hub.allowances.hear(connection, request, reply, now);
+            }
+            self.kept_back = false;
             self.resume(connection, reply, now);
+        }
+        let mut waits = SignedDuration::ZERO;
+        while let Step::Send { request, .. } = &self.step {
+            match hub.allowances.draw(connection, request, now) {
+                Leave::After(wait) => waits = wait,
+                Leave::NotYet(wait) if !self.kept_back => {
+                    self.kept_back = true;
+                    let retry_after_ms = u64::try_from(wait.as_millis()).ok();
+                    self.resume(connection, Err(CallError::RateLimited { retry_after_ms }), now);
+                    continue;
+                }
+                // A conversation that asks something else instead is as good as refused.
+                Leave::NotYet(wait) => {
+                    let retry_after_ms = u64::try_from(wait.as_millis()).ok();
+                    self.step = Step::Failed(CallError::RateLimited { retry_after_ms });
+                }
+            }
+            break;
         }
         match self.step.clone() {
             Step::Send { request, writes, state } => {
@@ -425,7 +461,7 @@ impl Talk {
                     self.save(hub, &state, true, 0, now)?;
                     self.wrote = true;
                 }
-                Ok(Next::Send(request))
+                Ok(Next::Send(request, waits))
             }
             Step::Wait { for_ms, state } => {
                 let wait = SignedDuration::from_millis(i64::try_from(for_ms).unwrap_or(i64::MAX));
@@ -476,7 +512,7 @@ impl Talk {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (id, name) = (self.id.clone(), self.connection.clone());
-        let (plan, measured) = (self.plan.clone(), self.measured);
+        let (plan, measured, kept_back) = (self.plan.clone(), self.measured, self.kept_back);
         let every = poll_interval(connection, &plan.purpose);
         let leases = self.leases.clone();
         let connection = connection.clone();
@@ -486,7 +522,12 @@ impl Talk {
         let silence = errors.next().cloned();
         let mut errors = outcome.receipts.iter().filter_map(|receipt| error_of(&receipt.outcome));
         let denied = errors.rfind(|error| error.next_step() == NextStep::Pause).cloned();
+        let applied = outcome.receipts.iter().filter(|receipt| {
+            hub.store.has_rivals() && matches!(receipt.outcome, ReceiptOutcome::Applied { .. })
+        });
+        let applied: Vec<String> = applied.map(|receipt| receipt.key.clone()).collect();
         let lane = self.lane.clone();
+        let too_many = Late::of(&hub.allowances, &name, &outcome.receipts, now);
         if let (Purpose::Poll { stream }, true) = (&plan.purpose, planted("cursor_before_records"))
         {
             let (name, stream, cursor) = (name.clone(), stream.clone(), outcome.cursor.clone());
@@ -496,11 +537,11 @@ impl Talk {
                 streams::polled(tx, &name, &stream, cursor.as_deref(), now, wait)
             })?;
         }
-        hub.store.write(move |tx| {
+        hub.store.redo(move |tx| {
             check(tx, &leases)?;
             learn(tx, &plan, (&name, &lane), measured, now)?;
             // That somebody says who he is does not mean that he does what he is asked.
-            if plan.purpose != Purpose::Identify || silence.is_some() {
+            if !kept_back && (plan.purpose != Purpose::Identify || silence.is_some()) {
                 stands(tx, &name, &connection.entity, silence.as_ref(), now)?;
             }
             let of = (&plan.purpose, lane.as_str());
@@ -520,7 +561,7 @@ impl Talk {
             }
             let mut found = 0;
             for receipt in &outcome.receipts {
-                found += usize::from(take_receipt(tx, &name, receipt, now)?);
+                found += usize::from(take_receipt(tx, &name, receipt, &too_many, now)?);
             }
             if found > 0 {
                 let detail = format!("replies were lost; {found} effects were found by key");
@@ -546,7 +587,7 @@ impl Talk {
                 }
                 Purpose::Identify => {
                     let Task::Identify { known, made } = &plan.task else { return Ok(()) };
-                    let said = outcome.identity.map(|said| *said).unwrap_or_default();
+                    let said = outcome.identity.as_deref().cloned().unwrap_or_default();
                     identity::confirmed(tx, &name, known.as_deref(), &said.found, now)?;
                     identity::compared(tx, &connection, made.len(), &said.missing, now)?;
                 }
@@ -557,7 +598,12 @@ impl Talk {
                 }
             }
             commands::end_conversation(tx, &id)
-        })
+        })?;
+        if applied.is_empty() {
+            return Ok(());
+        }
+        // A decision that wrote what waits for them may not have seen this commit, nor it the decision.
+        hub.store.redo(move |tx| commands::release_behind(tx, &applied))
     }
 
     fn failed(
@@ -569,18 +615,24 @@ impl Talk {
     ) -> Result<(), StoreError> {
         let id = self.id.clone();
         let plan = self.plan.clone();
-        tracing::warn!(
-            connection = connection.name,
-            lane = self.lane,
-            code = error.code(),
-            %error,
-            "a conversation failed"
-        );
-        let (wrote, measured) = (self.wrote, self.measured);
+        if self.kept_back {
+            tracing::debug!(connection = connection.name, lane = self.lane, %error, "kept back");
+        } else {
+            tracing::warn!(
+                connection = connection.name,
+                lane = self.lane,
+                code = error.code(),
+                %error,
+                "a conversation failed"
+            );
+        }
+        let (wrote, measured, kept_back) = (self.wrote, self.measured, self.kept_back);
         let lane = self.lane.clone();
         let connection = connection.clone();
         let leases = self.leases.clone();
-        hub.store.write(move |tx| {
+        let receipts = receipts_of(&plan.task, &error);
+        let too_many = Late::of(&hub.allowances, &connection.name, &receipts, now);
+        hub.store.redo(move |tx| {
             check(tx, &leases)?;
             commands::end_conversation(tx, &id)?;
             let silence = breaker::is_silence(&error).then_some(&error);
@@ -588,7 +640,7 @@ impl Talk {
             let late = measured && matches!(error, CallError::ReplyLost { .. });
             learn(tx, &plan, (&connection.name, &lane), late, now)?;
             let identifies = plan.purpose == Purpose::Identify;
-            if silence.is_some() || !identifies {
+            if !kept_back && (silence.is_some() || !identifies) {
                 stands(tx, &connection.name, &connection.entity, silence, now)?;
             }
             let told =
@@ -605,6 +657,10 @@ impl Talk {
                 suspend(tx, &connection, &error, now)?;
             }
             match &plan.purpose {
+                Purpose::Poll { stream } if kept_back => {
+                    let wait = Wait::of(patience_of(&error).unwrap_or(RETRY_FIRST), now);
+                    streams::put_off(tx, &connection.name, stream, wait)
+                }
                 Purpose::Poll { stream } => {
                     let failures = streams::failures(tx, &connection.name, stream)?;
                     let wait = Wait::of(delay(failures + 1, stream), now);
@@ -633,25 +689,26 @@ impl Talk {
                         commands::orphaned(tx, &id, wait, error.code(), &text)?;
                         return Ok(());
                     }
-                    let (Task::Deliver { commands } | Task::LookUp { commands }) = &plan.task
-                    else {
-                        return Ok(());
-                    };
-                    for command in commands {
-                        let outcome = match error.next_step() {
-                            NextStep::DeadLetter => {
-                                ReceiptOutcome::Refused { error: error.clone() }
-                            }
-                            _ => ReceiptOutcome::NotApplied { error: error.clone() },
-                        };
-                        let receipt = Receipt { key: command.key.clone(), outcome };
-                        take_receipt(tx, &connection.name, &receipt, now)?;
+                    for receipt in &receipts {
+                        take_receipt(tx, &connection.name, receipt, &too_many, now)?;
                     }
                     Ok(())
                 }
             }
         })
     }
+}
+
+/// What becomes of the commands of a delivery that failed as a whole before anything was written.
+fn receipts_of(task: &Task, error: &CallError) -> Vec<Receipt> {
+    let (Task::Deliver { commands } | Task::LookUp { commands }) = task else { return Vec::new() };
+    let outcome = |error: CallError| match error.next_step() {
+        NextStep::DeadLetter => ReceiptOutcome::Refused { error },
+        _ => ReceiptOutcome::NotApplied { error },
+    };
+    let receipt =
+        |command: &Dispatch| Receipt { key: command.key.clone(), outcome: outcome(error.clone()) };
+    commands.iter().map(receipt).collect()
 }
 
 fn window_of(kind: &str, from: Timestamp) -> Result<(Kind, Timestamp), StoreError> {
@@ -711,6 +768,16 @@ fn is_outage(error: &CallError) -> bool {
         error,
         CallError::Unreachable { .. } | CallError::RateLimited { .. } | CallError::Denied { .. }
     )
+}
+
+/// For how long a target asked to be left alone.
+fn patience_of(error: &CallError) -> Option<SignedDuration> {
+    match error.next_step() {
+        NextStep::Retry { after: Some(after) } => {
+            Some(SignedDuration::try_from(after).unwrap_or(RETRY_LONGEST))
+        }
+        _ => None,
+    }
 }
 
 /// Keeps how a connection stands after a conversation: with an answer, or with silence.
@@ -786,52 +853,4 @@ fn suspend(
         owner: "integrator",
     };
     cases::open(tx, &case, now)
-}
-
-fn subject_of(connection: &str, hint: &Hint) -> String {
-    format!("{connection}/{}/{}", hint.kind, hint.external_id)
-}
-
-fn read_failed(
-    tx: &mut Tx<'_>,
-    connection: &Connection,
-    hint: &Hint,
-    error: &CallError,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let name = &connection.name;
-    let asked = streams::asked(tx, name, Timestamp::MAX, i64::MAX)?;
-    let attempts = asked
-        .iter()
-        .find(|(kind, id, _)| *kind == hint.kind && *id == hint.external_id)
-        .map_or(0, |(_, _, attempts)| *attempts);
-    if error.next_step() == NextStep::DeadLetter {
-        streams::answered(tx, name, &hint.kind, &hint.external_id)?;
-    } else {
-        // Whatever passes by itself is waited out, however long it takes; a person is told.
-        let wait = Wait::of(delay(attempts, &hint.external_id), now);
-        // What was asked and brought no answer may be the object's own doing.
-        let counted = attempts + i64::from(!is_outage(error));
-        streams::ask_later(tx, name, &hint.kind, &hint.external_id, counted, wait)?;
-        if counted < READ_ATTEMPTS_MAX {
-            return Ok(());
-        }
-    }
-    let subject = subject_of(name, hint);
-    let case = cases::NewCase {
-        kind: UNREADABLE,
-        subject: &subject,
-        entity: &connection.entity,
-        title: &format!("{name} does not give us {} {}", hint.kind, hint.external_id),
-        detail: &format!("{error} ({})", error.code()),
-        remedy: "check that it exists and that our credentials may read it, then retry it",
-        amount: None,
-        owner: "integrator",
-    };
-    cases::open_of_cause(
-        tx,
-        &case,
-        &common_cause::of(&[name, &hint.kind], &error.to_string(), &[&hint.external_id]),
-        now,
-    )
 }

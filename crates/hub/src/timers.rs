@@ -6,7 +6,7 @@ use trueup_domain::planted::planted;
 use trueup_store::{StoreError, cases, commands, documents, scopes, streams, waits};
 
 use crate::setup::{Hub, check};
-use crate::{common_cause, completeness, summary, talk};
+use crate::{audit, common_cause, completeness, summary, talk};
 
 /// What a source owes us for longer than this becomes a case (`DESIGN.md` §9.3).
 const WAITING_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -26,6 +26,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
     let latest = now.checked_add(PUT_OFF_MAX).unwrap_or(now);
     let longest = hub.setup.connections.values().flat_map(talk::poll_intervals).max();
     let latest_poll = latest.checked_add(longest.unwrap_or_default()).unwrap_or(latest);
+    audit::seal_all(&hub.store, &leases)?;
     let hub_for_write = hub.clone();
     hub.store.write(move |tx| {
         check(tx, &leases)?;

@@ -9,22 +9,25 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use trueup_domain::audit::Record;
 use trueup_domain::money::{Currency, Money};
 use trueup_hub::bridges;
 use trueup_hub::completeness::{self, Window};
 use trueup_hub::decisions::{Decision, What};
 use trueup_hub::proofs::Evidence;
+use trueup_hub::replay::Plan;
 use trueup_hub::report::{self, Report};
 use trueup_hub::trace::{self, Trace};
 use trueup_hub::{processes, sales, schedules, taxes};
 use trueup_store::documents::{SaleFilter, ShownRoot};
 use trueup_store::{
-    StoreError, Tx, breakers, cases, decisions, documents, holds, messages, streams,
+    StoreError, Tx, audit, breakers, cases, corrections, decisions, documents, holds, messages,
+    streams,
 };
 
 use crate::pages::act::{self, Given};
 use crate::pages::period::Period;
-use crate::pages::{sales as sales_page, taxes as taxes_page};
+use crate::pages::{corrections as corrections_page, sales as sales_page, taxes as taxes_page};
 use crate::problem::Problem;
 use crate::state::ServerState;
 
@@ -56,6 +59,11 @@ pub const PATHS: &[&str] = &[
     "/schedules/{name}/run",
     "/messages/{id}",
     "/messages/{id}/raw",
+    "/messages/{id}/correct",
+    "/corrections",
+    "/corrections/{id}",
+    "/corrections/{id}/{decision}",
+    "/audit",
 ];
 
 pub fn routes() -> Router<ServerState> {
@@ -80,6 +88,11 @@ pub fn routes() -> Router<ServerState> {
         .route("/schedules/{name}/run", post(run_schedule))
         .route("/messages/{id}", get(message))
         .route("/messages/{id}/raw", get(raw))
+        .route("/messages/{id}/correct", post(correct))
+        .route("/corrections", get(corrections_waiting))
+        .route("/corrections/{id}", get(correction))
+        .route("/corrections/{id}/{decision}", post(decide_correction))
+        .route("/audit", get(audited))
 }
 
 async fn openapi() -> Response {
@@ -598,4 +611,103 @@ async fn raw(
 async fn find_message(state: &ServerState, id: String) -> Result<messages::Shown, Problem> {
     let found = state.read(move |tx| messages::find(tx, &id)).await?;
     found.ok_or_else(|| Problem::not_found("this message"))
+}
+
+/// What a message should have said, as somebody proposes.
+#[derive(Serialize)]
+struct Correction {
+    id: String,
+    message: String,
+    /// Names exactly this text: who approves it says it.
+    hash: String,
+    text: String,
+    person: String,
+    reason: String,
+    proposed_at: Timestamp,
+    state: String,
+    settled_by: String,
+    settled_why: String,
+    settled_at: Option<Timestamp>,
+    /// The message that is read instead, once it is approved.
+    made: Option<String>,
+    /// What would come of it, where one is asked for that waits.
+    plan: Option<Plan>,
+}
+
+fn correction_of(one: corrections::Correction, plan: Option<Plan>) -> Correction {
+    Correction {
+        id: one.id,
+        message: one.message,
+        hash: one.body_hash,
+        text: String::from_utf8_lossy(&one.body).into_owned(),
+        person: one.person,
+        reason: one.reason,
+        proposed_at: one.proposed_at,
+        state: one.state,
+        settled_by: one.settled_by,
+        settled_why: one.settled_why,
+        settled_at: one.settled_at,
+        made: one.made,
+        plan,
+    }
+}
+
+async fn corrections_waiting(
+    State(state): State<ServerState>,
+) -> Result<Json<Vec<Correction>>, Problem> {
+    let waiting = state.read(corrections::waiting).await?;
+    Ok(Json(waiting.into_iter().map(|one| correction_of(one, None)).collect()))
+}
+
+async fn correction(
+    State(state): State<ServerState>,
+    Path(id): Path<String>,
+) -> Result<Json<Correction>, Problem> {
+    let found = state.read(move |tx| corrections::find(tx, &id)).await?;
+    let found = found.ok_or_else(|| Problem::not_found("this correction"))?;
+    let plan = corrections_page::plan(&state, &found, state.now()).await?;
+    Ok(Json(correction_of(found, plan)))
+}
+
+fn said_of_a_correction(body: &Bytes) -> Result<corrections_page::Said, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let why = format!("the body is no JSON with `person`, `reason`, `text` or `hash`: {error}");
+        Problem::unreadable(why)
+    })
+}
+
+async fn correct(
+    State(state): State<ServerState>,
+    Path(message): Path<String>,
+    body: Bytes,
+) -> Result<Json<Done>, Problem> {
+    let said = said_of_a_correction(&body)?;
+    done(&state, said.given.decision(What::Correct { message, text: said.text })).await
+}
+
+async fn decide_correction(
+    State(state): State<ServerState>,
+    Path((id, word)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<Done>, Problem> {
+    let said = said_of_a_correction(&body)?;
+    let what = said.about(&word, id).ok_or_else(|| Problem::not_found("this decision"))?;
+    done(&state, said.given.decision(what)).await
+}
+
+/// Which records of the audit somebody wants.
+#[derive(Deserialize)]
+struct Audited {
+    /// Records after this number, oldest first.
+    #[serde(default)]
+    after: i64,
+    limit: Option<i64>,
+}
+
+async fn audited(
+    State(state): State<ServerState>,
+    Query(wanted): Query<Audited>,
+) -> Result<Json<Vec<Record>>, Problem> {
+    let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    Ok(Json(state.read(move |tx| audit::sealed(tx, wanted.after, limit)).await?))
 }

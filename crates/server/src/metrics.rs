@@ -88,6 +88,13 @@ fn from_store(tx: &mut Tx<'_>, hub: &Hub, now: Timestamp) -> Result<String, Stor
     for (target, lane, most) in paces::all(tx)? {
         family.sample(&[("target", &target), ("lane", &lane)], &most);
     }
+    let help =
+        "How long calls waited until their target had room for them, since this process started.";
+    let name = "trueup_target_ratelimit_wait_seconds_total";
+    let mut family = Family::new(&mut text, name, "counter", help);
+    for (target, waited) in hub.allowances.waited() {
+        family.sample(&[("target", &target)], &waited.as_secs());
+    }
     case_metrics(tx, &mut text, now)?;
     let help = "Orders and other roots that wait for something, by connection.";
     let mut family = Family::new(&mut text, "trueup_roots_waiting", "gauge", help);

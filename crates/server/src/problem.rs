@@ -90,6 +90,7 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_)
             | StoreError::Damaged(_)
             | StoreError::Conflict(_)
+            | StoreError::Collided(_)
             | StoreError::LeaseLost
             | StoreError::Crashed => Self::unavailable(error),
             StoreError::Corrupt(_) => Self::internal(error),

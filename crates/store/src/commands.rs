@@ -18,6 +18,7 @@ mod ties;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use trueup_domain::command::{CommandKind, Content, Extent, Way, reversal_of};
 use trueup_domain::fact::{Command, FactKey};
 use trueup_domain::item::ItemKind;
@@ -25,10 +26,11 @@ use trueup_domain::key;
 use trueup_domain::planted::planted;
 
 pub use self::conversations::{Conversation, conversations, end_conversation, save_conversation};
+use crate::audit::{self, Done, EFFECT};
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
 use crate::waits::Wait;
-use crate::{Result, cases, values};
+use crate::{Result, Value, cases, values};
 
 /// The lane of a command: one batch in flight for each (`DESIGN.md` §9.8).
 pub fn lane_of(content: &Content) -> String {
@@ -47,10 +49,11 @@ fn effect_key(place: Place<'_>, root: &str, key: &FactKey, generation: u32) -> S
     key::effect_key(place.environment, root, &key.kind, part, generation)
 }
 
-/// The newest generation of a fact, or the first if it is still to be written.
+/// The generation of a fact that is in force, or the one that is still to be written: the first, or
+/// that after the one which was taken back.
 fn newest_generation(tx: &mut Tx<'_>, root: &str, key: &FactKey) -> Result<u32> {
     let row = tx.query_one(
-        "SELECT generation FROM facts WHERE root = $1 AND kind = $2 AND part = $3
+        "SELECT generation + 1 - live FROM facts WHERE root = $1 AND kind = $2 AND part = $3
          ORDER BY generation DESC LIMIT 1",
         values![root, &key.kind, &key.part],
     )?;
@@ -86,6 +89,14 @@ pub fn add(
             if let Some(freed) = ties::freed_by(tx, place, root, &after.fact)? {
                 needs.insert(format!("settled/{}", after.role), freed);
             }
+        }
+    }
+    if matches!(command.content, Content::CreditNote(_))
+        && let Some(invoice) = needs.get("invoice").cloned()
+    {
+        // What the decision names of them are facts; here are also those that took their place.
+        for (number, tie) in ties::awaited(tx, &invoice)?.into_iter().enumerate() {
+            needs.insert(format!("settled/invoice/{number}"), tie);
         }
     }
     let mut command = command.clone();
@@ -180,7 +191,7 @@ fn insert(
     if !needs.is_empty() {
         skips::stand(tx, own, place.now)?;
     }
-    release(tx, own)
+    release(tx, own).map(drop)
 }
 
 /// Adds a command that several roots share, under a root of its own. What is there stays.
@@ -201,7 +212,7 @@ pub fn add_shared(
 
 /// Makes a waiting command ready if everything it needs is applied. What is only to be over before
 /// it is over, too, when a person skipped it.
-fn release(tx: &mut Tx<'_>, command: &str) -> Result<()> {
+fn release(tx: &mut Tx<'_>, command: &str) -> Result<u64> {
     // What it needs may just be made another: that is seen only by who waited for it.
     if tx.has_rivals() {
         hold(tx, command)?;
@@ -213,8 +224,7 @@ fn release(tx: &mut Tx<'_>, command: &str) -> Result<()> {
             lacks("$1")
         ),
         values![command],
-    )?;
-    Ok(())
+    )
 }
 
 /// What a command still needs, as SQL.
@@ -228,13 +238,41 @@ fn lacks(command: &str) -> String {
 }
 
 /// Releases what waits although all it needs is applied: on PostgreSQL the transaction that wrote a
-/// command and the one that applied what it needs may not have seen each other.
+/// command and the one that applied what it needs may not have seen each other. Returns how many.
 pub fn release_overlooked(tx: &mut Tx<'_>) -> Result<u64> {
+    release_each(tx, "1 = 1", values![])
+}
+
+/// The same of what waits for some commands: for who applied them, once that is committed. Of two
+/// that did not see each other the later one does.
+pub fn release_behind(tx: &mut Tx<'_>, applied: &[String]) -> Result<()> {
+    let behind = "w.key IN (SELECT command FROM command_after WHERE needs = $1)";
+    for key in applied {
+        release_each(tx, behind, values![key])?;
+    }
+    Ok(())
+}
+
+/// The same of the commands of some roots: for who wrote them, once that is committed.
+pub fn release_in(tx: &mut Tx<'_>, roots: &[String]) -> Result<()> {
+    for root in roots {
+        release_each(tx, "w.root = $1", values![root])?;
+    }
+    Ok(())
+}
+
+fn release_each(tx: &mut Tx<'_>, which: &str, of: &[Value]) -> Result<u64> {
     let sql = format!(
-        "UPDATE commands SET state = 'ready' WHERE state = 'waiting' AND NOT EXISTS ({})",
-        lacks("commands.key")
+        "SELECT w.key FROM commands w WHERE {which} AND w.state = 'waiting' AND NOT EXISTS ({})
+         ORDER BY w.key",
+        lacks("w.key")
     );
-    tx.execute(&sql, values![])
+    let overlooked = tx.query(&sql, of)?;
+    let mut released = 0;
+    for row in &overlooked {
+        released += release(tx, &row.text(0)?)?;
+    }
+    Ok(released)
 }
 
 /// Takes a generation back: withdrawn if it certainly has no effect, else undone by a command after
@@ -255,23 +293,23 @@ pub(crate) fn take_back(
     if let Some(next) = successor
         && !planted("what_waits_does_not_follow")
     {
-        follow(tx, &own, &effect_key(place, place.root, key, next))?;
+        follow(tx, &own, &effect_key(place, place.root, key, next), place.now)?;
     }
     let all = "'waiting', 'ready', 'refused', 'skipped', 'sent', 'unknown', 'applied'";
     let safe = "'waiting', 'ready', 'refused', 'skipped'";
     let safe = if planted("what_has_left_is_withdrawn") { all } else { safe };
+    // What was bound and is to be made again may well be there.
     let withdrawn = tx.execute(
         &format!(
             "UPDATE commands SET state = 'withdrawn', done_at = $2
-             WHERE key = $1 AND state IN ({safe})"
+             WHERE key = $1 AND state IN ({safe}) AND binding IS NULL"
         ),
         values![&own, place.now.as_microsecond()],
     )?;
     if withdrawn == 1 {
-        if matches!(before.as_deref(), Some("refused" | "skipped")) {
-            let by = "the command was replaced, and the books made nothing of it";
-            cases::resolve(tx, None, &format!("command/{own}"), by, place.now)?;
-        }
+        // Also where a person has just had it tried again.
+        let by = "the command was replaced, and the books made nothing of it";
+        cases::resolve(tx, None, &format!("command/{own}"), by, place.now)?;
         if successor.is_none() {
             ties::withdraw_ties(tx, &own, place.now)?;
         }
@@ -313,6 +351,9 @@ pub(crate) fn take_back(
         ties::take_its_place(tx, place, key, generation, command)?;
     }
     ties::wait_for_freed(tx, &own, &tied)?;
+    if matches!(command.content, Content::CreditNote(_)) {
+        ties::let_money_have(tx, place, (key, generation), &own)?;
+    }
     match successor {
         Some(next) => {
             let next = effect_key(place, place.root, key, next);
@@ -323,8 +364,8 @@ pub(crate) fn take_back(
 }
 
 /// Lets the commands that have not left need `next` instead of `old`; but those that wait until `old`
-/// is settled wait for no other.
-fn follow(tx: &mut Tx<'_>, old: &str, next: &str) -> Result<()> {
+/// is settled wait for no other. What the books refused over `old` is asked for again over `next`.
+fn follow(tx: &mut Tx<'_>, old: &str, next: &str, now: Timestamp) -> Result<()> {
     // Nobody releases or takes one of them while it is being given something else to wait for.
     if tx.has_rivals() {
         let sql = format!(
@@ -334,8 +375,20 @@ fn follow(tx: &mut Tx<'_>, old: &str, next: &str) -> Result<()> {
         );
         tx.query(&sql, values![old])?;
     }
+    let refused = tx.query(
+        "SELECT key FROM commands WHERE state = 'refused' AND key IN (
+             SELECT command FROM command_after WHERE needs = $1 AND role NOT LIKE 'settled/%')
+         ORDER BY key",
+        values![old],
+    )?;
+    for row in &refused {
+        let by = "what the command needs was replaced, and it is asked for again";
+        cases::resolve(tx, None, &format!("command/{}", row.text(0)?), by, now)?;
+    }
     tx.execute(
-        "UPDATE commands SET state = 'waiting' WHERE state = 'ready' AND key IN (
+        "UPDATE commands SET state = 'waiting', next_at = 0,
+             attempts = CASE WHEN attempts > 0 THEN 1 ELSE 0 END
+         WHERE state IN ('ready', 'refused') AND key IN (
              SELECT command FROM command_after WHERE needs = $1 AND role NOT LIKE 'settled/%')",
         values![old],
     )?;
@@ -536,16 +589,28 @@ pub fn applied(
     record: Option<&str>,
     now: Timestamp,
 ) -> Result<()> {
-    tx.execute(
+    let changed = tx.execute(
         "UPDATE commands SET state = 'applied', binding = $2, done_at = $3, conversation = NULL,
              error_code = NULL, error = NULL, record = $4 WHERE key = $1 AND state <> 'applied'",
         values![key, binding, now.as_microsecond(), record],
     )?;
+    if changed == 1 {
+        let detail = Effect { binding, record, basis: audit::basis(tx, EFFECT, key)? };
+        audit::record(tx, &Done { kind: EFFECT, subject: key, person: "", detail }, now)?;
+    }
     let behind = tx.query("SELECT command FROM command_after WHERE needs = $1", values![key])?;
     for row in &behind {
         release(tx, &row.text(0)?)?;
     }
     Ok(())
+}
+
+/// What the audit keeps of an effect, beside its command.
+#[derive(Serialize)]
+struct Effect<'a> {
+    binding: &'a str,
+    record: Option<&'a str>,
+    basis: Option<String>,
 }
 
 /// The states a sent command can come back to without being applied.
@@ -598,6 +663,10 @@ fn withdraw_replaced(tx: &mut Tx<'_>, own: &str, now: Timestamp) -> Result<bool>
         return Ok(false);
     }
     tx.execute(&format!("{withdraw} ('sent', 'unknown')"), values![own, now])?;
+    let target = tx.query_one("SELECT target FROM commands WHERE key = $1", values![own])?;
+    if let Some(row) = target {
+        again::forget_record(tx, &row.text(0)?, own)?;
+    }
     let undoing = ties::undoing_key(own);
     tx.execute(&waiting, values![&undoing, now])?;
     for gone in [&reversal, &undoing] {
@@ -657,6 +726,9 @@ pub fn lanes_unknown(tx: &mut Tx<'_>, target: &str, now: Timestamp) -> Result<Ve
         "SELECT DISTINCT lane FROM commands c
          WHERE target = $1 AND state = 'unknown' AND next_at <= $2 AND NOT EXISTS (
              SELECT 1 FROM conversations v WHERE v.connection = $1 AND v.lane = c.lane)
+             AND NOT EXISTS (
+             SELECT 1 FROM command_after a JOIN commands n ON n.key = a.needs
+             WHERE a.command = c.key AND n.state IN ('waiting', 'ready', 'sent', 'unknown'))
          ORDER BY lane",
         values![target, now.as_microsecond()],
     )?;
@@ -673,7 +745,9 @@ pub fn take_unknown(
 ) -> Result<Vec<Taken>> {
     let rows = tx.query(
         &format!(
-            "{COMMANDS} WHERE target = $1 AND lane = $2 AND state = 'unknown'
+            "{COMMANDS} c WHERE target = $1 AND lane = $2 AND state = 'unknown' AND NOT EXISTS (
+                 SELECT 1 FROM command_after a JOIN commands n ON n.key = a.needs
+                 WHERE a.command = c.key AND n.state IN ('waiting', 'ready', 'sent', 'unknown'))
              ORDER BY created_at, key LIMIT $3"
         ),
         values![target, lane, limit],

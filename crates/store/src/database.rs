@@ -14,15 +14,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use trueup_domain::planted::planted;
 
+use crate::changes::{Changes, Notices};
 use crate::writer::{self, Job, Lane, Queue, job_of};
 use crate::{Result, migrate};
 
 /// While much comes in at the front door, a stage writes this part of what it else writes at once.
 const SMALL_PART: usize = 5;
 const POSTGRES_CONNECTIONS: usize = 8;
+/// So often work that collides is done before its caller is told.
+const COLLISIONS_MAX: u32 = 10;
 /// More texts than the store has.
 const STATEMENTS_MAX: usize = 1_000;
 
@@ -33,6 +37,10 @@ pub enum StoreError {
     Conflict(String),
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// Two transactions of PostgreSQL stood in each other's way, and this one was undone whole: the
+    /// same work done anew may well succeed.
+    #[error("another transaction was in the way: {0}")]
+    Collided(String),
     /// The disk or the file of the database failed. Nothing is written any more: what a sync that
     /// failed has left is not known, and a second one would only say that all is well.
     #[error("the database file can no longer be used: {0}")]
@@ -281,7 +289,7 @@ impl Tx<'_> {
     }
 
     /// Whether other transactions write beside this one. SQLite has one writer.
-    pub(crate) fn has_rivals(&self) -> bool {
+    pub fn has_rivals(&self) -> bool {
         matches!(self.0, Engine::Postgres(..))
     }
 
@@ -372,6 +380,8 @@ fn postgres_row(row: &postgres::Row) -> Result<Row> {
     let value = |index: usize, kind: &Type| -> Result<Value> {
         Ok(match *kind {
             Type::INT8 => row.try_get::<_, Option<i64>>(index)?.into(),
+            // No column is one, but a literal is: `SELECT 1`.
+            Type::INT4 => row.try_get::<_, Option<i32>>(index)?.map(i64::from).into(),
             Type::TEXT | Type::VARCHAR | Type::NAME => {
                 row.try_get::<_, Option<String>>(index)?.into()
             }
@@ -405,6 +415,8 @@ impl From<postgres::Error> for StoreError {
         };
         match error.code().map(postgres::error::SqlState::code) {
             Some(code) if code.starts_with("23") => Self::Conflict(text),
+            // Deadlocks and failures to serialise.
+            Some(code) if code.starts_with("40") => Self::Collided(text),
             Some("XX001" | "XX002") => Self::Corrupt(text),
             _ => Self::Unavailable(text),
         }
@@ -427,7 +439,7 @@ type Meanwhile = Box<dyn FnMut() + Send>;
 
 /// The database of one hub. Cheap to clone; all clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Backend>);
+pub struct Store(Arc<Backend>, Arc<Changes>);
 
 enum Backend {
     /// With what others do meanwhile, which writes itself and so is outside the lock.
@@ -444,6 +456,9 @@ struct Memory {
 struct File {
     path: PathBuf,
     jobs: Arc<Queue>,
+    /// Who writes and who writes back. Each gives its connection back at its end, as two that are
+    /// closed at once leave the log to nobody.
+    threads: Vec<JoinHandle<rusqlite::Connection>>,
     readers: Mutex<Vec<rusqlite::Connection>>,
 }
 
@@ -464,7 +479,8 @@ impl Store {
         connection.execute_batch("PRAGMA foreign_keys = ON")?;
         keep_plans(&connection)?;
         let memory = Memory { connection, fate: Box::new(|| CommitFate::Commit) };
-        let store = Self(Arc::new(Backend::Memory(Mutex::new(memory), Mutex::new(None))));
+        let backend = Backend::Memory(Mutex::new(memory), Mutex::new(None));
+        let store = Self(Arc::new(backend), Arc::default());
         store.write(migrate::run)?;
         Ok(store)
     }
@@ -489,18 +505,26 @@ impl Store {
         let connection = make_file(path)?;
         let jobs = Arc::new(Queue::default());
         let unavailable = |error: std::io::Error| StoreError::Unavailable(error.to_string());
-        let waiting = Arc::clone(&jobs);
-        std::thread::Builder::new()
+        let changes = Arc::<Changes>::default();
+        let (waiting, committed) = (Arc::clone(&jobs), Arc::clone(&changes));
+        let write = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer::write_groups(&connection, &waiting))
+            .spawn(move || {
+                writer::write_groups(&connection, &waiting, &committed);
+                connection
+            })
             .map_err(unavailable)?;
         let (checkpointer, waiting) = (open_file(path)?, Arc::clone(&jobs));
-        std::thread::Builder::new()
+        let write_back = std::thread::Builder::new()
             .name("store-checkpoint".to_owned())
-            .spawn(move || writer::checkpoint(&checkpointer, &waiting))
+            .spawn(move || {
+                writer::checkpoint(&checkpointer, &waiting);
+                checkpointer
+            })
             .map_err(unavailable)?;
-        let file = File { path: path.to_owned(), jobs, readers: Mutex::new(Vec::new()) };
-        let store = Self(Arc::new(Backend::File(file)));
+        let threads = vec![write, write_back];
+        let file = File { path: path.to_owned(), jobs, threads, readers: Mutex::new(Vec::new()) };
+        let store = Self(Arc::new(Backend::File(file)), changes);
         store.write(migrate::run)?;
         Ok(store)
     }
@@ -508,13 +532,34 @@ impl Store {
     /// Opens a PostgreSQL database; `url` as libpq writes it.
     pub fn open_postgres(url: &str) -> Result<Self> {
         let backend = Postgres { url: url.to_owned(), idle: Mutex::new(Vec::new()) };
-        let store = Self(Arc::new(Backend::Postgres(backend)));
+        let store = Self(Arc::new(Backend::Postgres(backend)), Arc::default());
         match store.write(migrate::run) {
             // Another process made the very first table at the same moment.
             Err(StoreError::Conflict(_)) => store.write(migrate::run)?,
             outcome => outcome?,
         }
         Ok(store)
+    }
+
+    /// Whether other transactions write beside one of this process.
+    pub fn has_rivals(&self) -> bool {
+        matches!(&*self.0, Backend::Postgres(_))
+    }
+
+    /// What was committed, for who waits for work.
+    pub fn changes(&self) -> &Changes {
+        &self.1
+    }
+
+    /// Lets the processes of a PostgreSQL database wake each other, until what is returned is
+    /// dropped; `None` where no other process can be.
+    pub fn tell_others(&self) -> Result<Option<Notices>> {
+        match &*self.0 {
+            Backend::Postgres(postgres) => {
+                Notices::start(postgres.url.clone(), Arc::clone(&self.1)).map(Some)
+            }
+            Backend::Memory(..) | Backend::File(_) => Ok(None),
+        }
     }
 
     /// What makes the file unusable, once something did: nothing is written to it any more.
@@ -564,7 +609,7 @@ impl Store {
                 lock(memory).write(work)
             }
             Backend::File(file) => {
-                let outcome = self.write_later(work).wait();
+                let outcome = Self::queue(file, work).wait();
                 match (outcome, file.jobs.damage()) {
                     (Err(StoreError::Unavailable(_)), Some(damage)) => {
                         Err(StoreError::Damaged(damage))
@@ -572,7 +617,45 @@ impl Store {
                     (outcome, _) => outcome,
                 }
             }
+            Backend::Postgres(_) => {
+                let outcome = self.write_aside(work);
+                if outcome.is_ok() {
+                    self.1.committed();
+                }
+                outcome
+            }
+        }
+    }
+
+    /// As [`Store::write`], but on PostgreSQL it wakes nobody: no stage has anything to do after it.
+    pub fn write_aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match &*self.0 {
+            Backend::Memory(..) | Backend::File(_) => self.write(work),
             Backend::Postgres(postgres) => postgres.run(Access::Write, work),
+        }
+    }
+
+    /// As [`Store::write`], for work that can be done anew: on PostgreSQL it is, where it collides
+    /// with that of another process or thread.
+    pub fn redo<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let Backend::Postgres(postgres) = &*self.0 else { return self.write(work) };
+        let mut tries = 1;
+        loop {
+            match postgres.run(Access::Write, &work) {
+                Err(StoreError::Collided(_)) if tries < COLLISIONS_MAX => tries += 1,
+                outcome => {
+                    if outcome.is_ok() {
+                        self.1.committed();
+                    }
+                    return outcome;
+                }
+            }
         }
     }
 
@@ -585,22 +668,25 @@ impl Store {
         }
     }
 
-    /// Begins to [`Store::write`], so that the caller can do something else until it is durable.
-    pub fn write_later<T: Send + 'static>(
+    /// Begins to [`Store::redo`], so that the caller can do something else until it is durable.
+    pub fn redo_later<T: Send + 'static>(
         &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Later<T> {
+        match &*self.0 {
+            Backend::File(file) => Self::queue(file, work),
+            Backend::Memory(..) | Backend::Postgres(_) => Later::done(self.redo(work)),
+        }
+    }
+
+    fn queue<T: Send + 'static>(
+        file: &File,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Later<T> {
         let (sender, outcome) = std::sync::mpsc::channel();
-        match &*self.0 {
-            Backend::File(file) => {
-                // Whoever does not wait does not care.
-                let done = move |outcome| drop(sender.send(outcome));
-                file.jobs.push(Lane::Behind, job_of(work, done));
-            }
-            Backend::Memory(..) | Backend::Postgres(_) => {
-                let _ = sender.send(self.write(work));
-            }
-        }
+        // Whoever does not wait does not care.
+        let done = move |outcome| drop(sender.send(outcome));
+        file.jobs.push(Lane::Behind, job_of(work, done));
         Later(outcome)
     }
 
@@ -642,6 +728,13 @@ impl Store {
 pub struct Later<T>(Receiver<Result<T>>);
 
 impl<T> Later<T> {
+    fn done(outcome: Result<T>) -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // The other end is in hand.
+        let _ = sender.send(outcome);
+        Self(receiver)
+    }
+
     /// Returns once the write is durable, or has failed.
     pub fn wait(self) -> Result<T> {
         let gone = |_| StoreError::Unavailable("the writer stopped or could not begin".to_owned());
@@ -733,9 +826,17 @@ enum Access {
     Write,
 }
 
+/// Ends when the file is closed: who opens it next, or copies it, meets nobody.
 impl Drop for File {
     fn drop(&mut self) {
         self.jobs.close();
+        let me = std::thread::current().id();
+        for thread in self.threads.drain(..) {
+            // The last who holds the store can be a closure that the writer drops itself.
+            if thread.thread().id() != me && thread.join().is_err() {
+                report(&StoreError::Crashed);
+            }
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What people decided: the index of the messages that say so.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
+use crate::audit::{self, DECISION, Done};
 use crate::database::{Row, Tx};
 use crate::messages::moment;
 use crate::{Result, values};
@@ -35,7 +37,23 @@ pub fn record(tx: &mut Tx<'_>, decision: &Decision) -> Result<()> {
             decision.made_at.as_microsecond()
         ],
     )?;
-    Ok(())
+    let detail = Detail {
+        decision: &decision.kind,
+        about: &decision.about,
+        reason: &decision.reason,
+        basis: audit::basis(tx, DECISION, &decision.message)?,
+    };
+    let (subject, person) = (decision.message.as_str(), decision.person.as_str());
+    audit::record(tx, &Done { kind: DECISION, subject, person, detail }, decision.made_at)
+}
+
+/// What the audit keeps of a decision, beside the message that it is.
+#[derive(Serialize)]
+struct Detail<'a> {
+    decision: &'a str,
+    about: &'a str,
+    reason: &'a str,
+    basis: Option<String>,
 }
 
 /// What was decided about something, oldest first.

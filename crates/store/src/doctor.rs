@@ -22,7 +22,7 @@ pub fn pushed(tx: &mut Tx<'_>) -> Result<Vec<(String, String, String)>> {
 pub fn unsettled_messages(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     let rows = tx.query(
         "SELECT connection || '/' || source_id || ' is ' || state FROM messages
-         WHERE state NOT IN ('decoded', 'hinted', 'ignored', 'skipped') ORDER BY 1 LIMIT 20",
+         WHERE state NOT IN ('decoded', 'hinted', 'ignored', 'skipped', 'corrected') ORDER BY 1 LIMIT 20",
         values![],
     )?;
     texts(&rows)
@@ -221,10 +221,26 @@ pub fn sizes(tx: &mut Tx<'_>) -> Result<Sizes> {
 /// judged once more. Where the first time was right, nothing comes of it.
 pub fn take_up_again(tx: &mut Tx<'_>) -> Result<()> {
     tx.execute(
-        "UPDATE messages SET state = 'received', attempts = 0 WHERE kind <> 'trueup/decision'",
+        "UPDATE messages SET state = 'received', attempts = 0
+         WHERE kind <> 'trueup/decision' AND state <> 'corrected'",
         values![],
     )?;
     tx.execute("UPDATE roots SET arrived = arrived + 1, attempts = 0", values![])?;
     tx.execute("UPDATE scopes SET arrived = arrived + 1, attempts = 0", values![])?;
     Ok(())
+}
+
+/// The commands of a kind, with what became of each.
+pub fn of_kind(tx: &mut Tx<'_>, kind: &str) -> Result<Vec<String>> {
+    let rows = tx.query(
+        "SELECT key, state, attempts, COALESCE(record, ''), COALESCE(error, '') FROM commands
+         WHERE kind = $1 ORDER BY key",
+        values![kind],
+    )?;
+    let line = |row: &crate::Row| {
+        let (key, state, tries) = (row.text(0)?, row.text(1)?, row.int(2)?);
+        let (record, error) = (row.text(3)?, row.text(4)?);
+        Ok(format!("{key} {state} after {tries} attempts {record} {error}").trim_end().to_owned())
+    };
+    rows.iter().map(line).collect()
 }

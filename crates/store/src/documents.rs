@@ -11,6 +11,8 @@ mod shown;
 mod statements;
 mod sums;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use trueup_domain::document::{
@@ -301,6 +303,22 @@ pub fn raise(tx: &mut Tx<'_>, connection: &str, root: &Root) -> Result<()> {
     Ok(())
 }
 
+/// Holds the roots that a transaction will raise, making them if need be, in the order of their names:
+/// of two that raise the same ones, one waits for the other, and none for both. For where there are
+/// rivals ([`Tx::has_rivals`]).
+pub fn hold_roots(tx: &mut Tx<'_>, roots: &BTreeMap<String, (&str, Root)>) -> Result<()> {
+    for (id, (connection, root)) in roots {
+        tx.execute(
+            "INSERT INTO roots (id, connection, kind, external_id, shard, arrived, decided,
+                 attempts, number, state)
+             VALUES ($1, $2, $3, $4, $5, 0, 0, 0, $4, 'new')
+             ON CONFLICT (id) DO UPDATE SET arrived = roots.arrived",
+            values![id, *connection, root.kind.word(), &root.external_id, shard_of(id)],
+        )?;
+    }
+    Ok(())
+}
+
 /// Raises every root that waits: an approved mapping may have what it lacks.
 pub fn raise_waiting(tx: &mut Tx<'_>, connection: &str) -> Result<u64> {
     tx.execute(
@@ -350,6 +368,8 @@ pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<D
     )?;
     let mut due: Vec<DueRoot> = rows.iter().map(due_root).collect::<Result<_>>()?;
     crate::take_alone(&mut due, |root| root.attempts);
+    // In the order in which all hold them.
+    due.sort_by(|one, other| one.id.cmp(&other.id));
     for root in &due {
         tx.execute("UPDATE roots SET attempts = attempts + 1 WHERE id = $1", values![&root.id])?;
     }

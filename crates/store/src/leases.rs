@@ -5,12 +5,14 @@
 //! the timers. Processes share them fairly ([`fair`]), and each takes, renews and gives back by
 //! itself ([`tend`]): what a process should have, it learns from who else is alive.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{SignedDuration, Timestamp};
 use trueup_domain::planted::planted;
 
 use crate::database::{StoreError, Tx};
 use crate::messages::moment;
-use crate::{Result, SHARDS, many, values};
+use crate::{Result, SHARDS, Value, many, values};
 
 /// The shards are leased in so many ranges, which is as many processes as can share the stages.
 pub const RANGES: i64 = 16;
@@ -107,7 +109,7 @@ pub fn acquire_all(
         return Ok(None);
     }
     let mut leases = Vec::new();
-    for part in parts {
+    for part in parts.iter().collect::<BTreeSet<_>>() {
         match acquire(tx, part, owner, now, length)? {
             Some(lease) => leases.push(lease),
             // Somebody came in between; what was taken so far is undone with the transaction.
@@ -145,12 +147,12 @@ pub fn tend(
     let alive: Vec<String> = alive(tx, now)?.into_iter().map(|one| one.owner).collect();
     let rank = alive.iter().position(|one| one == owner).unwrap_or(0);
     let share = fair(parts, rank, alive.len().max(1));
+    make(tx, &share)?;
+    // Only what is held now: what comes free from here on might be waited for by who waits for us.
+    let own_or_free = hold(tx, "owner = $1 OR until < $2", values![owner, now.as_microsecond()])?;
     tx.execute("UPDATE leases SET until = $1 WHERE owner = $2", values![until, owner])?;
-    let before = held_by(tx, owner)?;
-    for part in &share {
-        if !before.iter().any(|lease| lease.shard == *part) {
-            acquire(tx, part, owner, now, length)?;
-        }
+    for part in share.iter().filter(|part| own_or_free.contains(*part)) {
+        acquire(tx, part, owner, now, length)?;
     }
     let all = held_by(tx, owner)?;
     let (held, surplus) = all.into_iter().partition(|lease| share.contains(&lease.shard));
@@ -166,9 +168,33 @@ fn held_by(tx: &mut Tx<'_>, owner: &str) -> Result<Vec<Lease>> {
     rows.iter().map(lease).collect()
 }
 
+/// Makes the leases of parts that nobody ever had, free.
+fn make(tx: &mut Tx<'_>, parts: &[String]) -> Result<()> {
+    let known = tx.query("SELECT shard FROM leases", values![])?;
+    let known: BTreeSet<String> = known.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
+    for part in parts.iter().filter(|part| !known.contains(*part)).collect::<BTreeSet<_>>() {
+        tx.execute(
+            "INSERT INTO leases (shard, owner, epoch, until) VALUES ($1, '', 0, 0)
+             ON CONFLICT (shard) DO NOTHING",
+            values![part],
+        )?;
+    }
+    Ok(())
+}
+
+/// Holds the leases of a condition before they are written, in the one order in which everybody
+/// holds several: who comes second waits at the first of them, and holds none that the other needs.
+fn hold(tx: &mut Tx<'_>, condition: &str, values: &[Value]) -> Result<BTreeSet<String>> {
+    let lock = tx.for_update();
+    let sql = format!("SELECT shard FROM leases WHERE {condition} ORDER BY shard{lock}");
+    tx.query(&sql, values)?.iter().map(|row| row.text(0)).collect()
+}
+
 /// Gives leases back, so that others may have them at once.
 pub fn release(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<()> {
-    for lease in leases {
+    let in_order: BTreeMap<&String, &Lease> =
+        leases.iter().map(|lease| (&lease.shard, lease)).collect();
+    for lease in in_order.into_values() {
         tx.execute(
             "UPDATE leases SET owner = '', epoch = epoch + 1, until = 0
              WHERE shard = $1 AND owner = $2 AND epoch = $3",
@@ -211,11 +237,13 @@ pub fn alive(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Process>> {
 
 /// Takes every lease away from whoever has it, as if its process had stood still for long.
 pub fn revoke(tx: &mut Tx<'_>) -> Result<()> {
+    // As in `tend` and `leave`: first who is alive, then what is held.
+    tx.execute("DELETE FROM processes", values![])?;
+    hold(tx, "shard <> 'all'", values![])?;
     tx.execute(
         "UPDATE leases SET owner = '', epoch = epoch + 1, until = 0 WHERE shard <> 'all'",
         values![],
     )?;
-    tx.execute("DELETE FROM processes", values![])?;
     Ok(())
 }
 
@@ -225,8 +253,10 @@ pub fn check(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<()> {
         return Ok(());
     }
     let parts: Vec<String> = leases.iter().map(|lease| lease.shard.clone()).collect();
-    let sql =
-        format!("SELECT shard, owner, epoch FROM leases WHERE shard IN ({{}}){}", tx.for_share());
+    let sql = format!(
+        "SELECT shard, owner, epoch FROM leases WHERE shard IN ({{}}) ORDER BY shard{}",
+        tx.for_share()
+    );
     let rows = many::query(tx, &sql, &parts)?;
     for lease in leases {
         let mut held = false;

@@ -3,6 +3,7 @@
 //! | module         | table family                                                      |
 //! |----------------|-------------------------------------------------------------------|
 //! | [`database`]   | SQLite and PostgreSQL behind one transaction type; group commit   |
+//! | [`changes`]    | what wakes a stage that has nothing to do                         |
 //! | [`migrate`]    | numbered migrations, checked by hash                              |
 //! | [`messages`]   | messages as received, records we read, the idempotent receiver    |
 //! | [`documents`]  | the newest statement of each object, and the roots they raise     |
@@ -11,6 +12,7 @@
 //! | [`scopes`]     | what reconciliation judged, and its matches                       |
 //! | [`proofs`]     | how each sale stands on the four links: a projection              |
 //! | [`sales`]      | what each sale adds to the reports: a projection                  |
+//! | [`audit`]      | what was done and by whom, in a chain                             |
 //! | [`holds`]      | connections that deliver nothing until they are released          |
 //! | [`backup`]     | a database as one file                                            |
 //! | [`identities`] | what targets said of themselves                                   |
@@ -22,6 +24,7 @@
 //! | [`listings`]   | the completeness ledger: what sources list of themselves         |
 //! | [`streams`]    | cursors, reads asked for, the state of connections                |
 //! | [`cases`]      | cases for people, and what was absorbed                           |
+//! | [`corrections`] | what people would have messages say instead                     |
 //! | [`decisions`]  | what people decided about them                                    |
 //! | [`mappings`]   | immutable versions of what a source's words mean                  |
 //! | [`schedules`]  | jobs that run at their time, and how the last run of each ended   |
@@ -31,10 +34,13 @@
 //! The store is synchronous (`DESIGN.md` §9.7): `store.read(|tx| …)`, `store.write(|tx| …)`. Every
 //! function takes the caller's transaction and the caller's clock.
 
+pub mod audit;
 pub mod backup;
 pub mod breakers;
 pub mod cases;
+mod changes;
 pub mod commands;
+pub mod corrections;
 pub mod database;
 pub mod decisions;
 pub mod doctor;
@@ -61,6 +67,7 @@ pub mod tokens;
 pub mod waits;
 mod writer;
 
+pub use changes::{Changes, Notices};
 pub use database::{CommitFate, Row, Store, StoreError, Tx, Value};
 
 pub type Result<T> = std::result::Result<T, StoreError>;

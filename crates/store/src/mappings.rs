@@ -1,8 +1,10 @@
 //! Immutable versions of what a source's words mean in the books.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use trueup_domain::mapping::Mapping;
 
+use crate::audit::{self, Done, MAPPING};
 use crate::database::{StoreError, Tx};
 use crate::{Result, documents, values};
 
@@ -28,8 +30,19 @@ pub fn approve(
              approved_at) VALUES ($1, $2, $3, $4, $5, '', $6)",
         values![connection, version, body, author, reason, now.as_microsecond()],
     )?;
+    let subject = format!("{connection}/{version}");
+    let detail = Detail { reason, basis: audit::basis(tx, MAPPING, &subject)? };
+    let done = Done { kind: MAPPING, subject: &subject, person: author, detail };
+    audit::record(tx, &done, now)?;
     documents::raise_waiting(tx, connection)?;
     Ok(version)
+}
+
+/// What the audit keeps of an approval, beside the mapping itself.
+#[derive(Serialize)]
+struct Detail<'a> {
+    reason: &'a str,
+    basis: Option<String>,
 }
 
 /// The newest version, or the pinned one.

@@ -21,6 +21,8 @@ pub enum Origin {
     File,
     /// Made by the hub: receipts, timers, decisions of people.
     Internal,
+    /// Made by people, and read in the place of a message ([`crate::corrections`]).
+    Correction,
 }
 
 impl Origin {
@@ -30,6 +32,7 @@ impl Origin {
             Self::Poll => "poll",
             Self::File => "file",
             Self::Internal => "internal",
+            Self::Correction => "correction",
         }
     }
 }
@@ -349,12 +352,23 @@ pub fn skip(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
     Ok(changed == 1)
 }
 
+/// Takes a message out of what is read, because another one is read in its place; `false` if that
+/// cannot be: what waits to be decoded, or only names an object, states nothing that could be wrong.
+pub fn corrected(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE messages SET state = 'corrected'
+         WHERE id = $1 AND state IN ('decoded', 'failed', 'skipped')",
+        values![id],
+    )?;
+    Ok(changed == 1)
+}
+
 /// Has messages decoded again that were decoded, failed or ignored before. What waits to be decoded
 /// anyway stays as it is.
 pub fn take_up_again(tx: &mut Tx<'_>, ids: &[String]) -> Result<u64> {
     // The code says that it is for the second time; decoding clears it.
     let sql = "UPDATE messages SET state = 'received', attempts = 0, error_code = 'replayed'
-         WHERE state <> 'received' AND id IN ({})";
+         WHERE state NOT IN ('received', 'corrected') AND id IN ({})";
     many::execute(tx, sql, ids)
 }
 
@@ -402,7 +416,7 @@ pub fn of_the_past(
             "{PAST} WHERE connection = $1 AND received_at >= $2 AND received_at < $3
                  AND (received_at > $4 OR (received_at = $4 AND id > $5))
                  AND (kind = $6 OR SUBSTR(kind, 1, LENGTH(CAST($7 AS TEXT))) = $7)
-                 AND state <> 'received'
+                 AND state NOT IN ('received', 'corrected')
              ORDER BY received_at, id LIMIT $8"
         ),
         values![
@@ -421,7 +435,7 @@ pub fn of_the_past(
 
 /// One message of the past; none while it waits to be decoded.
 pub fn one_of_the_past(tx: &mut Tx<'_>, id: &str) -> Result<Option<Past>> {
-    let sql = format!("{PAST} WHERE id = $1 AND state <> 'received'");
+    let sql = format!("{PAST} WHERE id = $1 AND state NOT IN ('received', 'corrected')");
     tx.query_one(&sql, values![id])?.as_ref().map(past).transpose()
 }
 
@@ -572,7 +586,7 @@ thread_local! {
 }
 
 /// Bodies are kept deflated; the first byte says whether.
-fn pack(body: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn pack(body: &[u8]) -> Result<Vec<u8>> {
     const PACK_FROM_BYTES: usize = 256;
     let mut packed = Vec::with_capacity(body.len() / 2 + 64);
     if body.len() < PACK_FROM_BYTES {

@@ -24,6 +24,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (18, include_str!("../migrations/0018_identities.sql")),
     (19, include_str!("../migrations/0019_paces.sql")),
     (20, include_str!("../migrations/0020_processes.sql")),
+    (21, include_str!("../migrations/0021_corrections.sql")),
+    (22, include_str!("../migrations/0022_audit.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

@@ -1,5 +1,7 @@
 //! What reconciliation judges: a scope is everything that carries one key.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use trueup_domain::key;
 use trueup_domain::planted::planted;
@@ -22,6 +24,24 @@ pub fn raise(tx: &mut Tx<'_>, scope: &str, entity: &str, currency: &str) -> Resu
             scope.split('/').next().unwrap_or_default()
         ],
     )?;
+    Ok(())
+}
+
+/// Raises what a transaction will raise bit by bit, first and in the order of the keys, and so holds
+/// it, as [`hold_roots`](crate::documents::hold_roots) holds roots. By key: entity and currency.
+pub fn hold(tx: &mut Tx<'_>, keys: &BTreeMap<String, (String, String)>) -> Result<()> {
+    for (key, (entity, currency)) in keys {
+        raise(tx, key, entity, currency)?;
+    }
+    Ok(())
+}
+
+/// Holds keys that are there, in the same order.
+pub fn hold_due(tx: &mut Tx<'_>, due: &[DueScope]) -> Result<()> {
+    let sql = format!("SELECT key FROM scopes WHERE key = $1{}", tx.for_update());
+    for key in due.iter().map(|scope| &scope.key).collect::<BTreeSet<_>>() {
+        tx.query(&sql, values![key])?;
+    }
     Ok(())
 }
 
@@ -55,6 +75,8 @@ pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<D
         })
         .collect::<Result<Vec<_>>>()?;
     crate::take_alone(&mut due, |scope| scope.attempts);
+    // In the order in which all hold them.
+    due.sort_by(|one, other| one.key.cmp(&other.key));
     for scope in &due {
         tx.execute(
             "UPDATE scopes SET attempts = attempts + 1 WHERE key = $1",

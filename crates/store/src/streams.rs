@@ -120,6 +120,15 @@ pub fn failed(
     Ok(())
 }
 
+/// Leaves a stream alone for a while, of which nothing is said but that its turn has not come.
+pub fn put_off(tx: &mut Tx<'_>, connection: &str, name: &str, wait: Wait) -> Result<()> {
+    tx.execute(
+        "UPDATE streams SET next_at = $3, wait_from = $4 WHERE connection = $1 AND stream = $2",
+        values![connection, name, wait.until.as_microsecond(), wait.from.as_microsecond()],
+    )?;
+    Ok(())
+}
+
 /// Makes every stream of a connection due now.
 pub fn poll_now(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
     tx.execute("UPDATE streams SET next_at = 0 WHERE connection = $1", values![connection])?;

@@ -15,6 +15,7 @@ mod pace;
 
 use self::pace::Pace;
 use crate::Result;
+use crate::changes::Changes;
 use crate::database::{Engine, StoreError, Tx, report};
 
 /// Closures that may wait in each lane before more of them have to wait for room.
@@ -282,7 +283,11 @@ impl Group<'_> {
 }
 
 /// Runs waiting closures until every [`crate::Store`] is gone.
-pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>) {
+pub(crate) fn write_groups(
+    connection: &rusqlite::Connection,
+    queue: &Arc<Queue>,
+    changes: &Changes,
+) {
     let _closing = Closing(queue);
     let mut pace = Pace::new(Instant::now());
     while let Some((lane, first)) = queue.wait(&pace) {
@@ -325,6 +330,7 @@ pub(crate) fn write_groups(connection: &rusqlite::Connection, queue: &Arc<Queue>
             queue.damaged(&damage);
             return;
         }
+        changes.committed();
         // Bound apart, so that the lock is free while the log is written back.
         let long = std::mem::take(&mut queue.lock().long_log);
         if long

@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cases, check, close, completeness, decode, entries, explain, hold, ingest, init,
-    mapping, odoo, poll, reconcile, replay, report, retry, schedules, serve, trace,
+    audit, backup, cases, check, close, completeness, correct, decode, entries, explain, hold,
+    ingest, init, mapping, odoo, poll, reconcile, replay, report, retry, schedules, serve, trace,
 };
 use crate::demo;
 
@@ -68,6 +68,8 @@ pub enum Command {
     Close(close::CloseArgs),
     Cases(cases::CasesArgs),
     Retry(retry::RetryArgs),
+    Correct(correct::CorrectArgs),
+    Audit(audit::AuditArgs),
     Replay(replay::ReplayArgs),
     Hold(hold::HoldArgs),
     Release(hold::ReleaseArgs),
@@ -98,6 +100,8 @@ impl Cli {
             Command::Close(args) => close::run(global, &args),
             Command::Cases(args) => cases::run(global, args),
             Command::Retry(args) => retry::run(global, args),
+            Command::Correct(args) => correct::run(global, args),
+            Command::Audit(args) => audit::run(global, args),
             Command::Replay(args) => replay::run(global, args),
             Command::Hold(args) => hold::hold(global, args),
             Command::Release(args) => hold::release(global, args),

@@ -68,6 +68,7 @@ impl Failure {
             ),
             StoreError::Unavailable(_)
             | StoreError::Conflict(_)
+            | StoreError::Collided(_)
             | StoreError::LeaseLost
             | StoreError::Crashed => (
                 Exit::Unreachable,

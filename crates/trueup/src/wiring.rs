@@ -92,6 +92,7 @@ pub fn connection(
         fees: configured.fees.map(|(rate, fixed)| FeeSchedule { rate, fixed }),
         bank_names: configured.bank_names.clone(),
         poll_every_s: configured.poll_every_s,
+        calls_per_minute: configured.calls_per_minute,
         completeness: configured.completeness,
         windows: configured.windows.clone(),
     }

@@ -198,7 +198,7 @@ impl Held {
     fn tend(&self) -> Result<Tended, StoreError> {
         let (parts, owner, now) = (self.parts.clone(), self.owner.clone(), (self.clock)());
         let wants = self.wants;
-        let tended = self.store.write(move |tx| {
+        let tended = self.store.write_aside(move |tx| {
             let now = tx.clock(now)?;
             match wants {
                 Wants::Share => leases::tend(tx, &parts, &owner, now, LEASE),

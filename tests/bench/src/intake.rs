@@ -46,7 +46,8 @@ pub fn measure(bodies: &[Body]) -> Result<()> {
     Ok(())
 }
 
-fn at(sorted: &[Duration], percent: usize) -> u128 {
+/// The wait below which so many of a hundred lie, in milliseconds.
+pub fn at(sorted: &[Duration], percent: usize) -> u128 {
     let index = sorted.len() * percent / 100;
     sorted.get(index.min(sorted.len().saturating_sub(1))).map_or(0, Duration::as_millis)
 }
@@ -145,6 +146,28 @@ fn over_http(bodies: &[Body], rate: Option<u128>) -> Result<(u128, Vec<Duration>
     Ok((per_second(latencies.len(), elapsed), latencies))
 }
 
+/// The head of a signed delivery to the shop.
+pub fn head_of(hub: &Hub, body: &Body, source_id: &str) -> Result<String> {
+    let known = hub.connection(SHOP_US).context("the shop")?;
+    let webhooks = known.connector.webhooks.context("webhooks")?;
+    let mut head = format!(
+        "POST /webhooks/{SHOP_US} HTTP/1.1\r\nhost: bench\r\ncontent-length: {}\r\n",
+        body.bytes.len()
+    );
+    for (name, value) in (webhooks.sign)(&SignedDelivery {
+        kind: &body.kind,
+        source_id,
+        account: known.account.as_deref().unwrap_or_default(),
+        body: &body.bytes,
+        secret: &Secret::new(setup::DEMO_SECRET),
+        now: trueup::wiring::now(),
+    }) {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    Ok(head)
+}
+
 /// What is sent, made before the clock runs: signing and writing the head is the sender's work.
 struct Deliveries {
     heads: Vec<String>,
@@ -153,28 +176,9 @@ struct Deliveries {
 
 impl Deliveries {
     fn new(hub: &Hub, bodies: &[Body]) -> Result<Self> {
-        let known = hub.connection(SHOP_US).context("the shop")?;
-        let webhooks = known.connector.webhooks.context("webhooks")?;
-        let account = known.account.clone().unwrap_or_default();
-        let secret = Secret::new(setup::DEMO_SECRET);
         let head = |number: usize| -> Result<String> {
             let body = bodies.get(number % bodies.len()).context("a body")?;
-            let mut head = format!(
-                "POST /webhooks/{SHOP_US} HTTP/1.1\r\nhost: bench\r\ncontent-length: {}\r\n",
-                body.bytes.len()
-            );
-            for (name, value) in (webhooks.sign)(&SignedDelivery {
-                kind: &body.kind,
-                source_id: &format!("bench-{number}"),
-                account: &account,
-                body: &body.bytes,
-                secret: &secret,
-                now: trueup::wiring::now(),
-            }) {
-                head.push_str(&format!("{name}: {value}\r\n"));
-            }
-            head.push_str("\r\n");
-            Ok(head)
+            head_of(hub, body, &format!("bench-{number}"))
         };
         Ok(Self {
             heads: (0..DELIVERIES).map(head).collect::<Result<_>>()?,
@@ -189,21 +193,21 @@ impl Deliveries {
 
 /// One connection that is kept open. It does as little as it can: what it takes of the processors
 /// the server lacks.
-struct Sender {
+pub struct Sender {
     stream: TcpStream,
     request: Vec<u8>,
     answer: Vec<u8>,
 }
 
 impl Sender {
-    async fn connect(address: SocketAddr) -> Result<Self> {
+    pub async fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, request: Vec::new(), answer: vec![0; 4096] })
     }
 
     /// Sends a delivery and waits for its acknowledgement.
-    async fn send(&mut self, head: &str, body: &[u8]) -> Result<()> {
+    pub async fn send(&mut self, head: &str, body: &[u8]) -> Result<()> {
         self.request.clear();
         self.request.extend_from_slice(head.as_bytes());
         self.request.extend_from_slice(body);

@@ -6,12 +6,14 @@
 //! | intake   | durable signed webhooks over HTTP         | raw commits of equal rows in one group |
 //! | decide   | messages through decode and decide        | one core                               |
 //! | views    | pages over 20,000 orders                  | the same pages over 300                |
+//! | load     | a day with a burst and an outage          | its own usual hours; measured alone    |
 //! | orders   | orders into a real Odoo                   | a connector without batches; the same  |
 //! |          |                                           | batch in Odoo's own shell              |
 //!
 //! An argument measures one figure alone.
 
 mod intake;
+mod load;
 mod memory;
 mod orders;
 mod stages;
@@ -41,6 +43,10 @@ fn main() -> Result<()> {
     }
     if wanted("memory") {
         memory::measure()?;
+    }
+    // It takes minutes, and is kept as a picture.
+    if only.as_deref() == Some("load") {
+        load::measure()?;
     }
     if wanted("orders") {
         orders::measure()?;

@@ -17,6 +17,19 @@ use trueup_odoo::sandbox::OdooSandbox;
 use trueup_odoo::setup;
 use trueup_store::cases;
 
+/// A sale to a buyer whom the shop knows.
+fn sale_to(id: &str, buyer: &str, name: &str) -> Vec<Document> {
+    let mut documents = sale(name);
+    for document in &mut documents {
+        if let Document::Order(order) = document
+            && let Some(own) = &mut order.buyer
+        {
+            (own.id, own.name) = (Some(id.to_owned()), Some(buyer.to_owned()));
+        }
+    }
+    documents
+}
+
 fn sale(name: &str) -> Vec<Document> {
     let currency = Currency::parse("USD").expect("a currency");
     let till =
@@ -303,5 +316,103 @@ fn b13_a_right_that_is_missing_stops_only_what_needs_it() {
         let ids: Vec<&serde_json::Value> = rights.iter().map(|right| &right["id"]).collect();
         let vals = json!({ "ids": ids, "vals": { "perm_create": allowed } });
         books.0.admin().call("ir.model.access", "write", vals).expect("an administrator may");
+    });
+}
+
+/// What the books refuse in the end has no effect: the draft that was made before they did does not
+/// stay, where somebody might post it beside what takes its place.
+fn refused_in_the_end(mut books: Box<dyn Books>) {
+    let name = books.name();
+    let books = &mut *books;
+    let (us, eu) = set_up(books);
+    let mut road = Road::new(&us, &eu);
+    road.poll();
+    road.tell(SHOP_US, &sale("first"));
+    road.deliver(books);
+    assert!(is_done(&road, "first"), "{name}");
+    let of = json!([["display_type", "=", "product"], ["move_id.move_type", "=", "out_invoice"]]);
+    let lines = books.read("account.move.line", of, &["account_id"]);
+    let account = lines[0]["account_id"][0].clone();
+    let archive = |books: &mut dyn Books, archived: bool| {
+        let body = json!({ "ids": [account], "vals": { "active": !archived } });
+        let request = Request::post_json("/json/2/account.account/write", &body);
+        let reply = books.send(&request, true).expect("answered");
+        assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    };
+    let invoices = |books: &dyn Books| -> Vec<String> {
+        let of = json!([["move_type", "=", "out_invoice"]]);
+        let found = books.read("account.move", of, &["state"]);
+        found.iter().filter_map(|it| Some(it["state"].as_str()?.to_owned())).collect()
+    };
+    archive(books, true);
+    road.tell(SHOP_US, &sale("second"));
+    road.deliver(books);
+    let told: Vec<cases::Case> = open(&road).filter(|case| case.kind == "refused").collect();
+    let [case] = told.as_slice() else { panic!("{name}: {told:?}") };
+    assert!(case.detail.contains("is archived"), "{name}: {}", case.detail);
+    assert!(!case.detail.contains("is left"), "{name}: {}", case.detail);
+    assert_eq!(invoices(books), ["posted"], "{name}: no draft is left");
+
+    archive(books, false);
+    road.decide(What::Retry { about: case.id.clone() }).expect("it can be tried again");
+    road.deliver(books);
+    assert!(is_done(&road, "second"), "{name}: {:?}", states(&road, "second"));
+    assert_eq!(invoices(books), ["posted"; 2], "{name}");
+}
+
+#[test]
+fn b8_what_is_refused_in_the_end_leaves_no_draft() {
+    refused_in_the_end(Box::new(Played(OdooSandbox::new_demo())));
+    let Some(books) = Real::fresh("b8") else { return };
+    refused_in_the_end(Box::new(books));
+}
+
+/// Somebody merges the contact that we made into another one. What names it next is refused; the
+/// customer is then found under what he is now, by itself.
+fn a_contact_is_merged<B: Books>(mut books: B, merge: impl Fn(&mut B, i64, i64)) {
+    let name = books.name();
+    let books = &mut books;
+    let (us, eu) = set_up(books);
+    let mut road = Road::new(&us, &eu);
+    road.poll();
+    road.tell(SHOP_US, &sale_to("7", "Kim Doe", "first"));
+    road.tell(SHOP_US, &sale_to("8", "K. Doe", "other"));
+    road.deliver(books);
+    assert!(is_done(&road, "first") && is_done(&road, "other"), "{name}");
+    let contact = |books: &B, reference: &str| -> i64 {
+        let of = json!([["ref", "=", format!("{SHOP_US}/{reference}")]]);
+        let found = books.read("res.partner", of, &["name"]);
+        found.first().and_then(|it| it["id"].as_i64()).unwrap_or_default()
+    };
+    let (from, into) = (contact(books, "7"), contact(books, "8"));
+    merge(books, from, into);
+    road.wait(5);
+    road.tell(SHOP_US, &sale_to("7", "Kim Doe", "second"));
+    road.rounds(books, 4);
+    let told: Vec<String> =
+        open(&road).filter(|it| it.kind == "refused").map(|it| it.detail).collect();
+    assert!(told.is_empty(), "{name}: {told:?}");
+    assert!(is_done(&road, "second"), "{name}: {:?}", states(&road, "second"));
+    let partners: Vec<i64> = books
+        .read("sale.order", json!([]), &["partner_id"])
+        .iter()
+        .filter_map(|it| it["partner_id"][0].as_i64())
+        .collect();
+    assert_eq!(partners, [into; 3], "{name}");
+}
+
+#[test]
+fn d16_a_contact_that_was_merged_is_found_under_what_it_is_now() {
+    a_contact_is_merged(Played(OdooSandbox::new_demo()), |books, from, into| {
+        books.0.merge_contacts(from, into);
+    });
+    let Some(books) = Real::fresh("merged") else { return };
+    a_contact_is_merged(books, |books, from, into| {
+        let wizard = json!({ "vals_list": [{
+            "state": "selection", "partner_ids": [[6, 0, [from, into]]], "dst_partner_id": into,
+        }] });
+        let model = "base.partner.merge.automatic.wizard";
+        let made = books.0.admin().call(model, "create", wizard).expect("an administrator may");
+        books.0.admin().call(model, "action_merge", json!({ "ids": made })).expect("merged");
     });
 }

@@ -2,6 +2,7 @@
 //! posted to Odoo's sandbox, a bank statement dropped. Each order is proven on its four links.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
@@ -95,6 +96,10 @@ impl Transport for World {
             }
         }
     }
+
+    fn wait(&mut self, time: Duration) {
+        self.now = self.now.checked_add(time).expect("a moment");
+    }
 }
 
 struct Road {
@@ -118,6 +123,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         posting: trueup_domain::posting::Posting::default(),
         bank_names: vec!["AMAZON".to_owned()],
         poll_every_s: None,
+        calls_per_minute: None,
         completeness: true,
         windows: trueup_hub::talk::Windows::default(),
     }
@@ -311,4 +317,40 @@ fn d17_an_unknown_row_is_a_case_and_its_payout_still_adds_up() {
     assert_eq!(road.status("unknown/amazon/17/15").as_deref(), Some("not_applicable"));
     let open = road.open_cases();
     assert!(open.contains(&"unknown_row".to_owned()), "{open:?}");
+}
+
+/// Amazon gives 20 pages at once and then one in three minutes. A seller with more of them than that
+/// is read to the end, and asked for what it sold in a window, without one call that Amazon would
+/// refuse.
+#[test]
+fn a_sweep_asks_for_no_more_than_amazon_gives() {
+    let mut road = Road::new();
+    road.world.amazon = AmazonSandbox::new().with_pages_of(2);
+    for number in 0..62 {
+        let book = item("1", "BOOK-7", 1, "19.90", &[("ITEM", "19.90", json!([]))]);
+        let id = format!("111-0000009-{number:07}");
+        let placed = at("2026-09-02T10:00:00Z") + SignedDuration::from_secs(number);
+        road.world.amazon.put_order(order(&id, "19.90", vec![book]), placed);
+    }
+    let searches = |road: &Road| {
+        let of = |call: &&String| call.ends_with("/orders/2026-01-01/orders");
+        road.world.amazon.calls.iter().filter(of).count()
+    };
+    let start = at("2026-09-02T12:00:00Z");
+    road.world.now = start;
+    let mut pages = Vec::new();
+    while road.world.now < start + SignedDuration::from_hours(6) {
+        let now = road.world.now;
+        shell::drain(&road.hub, &mut road.world, &|| now).expect("the stages rest");
+        pages.push(searches(&road));
+        road.world.now = now + SignedDuration::from_mins(5);
+    }
+    assert!(pages[0] <= 20, "a poll goes on later from where it ended: {pages:?}");
+    assert_eq!(road.world.amazon.refused, 0, "{pages:?}");
+    let told = road.hub.store.read(trueup_store::messages::counts).expect("readable");
+    let orders: i64 = told.iter().filter(|it| it.0 == MARKET).map(|it| it.2).sum();
+    assert_eq!(orders, 62, "{pages:?}");
+    assert!(road.open_cases().iter().all(|kind| kind != "connection_down"));
+    let waited = road.hub.allowances.waited();
+    assert!(waited.get(MARKET).is_some_and(|waited| waited.as_secs() > 0), "{waited:?}");
 }

@@ -105,6 +105,7 @@ impl<'a> Market<'a> {
             posting: trueup_domain::posting::Posting::default(),
             bank_names: Vec::new(),
             poll_every_s: None,
+            calls_per_minute: None,
             completeness: true,
             windows: trueup_hub::talk::Windows::default(),
         };

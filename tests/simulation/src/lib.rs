@@ -7,12 +7,14 @@
 //! | [`weather`]  | what goes wrong, and how often                                               |
 //! | [`street`]   | what goes on around a process between two of its commits                     |
 //! | [`till_room`]| the scheduler: one seed is one story                                         |
+//! | [`persons`]  | what people decide about what went wrong                                     |
 //! | [`second_reading`] | a person has what was taken in read and decided again                |
 //! | [`oracle`]   | the invariants I1–I16, asked of the store and of the world                   |
 //! | [`truth`]    | what the world itself holds: what must have come of it                       |
 //! | [`sold`]     | the projection of what was sold, built anew                                  |
 
 pub mod oracle;
+pub mod persons;
 pub mod rig;
 pub mod second_reading;
 pub mod sold;

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use jiff::{SignedDuration, Timestamp};
@@ -57,6 +58,11 @@ impl Transport for Direct {
         carried.count(request);
         self.carried.set(carried);
         Ok(self.world.borrow_mut().handle(&connection.name, request, self.clock.now()))
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let now = self.clock.now();
+        self.clock.set(now.checked_add(time).unwrap_or(now));
     }
 }
 

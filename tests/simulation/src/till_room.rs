@@ -3,7 +3,7 @@
 //! then the oracle compares what happened with what must have happened.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -17,12 +17,14 @@ use trueup_hub::decisions::{self, Decision, What};
 use trueup_hub::setup::HubSetup;
 use trueup_hub::talk::{self, Next, Talk};
 use trueup_hub::{Hub, Turn, timers};
+use trueup_odoo::OdooSandbox;
 use trueup_sandbox::week::Sent;
 use trueup_sandbox::world::ODOO;
 use trueup_sandbox::{Week, WeekSettings, World};
-use trueup_store::{CommitFate, Store, StoreError, doctor, leases, streams};
+use trueup_store::{CommitFate, Store, StoreError, commands, doctor, leases, streams};
 
 use crate::oracle::{self, EndState, Watch};
+use crate::persons::{self, Person, Taken};
 use crate::rig::{Direct, lossy};
 use crate::second_reading;
 use crate::street::{self, DECIDE, Dice, Stage, Street, Writing, lock};
@@ -35,7 +37,11 @@ const CALM_STEP: SignedDuration = SignedDuration::from_mins(5);
 const CALM_STEPS: usize = 6;
 /// How often the hub has the time to finish what it began before the next thing happens.
 const LONG_PER_MILLE: u64 = 250;
-/// Lines of the transcript that a violation shows.
+/// After a fault people look so often at one moment before the next.
+const DECISIONS_MAX: usize = 8;
+/// How often somebody who could decide does.
+const PROMPT_PER_MILLE: u64 = 150;
+/// Lines of the transcript that a violation shows; `TRUEUP_TAIL` says another number.
 const TAIL: usize = 80;
 
 pub struct Told {
@@ -56,6 +62,8 @@ struct Talking {
     patience: Option<SignedDuration>,
     /// A writing request left, and what came of it is not known.
     unknown: bool,
+    /// What leaves when it is time, and whether something unknown was sent before it.
+    held: Option<(Request, bool)>,
 }
 
 struct TillRoom {
@@ -71,6 +79,11 @@ struct TillRoom {
     expired: BTreeMap<String, u64>,
     /// Until when a lane may not be asked again, by the clock of which process.
     patient: BTreeMap<(String, String), (Timestamp, usize)>,
+    /// The books as they stood when they were backed up, and until when they do not answer.
+    backup: Option<OdooSandbox>,
+    down_until: Timestamp,
+    /// Cases about which somebody decided what can be decided.
+    seen: BTreeSet<(String, Timestamp)>,
     watch: Watch,
     transcript: String,
 }
@@ -127,6 +140,9 @@ pub fn tell_week(settings: WeekSettings, weather: Weather) -> Result<Told> {
         talks: Vec::new(),
         expired: BTreeMap::new(),
         patient: BTreeMap::new(),
+        backup: None,
+        down_until: Timestamp::MIN,
+        seen: BTreeSet::new(),
         watch: Watch::default(),
         transcript: String::new(),
     };
@@ -139,7 +155,9 @@ pub fn tell_week(settings: WeekSettings, weather: Weather) -> Result<Told> {
             Ok(Told { end, hits, transcript: room.transcript })
         }
         Err(error) => {
-            let tail: Vec<&str> = room.transcript.lines().rev().take(TAIL).collect();
+            let wanted = std::env::var("TRUEUP_TAIL").ok().and_then(|text| text.parse().ok());
+            let lines = wanted.unwrap_or(TAIL);
+            let tail: Vec<&str> = room.transcript.lines().rev().take(lines).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
             Err(error.context(format!("seed {seed}\n{}", tail.join("\n"))))
         }
@@ -325,6 +343,12 @@ impl TillRoom {
                 self.mend(process, &name)?;
             }
         }
+        if self.weather.refused + self.weather.set_back > 0 {
+            self.take_up_cases(process, true)?;
+        }
+        if self.dice.roll(self.weather.set_back) {
+            self.set_back()?;
+        }
         Ok(())
     }
 
@@ -365,28 +389,63 @@ impl TillRoom {
         Ok(())
     }
 
-    /// A person has what the weather made a case of tried again.
-    fn take_up_cases(&mut self) -> Result<()> {
-        for case in self.hub.store.read(trueup_store::cases::open_cases)? {
-            if case.kind != "refused" {
+    /// People decide about what the weather made a case of: now and then, or about all of it.
+    fn take_up_cases(&mut self, process: usize, patient: bool) -> Result<bool> {
+        let (hub, now) = (self.hub.clone(), self.now(process));
+        let person = Person { hub: &hub, now, name: "bob" };
+        let mut done = false;
+        for work in persons::work(&person, &self.seen, &self.dice, patient)? {
+            if patient && !self.dice.roll(PROMPT_PER_MILLE) {
                 continue;
             }
-            // Nothing in these books is wrong: whoever was refused was kept waiting too often.
-            let key = case.subject.strip_prefix("command/").unwrap_or_default().to_owned();
-            let command = self.hub.store.read(|tx| trueup_store::commands::find(tx, &key))?;
-            let code = command.and_then(|it| it.error_code).unwrap_or_default();
-            ensure!(code != "TU104", "I2: {key} was refused for good: {}", case.detail);
-            self.say(format_args!("RETRIED {} {}", case.kind, case.subject));
-            self.hit("owned exception");
-            let decision = Decision {
-                what: What::Retry { about: case.id },
-                person: "bob".to_owned(),
-                reason: "the weather is better".to_owned(),
-            };
-            let (hub, now) = (self.hub.clone(), self.clock.now());
-            // One that goes by itself meanwhile is refused, and that is as well.
-            let _ = self.hub.store.write(move |tx| decisions::take(tx, &hub, &decision, now))?;
+            self.say(format_args!("{} {}", work.word, work.about));
+            match person.decide(work.what, "the weather is better")? {
+                Taken::Done => {
+                    self.seen.extend(work.once);
+                    self.hit(work.word);
+                    done = true;
+                }
+                Taken::Late => {}
+                Taken::Crashed => lock(&self.street).die(process),
+            }
         }
+        Ok(done)
+    }
+
+    /// The books are backed up, or stand as they stood at their backup. That takes a while, in which
+    /// nobody answers, and ends every call. It happens once in a story.
+    fn set_back(&mut self) -> Result<()> {
+        if self.down_until != Timestamp::MIN {
+            return Ok(());
+        }
+        let Some(backup) = self.backup.take() else {
+            self.say("BACKED UP the books");
+            self.backup.clone_from(&self.world.borrow().odoo);
+            return Ok(());
+        };
+        // That nothing is gone but goods or a tie is not noticed: they have no record of their own.
+        let newest = self.hub.store.read(|tx| commands::again::newest_made(tx, ODOO, 1))?;
+        let lacks = newest.iter().any(|(_, record)| {
+            let (model, id) = record.split_once('/').unwrap_or_default();
+            let of = serde_json::json!([["id", "=", id.parse::<i64>().unwrap_or_default()]]);
+            backup.read_all(model, &of, &["id"]).is_empty()
+        });
+        if !lacks {
+            self.backup = Some(backup);
+            return Ok(());
+        }
+        self.hit("set back");
+        self.say("SET BACK the books");
+        self.world.borrow_mut().odoo = Some(backup);
+        for talking in self.talks.iter_mut().filter(|talking| talking.connection == ODOO) {
+            let why = "the books stop".to_owned();
+            talking.until = Timestamp::MIN;
+            talking.reply = Some(match (talking.held.take(), talking.reply.take()) {
+                (None, Some(_)) => Err(CallError::ReplyLost { why }),
+                _ => Err(CallError::Unreachable { why }),
+            });
+        }
+        self.down_until = self.clock.now().checked_add(self.dice.seconds(120, 300))?;
         Ok(())
     }
 
@@ -439,6 +498,7 @@ impl TillRoom {
                     until: Timestamp::MIN,
                     patience: None,
                     unknown: false,
+                    held: None,
                 });
             }
             Ok(None) => {}
@@ -462,6 +522,9 @@ impl TillRoom {
         let name = talking.connection.clone();
         let (hub, own_now) = self.process(process);
         let connection = hub.connection(&name).context("a connection")?.clone();
+        if let Some((request, unknown)) = talking.held.take() {
+            return self.leaves(talking, request, unknown);
+        }
         let reply = talking.reply.take();
         let unknown = std::mem::take(&mut talking.unknown);
         let before = if unknown { self.sent_in(&name, talking.talk.lane())? } else { Vec::new() };
@@ -484,32 +547,46 @@ impl TillRoom {
             self.patient.insert(lane.clone(), (now.checked_add(patience)?, process));
         }
         match next {
-            Ok(Next::Send(request)) => {
-                ensure!(
-                    !unknown,
-                    "I2: {name} sent {} although it did not hear what came of the write before it \
-                     (B1, B20)",
-                    request.path
-                );
-                if let Some((until, by)) = self.patient.remove(&lane)
-                    && by == process
-                {
-                    ensure!(
-                        now >= until,
-                        "I16: {name} asked for patience until {until}, and {} was sent in the lane \
-                         {} (B9)",
-                        request.path,
-                        lane.1
-                    );
-                }
-                self.exchange(&mut talking, &request)?;
+            Ok(Next::Send(request, after)) if after.is_positive() => {
+                talking.until = now.checked_add(after)?;
+                talking.held = Some((request, unknown));
                 self.talks.push(talking);
             }
+            Ok(Next::Send(request, _)) => self.leaves(talking, request, unknown)?,
             Ok(Next::WaitUntil(_) | Next::Finished) => {}
             Err(error) => {
                 self.absorb(process, Err(error))?;
             }
         }
+        Ok(())
+    }
+
+    /// A request of a conversation leaves.
+    fn leaves(&mut self, mut talking: Talking, request: Request, unknown: bool) -> Result<()> {
+        let now = self.clock.now();
+        let name = talking.connection.clone();
+        let (lane, process) = ((name.clone(), talking.talk.lane().to_owned()), talking.process);
+        ensure!(
+            !unknown,
+            "I2: {name} sent {} although it did not hear what came of the write before it \
+             (B1, B20)",
+            request.path
+        );
+        if let Some((until, by)) = self.patient.remove(&lane)
+            && by == process
+            // Who has another time than the one who was told may have forgotten it (C7).
+            && !lock(&self.street).misled
+        {
+            ensure!(
+                now >= until,
+                "I16: {name} asked for patience until {until}, and {} was sent in the lane \
+                 {} (B9)",
+                request.path,
+                lane.1
+            );
+        }
+        self.exchange(&mut talking, &request)?;
+        self.talks.push(talking);
         Ok(())
     }
 
@@ -547,6 +624,10 @@ impl TillRoom {
             talking.patience = Some(patience);
             let seconds = patience.as_secs().to_string();
             ("rate limited", Ok(page(429, &[("retry-after", &seconds)])))
+        } else if name == ODOO && now < self.down_until {
+            ("down", Err(CallError::Unreachable { why: "the books are down".to_owned() }))
+        } else if name == ODOO && self.may_be_refused(request) && meets(weather.refused) {
+            ("refused", Ok(refusal()))
         } else if name == ODOO && meets(weather.busy) {
             ("busy", Ok(conflict()))
         } else {
@@ -586,6 +667,13 @@ impl TillRoom {
         Ok(())
     }
 
+    /// A call that the books may refuse. What is there already is not made again, and so not refused;
+    /// an order that is not confirmed stays, because who sells may not delete it.
+    fn may_be_refused(&self, request: &Request) -> bool {
+        let there = || self.world.borrow().odoo.as_ref().is_some_and(|it| it.has_any_of(request));
+        is_write(request) && !request.path.ends_with("/action_confirm") && !there()
+    }
+
     /// The faults stop: within a bounded time the hub falls quiet (invariant I15).
     fn calm_down(&mut self, store: &Store) -> Result<()> {
         store.set_fate(|| CommitFate::Commit);
@@ -597,12 +685,20 @@ impl TillRoom {
         }
         lock(&self.street).calm_down()?;
         self.no_trespassing()?;
-        self.take_up_cases()?;
+        self.take_up_cases(0, false)?;
         // Another process takes over, and is alone.
         self.hub = self.hub.clone().in_turn(Turn::alone());
         self.watch.calm_since = self.watch.carried.requests;
-        for _ in 0..CALM_STEPS {
+        // A backup that is lacked is noticed, told and decided about before its work begins.
+        let steps = if self.down_until == Timestamp::MIN { CALM_STEPS } else { 4 * CALM_STEPS };
+        for _ in 0..steps {
             self.drain()?;
+            for _ in 0..DECISIONS_MAX {
+                if !self.take_up_cases(0, false)? {
+                    break;
+                }
+                self.drain()?;
+            }
             self.clock.set(self.clock.now().checked_add(CALM_STEP)?);
         }
         self.drain()
@@ -651,6 +747,16 @@ fn conflict() -> Reply {
         "arguments": [], "context": {}, "debug": "",
     });
     Reply { status: 500, headers: Vec::new(), body: body.to_string().into_bytes() }
+}
+
+/// As Odoo says no.
+fn refusal() -> Reply {
+    let body = serde_json::json!({
+        "name": "odoo.exceptions.UserError",
+        "message": persons::REFUSAL,
+        "arguments": [], "context": {}, "debug": "",
+    });
+    Reply { status: 422, headers: Vec::new(), body: body.to_string().into_bytes() }
 }
 
 /// A call of the books that changes them.

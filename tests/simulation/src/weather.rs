@@ -39,6 +39,10 @@ pub struct Weather {
     pub file_doubled: u64,
     /// A person has what was taken in read and decided again.
     pub replayed: u64,
+    /// The books refuse what is right; a person retries it, or skips it and takes it up later.
+    pub refused: u64,
+    /// The books are backed up, or brought back from their backup.
+    pub set_back: u64,
 }
 
 impl Weather {
@@ -62,6 +66,8 @@ impl Weather {
         id_reused: 0,
         file_doubled: 0,
         replayed: 0,
+        refused: 0,
+        set_back: 0,
     };
     pub const STORM: Self = Self {
         processes: 2,
@@ -82,8 +88,10 @@ impl Weather {
         push_doubled: 120,
         id_reused: 20,
         file_doubled: 100,
-        // The seeds that are on record were told without; it has tests of its own.
+        // The seeds that are on record were told without; these have tests of their own.
         replayed: 0,
+        refused: 0,
+        set_back: 0,
     };
 
     /// In a full storm hardly a conversation of many requests comes to its end before the next thing

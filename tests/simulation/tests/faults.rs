@@ -7,6 +7,16 @@ use trueup_simulation::till_room::{Weather, history, tell_week};
 const ORDERS: u32 = 2;
 const SEEDS: std::ops::Range<u64> = 1000..1008;
 
+/// `TRUEUP_SEEDS=from..to` tells others.
+fn seeds() -> std::ops::Range<u64> {
+    let asked = std::env::var("TRUEUP_SEEDS").ok();
+    let asked = asked.as_deref().and_then(|text| {
+        let (from, to) = text.split_once("..")?;
+        Some(from.parse().ok()?..to.parse().ok()?)
+    });
+    asked.unwrap_or(SEEDS)
+}
+
 /// Tells some seeds in this weather and in calm.
 fn ends_as_in_calm(weather: Weather, met: &str) {
     histories_end_as_in_calm(weather, met, |settings| settings);
@@ -15,7 +25,7 @@ fn ends_as_in_calm(weather: Weather, met: &str) {
 /// The same with other histories.
 fn histories_end_as_in_calm(weather: Weather, met: &str, change: fn(WeekSettings) -> WeekSettings) {
     let mut times = 0;
-    for seed in SEEDS {
+    for seed in seeds() {
         let week = change(history(seed, ORDERS));
         let calm = tell_week(week, Weather::CALM).unwrap_or_else(|error| panic!("calm: {error:#}"));
         let told = tell_week(week, weather).unwrap_or_else(|error| panic!("{met}: {error:#}"));
@@ -170,4 +180,26 @@ fn h24_replays_at_any_moment_change_nothing() {
 #[test]
 fn h24_replays_in_a_storm_change_nothing() {
     ends_as_in_calm(Weather { replayed: 60, ..Weather::STORM }, "replay");
+}
+
+/// The books refuse what is right, again and again; people retry it, or skip it and take it up later.
+#[test]
+fn b8_what_is_refused_is_retried_or_skipped_and_taken_up() {
+    ends_as_in_calm(Weather { refused: 200, ..CALM }, "taken up");
+}
+
+#[test]
+fn b8_what_is_refused_in_a_storm_is_taken_up() {
+    ends_as_in_calm(Weather { refused: 300, ..Weather::MILDER_STORM }, "refused and retried");
+}
+
+/// The books are brought back from a backup while we post: what is gone is made again, once.
+#[test]
+fn b17_books_that_are_set_back_get_what_is_gone_once() {
+    ends_as_in_calm(Weather { set_back: 30, ..CALM }, "made again");
+}
+
+#[test]
+fn b17_books_that_are_set_back_in_a_storm() {
+    ends_as_in_calm(Weather { set_back: 150, ..Weather::MILDER_STORM }, "made again");
 }

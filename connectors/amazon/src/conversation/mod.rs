@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use trueup_connect::{
     CallError, Context, Conversations, Outcome, Record, Reply, Request, State, Step, Stream, Task,
 };
+use trueup_domain::document::Kind;
 
 use crate::outcome;
-use orders::{Reading, Sweep};
+use orders::{Created, Reading, Sweep};
 use reports::Listing;
 
 pub const ORDERS: &str = "orders";
@@ -25,10 +26,11 @@ pub const SETTLEMENTS: &str = "settlements";
 
 pub static CONVERSATIONS: Conversations = Conversations {
     streams: STREAMS,
-    lists: &[],
+    lists: &[Kind::Order],
     delivers: false,
     identifies: false,
     at_once: 1,
+    limits: Some(&crate::limits::LIMITS),
     start,
     resume,
 };
@@ -64,6 +66,7 @@ enum Doing {
     Sweep(Sweep),
     Read(Reading),
     List(Listing),
+    Created(Created),
 }
 
 /// An object cut out of a reply.
@@ -92,6 +95,9 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
             Err(CallError::NotSetUp { why: format!("there is no stream `{stream}`") })
         }
         Task::Read { hints } => Ok(Doing::Read(Reading::of(hints))),
+        Task::List { kind, from, until } if kind == Kind::Order.word() => {
+            Ok(Doing::Created(Created::of(*from, *until)))
+        }
         Task::List { .. } | Task::Deliver { .. } | Task::LookUp { .. } | Task::Identify { .. } => {
             Err(CallError::NotSetUp { why: "trueup only reads from Amazon".to_owned() })
         }
@@ -131,15 +137,21 @@ fn take(talk: &mut Talk, reply: &Reply) -> Result<(), CallError> {
         Doing::Sweep(sweep) => sweep.take(reply, &mut talk.records),
         Doing::Read(reading) => reading.take(reply, &mut talk.records),
         Doing::List(listing) => listing.take(reply, &mut talk.records),
+        Doing::Created(created) => created.take(reply),
     }
 }
 
-fn next(context: &Context<'_>, talk: Talk) -> Step {
+fn next(context: &Context<'_>, mut talk: Talk) -> Step {
     let next = match &talk.doing {
         Doing::Sweep(sweep) => sweep.next(context.settings),
         Doing::Read(reading) => reading.next(context.settings),
         Doing::List(listing) => listing.next(),
+        Doing::Created(created) => created.next(context.settings),
     };
+    if let (Next::Done { .. }, Doing::Created(created)) = (&next, &mut talk.doing) {
+        let listed = std::mem::take(&mut created.listed);
+        return Step::Done(Outcome { listed, ..Outcome::default() });
+    }
     match next {
         Next::Ask(request) => Step::Send { request, writes: false, state: State::of(&talk) },
         Next::Done { cursor } => done(talk.records, cursor),
@@ -166,7 +178,7 @@ fn failed(context: &Context<'_>, mut talk: Talk, error: CallError) -> Step {
             talk.waits += 1;
             talk.waiting = true;
             let for_ms = retry_after_ms.unwrap_or(match talk.doing {
-                Doing::Sweep(_) => orders::PAGE_EVERY_MS,
+                Doing::Sweep(_) | Doing::Created(_) => orders::PAGE_EVERY_MS,
                 Doing::Read(_) => orders::READ_EVERY_MS,
                 Doing::List(_) => reports::CALL_EVERY_MS,
             });
@@ -180,6 +192,7 @@ fn failed(context: &Context<'_>, mut talk: Talk, error: CallError) -> Step {
         Doing::Sweep(sweep) => refused && sweep.forget_token(),
         // One order that is gone must not hold up the others.
         Doing::Read(reading) => refused && reading.pass_over(),
+        Doing::Created(created) => refused && created.forget_token(),
         Doing::List(_) => false,
     };
     if goes_on { next(context, talk) } else { Step::Failed(error) }

@@ -2,8 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use trueup_connect::{CallError, Hint, Reply, Request, Settings};
-use trueup_domain::document::Kind;
+use trueup_connect::{CallError, Decoded, Hint, Reply, Request, Settings};
+use trueup_domain::completeness::Listed;
+use trueup_domain::document::{Document, Kind};
 
 use super::{Cut, Next, escaped, unexpected};
 use crate::{decode, settings, wire};
@@ -94,12 +95,7 @@ impl Sweep {
             escaped(&self.place.to.to_string()),
             datasets(settings)
         );
-        if let Some(marketplaces) = settings.get(settings::MARKETPLACES) {
-            path.push_str(&format!("&marketplaceIds={}", escaped(marketplaces)));
-        }
-        if let Some(token) = &self.place.token {
-            path.push_str(&format!("&paginationToken={}", escaped(token)));
-        }
+        with_place(&mut path, settings, self.place.token.as_deref());
         Next::Ask(Request::get(path))
     }
 
@@ -122,6 +118,88 @@ impl Sweep {
 
 fn cut(id: String, body: &str) -> Cut {
     Cut { kind: decode::ORDER.to_owned(), id, body: body.to_owned() }
+}
+
+/// The orders that were created in a window, named as they are stated: what the completeness ledger
+/// asks for, by another road than the sweep.
+#[derive(Serialize, Deserialize)]
+pub struct Created {
+    from: Timestamp,
+    until: Timestamp,
+    token: Option<String>,
+    done: bool,
+    pub listed: Vec<Listed>,
+}
+
+impl Created {
+    pub fn of(from: Timestamp, until: Timestamp) -> Self {
+        Self { from, until, token: None, done: false, listed: Vec::new() }
+    }
+
+    pub fn next(&self, settings: &Settings) -> Next {
+        if self.done {
+            return Next::Done { cursor: None };
+        }
+        // Persons are not listed.
+        let mut path = format!(
+            "{PATH}?createdAfter={}&createdBefore={}&maxResultsPerPage=100&includedData={DATASETS}",
+            escaped(&self.from.to_string()),
+            escaped(&self.until.to_string()),
+        );
+        with_place(&mut path, settings, self.token.as_deref());
+        Next::Ask(Request::get(path))
+    }
+
+    pub fn take(&mut self, reply: &Reply) -> Result<(), CallError> {
+        let page: wire::OrdersPage = serde_json::from_slice(&reply.body).map_err(unexpected)?;
+        for order in &page.orders {
+            let head: wire::OrderHead = serde_json::from_str(order.get()).map_err(unexpected)?;
+            let wire: Result<wire::Order, _> = serde_json::from_str(order.get());
+            let decoded = wire.map(|wire| decode::order::decode(&wire));
+            let stated = match &decoded {
+                Ok(Ok(Decoded::Documents(documents))) => documents.iter().find_map(|it| match it {
+                    Document::Order(order) => Some(order),
+                    _ => None,
+                }),
+                // Nothing is sold yet, or by another channel.
+                Ok(Ok(_)) => continue,
+                // What cannot be read is here all the same, and a case says so.
+                Ok(Err(_)) | Err(_) => None,
+            };
+            // The bounds of Amazon's search are not known to the microsecond; those of a window are.
+            if stated.is_some_and(|it| !(self.from..self.until).contains(&it.placed_at)) {
+                continue;
+            }
+            self.listed.push(Listed {
+                external_id: head.order_id,
+                version: stated.map(|it| it.version),
+                amount: stated.map(|it| it.total),
+            });
+        }
+        let token = page.pagination.and_then(|pagination| pagination.next_token);
+        if token.is_some() && token == self.token {
+            return Err(unexpected("a page leads to itself"));
+        }
+        self.done = token.is_none();
+        self.token = token;
+        Ok(())
+    }
+
+    /// Begins again; false where it was at its first page.
+    pub fn forget_token(&mut self) -> bool {
+        self.listed.clear();
+        self.token.take().is_some()
+    }
+}
+
+/// The marketplaces that are asked for, and the page.
+fn with_place(path: &mut String, settings: &Settings, token: Option<&str>) {
+    if let Some(marketplaces) = settings.get(settings::MARKETPLACES) {
+        path.push_str(&format!("&marketplaceIds={}", escaped(marketplaces)));
+    }
+    if let Some(token) = token {
+        path.push_str(&format!("&paginationToken={}", escaped(token)));
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! shape.
 
 mod item;
-mod order;
+pub mod order;
 
 use trueup_connect::{DecodeError, Decoded, Hint, Message};
 use trueup_domain::document::Kind;

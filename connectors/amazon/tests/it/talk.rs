@@ -8,9 +8,10 @@ use trueup_amazon::sandbox::Trouble;
 use trueup_amazon::{AmazonSandbox, CONNECTOR};
 use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{
-    Auth, CallError, Context, Decoded, Hint, Message, Outcome, Secret, Settings, State, Step, Task,
+    Auth, CallError, Context, Decoded, Hint, Message, Outcome, Request, Secret, Settings, State,
+    Step, Task, conformance,
 };
-use trueup_domain::document::Kind;
+use trueup_domain::document::{Document, Kind};
 
 const FILE: &str = include_str!("../../fixtures/__settlement_us.tsv");
 
@@ -324,4 +325,39 @@ fn persons_are_asked_for_only_where_they_are_wanted() {
     };
     assert!(path("on").contains("includedData=BUYER,RECIPIENT,PROCEEDS"));
     assert!(path("off").contains("includedData=PROCEEDS"));
+}
+
+/// What was ordered in a window is listed by when it was ordered, whenever it changed; what is not
+/// sold yet is not.
+#[test]
+fn what_was_ordered_in_a_window_is_listed_once() {
+    let mut carrier = Carrier::new();
+    carrier.amazon = AmazonSandbox::new().with_pages_of(7);
+    let placed = |number: usize| {
+        let mut order = order(number);
+        let minute = i64::try_from(number * 37 % 60).expect("few");
+        order["createdTime"] = serde_json::json!(at(minute).to_string());
+        order
+    };
+    for number in 0..40 {
+        carrier.amazon.put_order(placed(number), at(100));
+    }
+    let mut pending = placed(40);
+    pending["fulfillment"]["fulfillmentStatus"] = serde_json::json!("PENDING");
+    carrier.amazon.put_order(pending, at(100));
+    let polled = carrier.poll("orders", None, at(200));
+    let documents = conformance::documents(&CONNECTOR, &polled.records);
+    let orders = documents.iter().filter(|it| matches!(it, Document::Order(_))).count();
+    assert_eq!(orders, 40, "{}", polled.records.len());
+    // Days later, as if each call had waited for its turn.
+    let mut now = at(10_000);
+    let (settings, window) = (carrier.settings.clone(), (at(10), at(30)));
+    let mut ask = |request: &Request| {
+        now += SignedDuration::from_mins(3);
+        carrier.sign_in(now);
+        let mut request = request.clone();
+        request.headers.push(("x-amz-access-token".to_owned(), carrier.token.clone()));
+        carrier.amazon.handle(&request, now)
+    };
+    conformance::lists(&CONNECTOR, &settings, &mut ask, &documents, window);
 }

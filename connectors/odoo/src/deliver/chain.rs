@@ -3,10 +3,9 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, State, Step};
+use trueup_connect::conversation::{self, Context, Dispatch, Outcome, Reply, State, Step};
 use trueup_connect::{CallError, ReceiptOutcome};
 use trueup_domain::command::{CommandKind, Content, Partner};
-use trueup_domain::document::BooksRecord;
 use trueup_domain::planted::planted;
 
 use super::compare::{self, Standing};
@@ -32,6 +31,10 @@ pub struct Chain {
     batches: Vec<Vec<usize>>,
     tries: u32,
     waiting: bool,
+    /// Commands that were refused although their record is made, and its name: a draft that nobody
+    /// will post.
+    #[serde(default)]
+    left: Vec<(usize, String)>,
 }
 
 /// One command of the delivery.
@@ -41,6 +44,9 @@ pub(super) struct Item {
     pub id: Option<i64>,
     /// A call that could have made the record has left, and none said that nothing was kept.
     wrote: bool,
+    /// An earlier conversation may have made it.
+    #[serde(default)]
+    unknown: bool,
     /// It is still in the state from which it can be confirmed or posted, and is as asked.
     act: bool,
     /// The order is confirmed, or about to be, and its date is not the channel's.
@@ -65,6 +71,7 @@ enum At {
     Dates,
     ReadFinal,
     ReadLines,
+    Discard,
     End,
 }
 
@@ -89,7 +96,12 @@ const fn target(kind: CommandKind) -> Target {
 }
 
 impl Chain {
-    pub fn start(context: &Context<'_>, kind: CommandKind, commands: &[Dispatch]) -> Step {
+    pub fn start(
+        context: &Context<'_>,
+        kind: CommandKind,
+        commands: &[Dispatch],
+        unknown: bool,
+    ) -> Step {
         let company = commands.first().map_or("", |it| it.content.company());
         let company = match request::id(company) {
             Ok(company) => company,
@@ -109,6 +121,7 @@ impl Chain {
                 dispatch,
                 id,
                 wrote: false,
+                unknown,
                 act: false,
                 redate: false,
                 differs: Vec::new(),
@@ -126,6 +139,7 @@ impl Chain {
             batches: Vec::new(),
             tries: 0,
             waiting: false,
+            left: Vec::new(),
         };
         chain.step(context)
     }
@@ -147,6 +161,10 @@ impl Chain {
     }
 
     fn refuse(&mut self, index: usize, error: CallError) {
+        let error = match self.items.get(index) {
+            Some(item) => about_customer(&item.dispatch, error),
+            None => error,
+        };
         self.settle(index, ReceiptOutcome::Refused { error });
     }
 
@@ -170,7 +188,10 @@ impl Chain {
     /// `None` after moving on to the next step without a request.
     fn try_step(&mut self, context: &Context<'_>) -> Option<Ready> {
         if self.open().next().is_none() {
-            return Some(Ready::End);
+            if self.left.is_empty() {
+                return Some(Ready::End);
+            }
+            self.at = At::Discard;
         }
         match self.at {
             At::LookUp(number) => match lookups::next(self, number) {
@@ -202,6 +223,7 @@ impl Chain {
                 None => self.at = At::ReadFinal,
             },
             At::ReadLines => return Some(Ready::Read(self.lines_request(context))),
+            At::Discard => return Some(Ready::Write(self.discard_request(context))),
             At::End => return Some(Ready::End),
         }
         None
@@ -344,6 +366,27 @@ impl Chain {
         request::call(context.settings, self.company, model, action, arguments, &unasked)
     }
 
+    /// What was refused has no effect, so its draft must not stay: somebody might post it beside what
+    /// takes its place. Who may not delete it (orders) leaves it, and says so.
+    fn discard_request(&self, context: &Context<'_>) -> trueup_connect::Request {
+        let ids = self.left.iter().filter_map(|(index, _)| self.items.get(*index)?.id);
+        let arguments = json!({ "ids": ids.collect::<Vec<_>>() });
+        let model = target(self.kind).model;
+        request::call(context.settings, self.company, model, "unlink", arguments, &[])
+    }
+
+    fn discarded(&mut self, gone: bool) {
+        for (index, record) in std::mem::take(&mut self.left) {
+            let item = self.items.get_mut(index);
+            if let Some(ReceiptOutcome::Refused { error }) = item.and_then(|it| it.outcome.as_mut())
+                && !gone
+            {
+                *error = left_as_it_was(error.clone(), &record);
+            }
+        }
+        self.at = At::End;
+    }
+
     /// Confirming sets the order's date to now. The channel's date is written back for all at once:
     /// `load()` by database id, in the mode that writes.
     fn dates_request(&self, context: &Context<'_>) -> Option<trueup_connect::Request> {
@@ -375,6 +418,10 @@ impl Chain {
         if std::mem::take(&mut self.waiting) {
             return self.step(context);
         }
+        if self.at == At::Discard {
+            self.discarded(outcome::read(reply, true).is_ok());
+            return self.step(context);
+        }
         let writes = matches!(self.at, At::Load | At::Act | At::Dates);
         let body = match outcome::read(reply, writes) {
             Ok(body) => body,
@@ -398,7 +445,7 @@ impl Chain {
             }
             At::ReadFinal => self.read_final(body),
             At::ReadLines => self.read_lines(body),
-            At::End => Ok(()),
+            At::Discard | At::End => Ok(()),
         };
         match read {
             Ok(()) => self.step(context),
@@ -532,8 +579,9 @@ impl Chain {
             if let Some(error) = item.refusal.take()
                 && !compare::is_done(&item.dispatch.content, &record.state)
             {
-                item.outcome =
-                    Some(ReceiptOutcome::Refused { error: left_as_it_was(error, &record) });
+                item.outcome = Some(ReceiptOutcome::Refused { error });
+                let left = format!("{} is left `{}`", record.id, record.state);
+                self.left.push((index, left));
                 continue;
             }
             record.opened = item.booked_on.filter(|day| Some(*day) != item.dispatch.content.date());
@@ -627,7 +675,7 @@ impl Chain {
             return Step::Failed(sure(error));
         }
         for item in self.items.iter_mut().filter(|item| item.outcome.is_none()) {
-            item.outcome = Some(cut_short(item.wrote, error.clone()));
+            item.outcome = Some(cut_short(item.wrote || item.unknown, error.clone()));
         }
         self.finish()
     }
@@ -654,11 +702,23 @@ fn check(dispatch: &Dispatch) -> Result<(), CallError> {
     tables::customer(dispatch).map(drop)
 }
 
-fn left_as_it_was(error: CallError, record: &BooksRecord) -> CallError {
+/// A contact that is not there any more, because somebody merged or deleted it, can be found or made
+/// anew; any other record that is missing is for a person.
+fn about_customer(dispatch: &Dispatch, error: CallError) -> CallError {
+    let CallError::Refused { reason_code, reason } = &error else { return error };
+    let of = |role: &&str| dispatch.bindings.get(*role);
+    let quoted = |id: &String| reason.contains(&format!("'{id}'"));
+    if reason_code == "missing_record" && ["customer", "delivery"].iter().filter_map(of).any(quoted)
+    {
+        return outcome::refused(conversation::MISSING_CUSTOMER, reason);
+    }
+    error
+}
+
+fn left_as_it_was(error: CallError, left: &str) -> CallError {
     match error {
         CallError::Refused { reason_code, reason } => {
-            let reason = format!("{reason} ({} is left `{}`)", record.id, record.state);
-            CallError::Refused { reason_code, reason }
+            CallError::Refused { reason_code, reason: format!("{reason} ({left})") }
         }
         other => other,
     }

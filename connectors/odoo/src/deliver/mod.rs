@@ -40,7 +40,8 @@ pub(crate) use tables::columns;
 /// The most commands in one delivery: beyond it a call takes longer without being cheaper.
 pub const BATCH_MAX: usize = 100;
 
-pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
+/// `unknown`: what became of the commands in an earlier conversation is not known.
+pub fn start(context: &Context<'_>, commands: &[Dispatch], unknown: bool) -> Step {
     let Some(first) = commands.first() else {
         return Step::Done(Outcome::default());
     };
@@ -52,7 +53,7 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
         return Step::Failed(CallError::Refused { reason_code: "mixed_batch".to_owned(), reason });
     }
     match kind {
-        CommandKind::Reconciliation => pairs::start(context, commands),
+        CommandKind::Reconciliation => pairs::start(context, commands, unknown),
         CommandKind::Goods => goods::start(context, commands),
         CommandKind::Partner
         | CommandKind::Order
@@ -60,7 +61,7 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
         | CommandKind::Payment
         | CommandKind::CreditNote
         | CommandKind::Cancellation
-        | CommandKind::Entry => Chain::start(context, kind, commands),
+        | CommandKind::Entry => Chain::start(context, kind, commands, unknown),
     }
 }
 
@@ -114,12 +115,13 @@ fn halve(batches: &mut Vec<Vec<usize>>, batch: &[usize]) -> Option<usize> {
 }
 
 /// What is certain of a command when its conversation ends early: whatever a call may have done is
-/// unknown.
-fn cut_short(wrote: bool, error: CallError) -> ReceiptOutcome {
+/// unknown, this conversation's or an earlier one's. That it was not asked for now, because another
+/// batch failed first, says nothing of what was made then.
+fn cut_short(may_be_there: bool, error: CallError) -> ReceiptOutcome {
     if planted("a_timeout_is_a_failure") {
         return ReceiptOutcome::Refused { error };
     }
-    if wrote {
+    if may_be_there {
         ReceiptOutcome::Unknown { error }
     } else {
         ReceiptOutcome::NotApplied { error: sure(error) }

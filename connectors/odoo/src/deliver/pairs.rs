@@ -3,7 +3,8 @@
 //!
 //! A batch is tied in one call: `load()` of lines, each with the lines it is to be reconciled with.
 //! Odoo reconciles row by row, as `reconcile` does with the lines of one row, and keeps all rows or
-//! none. What a tie takes the place of is freed first, in a call of its own.
+//! none. What a tie takes the place of is freed first, in a call of its own. A pair that is tied in part
+//! has a call of its own, too: its lines name each other already, and `load()` sees nothing to change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,8 +47,14 @@ struct Pair {
     document: Bound,
     tied: bool,
     wrote: bool,
+    /// An earlier conversation may have tied it.
+    #[serde(default)]
+    unknown: bool,
     /// What the document is tied to beside the payment was to be taken off once.
     freed: bool,
+    /// The two are tied in part, and both are open.
+    #[serde(default)]
+    in_part: bool,
     /// Why tying failed. An earlier attempt of ours may have done it first: the look at the end
     /// has the last word.
     refusal: Option<CallError>,
@@ -102,18 +109,18 @@ enum At {
     End,
 }
 
-pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
+pub fn start(context: &Context<'_>, commands: &[Dispatch], unknown: bool) -> Step {
     let company = commands.first().map_or("", |it| it.content.company());
     let company = match request::id(company) {
         Ok(company) => company,
         Err(error) => return Step::Failed(error),
     };
-    let pairs = commands.iter().filter_map(pair).collect();
+    let pairs = commands.iter().filter_map(|dispatch| pair(dispatch, unknown)).collect();
     let batches = Vec::new();
     Pairs { company, pairs, at: At::Payments, batches, tries: 0, waiting: false }.step(context)
 }
 
-fn pair(dispatch: &Dispatch) -> Option<Pair> {
+fn pair(dispatch: &Dispatch, unknown: bool) -> Option<Pair> {
     let Content::Reconciliation(content) = &dispatch.content else { return None };
     let none = || Bound { payment: None, entry: None, lines: Vec::new() };
     let found = Bound::of(dispatch, "payment", content.payment)
@@ -130,7 +137,9 @@ fn pair(dispatch: &Dispatch) -> Option<Pair> {
         document,
         tied: false,
         wrote: false,
+        unknown,
         freed: false,
+        in_part: false,
         refusal: None,
         outcome,
     })
@@ -139,6 +148,10 @@ fn pair(dispatch: &Dispatch) -> Option<Pair> {
 impl Pair {
     fn both(&self) -> [&Bound; 2] {
         [&self.payment, &self.document]
+    }
+
+    fn is_open(&self) -> bool {
+        self.both().iter().all(|one| one.open().next().is_some())
     }
 
     /// The lines whose ties say how the pair stands.
@@ -291,6 +304,7 @@ impl Pairs {
             return;
         }
         let mut batches: Vec<(BTreeSet<i64>, Vec<usize>)> = Vec::new();
+        let mut alone = Vec::new();
         for (index, pair) in self.pairs.iter_mut().enumerate() {
             if pair.outcome.is_some() || pair.tied {
                 continue;
@@ -300,6 +314,10 @@ impl Pairs {
                 pair.nothing_open(leader.is_none());
                 continue;
             };
+            if pair.in_part {
+                alone.push(vec![index]);
+                continue;
+            }
             match batches.iter_mut().find(|(leaders, _)| !leaders.contains(&leader)) {
                 Some((leaders, batch)) => {
                     leaders.insert(leader);
@@ -308,19 +326,35 @@ impl Pairs {
                 None => batches.push((BTreeSet::from([leader]), vec![index])),
             }
         }
-        self.batches = batches.into_iter().rev().map(|(_, batch)| batch).collect();
+        let together = batches.into_iter().rev().map(|(_, batch)| batch);
+        self.batches = alone.into_iter().chain(together).collect();
+    }
+
+    /// The pair of a batch that is tied in part, which is one of its own.
+    fn alone(&self, batch: &[usize]) -> Option<&Pair> {
+        batch.first().and_then(|index| self.pairs.get(*index)).filter(|pair| pair.in_part)
     }
 
     fn tie_request(&mut self, context: &Context<'_>, batch: &[usize]) -> Request {
+        let model = "account.move.line";
+        for index in batch {
+            if let Some(pair) = self.pairs.get_mut(*index) {
+                pair.wrote = true;
+            }
+        }
+        if let Some(pair) = self.alone(batch) {
+            let ids: Vec<i64> = pair.both().iter().flat_map(|one| one.open()).collect();
+            let ids = json!({ "ids": ids });
+            return request::call(context.settings, self.company, model, "reconcile", ids, &[]);
+        }
         let mut table = Table::new(&[".id", "reconciled_lines_ids/.id"], &[]);
         for index in batch {
-            let Some(pair) = self.pairs.get_mut(*index) else { continue };
-            pair.wrote = true;
+            let Some(pair) = self.pairs.get(*index) else { continue };
             let mut ids = pair.payment.open().chain(pair.document.open()).map(|id| id.to_string());
             let leader = ids.next().unwrap_or_default();
             table.record(vec![leader, ids.collect::<Vec<_>>().join(",")], &[]);
         }
-        let (model, arguments) = ("account.move.line", table.arguments());
+        let arguments = table.arguments();
         let writing = [("mode", json!("init"))];
         request::call(context.settings, self.company, model, "load", arguments, &writing)
     }
@@ -358,6 +392,11 @@ impl Pairs {
         let Some(batch) = self.batches.last().cloned() else {
             return self.give_up(wire::unexpected("no batch was tied"));
         };
+        if self.alone(&batch).is_some() {
+            self.batches.pop();
+            self.tries = 0;
+            return self.step(context);
+        }
         match load::read(body, batch.len()) {
             Err(error) => self.failed(context, error),
             Ok(Loaded::Nothing(error)) => {
@@ -449,6 +488,10 @@ impl Pairs {
                 // Tied in part: what is beside it has to go first.
                 Some((_, differs))
                     if !last && pair.extent == Extent::Instead && !differs.is_empty() => {}
+                // What took the rest of one may have been taken off since.
+                Some(_) if !last && pair.extent == Extent::WhatIsOpen && pair.is_open() => {
+                    pair.in_part = true;
+                }
                 Some((binding, differs)) => {
                     pair.tied = true;
                     pair.outcome = Some(ReceiptOutcome::Applied {
@@ -535,7 +578,7 @@ impl Pairs {
             return Step::Failed(sure(error));
         }
         for pair in self.pairs.iter_mut().filter(|pair| pair.outcome.is_none()) {
-            pair.outcome = Some(cut_short(pair.wrote, error.clone()));
+            pair.outcome = Some(cut_short(pair.wrote || pair.unknown, error.clone()));
         }
         self.finish()
     }

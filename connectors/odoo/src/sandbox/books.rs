@@ -267,6 +267,14 @@ impl World {
             })
         });
         let counted = if it.link("origin_payment_id").is_some() { "payment" } else { &kind };
+        for line in it.links("line_ids") {
+            let account = self.store.get(LINE, *line).and_then(|it| it.link("account_id"));
+            let account = account.and_then(|id| self.store.get("account.account", id));
+            if let Some(it) = account.filter(|it| matches!(it.cell("active"), Cell::Flag(false))) {
+                let (name, code) = (it.word("name"), it.word("code"));
+                return Err(Fault::user(format!("The account {name} ({code}) is archived.")));
+            }
+        }
         let date = self.open_date(call, company, counted, taxed, it.word("date"))?;
         let code = self.store.get("account.journal", journal).map(|it| it.word("code").to_owned());
         let prefix = if kind == "out_refund" { "R" } else { "" };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::books::MOVE;
 use super::schema::{self, Field, Kind, Model};
-use super::store::{Cell, Fault, Record};
+use super::store::{Cell, Fault, Fields, Record};
 use super::world::{Call, World};
 
 /// A move's field for journal items, beside the one for invoice lines.
@@ -141,6 +141,37 @@ impl World {
     pub(super) fn lets(&self, call: &Call, model: &Model) -> bool {
         call.user != super::world::HUB_USER
             || (model.hub_writes && !self.denied.contains(model.name))
+    }
+
+    /// Deletes drafts. Who invoices may delete documents and payments; who sells, no orders.
+    pub(super) fn unlink(&mut self, model: &'static Model, ids: &[i64]) -> Result<(), Fault> {
+        let lines = match model.name {
+            "account.move" => "line_ids",
+            "account.payment" => "",
+            _ => {
+                return Err(Fault::access(format!(
+                    "You are not allowed to delete '{}' ({}) records.",
+                    model.label, model.name
+                )));
+            }
+        };
+        for id in ids {
+            let Some(it) = self.store.get(model.name, *id) else {
+                return Err(Fault::missing(model.name, *id));
+            };
+            if it.word("state") != "draft" {
+                return Err(Fault::user(
+                    "You can't delete a posted journal item. Don't play games with your accounting \
+                     records; reset the journal entry to draft before deleting it.",
+                ));
+            }
+            let lines = if lines.is_empty() { Vec::new() } else { it.links(lines).to_vec() };
+            for line in lines {
+                self.store.delete("account.move.line", line);
+            }
+            self.store.delete(model.name, *id);
+        }
+        Ok(())
     }
 
     pub(super) fn may(&self, may: bool, model: &Model) -> Result<(), Fault> {

@@ -107,6 +107,16 @@ impl OdooSandbox {
         self.troubles.push_back(trouble);
     }
 
+    /// Whether any record of a `load` request is there already, by its external id.
+    pub fn has_any_of(&self, load: &Request) -> bool {
+        let body: Value = serde_json::from_slice(&load.body).unwrap_or_default();
+        let fields = body["fields"].as_array().into_iter().flatten();
+        let at = fields.map(Value::as_str).position(|field| field == Some("id"));
+        let rows = body["data"].as_array().into_iter().flatten();
+        let mut keys = rows.filter_map(|row| row.get(at?)?.as_str());
+        keys.any(|key| self.world.store.keyed(key).is_some())
+    }
+
     pub fn calls(&self) -> u64 {
         self.calls
     }
@@ -315,6 +325,7 @@ fn run(
             }
             Ok(json!(true))
         }
+        (_, "unlink") => world.unlink(model, &ids()).map(|()| json!(true)),
         ("sale.order", "action_confirm") => {
             world.confirm_orders(call, &ids()).map(|()| json!(true))
         }

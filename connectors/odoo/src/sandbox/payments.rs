@@ -206,6 +206,20 @@ impl World {
         others.collect()
     }
 
+    /// The lines that are matched with one.
+    pub(super) fn lines_tied_to(&self, line: i64) -> BTreeSet<i64> {
+        let partials = self.store.all("account.partial.reconcile");
+        let others = partials.filter_map(|(_, partial)| {
+            let (debit, credit) = (partial.link("debit_move_id")?, partial.link("credit_move_id")?);
+            match line {
+                _ if line == debit => Some(credit),
+                _ if line == credit => Some(debit),
+                _ => None,
+            }
+        });
+        others.collect()
+    }
+
     fn match_two(&mut self, call: &Call, debit: i64, credit: i64) {
         let residual = |world: &Self, id: i64, field: &str| {
             world.store.get(LINE, id).map_or(Decimal::ZERO, |line| line.amount(field))

@@ -46,6 +46,37 @@ impl OdooSandbox {
         }
     }
 
+    /// Somebody merges a contact into another: it is deleted, and what names it names the other.
+    pub fn merge_contacts(&mut self, from: i64, into: i64) {
+        const LINKS: [(&str, &str); 5] = [
+            ("sale.order", "partner_id"),
+            ("account.move", "partner_id"),
+            ("account.move.line", "partner_id"),
+            ("account.payment", "partner_id"),
+            ("res.partner", "parent_id"),
+        ];
+        let store = &mut self.world.store;
+        for (model, field) in LINKS {
+            let of = |(id, row): (i64, &super::store::Record)| {
+                (row.link(field) == Some(from)).then_some(id)
+            };
+            let named: Vec<i64> = store.all(model).filter_map(of).collect();
+            for id in named {
+                store.set(model, id, field, Cell::Link(into));
+            }
+        }
+        let keys: Vec<String> = store
+            .all_keys()
+            .filter(|(key, _)| store.keyed(key) == Some(("res.partner", from)))
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        for key in keys {
+            store.key(&key, "res.partner", into);
+        }
+        store.delete("res.partner", from);
+        store.commit();
+    }
+
     /// Another database under the same address: its company was made at another moment.
     pub fn made_anew(&mut self, at: Timestamp) {
         let made = Cell::Text(at.strftime("%Y-%m-%d %H:%M:%S").to_string());

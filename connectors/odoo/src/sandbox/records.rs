@@ -213,9 +213,11 @@ impl World {
             return Err(Fault::user("You cannot modify a posted entry of this journal."));
         }
         if let Some(Cell::Links(others)) = values.remove("reconciled_lines_ids") {
-            // Odoo computes this field; writing it reconciles.
-            let lines: Vec<i64> = std::iter::once(id).chain(others).collect();
-            self.reconcile(call, &lines)?;
+            // Odoo computes this field; writing it reconciles, and writing what it is does nothing.
+            if self.lines_tied_to(id) != others.iter().copied().collect() {
+                let lines: Vec<i64> = std::iter::once(id).chain(others).collect();
+                self.reconcile(call, &lines)?;
+            }
         }
         if let (stock::MOVE, Some(Cell::Number(units))) =
             (model.name, values.remove("product_uom_qty"))

@@ -5,14 +5,17 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use trueup_connect::limits::{Rate, UNIT};
 use trueup_connect::{Method, Reply, Request};
 
 use super::ShopifySandbox;
 use crate::conversation::queries;
 
-/// Points of the bucket, and points given back each second, as recorded.
-pub const BUCKET: u64 = 2000;
-const RESTORED: u64 = 100;
+/// Points of a shop of the standard plan, and what is restored in a second.
+pub const POINTS: Rate = Rate::per_second(100, 2_000);
+/// What a query is taken to cost before, and what it costs.
+const REQUESTED: u64 = 69;
+const ACTUAL: u64 = 60;
 
 #[derive(Deserialize)]
 struct Asked {
@@ -37,7 +40,7 @@ struct WantedWebhook {
     uri: String,
 }
 
-pub fn answer(shop: &mut ShopifySandbox, request: &Request, _now: Timestamp) -> Reply {
+pub fn answer(shop: &mut ShopifySandbox, request: &Request, now: Timestamp) -> Reply {
     if request.path != queries::PATH {
         return reply(404, &json!({ "errors": "Not Found" }));
     }
@@ -53,7 +56,18 @@ pub fn answer(shop: &mut ShopifySandbox, request: &Request, _now: Timestamp) -> 
             200,
             &json!({
                 "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
-                "extensions": { "cost": cost(300, None, 100) },
+                "extensions": { "cost": cost(300, None, 100 * UNIT, shop.points.rate) },
+            }),
+        );
+    }
+    if !shop.points.take(REQUESTED * UNIT, ACTUAL * UNIT, now) {
+        shop.refused += 1;
+        let left = shop.points.left(now);
+        return reply(
+            200,
+            &json!({
+                "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
+                "extensions": { "cost": cost(REQUESTED, None, left, shop.points.rate) },
             }),
         );
     }
@@ -64,10 +78,10 @@ pub fn answer(shop: &mut ShopifySandbox, request: &Request, _now: Timestamp) -> 
     };
     match data {
         Some(data) => {
-            shop.available = BUCKET - 60;
+            let (left, rate) = (shop.points.left(now), shop.points.rate);
             let body = json!({
                 "data": data,
-                "extensions": { "cost": cost(69, Some(60), shop.available) },
+                "extensions": { "cost": cost(REQUESTED, Some(ACTUAL), left, rate) },
             });
             reply(200, &body)
         }
@@ -83,14 +97,14 @@ pub fn answer(shop: &mut ShopifySandbox, request: &Request, _now: Timestamp) -> 
     }
 }
 
-fn cost(requested: u64, actual: Option<u64>, available: u64) -> Value {
+fn cost(requested: u64, actual: Option<u64>, left: u64, rate: Rate) -> Value {
     json!({
         "requestedQueryCost": requested,
         "actualQueryCost": actual,
         "throttleStatus": {
-            "maximumAvailable": BUCKET,
-            "currentlyAvailable": available,
-            "restoreRate": RESTORED,
+            "maximumAvailable": rate.most / UNIT,
+            "currentlyAvailable": left / UNIT,
+            "restoreRate": rate.per_second / UNIT,
         },
     })
 }

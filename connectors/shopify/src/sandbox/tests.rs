@@ -94,15 +94,17 @@ fn converse(shop: &mut ShopifySandbox, task: &Task, now: Timestamp) -> Outcome {
     let context = Context { settings: &settings, now };
     let talks = CONNECTOR.conversations.expect("conversations");
     let mut step = (talks.start)(&context, task);
+    let mut passed = jiff::SignedDuration::ZERO;
     for _ in 0..1000 {
         step = match step {
             Step::Send { request, writes, state } => {
                 assert!(!writes);
-                let reply = shop.handle(&request, now);
+                let reply = shop.handle(&request, now + passed);
                 (talks.resume)(&context, &state, Ok(&reply))
             }
             Step::Wait { for_ms, state } => {
                 assert!(for_ms > 0);
+                passed += jiff::SignedDuration::from_millis(i64::try_from(for_ms).expect("little"));
                 let nothing = Err(trueup_connect::CallError::Unreachable { why: String::new() });
                 (talks.resume)(&context, &state, nothing)
             }

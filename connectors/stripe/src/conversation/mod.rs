@@ -1,10 +1,12 @@
-//! Polls and reads. Nothing is ever written to Stripe.
+//! Polls and reads. Nothing is ever written to Stripe but that a webhook endpoint is on, where the
+//! connection wants that.
 //!
 //! | module      | holds                                                        |
 //! |-------------|--------------------------------------------------------------|
 //! | [`walk`]    | a poll: where it stands is its cursor, page by page          |
 //! | [`reading`] | the read of single objects, a payout with all of its rows    |
 //! | [`listing`] | the rows of a window, by their ids and amounts               |
+//! | [`watch`]   | whether an endpoint brings us each event                     |
 //! | [`gather`]  | records cut out of replies, and the bounds on how many       |
 //!
 //! The balance is one request: it has no pages, and its stream no cursor.
@@ -16,6 +18,7 @@ mod gather;
 mod listing;
 mod reading;
 mod walk;
+mod watch;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,7 @@ use gather::Gathered;
 use listing::Listing;
 use reading::Reading;
 use walk::{Stream, Walk};
+use watch::Watch;
 
 pub const BALANCE_TRANSACTIONS: &str = "balance_transactions";
 pub const PAYOUTS: &str = "payouts";
@@ -36,6 +40,7 @@ pub const CHARGES: &str = "charges";
 pub const DISPUTES: &str = "disputes";
 pub const EVENTS: &str = "events";
 pub const BALANCE: &str = "balance";
+pub const WEBHOOKS: &str = "webhooks";
 
 const BALANCE_PATH: &str = "/v1/balance";
 
@@ -53,11 +58,13 @@ enum Talk {
     /// The one answer is all that was asked for.
     Balance,
     List(Listing),
+    Watch(Watch),
 }
 
 pub fn start(context: &Context<'_>, task: &Task) -> Step {
     let talk = match task {
         Task::Poll { stream, .. } if stream == BALANCE => Talk::Balance,
+        Task::Poll { stream, .. } if stream == WEBHOOKS => Talk::Watch(Watch::begin()),
         Task::Poll { stream, cursor, since } => {
             let Some(stream) = Stream::named(stream) else {
                 let why = format!("there is no stream `{stream}`");
@@ -81,7 +88,13 @@ pub fn start(context: &Context<'_>, task: &Task) -> Step {
 }
 
 pub fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>) -> Step {
-    let advanced = state.read::<Talk>().and_then(|talk| advance(context, talk, reply?));
+    let advanced = state.read::<Talk>().and_then(|talk| match talk {
+        Talk::Watch(mut watch) => {
+            watch.take(context.settings, reply)?;
+            Ok(next(context.settings, Talk::Watch(watch)))
+        }
+        talk => advance(context, talk, reply?),
+    });
     advanced.unwrap_or_else(Step::Failed)
 }
 
@@ -101,6 +114,7 @@ fn advance(context: &Context<'_>, talk: Talk, reply: &Reply) -> Result<Step, Cal
             listing.advance(reply)?;
             Talk::List(listing)
         }
+        Talk::Watch(watch) => Talk::Watch(watch),
     };
     Ok(next(context.settings, talk))
 }
@@ -142,6 +156,15 @@ fn next(settings: &Settings, talk: Talk) -> Step {
         Talk::List(listing) => match listing.path() {
             Some(path) => send(request(settings, path), &Talk::List(listing)),
             None => listing.done(),
+        },
+        Talk::Watch(mut watch) => match watch.next(settings) {
+            watch::Next::Ask(request, writes) => {
+                Step::Send { request, writes, state: State::of(&Talk::Watch(watch)) }
+            }
+            watch::Next::End => match watch.record(settings) {
+                Ok(record) => done(record.into_iter().collect(), None),
+                Err(error) => Step::Failed(error),
+            },
         },
     }
 }

@@ -25,7 +25,7 @@ const DAY_S: i64 = 24 * 60 * MINUTE_S;
 
 /// What the `events` stream asks for; Stripe takes at most twenty types. `payout.created` is not
 /// among them, because the `payouts` stream finds each new one.
-const EVENT_TYPES: &[&str] = &[
+pub const EVENT_TYPES: &[&str] = &[
     "charge.captured",
     "charge.expired",
     "charge.failed",

@@ -26,6 +26,7 @@ use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
 use trueup_connect::json;
 use trueup_connect::message::BODY_BYTES_MAX;
+use trueup_connect::watch::{WATCHED, Watched};
 use trueup_connect::{DecodeError, Decoded, Hint, Message};
 use trueup_domain::document::{Document, Kind, Version};
 
@@ -41,8 +42,18 @@ pub const BALANCE_TRANSACTION: &str = "balance_transaction";
 pub const BALANCE: &str = "balance";
 const LIST: &str = "list";
 
-pub const KINDS: &[&str] =
-    &[EVENT, CHARGE, PAYMENT_INTENT, REFUND, DISPUTE, PAYOUT, BALANCE_TRANSACTION, BALANCE, LIST];
+pub const KINDS: &[&str] = &[
+    WATCHED,
+    EVENT,
+    CHARGE,
+    PAYMENT_INTENT,
+    REFUND,
+    DISPUTE,
+    PAYOUT,
+    BALANCE_TRANSACTION,
+    BALANCE,
+    LIST,
+];
 
 /// The event that says that a payout's rows can now be listed.
 const ITEMISED: &str = "payout.reconciliation_completed";
@@ -69,6 +80,9 @@ pub fn is_itemised(payout: &wire::Payout) -> bool {
 pub fn decode(message: &Message<'_>) -> Result<Decoded, DecodeError> {
     if message.body.len() > BODY_BYTES_MAX {
         return Err(DecodeError::Unreadable(format!("larger than {BODY_BYTES_MAX} bytes")));
+    }
+    if message.kind == WATCHED {
+        return Watched::decode(message.body);
     }
     let member_of = message
         .kind

@@ -67,6 +67,16 @@ pub struct StripeSandbox {
     /// Ids of events that nobody took.
     undelivered: BTreeSet<String>,
     faults: VecDeque<Fault>,
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// A webhook endpoint as the account has it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub id: String,
+    pub url: String,
+    pub enabled: bool,
+    pub events: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -99,7 +109,14 @@ impl StripeSandbox {
             deliveries: VecDeque::new(),
             undelivered: BTreeSet::new(),
             faults: VecDeque::new(),
+            endpoints: Vec::new(),
         }
+    }
+
+    /// Somebody makes a webhook endpoint, or changes the one of that id.
+    pub fn put_endpoint(&mut self, endpoint: Endpoint) {
+        self.endpoints.retain(|known| known.id != endpoint.id);
+        self.endpoints.push(endpoint);
     }
 
     /// After how many days a charge can be paid out; two unless said otherwise.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use trueup_connect::{Method, Reply, Request};
 
-use super::{Fault, StripeSandbox};
+use super::{Endpoint, Fault, StripeSandbox};
 
 const LIMIT_DEFAULT: usize = 10;
 const LIMIT_MAX: usize = 100;
@@ -61,7 +61,10 @@ impl StripeSandbox {
         }
     }
 
-    pub(super) fn answer(&self, request: &Request, now: Timestamp) -> Reply {
+    pub(super) fn answer(&mut self, request: &Request, now: Timestamp) -> Reply {
+        if let Some(rest) = request.path.strip_prefix("/v1/webhook_endpoints") {
+            return self.webhook_endpoints(request, rest);
+        }
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let Some(query) = read_query(query) else {
             return error(400, "invalid_request_error", "parameter_invalid", "Invalid query.");
@@ -76,6 +79,47 @@ impl StripeSandbox {
             None => self.list(family, &query, now),
         }
         .unwrap_or_else(|| unrecognised(request))
+    }
+
+    fn webhook_endpoints(&mut self, request: &Request, rest: &str) -> Reply {
+        let shown = |it: &Endpoint| {
+            json!({
+                "id": it.id,
+                "object": "webhook_endpoint",
+                "url": it.url,
+                "status": if it.enabled { "enabled" } else { "disabled" },
+                "enabled_events": it.events,
+                "livemode": true,
+            })
+        };
+        if request.method == Method::Get {
+            let after = rest.split('&').find_map(|part| part.strip_prefix("starting_after="));
+            let begun = after.map_or(0, |after| {
+                self.endpoints.iter().position(|it| it.id == after).map_or(0, |at| at + 1)
+            });
+            // A page is small here, so that there are several.
+            let page: Vec<Value> = self.endpoints.iter().skip(begun).take(2).map(shown).collect();
+            let has_more = self.endpoints.len() > begun + page.len();
+            let body = json!({ "object": "list", "has_more": has_more, "data": page });
+            return ok(body.to_string().into());
+        }
+        let id = rest.trim_start_matches('/');
+        let Some(endpoint) = self.endpoints.iter_mut().find(|it| it.id == id) else {
+            return missing("webhook_endpoints", id);
+        };
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let mut events = Vec::new();
+        for part in body.split('&') {
+            match part.split_once('=') {
+                Some(("disabled", "false")) => endpoint.enabled = true,
+                Some(("enabled_events%5B%5D", event)) => events.push(event.to_owned()),
+                _ => return error(400, "invalid_request_error", "parameter_unknown", part),
+            }
+        }
+        if !events.is_empty() {
+            endpoint.events = events;
+        }
+        ok(shown(endpoint).to_string().into())
     }
 
     fn one(&self, family: &str, id: &str, query: &Query, now: Timestamp) -> Option<Reply> {

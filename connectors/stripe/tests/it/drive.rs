@@ -83,7 +83,8 @@ impl<'a> Talk<'a> {
         loop {
             match step {
                 Step::Send { request, writes, state } => {
-                    assert!(!writes, "nothing is written to Stripe");
+                    let keeps = request.path.starts_with("/v1/webhook_endpoints/");
+                    assert!(!writes || keeps, "nothing else is written to Stripe");
                     self.requests += 1;
                     let reply = self.stripe.handle(&request, context.now);
                     step = (talk.resume)(&context, &State(state.0), Ok(&reply));

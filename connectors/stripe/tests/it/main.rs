@@ -5,3 +5,4 @@ mod drive;
 mod fixtures;
 mod polling;
 mod sandbox;
+mod webhooks;

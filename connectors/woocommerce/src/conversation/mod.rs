@@ -40,6 +40,7 @@ pub static CONVERSATIONS: Conversations = Conversations {
     delivers: false,
     identifies: false,
     at_once: 1,
+    limits: None,
     start,
     resume,
 };

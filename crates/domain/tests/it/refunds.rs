@@ -1,7 +1,9 @@
 //! Refunds as tables: what is credited, what comes back, and what has not gone.
 
 use trueup_domain::derive::Derived;
-use trueup_domain::document::{ChargeKind, LineKind, PaymentKind, PaymentStatus, Restock};
+use trueup_domain::document::{
+    ChargeKind, Document, LineKind, PaymentKind, PaymentStatus, Restock,
+};
 use trueup_domain::fact::FactContent;
 use trueup_domain::journal::Role;
 
@@ -204,4 +206,40 @@ fn a_credit_note_waits_until_the_captures_are_tied() {
     let FactContent::Command(note) = &note.content else { panic!("a command") };
     let after: Vec<&str> = note.after.iter().map(|after| after.role.as_str()).collect();
     assert_eq!(after, ["invoice", "settled/p1"]);
+}
+
+/// The note would find its invoice unpaid, and the ERP would tie the two (V8).
+#[test]
+fn a4_a_refund_that_was_paid_back_waits_for_the_money_that_came() {
+    let back = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::None)], Vec::new());
+    let is_credited = |documents: &[Document]| {
+        let sale = Given::default().sale(documents);
+        (sale.facts.iter().any(|fact| fact.key.kind == "credit_note"), words(&sale))
+    };
+    let mut unpaid = back.clone();
+    unpaid.transactions.clear();
+    let mut told = vec![two_units().into(), unpaid.into()];
+    assert!(is_credited(&told).0, "nothing goes back for it, so the invoice is what it takes off");
+    told.push(paid_back("b1", &back.id, "card", "54.00"));
+    let (credited, said) = is_credited(&told);
+    assert!(!credited, "{said:?}");
+    told.push(paid("card", "108.00"));
+    assert!(is_credited(&told).0);
+}
+
+/// What takes off an unpaid invoice stays as it is when the rest is paid.
+#[test]
+fn later_money_is_no_concern_of_a_note_for_which_nothing_goes_back() {
+    let mut back = refund(vec![refund_line("A1", 1, "50.00", "4.00", Restock::None)], Vec::new());
+    let needs = |back: &trueup_domain::document::Refund| {
+        let sale = refunded(back.clone(), None);
+        let note = sale.facts.iter().find(|fact| fact.key.kind == "credit_note").expect("a note");
+        let FactContent::Command(note) = &note.content else { panic!("a command") };
+        note.after.iter().map(|after| after.role.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(needs(&back), ["invoice", "settled/p1"]);
+    back.created_at = "2026-06-01T00:00:00Z".parse().expect("a time");
+    assert_eq!(needs(&back), ["invoice", "settled/p1"], "money goes back for it");
+    back.transactions.clear();
+    assert_eq!(needs(&back), ["invoice"]);
 }

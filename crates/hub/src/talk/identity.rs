@@ -99,9 +99,9 @@ pub(super) fn confirmed(
     identities::put(tx, connection, &identity)
 }
 
-/// What it confirmed last is there, or is looked for at once. A target that lacks most of it was
-/// brought back from a backup: what is delivered now would build on what is gone, and be given its
-/// ids (B17).
+/// What it confirmed last is there, or is looked for at once. A target that lacks most of it, or the
+/// very last, was brought back from a backup: what is delivered now would build on what is gone, and
+/// be given its ids (B17).
 pub(super) fn compared(
     tx: &mut Tx<'_>,
     connection: &Connection,
@@ -114,7 +114,8 @@ pub(super) fn compared(
         return Ok(());
     }
     streams::poll_now(tx, name)?;
-    let set_back = missing.len() > 1 && missing.len() * 2 > asked;
+    let most = missing.len() > 1 && missing.len() * 2 > asked;
+    let set_back = most || again::is_newest(tx, name, missing)?;
     let doubted: Vec<String> = if set_back {
         // A census knows nothing of what was made and lost between two of them.
         let newest = again::newest_made(tx, name, DOUBTED)?;

@@ -1,7 +1,10 @@
 //! What became of one command: its receipt, and the case where a person must look.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
-use trueup_connect::{CallError, NextStep, Receipt, ReceiptOutcome};
+use trueup_connect::conversation::MISSING_CUSTOMER;
+use trueup_connect::{CallError, Receipt, ReceiptOutcome};
 use trueup_domain::document::{BooksRecord, Version};
 use trueup_domain::planted::planted;
 use trueup_store::commands::{self, Back, again};
@@ -9,12 +12,50 @@ use trueup_store::messages::{self, NewMessage, Origin};
 use trueup_store::waits::Wait;
 use trueup_store::{StoreError, Tx, cases};
 
-use super::{RETRY_LONGEST, delay, is_outage};
+use super::{delay, is_outage, patience_of};
+use crate::allowances::Allowances;
 use crate::decode::BOOKS_RECORD;
 use crate::{common_cause, summary};
 
+/// A customer that was made so lately is not made again: he is not what is missing.
+const MADE_LATELY: SignedDuration = SignedDuration::from_mins(1);
+/// So often a command has its customer made again before a person looks at it.
+const CUSTOMER_ATTEMPTS_MAX: i64 = 3;
 /// After so many certain failures a command becomes a case instead of trying for ever.
 const DELIVERY_ATTEMPTS_MAX: i64 = 12;
+
+/// Which commands of a delivery are tried again late: they wait as long as anything does.
+pub(super) struct Late(BTreeSet<String>);
+
+impl Late {
+    /// All that failed but the first, as many as the budget of the connection has room for.
+    pub(super) fn of(
+        allowances: &Allowances,
+        connection: &str,
+        receipts: &[Receipt],
+        now: Timestamp,
+    ) -> Self {
+        let well = receipts.iter().filter(|receipt| match receipt.outcome {
+            ReceiptOutcome::Applied { .. } | ReceiptOutcome::HeldAlready { .. } => true,
+            ReceiptOutcome::Refused { .. }
+            | ReceiptOutcome::NotApplied { .. }
+            | ReceiptOutcome::Unknown { .. } => false,
+        });
+        let well = well.count();
+        let failed = receipts.iter().filter(|receipt| match &receipt.outcome {
+            ReceiptOutcome::NotApplied { error } => !is_outage(error),
+            ReceiptOutcome::Unknown { .. } => true,
+            _ => false,
+        });
+        let failed: Vec<&str> = failed.map(|receipt| receipt.key.as_str()).collect();
+        let soon = allowances.again(connection, well, failed.len(), now);
+        Self(failed.into_iter().skip(soon).map(str::to_owned).collect())
+    }
+
+    fn delay(&self, attempts: i64, key: &str) -> SignedDuration {
+        if self.0.contains(key) { delay(i64::MAX, key) } else { delay(attempts, key) }
+    }
+}
 
 /// Writes what became of one command. What the target stored comes in at the front door. Returns
 /// whether it was applied after its reply had been lost.
@@ -22,6 +63,7 @@ pub(super) fn take_receipt(
     tx: &mut Tx<'_>,
     connection: &str,
     receipt: &Receipt,
+    late: &Late,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let Some(command) = commands::find(tx, &receipt.key)? else {
@@ -83,19 +125,28 @@ pub(super) fn take_receipt(
             refuse(tx, &command, &error, &subject, now)?;
             summary::held_already(tx, &command, orders, now)?;
         }
-        ReceiptOutcome::Refused { error } => refuse(tx, &command, error, &subject, now)?,
+        ReceiptOutcome::Refused { error } => {
+            let customer = matches!(error, CallError::Refused { reason_code, .. }
+                if reason_code == MISSING_CUSTOMER);
+            let before = now.checked_sub(MADE_LATELY).unwrap_or(now).as_microsecond();
+            if customer
+                && command.attempts <= CUSTOMER_ATTEMPTS_MAX
+                && again::customers(tx, &command.key, before)?
+            {
+                let detail = format!("{error}; the customer is found or made again");
+                cases::absorb(tx, "missing_customer", &command.key, &detail, now)?;
+                return Ok(false);
+            }
+            refuse(tx, &command, error, &subject, now)?;
+        }
         ReceiptOutcome::NotApplied { error } => {
             // An outage fails no work, however long it lasts (B3).
             if command.attempts >= DELIVERY_ATTEMPTS_MAX && !is_outage(error) {
                 refuse(tx, &command, error, &subject, now)?;
                 return Ok(false);
             }
-            let wait = match error.next_step() {
-                NextStep::Retry { after: Some(after) } => {
-                    SignedDuration::try_from(after).unwrap_or(RETRY_LONGEST)
-                }
-                _ => delay(command.attempts, &command.key),
-            };
+            let wait = patience_of(error);
+            let wait = wait.unwrap_or_else(|| late.delay(command.attempts, &command.key));
             let wait = Wait::of(wait, now);
             let text = error.to_string();
             commands::back(tx, &command.key, Back::Ready, wait, error.code(), &text)?;
@@ -104,7 +155,7 @@ pub(super) fn take_receipt(
             commands::applied(tx, &command.key, "0", None, now)?;
         }
         ReceiptOutcome::Unknown { error } => {
-            let wait = Wait::of(delay(command.attempts, &command.key), now);
+            let wait = Wait::of(late.delay(command.attempts, &command.key), now);
             let text = error.to_string();
             commands::back(tx, &command.key, Back::Unknown, wait, error.code(), &text)?;
         }
@@ -214,4 +265,29 @@ fn open_case(
         owner: "operator",
     };
     cases::open_of_cause(tx, &new, &case.cause, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(key: usize, error: &CallError) -> Receipt {
+        let outcome = ReceiptOutcome::NotApplied { error: error.clone() };
+        Receipt { key: key.to_string(), outcome }
+    }
+
+    #[test]
+    fn b4_an_outage_earns_no_retries_and_takes_none() {
+        let now = Timestamp::UNIX_EPOCH;
+        let allowances = Allowances::default();
+        let late = |error: &CallError, count: usize| {
+            let receipts: Vec<Receipt> = (0..count).map(|key| failed(key, error)).collect();
+            Late::of(&allowances, "books", &receipts, now).0.len()
+        };
+        let busy = CallError::Busy { why: "a lock".to_owned() };
+        let away = CallError::Unreachable { why: "no route".to_owned() };
+        assert_eq!(late(&busy, 100), 0);
+        assert_eq!(late(&away, 500), 0, "it waits for the connection");
+        assert_eq!(late(&busy, 10), 10, "what did not go well is no income");
+    }
 }

@@ -33,6 +33,7 @@ static TALKS: Conversations = Conversations {
     delivers: true,
     identifies: false,
     at_once: 1,
+    limits: None,
     start,
     resume,
 };

@@ -34,6 +34,7 @@ static TALKS: Conversations = Conversations {
     delivers: false,
     identifies: false,
     at_once: 1,
+    limits: None,
     start,
     resume,
 };

@@ -1,9 +1,11 @@
 //! The stages one after the other, on a store in memory, with a till that states documents and
 //! books that carry out commands, both played.
 
+mod audit;
 mod books;
 mod completeness;
 mod conservation;
+mod corrections;
 mod decisions;
 mod end;
 mod failures;

@@ -212,3 +212,31 @@ fn b3_a_command_that_never_brings_an_answer_holds_up_nobody_else() {
     assert_eq!(command_state(&hub, "order/1/1"), "applied");
     assert_eq!(open_cases(&hub), [""; 0]);
 }
+
+/// Nothing is wrong with the connection, and nothing goes through it: a table is locked. What is
+/// tried again is bounded, however much waits, and all of it goes out once it is well.
+#[test]
+fn b4_a_target_that_refuses_for_now_is_not_asked_all_the_more() {
+    let hub = mapped();
+    let many: Vec<Document> = (0..400)
+        .map(|number| {
+            Order { id: format!("o{number}"), ..order(1, vec![line("A1", "10.00")]) }.into()
+        })
+        .collect();
+    states(&hub, &many, 1);
+    let mut books = Books::with(&[Fault::Busy; 10_000]);
+    for second in 0..600 {
+        drain(&hub, &mut books, 10 + second);
+    }
+    let asked: usize = batches(&books).iter().sum();
+    // A hundred at once, one a second, and each of them late: 2,966 where there is no budget.
+    let again = asked - 400;
+    assert!((500..1_800).contains(&again), "{again} were sent again in ten minutes");
+    assert!(open_cases(&hub).is_empty(), "{:?}", open_cases(&hub));
+    books.faults.clear();
+    for second in (0..1_800).step_by(10) {
+        drain(&hub, &mut books, 700 + second);
+    }
+    let orders = books.records.keys().filter(|key| key.contains("/order/")).count();
+    assert_eq!(orders, 400);
+}

@@ -199,6 +199,22 @@ fn what_was_refused_and_then_replaced_is_no_case_any_more() {
     assert_eq!(open_cases(&hub), [""; 0]);
 }
 
+/// A person has it tried again, and before it is sent the source replaces it.
+#[test]
+fn what_is_replaced_while_it_is_tried_again_is_no_case_any_more() {
+    let (hub, mut books) = refused(CommandKind::Order);
+    let about = case(&hub, "refused").id;
+    decide(&hub, What::Retry { about }, 20).expect("taken up");
+    states(&hub, &paid(2, "12.00"), 30);
+    settle(&hub, 31);
+    assert_eq!(command_state(&hub, "order/1/1"), "withdrawn");
+    for seconds in [40, 50, 1000] {
+        drain(&hub, &mut books, seconds);
+    }
+    settle(&hub, 1001);
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
+
 #[test]
 fn a_message_that_need_not_be_read_is_skipped_and_kept() {
     let hub = mapped();

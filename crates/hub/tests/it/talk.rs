@@ -309,7 +309,7 @@ fn a_crash_while_a_reply_is_awaited_is_a_lost_reply() {
         let mut talk =
             talk::next(&hub, &connection, &[], at(10)).expect("asked").expect("something to do");
         let next = talk.advance(&hub, &connection, None, at(10)).expect("advanced");
-        let Next::Send(request) = next else { panic!("{next:?}") };
+        let Next::Send(request, _) = next else { panic!("{next:?}") };
         assert_eq!(conversations(&hub).len(), 1, "committed before anything leaves");
         assert_eq!(command_state(&hub, "order/1/1"), "sent");
         if carried_out {

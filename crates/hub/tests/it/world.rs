@@ -146,6 +146,7 @@ pub fn connection(name: &str, connector: &'static Connector) -> Connection {
         posting: trueup_domain::posting::Posting::default(),
         bank_names: vec![name.to_owned()],
         poll_every_s: None,
+        calls_per_minute: None,
         completeness: true,
         windows: trueup_hub::talk::Windows::default(),
     }

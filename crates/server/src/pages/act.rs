@@ -60,7 +60,8 @@ pub async fn decide(state: &ServerState, decision: Decision) -> Result<&'static 
     })
 }
 
-pub fn given(form: Result<Form<Given>, FormRejection>) -> Result<Given, Problem> {
+/// What a form says, or why it cannot be read.
+pub fn given<T>(form: Result<Form<T>, FormRejection>) -> Result<T, Problem> {
     form.map(|Form(given)| given).map_err(|error| Problem::unreadable(error.body_text()))
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use trueup_hub::decisions::{cause as decisions_cause, skippable};
 use trueup_store::{
-    StoreError, Tx, cases, commands, decisions, documents, facts, messages, scopes,
+    StoreError, Tx, cases, commands, corrections, decisions, documents, facts, messages, scopes,
 };
 
 use super::connections::Moment;
@@ -289,6 +289,9 @@ pub fn decided(
                 "assign" if one.assignee.is_empty() => "gave it back".to_owned(),
                 "assign" => format!("gave it to {}", one.assignee),
                 "retry" => "tried it again".to_owned(),
+                "correct" => "proposed what it should have said".to_owned(),
+                "approve" => "approved the correction".to_owned(),
+                "reject" => "rejected the correction".to_owned(),
                 _ => "noted".to_owned(),
             },
             person: one.person,
@@ -439,6 +442,13 @@ fn evidence(
             label: "Raw message".to_owned(),
             text: format!("{} of {}", message.kind, message.connection),
             href: format!("/messages/{}", message.id),
+        });
+    }
+    if let Some(correction) = corrections::find(tx, &case.subject)? {
+        found.push(Evidence {
+            label: "Correction".to_owned(),
+            text: "what it said, what it would say, and what would change".to_owned(),
+            href: format!("/messages/{}#corrections", correction.message),
         });
     }
     for item in facts::items_of_key(tx, &case.subject)? {

@@ -7,11 +7,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
-use serde_json::value::RawValue;
-use trueup_store::messages;
+use trueup_hub::corrections::laid_out;
+use trueup_store::{corrections as kept, messages};
 
 use super::cases::{Decided, decided};
 use super::connections::Moment;
+use super::corrections::{self, Proposal};
 use super::{Chrome, PageProblem, Shared, act, page};
 use crate::format;
 use crate::problem::Problem;
@@ -42,6 +43,14 @@ struct Message {
     cut: bool,
     /// Whether decoding it again could change anything.
     can_retry: bool,
+    /// Whether a person may propose what it should have said.
+    can_correct: bool,
+    /// The body as it is, for who proposes another one.
+    text: String,
+    /// What people would have it say, newest first.
+    proposals: Vec<Proposal>,
+    /// The message in whose place it is read; empty for what came in.
+    corrects: String,
     person: String,
     decisions: Vec<Decided>,
 }
@@ -57,16 +66,29 @@ pub async fn show(
     let shown = state
         .read(move |tx| {
             let Some(message) = messages::find(tx, &id)? else { return Ok(None) };
-            let decisions = decided(tx, &[&id], now)?;
-            let chrome = Chrome::new(tx, &shared, "connections")?;
-            Ok(Some(Message { person, decisions, ..build(chrome, message, now) }))
+            let all = kept::of_message(tx, &id)?;
+            let mut about = vec![id.as_str()];
+            about.extend(all.iter().map(|one| one.id.as_str()));
+            let shown = Message {
+                person,
+                decisions: decided(tx, &about, now)?,
+                can_correct: corrections::can_be_proposed(tx, &shared, &id)?,
+                corrects: kept::that_made(tx, &id)?.map_or_else(String::new, |one| one.message),
+                ..build(Chrome::new(tx, &shared, "connections")?, &message, now)
+            };
+            Ok(Some((shown, message, all)))
         })
         .await?;
-    let shown = shown.ok_or_else(|| Problem::not_found("this message"))?;
+    let (mut shown, message, all) = shown.ok_or_else(|| Problem::not_found("this message"))?;
+    shown.proposals = corrections::of_message(&state, &message, all, now).await?;
+    if shown.can_correct {
+        let text = String::from_utf8_lossy(&message.body);
+        shown.text = laid_out(&text).unwrap_or_else(|| text.into_owned());
+    }
     Ok(page(StatusCode::OK, &shown)?)
 }
 
-fn build(chrome: Chrome, message: messages::Shown, now: Timestamp) -> Message {
+fn build(chrome: Chrome, message: &messages::Shown, now: Timestamp) -> Message {
     let headers: BTreeMap<String, String> =
         serde_json::from_str(&message.headers).unwrap_or_default();
     let (text, shown_as) = shown(&message.body);
@@ -77,7 +99,7 @@ fn build(chrome: Chrome, message: messages::Shown, now: Timestamp) -> Message {
         class: match message.state.as_str() {
             "decoded" | "hinted" => "proven",
             "failed" => "broken",
-            "ignored" | "skipped" => "not_applicable",
+            "ignored" | "skipped" | "corrected" => "not_applicable",
             _ => "not_due",
         },
         received: Moment::new(message.received_at, now),
@@ -86,97 +108,38 @@ fn build(chrome: Chrome, message: messages::Shown, now: Timestamp) -> Message {
         shown_as,
         cut,
         can_retry: matches!(message.state.as_str(), "failed" | "ignored" | "skipped"),
+        can_correct: false,
+        text: String::new(),
+        proposals: Vec::new(),
+        corrects: String::new(),
         person: String::new(),
         decisions: Vec::new(),
         headers: headers.into_iter().collect(),
-        id: message.id,
-        connection: message.connection,
-        kind: message.kind,
-        source_id: message.source_id,
-        origin: message.origin,
-        state: message.state,
+        id: message.id.clone(),
+        connection: message.connection.clone(),
+        kind: message.kind.clone(),
+        source_id: message.source_id.clone(),
+        origin: message.origin.clone(),
+        state: message.state.clone(),
         repeats: message.repeats,
-        code: message.error_code.unwrap_or_default(),
-        error: message.error.unwrap_or_default(),
+        code: message.error_code.clone().unwrap_or_default(),
+        error: message.error.clone().unwrap_or_default(),
     }
 }
 
 fn shown(body: &[u8]) -> (String, &'static str) {
     match std::str::from_utf8(body) {
-        Ok(text) if serde_json::from_str::<&RawValue>(text).is_ok() => {
-            (indented(text), "JSON, indented")
-        }
-        Ok(text) => (text.to_owned(), "text"),
+        Ok(text) => match laid_out(text) {
+            Some(laid_out) => (laid_out, "JSON, indented"),
+            None => (text.to_owned(), "text"),
+        },
         Err(_) => (String::from_utf8_lossy(body).into_owned(), "bytes that are no text"),
-    }
-}
-
-/// Indents JSON without reading its values: a number keeps every digit that was sent.
-fn indented(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() * 2);
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if in_text {
-            out.push(letter);
-            in_text = escaped || letter != '"';
-            escaped = !escaped && letter == '\\';
-            continue;
-        }
-        match letter {
-            ' ' | '\n' | '\r' | '\t' => {}
-            '"' => {
-                in_text = true;
-                out.push(letter);
-            }
-            '{' | '[' => {
-                out.push(letter);
-                while letters.peek().is_some_and(|next| next.is_ascii_whitespace()) {
-                    letters.next();
-                }
-                if letters.peek().is_some_and(|next| matches!(next, '}' | ']')) {
-                    out.extend(letters.next());
-                } else {
-                    depth += 1;
-                    new_line(&mut out, depth);
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                new_line(&mut out, depth);
-                out.push(letter);
-            }
-            ',' => {
-                out.push(letter);
-                new_line(&mut out, depth);
-            }
-            ':' => out.push_str(": "),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-fn new_line(out: &mut String, depth: usize) {
-    const DEPTH_SHOWN_MAX: usize = 40;
-    out.push('\n');
-    for _ in 0..depth.min(DEPTH_SHOWN_MAX) {
-        out.push_str("  ");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn indenting_changes_nothing_but_space() {
-        let text = r#"{"a":[1.10,{}, [ ]],"b":"x\"{,}:\\","c":1e400}"#;
-        let shown = indented(text);
-        let wanted = "{\n  \"a\": [\n    1.10,\n    {},\n    []\n  ],\n  \
-                      \"b\": \"x\\\"{,}:\\\\\",\n  \"c\": 1e400\n}";
-        assert_eq!(shown, wanted);
-    }
 
     #[test]
     fn what_is_no_text_is_still_shown() {

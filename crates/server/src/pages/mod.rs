@@ -19,9 +19,11 @@
 //! about, [`sides`] the table of what each side states.
 
 pub mod act;
+pub mod audit;
 pub mod bridges;
 pub mod cases;
 pub mod connections;
+pub mod corrections;
 pub mod entries;
 pub mod journal;
 pub mod message;
@@ -62,7 +64,10 @@ pub fn routes() -> Router<ServerState> {
         .route("/schedules/{name}/run", post(schedules::run))
         .route("/messages/{id}", get(message::show))
         .route("/messages/{id}/retry", post(act::on_message))
+        .route("/messages/{id}/correct", post(corrections::propose))
+        .route("/corrections/{id}/{word}", post(corrections::settle))
         .route("/journal", get(journal::show))
+        .route("/audit", get(audit::show))
         .route("/entries", get(entries::list))
         .route("/entries/{number}/{*summary}", get(entries::show))
         .route("/reports/sales", get(sales::show))

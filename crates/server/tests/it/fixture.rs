@@ -63,6 +63,7 @@ fn connection(name: &str) -> Connection {
         posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: None,
+        calls_per_minute: None,
         completeness: true,
         windows: trueup_hub::talk::Windows::default(),
     }

@@ -3,6 +3,7 @@
 mod api;
 mod causes;
 mod console;
+mod corrections;
 mod engines;
 mod fixture;
 mod intake;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{COMMANDS, Shown, lacks, release_overlooked, shown};
+use super::{COMMANDS, Shown, lacks, release_each, release_overlooked, shown};
 use crate::database::Tx;
 use crate::{Result, many, values};
 
@@ -26,14 +26,16 @@ const IS_GONE: &str = "(EXISTS (SELECT 1 FROM documents d WHERE d.connection = c
 /// kept later than it was made.
 const MARGIN_US: i64 = 10 * 60 * 1_000_000;
 
+/// That nobody said of the record of a command `c` that it is gone.
+const NOT_TOLD: &str = "NOT EXISTS (SELECT 1 FROM documents d WHERE d.connection = c.target
+     AND d.kind = 'books_record' AND d.external_id = c.record AND d.word = 'gone')";
+
 /// The records that a target confirmed last, as far as they are not known to be gone: the company
 /// whose they are, and their names.
 pub fn newest_made(tx: &mut Tx<'_>, target: &str, limit: i64) -> Result<Vec<(String, String)>> {
     let rows = tx.query(
         &format!(
-            "SELECT c.lane, c.record FROM commands c WHERE c.target = $1 AND {MADE}
-                 AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.connection = c.target
-                     AND d.kind = 'books_record' AND d.external_id = c.record AND d.word = 'gone')
+            "SELECT c.lane, c.record FROM commands c WHERE c.target = $1 AND {MADE} AND {NOT_TOLD}
              ORDER BY c.done_at DESC, c.key LIMIT $2"
         ),
         values![target, limit],
@@ -45,6 +47,21 @@ pub fn newest_made(tx: &mut Tx<'_>, target: &str, limit: i64) -> Result<Vec<(Str
             Ok((company, row.text(1)?))
         })
         .collect()
+}
+
+/// Of these records, whether any is among those that the target confirmed at the same moment, last of
+/// all that are not known to be gone.
+pub fn is_newest(tx: &mut Tx<'_>, target: &str, records: &[String]) -> Result<bool> {
+    let newest = tx.query(
+        &format!(
+            "SELECT c.record FROM commands c WHERE c.target = $1 AND {MADE} AND c.done_at = (
+                 SELECT MAX(c.done_at) FROM commands c
+                 WHERE c.target = $1 AND {MADE} AND {NOT_TOLD})"
+        ),
+        values![target],
+    )?;
+    let newest: BTreeSet<String> = newest.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
+    Ok(records.iter().any(|record| newest.contains(record)))
 }
 
 /// The command that made a record which is gone.
@@ -122,12 +139,7 @@ pub fn make(tx: &mut Tx<'_>, gone: &Shown) -> Result<usize> {
         keys.insert(row.text(0)?);
     }
     let keys: Vec<String> = keys.into_iter().collect();
-    let again = many::execute(
-        tx,
-        "UPDATE commands SET state = 'waiting', attempts = 1, next_at = 0, conversation = NULL
-         WHERE state = 'applied' AND key IN ({})",
-        &keys,
-    )?;
+    let again = send_again(tx, &keys)?;
     tx.execute(
         &format!(
             "UPDATE commands SET state = 'waiting'
@@ -140,6 +152,53 @@ pub fn make(tx: &mut Tx<'_>, gone: &Shown) -> Result<usize> {
     Ok(usize::try_from(again).unwrap_or(usize::MAX))
 }
 
+/// Lets commands that were applied be sent again, once all that they need is there.
+fn send_again(tx: &mut Tx<'_>, keys: &[String]) -> Result<u64> {
+    many::execute(
+        tx,
+        "UPDATE commands SET state = 'waiting', attempts = 1, next_at = 0, conversation = NULL
+         WHERE state = 'applied' AND key IN ({})",
+        keys,
+    )
+}
+
+/// Has the customers of a command found or made again that were made before a moment, in
+/// microseconds, and the command wait for them. `false`, and nothing is done, where all of them are
+/// newer: something else is missing.
+pub fn customers(tx: &mut Tx<'_>, command: &str, before: i64) -> Result<bool> {
+    let own = "SELECT n.key, n.state, COALESCE(n.done_at, 0) FROM command_after a
+         JOIN commands n ON n.key = a.needs AND n.kind = 'partner' WHERE a.command = $1";
+    let mut found = tx.query(&format!("{own} ORDER BY n.key"), values![command])?;
+    for address in found.clone() {
+        // An address lies below its customer.
+        found.extend(tx.query(&format!("{own} ORDER BY n.key"), values![address.text(0)?])?);
+    }
+    let mut keys = Vec::new();
+    let mut under_way = false;
+    for row in &found {
+        match row.text(1)?.as_str() {
+            "applied" if row.int(2)? < before => keys.push(row.text(0)?),
+            "applied" => {}
+            _ => under_way = true,
+        }
+    }
+    if keys.is_empty() && !under_way {
+        return Ok(false);
+    }
+    send_again(tx, &keys)?;
+    tx.execute(
+        "UPDATE commands SET state = 'waiting', conversation = NULL
+         WHERE key = $1 AND state IN ('sent', 'unknown')",
+        values![command],
+    )?;
+    for key in &keys {
+        release_each(tx, "w.key = $1", values![key])?;
+    }
+    // What it waits for may be done by now.
+    release_each(tx, "w.key = $1", values![command])?;
+    Ok(true)
+}
+
 /// The version at which a record is known to be gone, if it is.
 pub fn gone_at(tx: &mut Tx<'_>, target: &str, record: &str) -> Result<Option<i64>> {
     let row = tx.query_one(
@@ -148,6 +207,21 @@ pub fn gone_at(tx: &mut Tx<'_>, target: &str, record: &str) -> Result<Option<i64
         values![target, record],
     )?;
     row.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// A command that was withdrawn while its record was to be made again has none: another record may
+/// bear the id that it had.
+pub(super) fn forget_record(tx: &mut Tx<'_>, target: &str, command: &str) -> Result<()> {
+    let row = tx.query_one(
+        "SELECT record FROM commands WHERE key = $1 AND record IS NOT NULL",
+        values![command],
+    )?;
+    let Some(row) = row else { return Ok(()) };
+    tx.execute(
+        "UPDATE commands SET record = NULL, binding = NULL WHERE key = $1",
+        values![command],
+    )?;
+    replaced(tx, target, &row.text(0)?)
 }
 
 /// Has what follows from a record decided again: another one has taken its place.

@@ -270,7 +270,7 @@ fn take_up(tx: &mut Tx<'_>, key: &str, by: &str, now: Timestamp) -> Result<()> {
     cases::resolve(tx, None, &format!("command/{key}"), by, now)?;
     raise_key(tx, key)?;
     stand(tx, key, now)?;
-    release(tx, key)
+    release(tx, key).map(drop)
 }
 
 /// A skipped command is replaced or taken back: it is skipped no longer, and with a successor neither

@@ -197,6 +197,67 @@ pub(super) fn notes_of(tx: &mut Tx<'_>, invoice: &str) -> Result<Vec<Shown>> {
     rows.iter().map(shown).collect()
 }
 
+/// The ties of money to an invoice that are not settled. A credit note of it is posted after them, or
+/// the target ties it to the invoice by itself.
+pub(super) fn awaited(tx: &mut Tx<'_>, invoice: &str) -> Result<Vec<String>> {
+    let ties = money_of(tx, invoice, "'waiting', 'ready', 'sent', 'unknown'")?;
+    Ok(ties.into_iter().map(|(tie, _)| tie.key).collect())
+}
+
+/// Where the target tied a credit note to its invoice by itself, and the note is taken back, what it
+/// took is open again: the money that came since is tied once more, as far as both are open.
+pub(super) fn let_money_have(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    (key, generation): (&FactKey, u32),
+    note: &str,
+) -> Result<()> {
+    let invoice = tx.query_one(
+        "SELECT needs FROM command_after WHERE command = $1 AND role = 'invoice'
+             AND NOT EXISTS (SELECT 1 FROM command_after s
+                 WHERE s.command = $1 AND s.role LIKE 'settled%')",
+        values![note],
+    )?;
+    let Some(invoice) = invoice else { return Ok(()) };
+    let all = "'waiting', 'ready', 'sent', 'unknown', 'applied'";
+    for (number, (tie, content)) in money_of(tx, &invoice.text(0)?, all)?.into_iter().enumerate() {
+        let content = ReconciliationContent { extent: Extent::WhatIsOpen, ..content };
+        let mut needs = ends_of(tx, &tie.key)?;
+        needs.insert("settled".to_owned(), undoing_key(note));
+        needs.insert("first".to_owned(), tie.key.clone());
+        let again = format!("{note}/money/{number}");
+        insert(tx, place, &again, key, generation, &tie_again(&tie, content), &needs)?;
+    }
+    Ok(())
+}
+
+/// The ties of payments to an invoice that are in one of some states.
+fn money_of(
+    tx: &mut Tx<'_>,
+    invoice: &str,
+    states: &str,
+) -> Result<Vec<(Shown, ReconciliationContent)>> {
+    let rows = tx.query(
+        &format!(
+            "{COMMANDS} WHERE kind = 'reconciliation' AND state IN ({states})
+                 AND key IN (SELECT command FROM command_after
+                     WHERE needs = $1 AND role = 'document')
+             ORDER BY key"
+        ),
+        values![invoice],
+    )?;
+    let mut ties = Vec::new();
+    for row in &rows {
+        let tie = shown(row)?;
+        if let Content::Reconciliation(content) = &tie.content
+            && content.payment == CommandKind::Payment
+        {
+            ties.push((tie.clone(), content.clone()));
+        }
+    }
+    Ok(ties)
+}
+
 /// What a tie ties, by role.
 fn ends_of(tx: &mut Tx<'_>, tie: &str) -> Result<BTreeMap<String, String>> {
     let rows = tx.query(

@@ -48,6 +48,52 @@ on_every_engine! {
         assert!(read(store, |tx| again::of_record(tx, "odoo", "r/2")).is_none());
     }
 
+    /// What is known to be gone was the last before; the one before it is now.
+    fn b17_the_last_of_all_is_the_last_that_is_not_known_to_be_gone(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        applied(store, "order", "1", "r/1", 1_000);
+        applied(store, "invoice", "1", "r/2", 2_000);
+        let newest = |record: &str| {
+            let records = [record.to_owned()];
+            read(store, move |tx| again::is_newest(tx, "odoo", &records))
+        };
+        assert_eq!((newest("r/1"), newest("r/2")), (false, true));
+        write(store, |tx| {
+            tx.execute(
+                "INSERT INTO documents (connection, kind, external_id, content_hash, body, message,
+                     root, decoded_at, word, currency, amount, fee, at)
+                 VALUES ('odoo', 'books_record', 'r/2', '', '', '', '', 0, 'gone', '', 0, 0, 0)",
+                trueup_store::values![],
+            )
+        });
+        assert_eq!((newest("r/1"), newest("r/2")), (true, false));
+    }
+
+    /// While a case says that a record is gone, what the record stated is not missed as well.
+    fn b17_what_a_case_says_is_gone_is_known(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        applied(store, "order", "1", "r/1", 1_000);
+        let told = || read(store, |tx| again::is_told(tx, "order/shop/o1"));
+        write(store, |tx| {
+            let none = trueup_store::values![];
+            tx.execute("UPDATE commands SET states_key = 'order/shop/o1' WHERE record = 'r/1'", none)?;
+            tx.execute(
+                "INSERT INTO documents (connection, kind, external_id, content_hash, body, message,
+                     root, decoded_at, word, currency, amount, fee, at)
+                 VALUES ('odoo', 'books_record', 'r/1', '', '', '', 'odoo/books/r/1', 0, 'gone', '',
+                     0, 0, 0)",
+                trueup_store::values![],
+            )
+        });
+        assert!(!told(), "there is no case");
+        let case = trueup_store::cases::NewCase {
+            kind: "gone_from_books", subject: "odoo/books/r/1", entity: "nl", title: "gone",
+            detail: "", remedy: "", amount: None, owner: "operator",
+        };
+        write(store, move |tx| trueup_store::cases::open(tx, &case, at(2)));
+        assert!(told());
+    }
+
     fn b13_what_waits_for_a_right_is_tried_again(store) {
         let active = |seconds| read(store, move |tx| pauses::active(tx, "odoo", at(seconds)));
         write(store, |tx| pauses::put(tx, "odoo", "1/payment/7", "create it", until(300)));

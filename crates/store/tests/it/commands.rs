@@ -131,6 +131,30 @@ on_every_engine! {
         assert_eq!(state(store, &invoice), "ready");
     }
 
+    /// Each of the two looks once more when it is committed: the later one sees both.
+    fn what_was_overlooked_is_released_by_the_later_of_the_two(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        let (order, invoice) = (key("order", "1", 1), key("invoice", "1", 1));
+        apply(store, &order, "sale.order/1");
+        let hide = |store: &Store| {
+            let hidden = invoice.clone();
+            write(store, move |tx| {
+                let sql = "UPDATE commands SET state = 'waiting' WHERE key = $1";
+                tx.execute(sql, trueup_store::values![hidden]).map(drop)
+            });
+        };
+        hide(store);
+        write(store, |tx| commands::release_in(tx, &["shop/sale/another".to_owned()]));
+        write(store, |tx| commands::release_behind(tx, &[key("payment", "p1", 1)]));
+        assert_eq!(state(store, &invoice), "waiting", "that is another's");
+        write(store, |tx| commands::release_in(tx, &[ROOT.to_owned()]));
+        assert_eq!(state(store, &invoice), "ready");
+        assert_eq!(state(store, &key("reconciliation", "p1", 1)), "waiting");
+        hide(store);
+        write(store, move |tx| commands::release_behind(tx, &[order]));
+        assert_eq!(state(store, &invoice), "ready");
+    }
+
     fn a_taken_command_is_sent_and_nobody_takes_it_again(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         let lanes = ready(store, "odoo", 2);
@@ -550,7 +574,7 @@ fn credit_note_of(content: &trueup_domain::command::Content) -> trueup_domain::c
 }
 
 /// Runs `second` while `first` holds what it wrote and has not committed; returns what it gave.
-fn between<A: Send + 'static, T: Send + 'static>(
+pub fn between<A: Send + 'static, T: Send + 'static>(
     store: &Store,
     first: impl FnOnce(&mut trueup_store::Tx<'_>) -> Result<A, trueup_store::StoreError>
     + Send

@@ -221,3 +221,44 @@ fn c6_in_postgres_a_lease_is_not_lost_between_check_and_commit() {
     assert!(writer.join().expect("no panic").is_ok());
     assert_eq!(taker.join().expect("no panic").map(|lease| lease.epoch), Some(2));
 }
+
+/// Who takes, renews and gives back at the same moment waits for the others and collides with none:
+/// a collision is a transaction that PostgreSQL ends after a second, and a process that pauses.
+#[test]
+fn c6_in_postgres_processes_that_come_and_go_at_once_do_not_collide() {
+    let Some(database) = crate::engines::postgres() else { return };
+    let store = database.store();
+    let come_and_go = |owner: &'static str, step: i64| {
+        let store = store.clone();
+        std::thread::spawn(move || {
+            let connections = if step % 2 == 0 { ["odoo", "shop"] } else { ["shop", "odoo"] };
+            for turn in 0..60 {
+                let parts = leases::parts(connections);
+                store.write(move |tx| {
+                    let tended = leases::tend(tx, &parts, owner, at(turn * step), LENGTH)?;
+                    leases::release(tx, &tended.surplus)
+                })?;
+                let held = store.write(move |tx| {
+                    let parts = leases::parts(connections);
+                    Ok(leases::tend(tx, &parts, owner, at(turn * step), LENGTH)?.held)
+                })?;
+                let checked = store.write(move |tx| leases::check(tx, &held));
+                if !matches!(checked, Ok(()) | Err(StoreError::LeaseLost)) {
+                    return checked;
+                }
+                if turn % 7 == step {
+                    store.write(move |tx| leases::leave(tx, owner))?;
+                }
+                if step == 3 && turn % 5 == step {
+                    store.write(leases::revoke)?;
+                }
+            }
+            Ok(())
+        })
+    };
+    let threads =
+        [("a", 1), ("b", 2), ("c", 3), ("d", 4)].map(|(owner, step)| come_and_go(owner, step));
+    for thread in threads {
+        thread.join().expect("no panic").expect("no collision");
+    }
+}

@@ -2,8 +2,11 @@
 //! file, and PostgreSQL where `TRUEUP_TEST_PG` names one.
 
 mod again;
+mod audit;
 mod cases;
+mod changes;
 mod commands;
+mod corrections;
 mod documents;
 mod engines;
 mod facts;
@@ -18,6 +21,7 @@ mod skips;
 mod streams;
 mod summaries;
 mod summary_payouts;
+mod ties;
 mod transactions;
 mod upgrades;
 mod world;

@@ -45,6 +45,23 @@ on_every_engine! {
         assert!(stored.iter().all(|one| matches!(one, Recorded::Stored(_))), "{stored:?}");
     }
 
+    /// What is known of an object that was read once more, and of its readings that could not be read.
+    fn what_could_not_be_read_is_known_to_be_read_since(store) {
+        let ids: Vec<String> = ["A", "B"].iter().zip(1..).map(|(body, seconds)| {
+            let one = read_of(body, seconds);
+            write(store, move |tx| messages::record_read(tx, &one, at(seconds)));
+            read(store, |tx| messages::newest(tx, "shop", 1)).remove(0).id
+        }).collect();
+        let (first, last) = (ids[0].clone(), ids[1].clone());
+        let since = |id: &str| read(store, |tx| messages::is_read_since(tx, id));
+        write(store, move |tx| messages::finish(tx, &first, Fate::Failed, None));
+        assert!(!since(&ids[0]), "the later one is not decoded yet");
+        write(store, move |tx| messages::finish(tx, &last, Fate::Decoded, None));
+        assert!(since(&ids[0]));
+        assert!(!since(&ids[1]));
+        assert_eq!(read(store, |tx| messages::unreadable_before(tx, &ids[1])), ids[..1]);
+    }
+
     fn a_read_is_stored_when_the_object_changed(store) {
         for (body, stored) in [("A", true), ("A", false), ("B", true), ("A", true), ("A", false)] {
             let one = read_of(body, 3);

@@ -102,6 +102,9 @@ fn commands_that_can_go() {
         "SELECT DISTINCT lane FROM commands c
          WHERE target = $1 AND state = 'unknown' AND next_at <= $2 AND NOT EXISTS (
              SELECT 1 FROM conversations v WHERE v.connection = $1 AND v.lane = c.lane)
+             AND NOT EXISTS (
+             SELECT 1 FROM command_after a JOIN commands n ON n.key = a.needs
+             WHERE a.command = c.key AND n.state IN ('waiting', 'ready', 'sent', 'unknown'))
          ORDER BY lane",
         "commands_unknown",
     );

@@ -366,6 +366,22 @@ fn c8_a_full_disk_keeps_nothing_half_and_mends_by_itself() {
     assert!(read(&store, count) >= 21);
 }
 
+/// Whoever opens a file after its store was dropped finds nobody in it: its log is written back.
+#[test]
+fn a_file_is_closed_when_its_store_is_dropped() {
+    let place = tempfile::tempdir().expect("a directory");
+    for round in 0..20 {
+        let path = place.path().join(format!("{round}.sqlite"));
+        let store = Store::open_sqlite(&path).expect("a store");
+        for index in 0..20 {
+            write(&store, move |tx| record(tx, &format!("m{index}")));
+        }
+        drop(store);
+        let log = place.path().join(format!("{round}.sqlite-wal"));
+        assert!(!log.exists(), "round {round}");
+    }
+}
+
 /// A file of which a page is spoiled is not written to any more, whoever finds it.
 #[test]
 fn c10_a_spoiled_page_that_is_read_ends_all_writing() {

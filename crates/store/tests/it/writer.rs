@@ -33,7 +33,7 @@ fn order(store: &Store, behind: usize, front_door: usize) -> Vec<&'static str> {
     let held = occupied(store);
     for _ in 0..behind {
         let tell = tell.clone();
-        drop(store.write_later(move |_| {
+        drop(store.redo_later(move |_| {
             let _ = tell.send("behind");
             Ok(())
         }));
@@ -121,19 +121,15 @@ fn a_store_that_is_gone_has_written_everything() {
     let held = occupied(&store);
     for number in 0..10 {
         let one = message(&format!("m{number}"), "{}");
-        drop(store.write_later(move |tx| trueup_store::messages::record(tx, &one, at(0))));
+        drop(store.redo_later(move |tx| trueup_store::messages::record(tx, &one, at(0))));
     }
-    drop(store);
+    // Who drops it waits until all is written.
+    let gone = std::thread::spawn(move || drop(store));
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!gone.is_finished());
     drop(held);
-    let until = Instant::now() + Duration::from_secs(20);
-    let path = folder.path().join("store.sqlite");
-    loop {
-        let store = Store::open_sqlite(&path).expect("a store");
-        let counts = store.read(trueup_store::messages::counts).expect("readable");
-        if counts.iter().map(|(_, _, count, _)| count).sum::<i64>() == 10 {
-            return;
-        }
-        assert!(Instant::now() < until, "{counts:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    gone.join().expect("gone");
+    let store = Store::open_sqlite(&folder.path().join("store.sqlite")).expect("a store");
+    let counts = store.read(trueup_store::messages::counts).expect("readable");
+    assert_eq!(counts.iter().map(|(_, _, count, _)| count).sum::<i64>(), 10);
 }

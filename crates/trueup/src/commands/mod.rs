@@ -1,10 +1,12 @@
 //! One module for each command of `trueup`.
 
+pub mod audit;
 pub mod backup;
 pub mod cases;
 pub mod check;
 pub mod close;
 pub mod completeness;
+pub mod correct;
 pub mod decode;
 pub mod entries;
 pub mod explain;

@@ -1,4 +1,4 @@
-//! `trueup replay`: what was taken in is read and decided again, after a correction.
+//! `trueup replay`: what was taken in is read and decided again, after something was mended.
 
 use std::process::ExitCode;
 
@@ -132,6 +132,21 @@ fn moment(text: &str, end: bool) -> Result<Timestamp, Failure> {
 fn shown(plan: &Plan) -> String {
     let mut text =
         format!("{} messages decoded again, {} roots derived again.\n", plan.messages, plan.roots);
+    text.push_str(&changes(plan));
+    if plan.is_empty() {
+        text.push_str("\nNothing would change.\n");
+        return text;
+    }
+    text.push_str(&format!(
+        "\nNothing was written. The same with `--apply {} --reason WHY` does it.\n",
+        plan.id
+    ));
+    text
+}
+
+/// What a plan would change, and how much money would move.
+pub fn changes(plan: &Plan) -> String {
+    let mut text = String::new();
     let mut list = |title: &str, lines: Vec<String>| {
         if lines.is_empty() {
             return;
@@ -149,27 +164,9 @@ fn shown(plan: &Plan) -> String {
     list("Cannot be read any more; what they stated stays", cannot.collect());
     list("Not stated any more by their message; they stay", plan.no_longer_stated.clone());
     list("Messages that can be read now", plan.readable.clone());
-    let documents = plan.documents.iter().map(|it| {
-        format!("{} {}", it.document, if it.new { "is new" } else { "has another content" })
-    });
-    list("Documents", documents.collect());
-    let entries = plan.changes.iter().flat_map(|change| {
-        change.entries.iter().map(|entry| {
-            let did = match (entry.reverses, entry.books) {
-                (Some(old), Some(new)) => format!("generation {old} reversed, {new} booked"),
-                (Some(old), None) => format!("generation {old} reversed"),
-                (None, Some(new)) => format!("generation {new} booked"),
-                (None, None) => String::new(),
-            };
-            format!("{} {}: {did}", change.root, entry.fact)
-        })
-    });
-    list("Journal entries", entries.collect());
-    let commands = plan.changes.iter().flat_map(|change| &change.commands).map(|it| {
-        let amount = it.amount.map(|amount| format!(", {amount}")).unwrap_or_default();
-        format!("{} {} at {}{amount}: {}", it.change, it.kind, it.target, it.key)
-    });
-    list("Commands", commands.collect());
+    list("Documents", plan.documents_in_words());
+    list("Journal entries", plan.entries_in_words());
+    list("Commands", plan.commands_in_words());
     list("How they stand", plan.changes.iter().filter_map(standing).collect());
     let money = plan.money.iter().map(|it| {
         let account = [it.entity.as_str(), it.role.as_str(), it.qualifier.as_str()];
@@ -178,17 +175,9 @@ fn shown(plan: &Plan) -> String {
         format!("{account}: {}", print::money(it.minor, &it.currency))
     });
     list("Money, by account", money.collect());
-    if plan.is_empty() {
-        text.push_str("\nNothing would change.\n");
-        return text;
-    }
     for (code, minor) in plan.volume() {
         text.push_str(&format!("\n{} would move between accounts.", print::money(minor, code)));
     }
-    text.push_str(&format!(
-        "\nNothing was written. The same with `--apply {} --reason WHY` does it.\n",
-        plan.id
-    ));
     text
 }
 

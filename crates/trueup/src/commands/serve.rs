@@ -107,6 +107,7 @@ pub fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
     })?;
     let address = listener.local_addr()?;
 
+    let _notices = hub.store.tell_others()?;
     let running = if works { Some(shell::serve(&hub, &http, wiring::now)?) } else { None };
     let drops = watch(watcher, hub.clone())?;
     let (damaged, damage) = tokio::sync::oneshot::channel();

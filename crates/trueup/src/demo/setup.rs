@@ -100,6 +100,7 @@ pub fn bare(
         posting: trueup_domain::posting::Posting::default(),
         bank_names: Vec::new(),
         poll_every_s: Some(POLL_EVERY_S),
+        calls_per_minute: None,
         completeness: true,
         windows: trueup_hub::talk::Windows::default(),
     })

@@ -1,6 +1,7 @@
 //! A connection as it stands in the file: its connector says which settings and secrets it takes.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use jiff::civil::Date;
@@ -34,6 +35,7 @@ pub(super) struct ConnectionSection {
     webhook_secret_env: Vec<Spanned<String>>,
     since: Option<Spanned<Word>>,
     poll_every: Option<Spanned<Word>>,
+    calls_per_minute: Option<NonZeroU32>,
     completeness: Option<bool>,
     #[serde(default)]
     windows: BTreeMap<Spanned<String>, Spanned<String>>,
@@ -171,6 +173,7 @@ impl ConnectionSection {
             connector,
             since: self.since(name, connector, &entity.time_zone)?,
             poll_every_s: self.poll_every.as_ref().map(seconds).transpose()?,
+            calls_per_minute: self.calls_per_minute.map(NonZeroU32::get),
             completeness: self.completeness.unwrap_or(true),
             windows,
             posting: self.posting.as_ref().map(posting).transpose()?.unwrap_or_default(),

@@ -121,6 +121,7 @@ pub struct Configured {
     pub webhook_secret_env: Vec<String>,
     pub since: Timestamp,
     pub poll_every_s: Option<u32>,
+    pub calls_per_minute: Option<u32>,
     /// It is asked, window by window, what it made.
     pub completeness: bool,
     /// When what is delivered to it goes out.
@@ -509,7 +510,10 @@ missed = "skip"
         assert_eq!(settings.listen.port(), 9000);
         assert_eq!(settings.holidays.len(), 2);
         let shop = &settings.connections["shop-eu"];
-        assert_eq!(shop.poll_every_s, Some(300));
+        assert_eq!((shop.poll_every_s, shop.calls_per_minute), (Some(300), None));
+        let slow =
+            parse(&GOOD.replacen("poll_every = \"5m\"", "calls_per_minute = 90", 1)).unwrap();
+        assert_eq!(slow.connections["shop-eu"].calls_per_minute, Some(90));
         assert_eq!(shop.since.to_string(), "2025-12-31T23:00:00Z", "the day begins in Berlin");
         let (rate, fixed) = shop.fees.unwrap();
         assert_eq!((rate.to_string(), fixed.to_string()), ("0.019".into(), "0.25 EUR".into()));
@@ -692,6 +696,7 @@ missed = "skip"
         check("since = \"2026-01-01\"", "since = \"January\"", &["line 24", "January"]);
         check("since = \"2026-01-01\"", "", &["since", "2026-01-01"]);
         check("poll_every = \"5m\"", "poll_every = 1", &["line 25", "5 seconds"]);
+        check("poll_every = \"5m\"", "calls_per_minute = 0", &["line 25"]);
         check("poll_every = \"5m\"", "poll_often = 1", &["line 25", "poll_often"]);
         check("rate = \"0.019\"", "rate = 0.019", &["quotes"]);
         check("fixed = \"0.25\"", "fixed = \"0.255\"", &["line 26", "EUR"]);

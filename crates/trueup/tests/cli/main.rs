@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
+mod audit;
 mod backup;
 mod causes;
 mod close;
+mod corrections;
 mod place;
 mod replay;
 mod retailer;

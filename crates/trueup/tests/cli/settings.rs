@@ -28,7 +28,7 @@ fn c24_a_mistake_in_the_configuration_leaves_the_running_server_as_it_is() {
         place.run(&[command]).ended(2).complained("banque");
     }
     place.write("trueup.toml", &good);
-    place.run(&["cases"]).ended(0);
+    place.run(&["schedules"]).ended(0);
 }
 
 /// What no output may hold: a token of the store, a webhook secret and the server's own token.

@@ -101,6 +101,7 @@ impl Road {
             posting,
             bank_names: Vec::new(),
             poll_every_s: None,
+            calls_per_minute: None,
             completeness: true,
             windows: trueup_hub::talk::Windows::default(),
         };

@@ -81,6 +81,7 @@ impl Stage {
             posting: Posting::default(),
             bank_names: Vec::new(),
             poll_every_s: None,
+            calls_per_minute: None,
             // Its channels only tell, and nobody answers for them.
             completeness: false,
             windows: trueup_hub::talk::Windows::default(),

@@ -172,6 +172,9 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
             Road::Summed | Road::Held => InvoicePolicy::Order,
         };
         sale.plan = bills::plan(order, &parts, &sorted, &sale.excess, (around, policy))?;
+        if sale.road == Road::Documents && sorted.money_missing(order)?.is_some() {
+            sale.notes_wait_for_money(order, &sorted)?;
+        }
     }
     sale.channel_items(order, &sorted)?;
     sale.hint_items(order, &sorted)?;

@@ -20,6 +20,23 @@ use crate::mapping::{Mapping, Missing};
 use crate::money::{Money, MoneyError};
 
 impl Sale<'_> {
+    /// Nothing is credited of what was paid back until the money that had paid it is told: the note
+    /// would find its invoice unpaid, and the books would tie the two (V8).
+    pub(super) fn notes_wait_for_money(
+        &mut self,
+        order: &Order,
+        sorted: &Documents<'_>,
+    ) -> Result<(), DeriveError> {
+        for refund in &sorted.refunds {
+            if let Some(credit) = self.plan.credits.get_mut(&refund.id)
+                && sorted.is_paid_back(order, refund)?
+            {
+                credit.note = None;
+            }
+        }
+        Ok(())
+    }
+
     /// An agreed refund: the document, once there is an invoice that it takes back.
     pub(super) fn refund(
         &mut self,
@@ -104,13 +121,14 @@ impl Sale<'_> {
         let customer = self.customer(order, mapping);
         let mut after = customer.after();
         after.push(needs("invoice", "invoice", &invoice));
-        // The capture is tied first, or Odoo ties the credit note to the unpaid invoice (V8). Of
-        // invoices that come one by one, a later one is no concern of an earlier note, nor is later
-        // money.
+        // The capture is tied first, or Odoo ties the credit note to the unpaid invoice (V8), which is
+        // right where nothing goes back for it. Of invoices that come one by one, a later one is no
+        // concern of an earlier note, nor is later money.
         let at = refund.created_at;
         let piecemeal = self.plan.piecemeal;
+        let of_all = !piecemeal && sorted.is_paid_back(order, refund)?;
         for payment in &sorted.payments {
-            let before = !piecemeal || payment.processed_at <= at;
+            let before = of_all || payment.processed_at <= at;
             if is_capture(payment) && before && mapping.gateway(&payment.gateway).is_ok() {
                 let only = piecemeal.then_some(invoice.as_str());
                 after.extend(self.settled_by(order, payment, only, sorted)?);

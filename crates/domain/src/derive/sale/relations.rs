@@ -15,13 +15,9 @@ impl Sale<'_> {
         sorted: &Documents<'_>,
     ) -> Result<(), DeriveError> {
         let captured = captured(order, &sorted.payments)?;
-        let says_paid = matches!(
-            order.payment_standing,
-            PaymentStanding::Paid | PaymentStanding::PartiallyRefunded | PaymentStanding::Refunded
-        );
         let refunded = sorted.refunded(order)?;
         // Where the channel says that it was paid, a capture is only late.
-        let over_refunded = refunded > captured && !(captured.is_zero() && says_paid);
+        let over_refunded = refunded > captured && !(captured.is_zero() && says_paid(order));
         let named = if over_refunded {
             self.over_refund(order, captured, refunded)?
         } else {
@@ -35,13 +31,7 @@ impl Sale<'_> {
         }
         self.over_returned(order, sorted);
         self.failed_refunds(order, sorted)?;
-        let mut removed = unpaid_removals(order, &sorted.refunds)?;
-        for refund in sorted.refunds.iter().filter(|refund| !refund.transactions.is_empty()) {
-            removed = removed.checked_add(sorted.exchanged(order, refund)?)?;
-        }
-        let owed = order.total.checked_sub(removed)?;
-        if says_paid && captured < owed {
-            let missing = owed.checked_sub(captured)?;
+        if let Some(missing) = sorted.money_missing(order)? {
             self.derived.waiting = Some(Waiting::Payments { missing });
             self.derived.reads.push(("order".to_owned(), order.id.clone()));
         }
@@ -180,6 +170,24 @@ impl Sale<'_> {
 }
 
 impl Documents<'_> {
+    /// What an order says was paid and of which no capture was told.
+    pub(super) fn money_missing(&self, order: &Order) -> Result<Option<Money>, MoneyError> {
+        let mut removed = unpaid_removals(order, &self.refunds)?;
+        for refund in self.refunds.iter().filter(|refund| !refund.transactions.is_empty()) {
+            removed = removed.checked_add(self.exchanged(order, refund)?)?;
+        }
+        let owed = order.total.checked_sub(removed)?;
+        let captured = captured(order, &self.payments)?;
+        let missing = owed.checked_sub(captured)?;
+        Ok((says_paid(order) && captured < owed).then_some(missing))
+    }
+
+    /// Whether money goes back for a refund, or goods go out for it, also where none has yet.
+    pub(super) fn is_paid_back(&self, order: &Order, refund: &Refund) -> Result<bool, MoneyError> {
+        let named = !refund.transactions.is_empty() || !refund.exchanged_for.is_empty();
+        Ok(named || !self.paid_of(order, refund)?.is_zero())
+    }
+
     /// What went back for good by the payments that name a refund. One that names none may be of a
     /// refund that has not come in.
     pub(super) fn paid_of(&self, order: &Order, refund: &Refund) -> Result<Money, MoneyError> {
@@ -211,4 +219,11 @@ fn names(payment: &Payment, refund: &Refund) -> bool {
 fn unpaid_removals(order: &Order, refunds: &[&Refund]) -> Result<Money, MoneyError> {
     let removals = refunds.iter().filter(|refund| refund.transactions.is_empty());
     Money::sum(order.currency, removals.map(|refund| refund.total))
+}
+
+const fn says_paid(order: &Order) -> bool {
+    matches!(
+        order.payment_standing,
+        PaymentStanding::Paid | PaymentStanding::PartiallyRefunded | PaymentStanding::Refunded
+    )
 }

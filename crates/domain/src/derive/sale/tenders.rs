@@ -257,10 +257,9 @@ impl Sale<'_> {
         let credit = self.plan.credits.get(&refund.id);
         let off = credit.map_or(Money::zero(order.currency), |credit| credit.off);
         let noted = match credit {
+            Some(credit) if credit.note.is_some() => credit.refund.total,
             // It pays the note once there is one.
-            Some(credit) if credit.note.is_none() => Money::zero(order.currency),
-            Some(credit) => credit.refund.total,
-            None => refund.total.checked_sub(excess)?,
+            Some(_) | None => Money::zero(order.currency),
         };
         let piecemeal = self.plan.piecemeal;
         let mut left = noted;
