@@ -616,7 +616,8 @@ struct Effect<'a> {
 /// The states a sent command can come back to without being applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Back {
-    /// May be sent again after its wait.
+    /// May be sent again after its wait, once all that it needs is there: some of it may have to be
+    /// made again since.
     Ready,
     Refused,
     Unknown,
@@ -639,7 +640,7 @@ pub fn back(
         return Ok("withdrawn");
     }
     let word = match state {
-        Back::Ready => "ready",
+        Back::Ready => "waiting",
         Back::Refused => "refused",
         Back::Unknown => "unknown",
     };
@@ -648,6 +649,9 @@ pub fn back(
              conversation = NULL WHERE key = $1 AND state IN ('sent', 'unknown')",
         values![key, word, wait.until.as_microsecond(), wait.from.as_microsecond(), code, error],
     )?;
+    if state == Back::Ready {
+        release(tx, key)?;
+    }
     Ok(word)
 }
 
@@ -712,11 +716,12 @@ pub fn not_attempted(tx: &mut Tx<'_>, conversation: &str) -> Result<()> {
 /// it was sent before, or one of unknown outcome be looked up at once.
 pub fn retry(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
     let changed = tx.execute(
-        "UPDATE commands SET state = CASE WHEN state = 'refused' THEN 'ready' ELSE state END,
+        "UPDATE commands SET state = CASE WHEN state = 'refused' THEN 'waiting' ELSE state END,
              next_at = 0, attempts = CASE WHEN attempts > 0 THEN 1 ELSE 0 END
          WHERE key = $1 AND (state = 'refused' OR (state = 'unknown' AND conversation IS NULL))",
         values![key],
     )?;
+    release(tx, key)?;
     Ok(changed == 1)
 }
 
@@ -818,17 +823,19 @@ pub fn lanes_forgotten(tx: &mut Tx<'_>, target: &str) -> Result<Vec<String>> {
     rows.iter().map(|row| row.text(0)).collect()
 }
 
-/// Makes the forgotten commands of a lane ready again.
+/// Makes the forgotten commands of a lane ready again, once all that they need is there.
 pub fn remember(tx: &mut Tx<'_>, target: &str, lane: &str) -> Result<u64> {
     if planted("what_a_crash_left_is_forgotten") {
         return Ok(0);
     }
-    tx.execute(
-        "UPDATE commands SET state = 'ready', conversation = NULL
+    let remembered = tx.execute(
+        "UPDATE commands SET state = 'waiting', conversation = NULL
          WHERE target = $1 AND lane = $2 AND state = 'sent'
              AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.id = commands.conversation)",
         values![target, lane],
-    )
+    )?;
+    release_each(tx, "w.target = $1 AND w.lane = $2", values![target, lane])?;
+    Ok(remembered)
 }
 
 /// How many commands of each target are in each state.

@@ -159,7 +159,8 @@ pub fn tell_week(settings: WeekSettings, weather: Weather) -> Result<Told> {
             let lines = wanted.unwrap_or(TAIL);
             let tail: Vec<&str> = room.transcript.lines().rev().take(lines).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
-            Err(error.context(format!("seed {seed}\n{}", tail.join("\n"))))
+            let stands = room.commands().unwrap_or_else(|error| format!("{error:#}"));
+            Err(error.context(format!("seed {seed}\n{}\n{stands}", tail.join("\n"))))
         }
     }
 }
@@ -192,6 +193,22 @@ impl TillRoom {
         for line in std::mem::take(&mut lock(&self.street).said) {
             let _ = writeln!(self.transcript, "{line}");
         }
+    }
+
+    /// How the commands stand, a line each: what a violation is looked into with.
+    fn commands(&self) -> Result<String> {
+        let mut lines = String::new();
+        for root in self.hub.store.read(doctor::roots)? {
+            for it in self.hub.store.read(|tx| commands::of_root(tx, &root.0))? {
+                let done = it.done_at.and_then(|at| Timestamp::from_microsecond(at).ok());
+                let done = done.map(|at| at.to_string()).unwrap_or_default();
+                let (record, binding) = (it.record.unwrap_or_default(), it.binding.unwrap_or_default());
+                let error = it.error.unwrap_or_default();
+                let (key, state, tries) = (it.key, it.state, it.attempts);
+                writeln!(lines, "{key} {state} {tries} {record} {binding} {done} {error}")?;
+            }
+        }
+        Ok(lines)
     }
 
     fn hit(&self, what: &'static str) {

@@ -32,7 +32,8 @@ fn histories_end_as_in_calm(weather: Weather, met: &str, change: fn(WeekSettings
         assert_eq!(calm.end, told.end, "seed {seed}\n{}", told.transcript);
         times += told.hits.0.get(met).copied().unwrap_or(0);
     }
-    assert!(times >= 8, "`{met}` was met {times} times only");
+    let enough = seeds() != SEEDS || times >= 8;
+    assert!(enough, "`{met}` was met {times} times only");
 }
 
 const CALM: Weather = Weather::CALM;

@@ -69,6 +69,50 @@ on_every_engine! {
         assert_eq!((newest("r/1"), newest("r/2")), (true, false));
     }
 
+    /// However it comes back, what needs something that is made again waits for it: the record of
+    /// another may bear the id that it had.
+    fn b17_what_comes_back_waits_for_what_is_made_again(store) {
+        use trueup_store::commands::Back;
+
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        applied(store, "order", "1", "r/1", 1_000);
+        let invoice = key("invoice", "1", 1);
+        let order_is_gone = || {
+            write(store, |tx| {
+                let sql = "UPDATE commands SET state = 'ready' WHERE record = 'r/1'";
+                tx.execute(sql, trueup_store::values![])
+            });
+        };
+        let refused_by = |back: Back| {
+            let invoice = invoice.clone();
+            write(store, move |tx| {
+                commands::back(tx, &invoice, back, until(0), "TU104", "no such order")
+            });
+        };
+        // Its conversation was taken by a process that died before it said anything.
+        assert_eq!(take(store, "invoice", "died", 5).len(), 1);
+        order_is_gone();
+        let taken = read(store, |tx| commands::find(tx, &invoice)).expect("the invoice");
+        assert_eq!(write(store, move |tx| commands::remember(tx, "odoo", &taken.lane)), 1);
+        assert_eq!(state(store, &invoice), "waiting");
+
+        applied(store, "order", "1", "r/1", 1_001);
+        assert_eq!(take(store, "invoice", "c", 5).len(), 1);
+        order_is_gone();
+        refused_by(Back::Ready);
+        assert_eq!(state(store, &invoice), "waiting");
+
+        applied(store, "order", "1", "r/1", 1_002);
+        assert_eq!(take(store, "invoice", "c", 5).len(), 1);
+        order_is_gone();
+        refused_by(Back::Refused);
+        let own = invoice.clone();
+        assert!(write(store, move |tx| commands::retry(tx, &own)));
+        assert_eq!(state(store, &invoice), "waiting");
+        applied(store, "order", "1", "r/1", 1_003);
+        assert_eq!(state(store, &invoice), "ready");
+    }
+
     /// While a case says that a record is gone, what the record stated is not missed as well.
     fn b17_what_a_case_says_is_gone_is_known(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
