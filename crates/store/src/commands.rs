@@ -364,7 +364,8 @@ pub(crate) fn take_back(
 }
 
 /// Lets the commands that have not left need `next` instead of `old`; but those that wait until `old`
-/// is settled wait for no other. What the books refused over `old` is asked for again over `next`.
+/// is settled wait for no other, and goods that were delivered of `old` and are to be so again belong
+/// to it. What the books refused over `old` is asked for again over `next`.
 fn follow(tx: &mut Tx<'_>, old: &str, next: &str, now: Timestamp) -> Result<()> {
     // Nobody releases or takes one of them while it is being given something else to wait for.
     if tx.has_rivals() {
@@ -375,10 +376,10 @@ fn follow(tx: &mut Tx<'_>, old: &str, next: &str, now: Timestamp) -> Result<()> 
         );
         tx.query(&sql, values![old])?;
     }
+    let behind = "NOT (kind = 'goods' AND binding IS NOT NULL) AND key IN (
+             SELECT command FROM command_after WHERE needs = $1 AND role NOT LIKE 'settled/%')";
     let refused = tx.query(
-        "SELECT key FROM commands WHERE state = 'refused' AND key IN (
-             SELECT command FROM command_after WHERE needs = $1 AND role NOT LIKE 'settled/%')
-         ORDER BY key",
+        &format!("SELECT key FROM commands WHERE state = 'refused' AND {behind} ORDER BY key"),
         values![old],
     )?;
     for row in &refused {
@@ -386,16 +387,19 @@ fn follow(tx: &mut Tx<'_>, old: &str, next: &str, now: Timestamp) -> Result<()> 
         cases::resolve(tx, None, &format!("command/{}", row.text(0)?), by, now)?;
     }
     tx.execute(
-        "UPDATE commands SET state = 'waiting', next_at = 0,
-             attempts = CASE WHEN attempts > 0 THEN 1 ELSE 0 END
-         WHERE state IN ('ready', 'refused') AND key IN (
-             SELECT command FROM command_after WHERE needs = $1 AND role NOT LIKE 'settled/%')",
+        &format!(
+            "UPDATE commands SET state = 'waiting', next_at = 0,
+                 attempts = CASE WHEN attempts > 0 THEN 1 ELSE 0 END
+             WHERE state IN ('ready', 'refused') AND {behind}"
+        ),
         values![old],
     )?;
     tx.execute(
-        "UPDATE command_after SET needs = $2
-         WHERE needs = $1 AND role NOT LIKE 'settled/%' AND EXISTS (
-             SELECT 1 FROM commands c WHERE c.key = command_after.command AND c.state = 'waiting')",
+        &format!(
+            "UPDATE command_after SET needs = $2
+             WHERE needs = $1 AND role NOT LIKE 'settled/%' AND command IN (
+                 SELECT key FROM commands WHERE state = 'waiting' AND {behind})"
+        ),
         values![old, next],
     )?;
     Ok(())

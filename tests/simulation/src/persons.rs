@@ -134,7 +134,9 @@ pub fn work(
 
 /// Whoever releases the books first waits until all that is doubted has been read and told.
 fn all_is_told(person: &Person<'_>, case: &Case) -> Result<bool> {
-    if person.now.duration_since(case.opened_at) < PATIENCE {
+    // A clock that ran ahead may have opened it (C7).
+    let age = person.now.duration_since(case.opened_at);
+    if !age.is_negative() && age < PATIENCE {
         return Ok(false);
     }
     Ok(person.hub.store.read(|tx| {

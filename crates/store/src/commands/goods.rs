@@ -9,14 +9,18 @@ use std::collections::BTreeMap;
 use trueup_domain::command::{Content, Way};
 
 use super::{COMMANDS, reversal_key, shown};
-use crate::database::Tx;
+use crate::database::{Row, Tx};
 use crate::{Result, values};
 
-/// What the cancellation of an order waits for: transfers of it that are under way.
+/// What the cancellation of an order waits for: transfers of it that are under way, and those that
+/// are to be made again. What was delivered before it has to be so again.
 pub(super) fn under_way(tx: &mut Tx<'_>, order: &str) -> Result<Vec<String>> {
-    let of_order = of_order(tx, order)?.into_iter();
-    let moving = of_order.filter(|(_, state)| matches!(state.as_str(), "sent" | "unknown"));
-    Ok(moving.map(|(key, _)| key).collect())
+    let moving = of_order(tx, order)?.into_iter().filter(|it| match it.state.as_str() {
+        "sent" | "unknown" => true,
+        "waiting" | "ready" => it.was_made,
+        _ => false,
+    });
+    Ok(moving.map(|it| it.key).collect())
 }
 
 /// What the reversal of a movement waits for: the cancellation of its order, if that is asked for,
@@ -108,23 +112,36 @@ fn movements(tx: &mut Tx<'_>, order: &str, way: Way) -> Result<Vec<String>> {
 /// Lets the reversals of an order's movements that have not left wait for its cancellation.
 pub(super) fn wait_for_cancellation(tx: &mut Tx<'_>, order: &str) -> Result<()> {
     let cancellation = reversal_key(order);
-    for (key, state) in of_order(tx, order)? {
-        if !key.ends_with("/rev") || !matches!(state.as_str(), "waiting" | "ready") {
+    for it in of_order(tx, order)? {
+        let waits = matches!(it.state.as_str(), "waiting" | "ready") && !it.was_made;
+        if !it.key.ends_with("/rev") || !waits {
             continue;
         }
-        wait_for(tx, &key, "cancelled", &cancellation)?;
-        tx.execute("UPDATE commands SET state = 'waiting' WHERE key = $1", values![&key])?;
+        wait_for(tx, &it.key, "cancelled", &cancellation)?;
+        tx.execute("UPDATE commands SET state = 'waiting' WHERE key = $1", values![&it.key])?;
     }
     Ok(())
 }
 
-/// The movements of an order and their reversals, with the state of each.
-fn of_order(tx: &mut Tx<'_>, order: &str) -> Result<Vec<(String, String)>> {
+/// A movement, or the reversal of one.
+struct Movement {
+    key: String,
+    state: String,
+    /// It was made before, and is either there or to be made again.
+    was_made: bool,
+}
+
+/// The movements of an order and their reversals.
+fn of_order(tx: &mut Tx<'_>, order: &str) -> Result<Vec<Movement>> {
     let rows = tx.query(
-        "SELECT c.key, c.state FROM command_after a
+        "SELECT c.key, c.state, c.binding FROM command_after a
          JOIN commands c ON c.key IN (a.command, a.command || '/rev')
          WHERE a.needs = $1 AND a.role = 'order' AND c.kind = 'goods' ORDER BY c.key",
         values![order],
     )?;
-    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+    let movement = |row: &Row| {
+        let was_made = row.opt_text(2)?.is_some();
+        Ok(Movement { key: row.text(0)?, state: row.text(1)?, was_made })
+    };
+    rows.iter().map(movement).collect()
 }

@@ -1,12 +1,13 @@
 //! What was made and is gone, what of a connection stands still, and what a target said of itself.
 
-use trueup_store::commands::{self, again};
+use trueup_domain::command::Way;
+use trueup_store::commands::{self, Back, again};
 use trueup_store::identities::{self, Identity};
 use trueup_store::{Store, pauses};
 
-use crate::commands::{ROOT, chain, key, state, take};
+use crate::commands::{ROOT, chain, deliver, goods, key, state, take};
 use crate::engines::on_every_engine;
-use crate::world::{at, decide, read, until, write};
+use crate::world::{after, at, command, decide, fact, order, read, until, write};
 
 /// Applies a command at a moment, with its record.
 fn applied(store: &Store, kind: &str, part: &str, record: &'static str, seconds: i64) {
@@ -72,8 +73,6 @@ on_every_engine! {
     /// However it comes back, what needs something that is made again waits for it: the record of
     /// another may bear the id that it had.
     fn b17_what_comes_back_waits_for_what_is_made_again(store) {
-        use trueup_store::commands::Back;
-
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         applied(store, "order", "1", "r/1", 1_000);
         let invoice = key("invoice", "1", 1);
@@ -111,6 +110,37 @@ on_every_engine! {
         assert_eq!(state(store, &invoice), "waiting");
         applied(store, "order", "1", "r/1", 1_003);
         assert_eq!(state(store, &invoice), "ready");
+    }
+
+    /// The delivery is gone with the books that were set back, and the order is replaced before it is
+    /// made again: it belongs to the order that it was of, which is cancelled after it.
+    fn b17_goods_that_are_made_again_stay_with_their_order(store) {
+        let of = |price: &str| {
+            let out = command(goods(price, Way::Out), vec![after("order", "order", "1")]);
+            vec![fact("order", "1", command(order(price), Vec::new())), fact("goods_out", "f1", out)]
+        };
+        decide(store, ROOT, of("10.00"), 1);
+        applied(store, "order", "1", "r/1", 1_000);
+        assert_eq!(take(store, "goods", "c", 5).len(), 1);
+        let out = key("goods_out", "f1", 1);
+        let own = out.clone();
+        write(store, move |tx| commands::applied(tx, &own, "7", None, at(1_001)));
+        let gone = read(store, |tx| commands::by_record(tx, "odoo", "r/1")).expect("made");
+        assert_eq!(write(store, move |tx| again::make(tx, &gone)), 2);
+        decide(store, ROOT, of("8.00"), 2);
+
+        applied(store, "order", "1", "r/1", 1_002);
+        let cancel = format!("{}/rev", key("order", "1", 1));
+        let back = format!("{}/rev", key("goods_out", "f1", 1));
+        assert_eq!(state(store, &cancel), "waiting", "goods leave first");
+        let taken = take(store, "goods", "c", 5);
+        assert_eq!(taken.iter().map(|it| &it.key).collect::<Vec<_>>(), [&out]);
+        write(store, move |tx| commands::applied(tx, &out, "8", None, at(1_003)));
+        assert_eq!((&*state(store, &cancel), &*state(store, &back)), ("ready", "waiting"));
+        deliver(store, &cancel, "cancellation", "1");
+        deliver(store, &back, "goods", "9");
+        deliver(store, &key("order", "1", 2), "order", "2");
+        deliver(store, &key("goods_out", "f1", 2), "goods", "10");
     }
 
     /// While a case says that a record is gone, what the record stated is not missed as well.

@@ -36,7 +36,7 @@ pub fn chain(order_total: &str, invoice_total: &str) -> Vec<Fact> {
 }
 
 /// Goods of an order of that content.
-fn goods(order: &str, way: Way) -> Content {
+pub fn goods(order: &str, way: Way) -> Content {
     Content::Goods(GoodsContent {
         company: "1".to_owned(),
         way,
