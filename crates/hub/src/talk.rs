@@ -91,6 +91,8 @@ pub struct Talk {
     measured: bool,
     /// Its last question was not sent, because the target would have refused it.
     kept_back: bool,
+    /// When its last question left: what the answer says held then, however long it lay here.
+    left_at: Timestamp,
     /// What this process worked under when the conversation began; nothing is written under
     /// others.
     leases: Vec<Lease>,
@@ -229,6 +231,7 @@ fn start(
         wrote: false,
         measured: true,
         kept_back: false,
+        left_at: now,
         leases,
     }
 }
@@ -261,6 +264,7 @@ fn left_behind(
         wrote: true,
         measured: false,
         kept_back: false,
+        left_at: now,
         leases: leases.to_vec(),
     };
     let why = if kept.sending { "the process stopped while it waited" } else { "waited" };
@@ -461,6 +465,7 @@ impl Talk {
                     self.save(hub, &state, true, 0, now)?;
                     self.wrote = true;
                 }
+                self.left_at = now;
                 Ok(Next::Send(request, waits))
             }
             Step::Wait { for_ms, state } => {
@@ -513,6 +518,7 @@ impl Talk {
     ) -> Result<(), StoreError> {
         let (id, name) = (self.id.clone(), self.connection.clone());
         let (plan, measured, kept_back) = (self.plan.clone(), self.measured, self.kept_back);
+        let left_at = self.left_at;
         let every = poll_interval(connection, &plan.purpose);
         let leases = self.leases.clone();
         let connection = connection.clone();
@@ -588,7 +594,8 @@ impl Talk {
                 Purpose::Identify => {
                     let Task::Identify { known, made } = &plan.task else { return Ok(()) };
                     let said = outcome.identity.as_deref().cloned().unwrap_or_default();
-                    identity::confirmed(tx, &name, known.as_deref(), &said.found, now)?;
+                    let before = known.as_deref();
+                    identity::confirmed(tx, &name, before, &said.found, (left_at, now))?;
                     identity::compared(tx, &connection, made.len(), &said.missing, now)?;
                 }
                 Purpose::Deliver | Purpose::LookUp => {

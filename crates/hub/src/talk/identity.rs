@@ -71,16 +71,17 @@ pub(super) fn stand(
     Stand::Ask(identity.found.clone().filter(|_| within(identity.probed_at, PROBED)))
 }
 
-/// It is the one that is meant, and has what we need; `known` is what the question said of it.
+/// It is the one that is meant, and has what we need; `known` is what the question said of it. That
+/// held when the question left: another may have taken its place while the answer lay here.
 pub(super) fn confirmed(
     tx: &mut Tx<'_>,
     connection: &str,
     known: Option<&str>,
     found: &str,
-    now: Timestamp,
+    (left_at, now): (Timestamp, Timestamp),
 ) -> Result<(), StoreError> {
     let before = identities::of(tx, connection)?.unwrap_or_default();
-    let moment = now.as_microsecond();
+    let moment = left_at.as_microsecond();
     let probed_at = if Some(found) == known { before.probed_at } else { moment };
     if before.stopped {
         streams::resume(tx, connection)?;

@@ -9,6 +9,7 @@ mod corrections;
 mod decisions;
 mod end;
 mod failures;
+mod identity;
 mod outage;
 mod reconcile;
 mod replay;
