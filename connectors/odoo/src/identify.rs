@@ -1,7 +1,9 @@
 //! Whether the Odoo behind a connection is the one that is meant, and still has what we need.
 //!
 //! The database that is pinned is asked for each time; the fields that we send and read are looked
-//! at when Odoo states another version than before, and when the hub wants to know again.
+//! at when Odoo states another version than before, and when the hub wants to know again. What was
+//! made last is asked for last, so that the answer is as fresh as can be: a backup may take the place
+//! of the database at any moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,10 +52,10 @@ impl Asked {
 enum At {
     Database,
     Version,
-    /// The records of a model that were made last, by its place in `asked`.
-    Made(usize),
     /// The fields of a model, by its place in [`needed`].
     Fields(usize),
+    /// The records of a model that were made last, by its place in `asked`.
+    Made(usize),
 }
 
 /// Whether this connector speaks the version that an Odoo states, such as `19.0` or `saas~19.1`.
@@ -165,32 +167,26 @@ impl Identifying {
                     );
                     return Err(CallError::Unfit { lacks });
                 }
-                self.at = At::Made(0);
-                return Ok(self.passes(0));
+                let is_known = self.known.as_deref() == Some(&*self.version);
+                self.at = if is_known { At::Made(0) } else { At::Fields(0) };
+            }
+            At::Fields(number) => {
+                let needed = needed();
+                if let Some((model, fields)) = needed.get(number) {
+                    self.look(model, fields, reply)?;
+                }
+                let is_last = number + 1 >= needed.len();
+                if is_last && !self.lacks.is_empty() {
+                    return Ok(true);
+                }
+                self.at = if is_last { At::Made(0) } else { At::Fields(number + 1) };
             }
             At::Made(number) => {
                 self.compare(number, reply)?;
                 self.at = At::Made(number + 1);
-                return Ok(self.passes(number + 1));
-            }
-            At::Fields(number) => {
-                let needed = needed();
-                let Some((model, fields)) = needed.get(number) else { return Ok(true) };
-                self.look(model, fields, reply)?;
-                self.at = At::Fields(number + 1);
-                return Ok(number + 1 >= needed.len());
             }
         }
-        Ok(false)
-    }
-
-    /// Whether nothing is left to be asked once so many models were looked at for what was made last.
-    fn passes(&mut self, number: usize) -> bool {
-        if number < self.asked.len() {
-            return false;
-        }
-        self.at = At::Fields(0);
-        self.known.as_deref() == Some(&*self.version)
+        Ok(matches!(self.at, At::Made(next) if next >= self.asked.len()))
     }
 
     fn compare(

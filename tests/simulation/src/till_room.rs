@@ -202,7 +202,8 @@ impl TillRoom {
             for it in self.hub.store.read(|tx| commands::of_root(tx, &root.0))? {
                 let done = it.done_at.and_then(|at| Timestamp::from_microsecond(at).ok());
                 let done = done.map(|at| at.to_string()).unwrap_or_default();
-                let (record, binding) = (it.record.unwrap_or_default(), it.binding.unwrap_or_default());
+                let (record, binding) =
+                    (it.record.unwrap_or_default(), it.binding.unwrap_or_default());
                 let error = it.error.unwrap_or_default();
                 let (key, state, tries) = (it.key, it.state, it.attempts);
                 writeln!(lines, "{key} {state} {tries} {record} {binding} {done} {error}")?;
@@ -517,6 +518,8 @@ impl TillRoom {
                     unknown: false,
                     held: None,
                 });
+                // Nobody waits between taking up something and saying the first thing of it.
+                return self.advance(process, self.talks.len() - 1);
             }
             Ok(None) => {}
             Err(error) => {
@@ -535,7 +538,13 @@ impl TillRoom {
         if ready.is_empty() {
             return self.begin_talk(process);
         }
-        let mut talking = self.talks.swap_remove(ready[self.dice.below(ready.len())]);
+        let at = ready[self.dice.below(ready.len())];
+        self.advance(process, at)
+    }
+
+    fn advance(&mut self, process: usize, at: usize) -> Result<()> {
+        let now = self.clock.now();
+        let mut talking = self.talks.swap_remove(at);
         let name = talking.connection.clone();
         let (hub, own_now) = self.process(process);
         let connection = hub.connection(&name).context("a connection")?.clone();

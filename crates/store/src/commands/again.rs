@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{COMMANDS, Shown, lacks, release_each, release_overlooked, shown};
+use super::{COMMANDS, Shown, lacks, release_each, release_overlooked, shown, ties};
 use crate::database::Tx;
 use crate::{Result, many, values};
 
@@ -103,7 +103,8 @@ pub fn is_told(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
 
 /// Lets a command whose record is gone be sent again, and with it all that was done between the last
 /// record before it that is there and the first one after it. What needs any of it waits until it is
-/// applied. Returns how many commands go out again; none where the record is not gone.
+/// applied. A tie that was undone since stays so. Returns how many commands go out again; none where
+/// the record is not gone.
 pub fn make(tx: &mut Tx<'_>, gone: &Shown) -> Result<usize> {
     let Some(at) = gone.done_at else { return Ok(0) };
     let target = gone.target.as_str();
@@ -138,8 +139,10 @@ pub fn make(tx: &mut Tx<'_>, gone: &Shown) -> Result<usize> {
     for row in &ties {
         keys.insert(row.text(0)?);
     }
-    let keys: Vec<String> = keys.into_iter().collect();
+    let undone = ties::undone(tx)?;
+    let keys: Vec<String> = keys.into_iter().filter(|key| !undone.contains(key)).collect();
     let again = send_again(tx, &keys)?;
+    ties::before_reversals(tx, &keys)?;
     tx.execute(
         &format!(
             "UPDATE commands SET state = 'waiting'

@@ -1,6 +1,6 @@
 //! Ties of documents and payments when one of the two ends is taken back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use trueup_domain::command::{CommandKind, Content, Extent, ReconciliationContent, reversal_of};
@@ -266,6 +266,37 @@ fn ends_of(tx: &mut Tx<'_>, tie: &str) -> Result<BTreeMap<String, String>> {
         values![tie],
     )?;
     rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
+/// The ties in whose place the reversal of one of their ends is tied.
+pub(super) fn undone(tx: &mut Tx<'_>) -> Result<BTreeSet<String>> {
+    let rows = tx.query(
+        "SELECT t.key FROM commands u JOIN command_after e
+                 ON u.key = e.needs || '/rev/tie' AND e.role IN ('payment', 'document')
+             JOIN commands t ON t.key = e.command
+         WHERE u.kind = 'reconciliation' AND u.state = 'applied' AND t.kind = 'reconciliation'
+             AND t.key <> u.key",
+        values![],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Lets the reversals that are not there yet wait for the ties that are to be made again, as they
+/// would have for ties under way: the target would set them off against what is open without those.
+pub(super) fn before_reversals(tx: &mut Tx<'_>, again: &[String]) -> Result<()> {
+    for tie in again.iter().filter(|key| !key.ends_with("/rev/tie")) {
+        tx.execute(
+            "INSERT INTO command_after (command, role, needs)
+             SELECT r.key, $2, t.key FROM commands t
+                 JOIN command_after e ON e.command = t.key AND e.role IN ('payment', 'document')
+                 JOIN commands r ON r.key = e.needs || '/rev'
+                     AND r.state IN ('waiting', 'ready', 'sent', 'unknown')
+             WHERE t.key = $1 AND t.kind = 'reconciliation' AND t.state = 'waiting'
+             ON CONFLICT DO NOTHING",
+            values![tie, format!("settled/again/{tie}")],
+        )?;
+    }
+    Ok(())
 }
 
 /// What would have set an older generation off against a record that will never be.

@@ -143,6 +143,34 @@ on_every_engine! {
         deliver(store, &key("goods_out", "f1", 2), "goods", "10");
     }
 
+    /// The invoice was replaced after it was paid, and the books were set back to before all of that:
+    /// what it was tied to is tied again before it is taken back, or the target sets the two off. Once
+    /// the tie was undone nobody makes it again.
+    fn b17_a_tie_is_made_again_before_what_takes_its_end_back(store) {
+        decide(store, ROOT, chain("10.00", "10.00"), 1);
+        applied(store, "order", "1", "r/1", 1_000);
+        applied(store, "invoice", "1", "r/2", 1_001);
+        applied(store, "payment", "p1", "r/3", 1_002);
+        applied(store, "reconciliation", "p1", "", 1_003);
+        decide(store, ROOT, chain("10.00", "8.00"), 2);
+        let invoice = key("invoice", "1", 1);
+        let (back, tie) = (format!("{invoice}/rev"), key("reconciliation", "p1", 1));
+        let made_again = |record: &str| {
+            let gone = read(store, |tx| commands::by_record(tx, "odoo", record)).expect("made");
+            write(store, move |tx| again::make(tx, &gone))
+        };
+        assert_eq!(made_again("r/2"), 3, "all but the payment, which was made after it");
+        applied(store, "order", "1", "r/1", 2_000);
+        applied(store, "invoice", "1", "r/4", 2_001);
+        assert_eq!((&*state(store, &tie), &*state(store, &back)), ("ready", "waiting"));
+        applied(store, "reconciliation", "p1", "", 2_003);
+        deliver(store, &back, "credit_note", "11");
+        deliver(store, &format!("{back}/tie"), "reconciliation", "12");
+
+        made_again("r/4");
+        assert_eq!((&*state(store, &invoice), &*state(store, &tie)), ("waiting", "applied"));
+    }
+
     /// While a case says that a record is gone, what the record stated is not missed as well.
     fn b17_what_a_case_says_is_gone_is_known(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
