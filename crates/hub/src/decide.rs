@@ -246,6 +246,12 @@ fn conclude(
     let entity = entity_of(hub, &root, mapping.as_ref(), states.as_ref());
     let time_zone = mapping.as_ref().map(|mapping| mapping.time_zone.clone());
     let time_zone = time_zone.or_else(|| connection.map(|it| it.time_zone.clone()));
+    // Who wants an invoice gets the documents that make one, whatever it was summed up in.
+    let asked = |(it, _): &(Document, _)| matches!(it, Document::InvoiceRequest(_));
+    let posting = match stated.iter().any(asked) {
+        true => Posting::Transaction,
+        false => posting(&live, connection.map_or(Posting::default(), |it| it.posting)),
+    };
     let around = Surroundings {
         connection: &root.connection,
         entity: &entity,
@@ -255,7 +261,7 @@ fn conclude(
         billed: &billed,
         address: address(&live),
         fees: connection.and_then(|connection| connection.fees.as_ref()),
-        posting: posting(&live, connection.map_or(Posting::default(), |it| it.posting)),
+        posting,
         customer: customer(&live),
         since: connection.map_or(Timestamp::MIN, |connection| connection.since),
     };

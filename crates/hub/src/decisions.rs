@@ -26,6 +26,7 @@ use trueup_store::{
 };
 
 use crate::corrections;
+use crate::invoices::{self, To};
 use crate::replay::Selection;
 use crate::setup::{Connection, Hub};
 use crate::talk::pauses;
@@ -66,6 +67,8 @@ pub enum What {
     Approve { correction: String, hash: String },
     /// What was proposed is not to be.
     Reject { correction: String },
+    /// A sale gets an invoice of its own, made out to its buyer or to whom it says ([`invoices`]).
+    Invoice { sale: String, company: Option<String>, vat_number: Option<String> },
     /// What was taken in is taken up again, as a plan lists it ([`crate::replay`]).
     Replay {
         /// The plan that the person saw.
@@ -95,6 +98,7 @@ impl What {
             Self::Correct { .. } => "correct",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",
+            Self::Invoice { .. } => "invoice",
             Self::Replay { .. } => "replay",
         }
     }
@@ -111,6 +115,7 @@ impl What {
             Self::Run { schedule } => schedule,
             Self::Correct { message, .. } => message,
             Self::Approve { correction, .. } | Self::Reject { correction } => correction,
+            Self::Invoice { sale, .. } => sale,
             Self::Replay { plan, .. } => plan,
         }
     }
@@ -153,6 +158,7 @@ impl What {
             | Self::Release { .. }
             | Self::Correct { .. }
             | Self::Reject { .. }
+            | Self::Invoice { .. }
             | Self::Replay { .. } => true,
             Self::Assign { .. } | Self::Retry { .. } | Self::Run { .. } | Self::Approve { .. } => {
                 false
@@ -278,6 +284,10 @@ fn carry_out(
             corrections::approve(tx, hub, (correction, hash), decision, now)
         }
         What::Reject { correction } => corrections::reject(tx, correction, decision, now),
+        What::Invoice { sale, company, vat_number } => {
+            let to = To { company: company.as_deref(), vat_number: vat_number.as_deref() };
+            invoices::ask(tx, hub, sale, to, now)
+        }
         What::Replay { messages, roots, unpin, .. } => replay(tx, messages, roots, unpin),
     }
 }

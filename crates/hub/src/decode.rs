@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::{DecodeError, Decoded, Message, Subscription};
 use trueup_domain::document::{
-    BooksRecord, Document, HeldAlready, Kind, LedgerRow, MonthEnd, RefundFailure, Root,
-    SettlementMatch, Version,
+    BooksRecord, Document, HeldAlready, InvoiceRequest, Kind, LedgerRow, MonthEnd, RefundFailure,
+    Root, SettlementMatch, Version,
 };
 use trueup_domain::planted::planted;
 use trueup_store::database::Later;
@@ -35,6 +35,7 @@ pub const REFUND_FAILURE: &str = "trueup/refund_failure";
 /// What a person decided to post at the end of a month.
 pub const MONTH_END: &str = "trueup/month_end";
 pub const HELD_ALREADY: &str = "trueup/held_already";
+pub const INVOICE_REQUEST: &str = "trueup/invoice_request";
 
 /// Decodes what is due; returns how many messages were handled.
 pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreError> {
@@ -129,6 +130,11 @@ pub(crate) fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeEr
     }
     if message.kind == HELD_ALREADY {
         let mut stated: HeldAlready = trueup_connect::json::read(&message.body)?;
+        stated.version = Version(message.occurrence);
+        return Ok(Decoded::Documents(vec![stated.into()]));
+    }
+    if message.kind == INVOICE_REQUEST {
+        let mut stated: InvoiceRequest = trueup_connect::json::read(&message.body)?;
         stated.version = Version(message.occurrence);
         return Ok(Decoded::Documents(vec![stated.into()]));
     }

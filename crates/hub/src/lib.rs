@@ -9,6 +9,7 @@
 //! | [`reconcile`] | items              | scopes, matches, cases                    | `matching`      |
 //! | [`token`]     | replies            | tokens that live for a while              | `TokenScheme`   |
 //! | [`timers`]    | what waits         | what is due again, cases                  |                 |
+//! | [`invoices`]  | a person           | an invoice that somebody asks for later   |                 |
 //! | [`month_end`] | a person           | what is open over the end of a month      |                 |
 //! | [`schedules`] | jobs at their time | how far each is done, and how its run ended   |                 |
 //! | [`summary`]   | rows of days       | which of them an entry of the books holds |                 |
@@ -39,6 +40,7 @@ pub mod decide;
 pub mod decisions;
 pub mod decode;
 pub mod failures;
+pub mod invoices;
 pub mod month_end;
 pub mod processes;
 pub mod proofs;

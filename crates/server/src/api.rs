@@ -47,6 +47,7 @@ pub const PATHS: &[&str] = &[
     "/bridges",
     "/orders",
     "/orders/{root}",
+    "/invoices",
     "/cases",
     "/cases/{id}",
     "/cases/{id}/{decision}",
@@ -76,6 +77,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/bridges", get(all_bridges))
         .route("/orders", get(orders))
         .route("/orders/{*root}", get(order))
+        .route("/invoices", post(invoice))
         .route("/cases", get(all_cases))
         .route("/cases/{id}", get(one_case))
         .route("/cases/{id}/{decision}", post(decide_case))
@@ -693,6 +695,14 @@ async fn decide_correction(
     let said = said_of_a_correction(&body)?;
     let what = said.about(&word, id).ok_or_else(|| Problem::not_found("this decision"))?;
     done(&state, said.given.decision(what)).await
+}
+
+async fn invoice(State(state): State<ServerState>, body: Bytes) -> Result<Json<Done>, Problem> {
+    let asked: act::Asked = serde_json::from_slice(&body).map_err(|error| {
+        Problem::unreadable(format!("the body is no JSON with `sale`, `person`, `reason`: {error}"))
+    })?;
+    let (given, what) = asked.parts();
+    done(&state, given.decision(what)).await
 }
 
 /// Which records of the audit somebody wants.

@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     audit, backup, cases, check, close, completeness, correct, decode, entries, explain, hold,
-    ingest, init, mapping, odoo, poll, reconcile, replay, report, retry, schedules, serve, trace,
+    ingest, init, invoice, mapping, odoo, poll, reconcile, replay, report, retry, schedules, serve,
+    trace,
 };
 use crate::demo;
 
@@ -66,6 +67,7 @@ pub enum Command {
     Trace(trace::TraceArgs),
     Entries(entries::EntriesArgs),
     Close(close::CloseArgs),
+    Invoice(invoice::InvoiceArgs),
     Cases(cases::CasesArgs),
     Retry(retry::RetryArgs),
     Correct(correct::CorrectArgs),
@@ -98,6 +100,7 @@ impl Cli {
             Command::Trace(args) => trace::run(global, &args),
             Command::Entries(args) => entries::run(global, &args),
             Command::Close(args) => close::run(global, &args),
+            Command::Invoice(args) => invoice::run(global, args),
             Command::Cases(args) => cases::run(global, args),
             Command::Retry(args) => retry::run(global, args),
             Command::Correct(args) => correct::run(global, args),

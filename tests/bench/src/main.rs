@@ -5,6 +5,7 @@
 //! |----------|-------------------------------------------|----------------------------------------|
 //! | intake   | durable signed webhooks over HTTP         | raw commits of equal rows in one group |
 //! | decide   | messages through decode and decide        | one core                               |
+//! | processes | the same by several processes            | by one; measured alone                 |
 //! | views    | pages over 20,000 orders                  | the same pages over 300                |
 //! | load     | a day with a burst and an outage          | its own usual hours; measured alone    |
 //! | orders   | orders into a real Odoo                   | a connector without batches; the same  |
@@ -16,6 +17,7 @@ mod intake;
 mod load;
 mod memory;
 mod orders;
+mod processes;
 mod stages;
 mod views;
 
@@ -37,6 +39,9 @@ fn main() -> Result<()> {
         if wanted("stages") {
             stages::measure(&bodies)?;
         }
+    }
+    if only.as_deref() == Some("processes") {
+        processes::measure(&stages::bodies(240)?)?;
     }
     if wanted("views") {
         views::measure()?;

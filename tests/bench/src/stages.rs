@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use trueup::demo::setup;
-use trueup_hub::{Worker, decide, decode};
+use trueup_hub::{Hub, Worker, decide, decode};
 use trueup_sandbox::week::Sent;
 use trueup_sandbox::world::SHOP_US;
 use trueup_sandbox::{Week, WeekSettings, World};
@@ -47,24 +48,7 @@ pub fn measure(bodies: &[Body]) -> Result<()> {
         mappings.insert(entity.to_owned(), odoo.demo_mapping(entity).context("a mapping")?);
     }
     setup::approve(&hub, &mappings, start)?;
-    let new: Vec<NewMessage> = bodies
-        .iter()
-        .map(|body| NewMessage {
-            connection: SHOP_US.to_owned(),
-            source_id: body.source_id.clone(),
-            kind: body.kind.clone(),
-            origin: Origin::Webhook,
-            headers: "{}".to_owned(),
-            body: body.bytes.clone(),
-            asked_at: None,
-        })
-        .collect();
-    hub.store.write(move |tx| {
-        for message in &new {
-            messages::record(tx, message, now)?;
-        }
-        Ok(())
-    })?;
+    record(&hub, bodies, now)?;
     let worker = Worker::alone();
     let began = Instant::now();
     let mut decoded = 0;
@@ -86,6 +70,29 @@ pub fn measure(bodies: &[Body]) -> Result<()> {
     let deciding = began.elapsed();
     println!("decode: {decoded} messages, {}/s on one core", per_second(decoded, decoding));
     println!("decide: {decided} sales, {}/s on one core", per_second(decided, deciding));
+    Ok(())
+}
+
+/// Takes webhooks in, as the front door does, all in one transaction.
+pub fn record(hub: &Hub, bodies: &[Body], now: Timestamp) -> Result<()> {
+    let new: Vec<NewMessage> = bodies
+        .iter()
+        .map(|body| NewMessage {
+            connection: SHOP_US.to_owned(),
+            source_id: body.source_id.clone(),
+            kind: body.kind.clone(),
+            origin: Origin::Webhook,
+            headers: "{}".to_owned(),
+            body: body.bytes.clone(),
+            asked_at: None,
+        })
+        .collect();
+    hub.store.write(move |tx| {
+        for message in &new {
+            messages::record(tx, message, now)?;
+        }
+        Ok(())
+    })?;
     Ok(())
 }
 

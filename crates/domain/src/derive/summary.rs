@@ -309,19 +309,22 @@ fn name(bucket: &Bucket) -> String {
     }
 }
 
-/// Each order of whose sale the rows book something, once. One whose rows cancel out is not booked.
+/// Each order of whose sale the rows book something, once. One whose rows cancel out is not booked,
+/// nor is one that they only take out: that may well be in the target by another road by now.
 fn orders(rows: &[SummedRow]) -> Result<Vec<EntryOrder>, MoneyError> {
-    let mut orders: BTreeMap<&str, (&str, BTreeMap<Bucket, Money>)> = BTreeMap::new();
+    let mut orders: BTreeMap<&str, (&str, bool, BTreeMap<Bucket, Money>)> = BTreeMap::new();
     for row in rows {
         if states(row).is_none_or(|(kind, _)| *kind != ItemKind::Document) {
             continue;
         }
-        let (_, sums) = orders.entry(&row.order).or_insert((&row.number, BTreeMap::new()));
+        let order = orders.entry(&row.order);
+        let (_, adds, sums) = order.or_insert((&row.number, false, BTreeMap::new()));
+        *adds |= !row.reversal;
         add(sums, row)?;
     }
     let mut booked = Vec::new();
-    for (id, (number, sums)) in orders {
-        if sums.values().any(|amount| !amount.is_zero()) {
+    for (id, (number, adds, sums)) in orders {
+        if adds && sums.values().any(|amount| !amount.is_zero()) {
             booked.push(EntryOrder { id: id.to_owned(), number: number.to_owned() });
         }
     }

@@ -7,6 +7,7 @@
 
 mod bank;
 mod books;
+mod invoice_request;
 mod month_end;
 mod order;
 mod payment;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bank::{BankLine, BankReferences, BankStatement};
 pub use books::{BooksRecord, BooksTax, HeldAlready};
+pub use invoice_request::InvoiceRequest;
 pub use month_end::{Advance, MonthEnd};
 pub use order::{
     Address, Buyer, Charge, ChargeKind, Discount, Funder, Line, LineKind, Order, OrderError,
@@ -125,6 +127,7 @@ documents! {
     RefundFailure = "refund_failure", RefundFailure;
     HeldAlready = "held_already", HeldAlready;
     MonthEnd = "month_end", MonthEnd;
+    InvoiceRequest = "invoice_request", InvoiceRequest;
     Deletion = "deletion", Deletion;
     Ticket = "ticket", Ticket;
     TillSession = "till_session", TillSession;
@@ -230,6 +233,7 @@ impl Document {
             Self::TillSession(doc) => Some(doc.version),
             Self::HeldAlready(doc) => Some(doc.version),
             Self::MonthEnd(doc) => Some(doc.version),
+            Self::InvoiceRequest(doc) => Some(doc.version),
             Self::Deletion(doc) => doc.version,
             Self::LedgerRow(_) | Self::BankStatement(_) | Self::BankLine(_) => None,
         }
@@ -243,6 +247,7 @@ impl Document {
             Self::Refund(doc) => (RootKind::Sale, &doc.order),
             Self::RefundFailure(doc) => (RootKind::Sale, &doc.order),
             Self::HeldAlready(doc) => (RootKind::Sale, &doc.id),
+            Self::InvoiceRequest(doc) => (RootKind::Sale, &doc.id),
             Self::MonthEnd(doc) => (RootKind::MonthEnd, &doc.id),
             Self::Fulfilment(doc) => (RootKind::Sale, &doc.order),
             Self::Return(doc) => (RootKind::Sale, &doc.order),

@@ -10,6 +10,7 @@ mod decisions;
 mod end;
 mod failures;
 mod identity;
+mod invoices;
 mod outage;
 mod reconcile;
 mod replay;

@@ -118,6 +118,36 @@ pub async fn on_message(
     and_back(&state, given(form)?, What::Retry { about: id }, &back).await
 }
 
+/// What a person fills in who wants an invoice of a sale.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    #[serde(flatten)]
+    given: Given,
+    sale: String,
+    #[serde(default)]
+    company: String,
+    #[serde(default)]
+    vat_number: String,
+}
+
+impl Asked {
+    pub fn parts(self) -> (Given, What) {
+        let Self { given, sale, company, vat_number } = self;
+        let said = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+        (given, What::Invoice { sale, company: said(company), vat_number: said(vat_number) })
+    }
+}
+
+pub async fn invoice(
+    State(state): Shared,
+    form: Result<Form<Asked>, FormRejection>,
+) -> Result<Response, PageProblem> {
+    let asked = given(form)?;
+    let back = format::root_page(&asked.sale);
+    let (given, what) = asked.parts();
+    and_back(&state, given, what, &back).await
+}
+
 /// What is decided about a connection, by its word.
 pub fn about_connection(word: &str, connection: String) -> Option<What> {
     Some(match word {

@@ -60,6 +60,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/cases/{id}/{decision}", post(act::on_case))
         .route("/connections", get(connections::show))
         .route("/connections/{name}/{word}", post(act::on_connection))
+        .route("/invoices", post(act::invoice))
         .route("/schedules", get(schedules::show))
         .route("/schedules/{name}/run", post(schedules::run))
         .route("/messages/{id}", get(message::show))

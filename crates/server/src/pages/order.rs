@@ -3,16 +3,17 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use trueup_domain::item::Side;
 use trueup_domain::money::Money;
+use trueup_hub::invoices;
 use trueup_hub::trace::{
     self, CaptureStep, CommandStep, DocumentStep, EntryStep, JournalStep, KeyStep, SideStep, Trace,
 };
 use trueup_store::{StoreError, Tx, documents};
 
-use super::{Chrome, LINKS, PageProblem, Shared, page, status_label};
+use super::{Chrome, LINKS, PageProblem, Shared, act, page, status_label};
 use crate::format;
 use crate::problem::Problem;
 use crate::state::ServerState;
@@ -40,6 +41,10 @@ struct Order {
     entries: Vec<EntryBox>,
     keys: Vec<KeyBox>,
     journal: Vec<Entry>,
+    /// Whether a person may ask for an invoice of its own.
+    can_invoice: bool,
+    /// The name that was typed last.
+    person: String,
 }
 
 struct LinkBox {
@@ -140,14 +145,23 @@ struct EntryLine {
     currency: String,
 }
 
-pub async fn show(State(state): Shared, Path(root): Path<String>) -> Result<Response, PageProblem> {
-    let shared = state.clone();
-    let shown = state.read(move |tx| order(tx, &shared, &root)).await?;
+pub async fn show(
+    State(state): Shared,
+    Path(root): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, PageProblem> {
+    let (shared, person) = (state.clone(), act::person(&headers));
+    let shown = state.read(move |tx| order(tx, &shared, &root, person)).await?;
     let shown = shown.ok_or_else(|| Problem::not_found("this order"))?;
     Ok(page(StatusCode::OK, &shown)?)
 }
 
-fn order(tx: &mut Tx<'_>, state: &ServerState, wanted: &str) -> Result<Option<Order>, StoreError> {
+fn order(
+    tx: &mut Tx<'_>,
+    state: &ServerState,
+    wanted: &str,
+    person: String,
+) -> Result<Option<Order>, StoreError> {
     let Some(trace) = trace::trace(tx, wanted)? else { return Ok(None) };
     let root = documents::find_root(tx, &trace.root)?;
     let (kind, connection) =
@@ -167,6 +181,8 @@ fn order(tx: &mut Tx<'_>, state: &ServerState, wanted: &str) -> Result<Option<Or
         entries: trace.entries.iter().map(entry).collect(),
         keys: keys(&trace.keys),
         journal: journal(&trace.journal),
+        can_invoice: is_sale && invoices::can_be_asked(tx, &trace.root)?,
+        person,
         number: trace.number,
         root: trace.root,
         state: format::words(&trace.state),
@@ -225,7 +241,7 @@ fn cases(trace: &Trace) -> Vec<CaseLine> {
 }
 
 /// The few fields of a document that say most; the rest is one click away.
-const TELLING: [(&str, &str); 12] = [
+const TELLING: [(&str, &str); 14] = [
     ("total", "total"),
     ("amount", "amount"),
     ("gross", "gross"),
@@ -238,6 +254,8 @@ const TELLING: [(&str, &str); 12] = [
     ("reason", "reason"),
     ("provider_id", "provider id"),
     ("text", "text"),
+    ("company", "made out to"),
+    ("vat_number", "VAT number"),
 ];
 
 const WORDS: [&str; 3] = ["status", "payment_standing", "kind"];

@@ -7,4 +7,5 @@ mod corrections;
 mod engines;
 mod fixture;
 mod intake;
+mod invoices;
 mod security;

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod hold;
 pub mod ingest;
 pub mod init;
+pub mod invoice;
 pub mod mapping;
 pub mod odoo;
 pub mod poll;

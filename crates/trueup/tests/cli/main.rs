@@ -7,6 +7,7 @@ mod backup;
 mod causes;
 mod close;
 mod corrections;
+mod invoice;
 mod place;
 mod replay;
 mod retailer;

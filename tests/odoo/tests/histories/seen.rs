@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use trueup_domain::command::{CommandKind, Content};
 use trueup_domain::document::Document;
+use trueup_domain::mapping::CustomerPolicy;
 use trueup_domain::mapping::Mapping;
 use trueup_domain::money::{Currency, Money};
 use trueup_domain::sales::figures::{Cell, Column};
@@ -55,7 +56,7 @@ impl Held {
             ),
             customers: by_id(
                 "res.partner",
-                &["name", "ref", "street", "city", "type", "parent_id"],
+                &["name", "ref", "street", "city", "type", "parent_id", "vat"],
             ),
             delivered: below(
                 "sale.order.line",
@@ -67,6 +68,7 @@ impl Held {
                 &[
                     "state",
                     "move_type",
+                    "partner_id",
                     "invoice_date",
                     "date",
                     "amount_total",
@@ -555,13 +557,32 @@ impl Account<'_> {
         } else {
             String::new()
         };
+        let to = match self.scenario.heading("Names") {
+            Some("shown") => format!(" to {}", self.made_out_to(&row["partner_id"])),
+            _ => String::new(),
+        };
         format!(
-            "{state} of {}{booked}, {} with tax {}{goods}{open}: {}",
+            "{state} of {}{booked}{to}, {} with tax {}{goods}{open}: {}",
             word(&row["invoice_date"]),
             text(minor(&row["amount_total"], currency), currency),
             text(minor(&row["amount_tax"], currency), currency),
             in_words(&of_move, currency)
         )
+    }
+
+    fn made_out_to(&self, partner: &Value) -> String {
+        let (own, mapping) = (id(partner), &self.stage.mappings[&self.scenario.name]);
+        if let CustomerPolicy::PerBuyer { guests } = &mapping.customers
+            && *guests == own.to_string()
+        {
+            return "the customer of all guests".to_owned();
+        }
+        let customer = &self.held.customers[&own];
+        let name = word(&customer["name"]);
+        match customer["vat"].as_str() {
+            Some(vat) => format!("{name}, {vat}"),
+            None => name.to_owned(),
+        }
     }
 
     /// What a move comes to on each role, and what is open on its receivable.

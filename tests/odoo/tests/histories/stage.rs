@@ -181,15 +181,22 @@ impl Stage {
                 let of = format!("/{}/", scenario.name);
                 let own = |one: &cases::Case| one.kind == "refused" && one.subject.contains(&of);
                 for case in all.into_iter().filter(own).map(|one| one.id) {
-                    let (person, reason) = ("ann".to_owned(), reason.clone());
-                    let decision = Decision { what: What::Skip { case }, person, reason };
-                    let (hub, now) = (self.hub.clone(), self.now);
-                    let skipped =
-                        self.hub.store.write(move |tx| decisions::take(tx, &hub, &decision, now));
-                    skipped.expect("decided").expect("skipped");
+                    self.decide(What::Skip { case }, reason);
                 }
             }
+            Told::Asked { company, vat_number } => {
+                let sale = format!("{}/sale/1", scenario.name);
+                let (company, vat_number) = (company.clone(), vat_number.clone());
+                self.decide(What::Invoice { sale, company, vat_number }, "he asked for it");
+            }
         }
+    }
+
+    fn decide(&self, what: What, reason: &str) {
+        let decision = Decision { what, person: "ann".to_owned(), reason: reason.to_owned() };
+        let (hub, now) = (self.hub.clone(), self.now);
+        let done = self.hub.store.write(move |tx| decisions::take(tx, &hub, &decision, now));
+        done.expect("decided").expect("done");
     }
 
     /// A signed delivery. Each has an id of its own, as if its sender made it anew.

@@ -27,6 +27,8 @@ pub enum Told {
     Mapped { sku: String, product: String },
     /// Somebody skips what the books refused of this sale.
     Skipped { reason: String },
+    /// Somebody asks for an invoice of their own.
+    Asked { company: Option<String>, vat_number: Option<String> },
 }
 
 pub struct Teller<'a> {
@@ -117,6 +119,13 @@ impl<'a> Teller<'a> {
                 Told::Mapped { sku: (*sku).to_owned(), product: (*product).to_owned() }
             }
             ["skip", "refused", reason @ ..] => Told::Skipped { reason: reason.join(" ") },
+            ["invoice", "asked", "for"] => {
+                let said = |word: &str| {
+                    let own = rest.iter().find(|words| words[0] == word);
+                    own.map(|words| words[1..].join(" "))
+                };
+                Told::Asked { company: said("company"), vat_number: said("vat") }
+            }
             _ => self.unknown(&statement.line),
         }
     }

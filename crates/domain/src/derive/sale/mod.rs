@@ -39,8 +39,8 @@ use super::bundle;
 use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
 use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
 use crate::document::{
-    Address, Buyer, Document, Fulfilment, Funder, HeldAlready, Order, Payment, PaymentKind,
-    PaymentStanding, PaymentStatus, Refund, RefundFailure, Remitter, Tender, Ticket,
+    Address, Buyer, Document, Fulfilment, Funder, HeldAlready, InvoiceRequest, Order, Payment,
+    PaymentKind, PaymentStanding, PaymentStatus, Refund, RefundFailure, Remitter, Tender, Ticket,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
@@ -92,6 +92,7 @@ pub(crate) struct Documents<'a> {
     /// Of a till inside the books, which booked the sale itself.
     tickets: Vec<&'a Ticket>,
     held: Option<&'a HeldAlready>,
+    asked: Option<&'a InvoiceRequest>,
     pub deleted: bool,
 }
 
@@ -109,6 +110,7 @@ impl<'a> Documents<'a> {
                 Document::Fulfilment(fulfilment) => sorted.fulfilments.push(fulfilment),
                 Document::Ticket(ticket) => sorted.tickets.push(ticket),
                 Document::HeldAlready(held) => sorted.held = Some(held),
+                Document::InvoiceRequest(asked) => sorted.asked = Some(asked),
                 Document::Deletion(gone) if gone.id.starts_with("order/") => sorted.deleted = true,
                 _ => {}
             }
@@ -127,6 +129,7 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
     let mut sale = Sale {
         around,
         road: Road::of(around.posting, sorted.held),
+        asked: sorted.asked,
         derived: Derived::default(),
         plan: Plan::default(),
         ordered: BTreeMap::new(),
@@ -189,6 +192,8 @@ pub fn derive(documents: &[Document], around: &Surroundings<'_>) -> Result<Deriv
 struct Sale<'a> {
     around: &'a Surroundings<'a>,
     road: Road,
+    /// Somebody wants an invoice of their own.
+    asked: Option<&'a InvoiceRequest>,
     derived: Derived,
     /// Its invoices, and what becomes of its refunds; nothing while there is no mapping.
     plan: Plan,
@@ -617,7 +622,8 @@ impl Sale<'_> {
             let mut after = customer.after();
             after.extend(delivery.clone());
             self.command("order", &part, mapping, content, after, None);
-            self.invoices(order, number, mapping, &customer)?;
+            let invoiced = self.invoiced(order, mapping);
+            self.invoices(order, number, mapping, &invoiced)?;
         }
         Ok(missing)
     }
@@ -724,6 +730,32 @@ impl Sale<'_> {
         named.cloned()
     }
 
+    /// Whose the invoices, credit notes and payments are: of whoever asked for an invoice, else of the
+    /// customer whom the order names.
+    fn invoiced(&mut self, order: &Order, mapping: &Mapping) -> Customer {
+        let Some(asked) = self.asked else { return self.customer(order, mapping) };
+        let mut buyer = order.buyer.clone().unwrap_or_default();
+        let id = match buyer.id.clone() {
+            Some(id) if asked.is_for_the_buyer() => id,
+            // What was made of a customer stays: whom another request names is another one.
+            _ if asked.version.0 > 0 => format!("invoice/{}/{}", order.id, asked.version.0),
+            _ => format!("invoice/{}", order.id),
+        };
+        if let Some(company) = &asked.company {
+            // A company is not the person who bought for it, whom the books may know.
+            let of = |place: Address| Address { name: None, company: None, phone: None, ..place };
+            buyer = Buyer {
+                company: Some(company.clone()),
+                vat_number: buyer.vat_number,
+                billing: buyer.billing.map(of),
+                shipping: buyer.shipping.map(of),
+                ..Buyer::default()
+            };
+        }
+        buyer.vat_number = asked.vat_number.clone().or(buyer.vat_number);
+        self.own(&id, buyer, mapping)
+    }
+
     fn customer(&mut self, order: &Order, mapping: &Mapping) -> Customer {
         let buyer = order.buyer.as_ref();
         let (id, guests) = match &mapping.customers {
@@ -739,13 +771,18 @@ impl Sale<'_> {
             }
             return Customer { reference: CustomerRef::Fixed(guests.clone()), root: None };
         };
+        self.own(id, buyer.clone(), mapping)
+    }
+
+    /// A customer of its own, whom the channel calls so.
+    fn own(&mut self, id: &str, buyer: Buyer, mapping: &Mapping) -> Customer {
         let root = format!("{}/customer/{id}", self.around.connection);
         let command = Command {
             target: mapping.target.clone(),
             content: Content::Partner(Partner {
                 company: mapping.company.clone(),
                 reference: format!("{}/{id}", self.around.connection),
-                buyer: buyer.clone(),
+                buyer,
                 address_of: None,
             }),
             after: Vec::new(),

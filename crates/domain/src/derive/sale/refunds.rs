@@ -118,7 +118,7 @@ impl Sale<'_> {
         if self.road != Road::Documents {
             return Ok(Ok(()));
         }
-        let customer = self.customer(order, mapping);
+        let customer = self.invoiced(order, mapping);
         let mut after = customer.after();
         after.push(needs("invoice", "invoice", &invoice));
         // The capture is tied first, or Odoo ties the credit note to the unpaid invoice (V8), which is

@@ -134,7 +134,7 @@ impl Sale<'_> {
         if self.road != Road::Documents {
             return Ok(());
         }
-        let customer = self.customer(order, mapping);
+        let customer = self.invoiced(order, mapping);
         let reference = payment.provider_id.as_deref().unwrap_or(&payment.id);
         let (direction, method_line) = if leg.inbound {
             (Direction::Inbound, &gateway.inbound_line)
