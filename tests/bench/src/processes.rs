@@ -53,11 +53,14 @@ pub fn measure(bodies: &[Body]) -> Result<()> {
         Client::connect(&server, NoTls)?.batch_execute(&drop)?;
         let Told { took, busy, round_trip } = told?;
         let first = *alone.get_or_insert(took);
+        let ratio = 100 * first.as_micros() / took.as_micros().max(1);
         println!(
-            "processes: {count}: {} webhooks a second through decode and decide, {:.2} x of one, \
-             {busy:.1} cores busy, a round trip of {} us",
+            "processes: {count}: {} webhooks a second through decode and decide, {}.{:02} x of one, \
+             {} % of the machine busy, a round trip of {} us",
             per_second(bodies.len(), took),
-            first.as_secs_f64() / took.as_secs_f64(),
+            ratio / 100,
+            ratio % 100,
+            busy,
             round_trip.as_micros()
         );
     }
@@ -66,8 +69,8 @@ pub fn measure(bodies: &[Body]) -> Result<()> {
 
 struct Told {
     took: Duration,
-    /// Processors that were not idle, on average.
-    busy: f64,
+    /// How much of the processors was not idle, in percent.
+    busy: u64,
     round_trip: Duration,
 }
 
@@ -176,25 +179,23 @@ impl Process {
 /// Ticks of all processors together, and those in which they were idle.
 #[derive(Clone, Copy)]
 struct Processors {
-    all: f64,
-    idle: f64,
-    count: f64,
+    all: u64,
+    idle: u64,
 }
 
 impl Processors {
     fn read() -> Result<Self> {
         let stat = std::fs::read_to_string("/proc/stat").context("what Linux counts")?;
         let first = stat.lines().next().context("a line for all processors")?;
-        let ticks = first.split_whitespace().skip(1).map(str::parse::<f64>);
-        let ticks: Vec<f64> = ticks.collect::<Result<_, _>>()?;
+        let ticks = first.split_whitespace().skip(1).map(str::parse::<u64>);
+        let ticks: Vec<u64> = ticks.collect::<Result<_, _>>()?;
         let idle = ticks.iter().skip(3).take(2).sum();
-        let count = std::thread::available_parallelism()?.get();
-        Ok(Self { all: ticks.iter().take(8).sum(), idle, count: f64::from(u32::try_from(count)?) })
+        Ok(Self { all: ticks.iter().take(8).sum(), idle })
     }
 
-    fn busy_since(self, before: Self) -> f64 {
+    fn busy_since(self, before: Self) -> u64 {
         let (all, idle) = (self.all - before.all, self.idle - before.idle);
-        if all > 0.0 { self.count * (all - idle) / all } else { 0.0 }
+        100 * all.saturating_sub(idle) / all.max(1)
     }
 }
 
