@@ -280,11 +280,12 @@ impl Tx<'_> {
         }
     }
 
-    /// The row lock of PostgreSQL that SQLite, with its one writer, does without.
-    pub(crate) fn for_share(&self) -> &'static str {
+    /// The row lock of PostgreSQL that SQLite, with its one writer, does without: the row stays whose
+    /// it is, whatever else is written to it.
+    pub(crate) fn for_key_share(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "",
-            Engine::Postgres(..) => " FOR SHARE",
+            Engine::Postgres(..) => " FOR KEY SHARE",
         }
     }
 
@@ -293,7 +294,15 @@ impl Tx<'_> {
         matches!(self.0, Engine::Postgres(..))
     }
 
-    /// As [`Self::for_share`], for rows that are written afterwards.
+    /// The same for rows that are written afterwards, beside those who only need them to stay.
+    pub(crate) fn for_no_key_update(&self) -> &'static str {
+        match self.0 {
+            Engine::Sqlite(_) => "",
+            Engine::Postgres(..) => " FOR NO KEY UPDATE",
+        }
+    }
+
+    /// The same for rows that are written afterwards, alone.
     pub(crate) fn for_update(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "",

@@ -77,6 +77,11 @@ pub fn acquire(
     length: SignedDuration,
 ) -> Result<Option<Lease>> {
     let until = now.checked_add(length).map_err(StoreError::corrupt)?.as_microsecond();
+    wait_for_work(
+        tx,
+        "shard = $1 AND owner <> $2 AND until < $3",
+        values![shard, owner, now.as_microsecond()],
+    )?;
     tx.execute(
         "INSERT INTO leases (shard, owner, epoch, until) VALUES ($1, $2, 1, $3)
          ON CONFLICT (shard) DO UPDATE SET
@@ -148,10 +153,12 @@ pub fn tend(
     let rank = alive.iter().position(|one| one == owner).unwrap_or(0);
     let share = fair(parts, rank, alive.len().max(1));
     make(tx, &share)?;
-    // Only what is held now: what comes free from here on might be waited for by who waits for us.
     let own_or_free = hold(tx, "owner = $1 OR until < $2", values![owner, now.as_microsecond()])?;
     tx.execute("UPDATE leases SET until = $1 WHERE owner = $2", values![until, owner])?;
-    for part in share.iter().filter(|part| own_or_free.contains(*part)) {
+    // Only what is held now: what comes free from here on might be waited for by who waits for us. And
+    // who still writes under a lease that has ended is not waited for either, but looked for next time.
+    let free = idle(tx, "owner <> $1 AND until < $2", values![owner, now.as_microsecond()])?;
+    for part in share.iter().filter(|part| own_or_free.contains(*part) && free.contains(*part)) {
         acquire(tx, part, owner, now, length)?;
     }
     let all = held_by(tx, owner)?;
@@ -184,8 +191,30 @@ fn make(tx: &mut Tx<'_>, parts: &[String]) -> Result<()> {
 
 /// Holds the leases of a condition before they are written, in the one order in which everybody
 /// holds several: who comes second waits at the first of them, and holds none that the other needs.
+/// Nobody waits for the work that is done under a lease.
 fn hold(tx: &mut Tx<'_>, condition: &str, values: &[Value]) -> Result<BTreeSet<String>> {
-    let lock = tx.for_update();
+    let lock = tx.for_no_key_update();
+    let sql = format!("SELECT shard FROM leases WHERE {condition} ORDER BY shard{lock}");
+    tx.query(&sql, values)?.iter().map(|row| row.text(0)).collect()
+}
+
+/// Waits for the work that is done under the leases of a condition, which nothing may be taken from
+/// before its transaction has ended.
+fn wait_for_work(tx: &mut Tx<'_>, condition: &str, values: &[Value]) -> Result<()> {
+    if tx.has_rivals() {
+        let lock = tx.for_update();
+        let sql = format!("SELECT shard FROM leases WHERE {condition} ORDER BY shard{lock}");
+        tx.query(&sql, values)?;
+    }
+    Ok(())
+}
+
+/// The leases of a condition under which no work is done now; none is begun before this ends.
+fn idle(tx: &mut Tx<'_>, condition: &str, values: &[Value]) -> Result<BTreeSet<String>> {
+    let lock = match tx.for_update() {
+        "" => String::new(),
+        lock => format!("{lock} SKIP LOCKED"),
+    };
     let sql = format!("SELECT shard FROM leases WHERE {condition} ORDER BY shard{lock}");
     tx.query(&sql, values)?.iter().map(|row| row.text(0)).collect()
 }
@@ -195,6 +224,8 @@ pub fn release(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<()> {
     let in_order: BTreeMap<&String, &Lease> =
         leases.iter().map(|lease| (&lease.shard, lease)).collect();
     for lease in in_order.into_values() {
+        let own = values![&lease.shard, &lease.owner, lease.epoch];
+        wait_for_work(tx, "shard = $1 AND owner = $2 AND epoch = $3", own)?;
         tx.execute(
             "UPDATE leases SET owner = '', epoch = epoch + 1, until = 0
              WHERE shard = $1 AND owner = $2 AND epoch = $3",
@@ -239,7 +270,7 @@ pub fn alive(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Process>> {
 pub fn revoke(tx: &mut Tx<'_>) -> Result<()> {
     // As in `tend` and `leave`: first who is alive, then what is held.
     tx.execute("DELETE FROM processes", values![])?;
-    hold(tx, "shard <> 'all'", values![])?;
+    wait_for_work(tx, "shard <> 'all'", values![])?;
     tx.execute(
         "UPDATE leases SET owner = '', epoch = epoch + 1, until = 0 WHERE shard <> 'all'",
         values![],
@@ -255,7 +286,7 @@ pub fn check(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<()> {
     let parts: Vec<String> = leases.iter().map(|lease| lease.shard.clone()).collect();
     let sql = format!(
         "SELECT shard, owner, epoch FROM leases WHERE shard IN ({{}}) ORDER BY shard{}",
-        tx.for_share()
+        tx.for_key_share()
     );
     let rows = many::query(tx, &sql, &parts)?;
     for lease in leases {

@@ -151,7 +151,8 @@ impl Process {
                     let worker = hub.turn.worker();
                     let done = worker.map_or(Ok(0), |worker| step(&hub, &worker, now()));
                     // Whose share has just gone to another writes nothing more of it.
-                    if matches!(done, Ok(0) | Err(StoreError::Conflict(_))) {
+                    if matches!(done, Ok(0) | Err(StoreError::Conflict(_) | StoreError::LeaseLost))
+                    {
                         std::thread::sleep(Duration::from_millis(5));
                     } else {
                         done?;

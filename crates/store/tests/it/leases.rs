@@ -224,6 +224,35 @@ fn c6_in_postgres_a_lease_is_not_lost_between_check_and_commit() {
 
 /// Who takes, renews and gives back at the same moment waits for the others and collides with none:
 /// a collision is a transaction that PostgreSQL ends after a second, and a process that pauses.
+/// A transaction of the work may take long where the database is far away, and another one begin
+/// before it ends: who renews the leases under which they write does not wait for them.
+#[test]
+fn c6_in_postgres_a_renewal_does_not_wait_for_the_work() {
+    let Some(database) = crate::engines::postgres() else { return };
+    let (working, renewing) = (database.store(), database.store());
+    let held = tend(&renewing, "a", 1).held;
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (end, may_end) = std::sync::mpsc::channel::<()>();
+    let work = std::thread::spawn(move || {
+        working.write(move |tx| {
+            leases::check(tx, &held)?;
+            begun.send(()).expect("somebody waits");
+            may_end.recv().expect("somebody ends it");
+            Ok(())
+        })
+    });
+    has_begun.recv().expect("it has begun");
+    let (renewed, is_renewed) = std::sync::mpsc::channel();
+    let renewal = std::thread::spawn(move || {
+        renewed.send(tend(&renewing, "a", 2).held.len()).expect("somebody waits");
+    });
+    let parts = is_renewed.recv_timeout(std::time::Duration::from_secs(20));
+    end.send(()).expect("it waits");
+    renewal.join().expect("renewed");
+    work.join().expect("no panic").expect("written");
+    assert!(parts.is_ok_and(|parts| parts > 0), "the renewal waited for the work");
+}
+
 #[test]
 fn c6_in_postgres_processes_that_come_and_go_at_once_do_not_collide() {
     let Some(database) = crate::engines::postgres() else { return };
