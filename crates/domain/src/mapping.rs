@@ -28,6 +28,9 @@ pub struct Mapping {
     /// The general journal for entries of our own (`TRUP`).
     pub entry_journal: TargetRef,
     pub pricelist: Option<TargetRef>,
+    /// Of orders in a currency that is not that of the books, by its code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pricelists: BTreeMap<String, TargetRef>,
     pub warehouse: Option<TargetRef>,
     pub customers: CustomerPolicy,
     /// A mapping that does not say leaves stock alone.
@@ -301,6 +304,11 @@ impl Mapping {
     pub fn service_product(&self, word: &str) -> Result<TargetRef, Missing> {
         let found = self.service_products.get(word).cloned();
         found.ok_or_else(|| Missing::ServiceProduct(word.to_owned()))
+    }
+
+    /// The price list of orders in a currency. The target refuses an order on one in another currency.
+    pub fn pricelist_in(&self, currency: Currency) -> Option<&TargetRef> {
+        self.pricelists.get(currency.code()).or(self.pricelist.as_ref())
     }
 
     pub fn gateway(&self, word: &str) -> Result<&Gateway, Missing> {

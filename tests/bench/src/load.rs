@@ -2,7 +2,8 @@
 //! there for a while. What the senders waited for, what lay behind, and how fast it was worked off.
 //!
 //! The hub is the real one on a SQLite file, the world behind it the sandboxes, on the same machine.
-//! `TRUEUP_LOAD_LENGTH` makes each part so many times longer.
+//! `TRUEUP_LOAD_LENGTH` makes the burst so many times longer; what a day has of usual hours and of an
+//! outage is compressed.
 
 mod door;
 mod plot;
@@ -47,12 +48,15 @@ struct Part {
     books: bool,
 }
 
-const DAY: [Part; 4] = [
-    Part { name: "usual", seconds: 20, rate: RATE, books: true },
-    Part { name: "ten times as many", seconds: 60, rate: BURST, books: true },
-    Part { name: "usual", seconds: 60, rate: RATE, books: true },
-    Part { name: "no books", seconds: 120, rate: RATE, books: false },
-];
+/// With a burst that is so many times longer.
+const fn day(longer: u32) -> [Part; 4] {
+    [
+        Part { name: "usual", seconds: 20, rate: RATE, books: true },
+        Part { name: "ten times as many", seconds: 60 * longer, rate: BURST, books: true },
+        Part { name: "usual", seconds: 60, rate: RATE, books: true },
+        Part { name: "no books", seconds: 120, rate: RATE, books: false },
+    ]
+}
 
 /// What was seen in one second.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,7 +74,8 @@ pub fn measure() -> Result<()> {
     let longer: u32 = std::env::var("TRUEUP_LOAD_LENGTH").map_or(Ok(1), |it| it.parse())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let deliveries: u32 = DAY.iter().map(|part| part.seconds * part.rate * longer).sum();
+    let day = day(longer);
+    let deliveries: u32 = day.iter().map(|part| part.seconds * part.rate).sum();
     let mut week =
         Week::new(WeekSettings { orders: deliveries, faults: false, ..WeekSettings::default() });
     let mut world = World::new(true)?;
@@ -115,11 +120,11 @@ pub fn measure() -> Result<()> {
     }
     let mut watched = Watched { seconds: Vec::new(), marks: Vec::new() };
     let mut waits: Vec<(&'static str, Vec<Duration>)> = Vec::new();
-    for part in DAY {
+    for part in day {
         door.open(part.books);
         watched.mark(part.name);
         let mut of_part = Vec::new();
-        for _ in 0..part.seconds * longer {
+        for _ in 0..part.seconds {
             let due = source.next(&hub, part.rate)?;
             let (back, mut second) = send(&runtime, senders, due)?;
             senders = back;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use common::{Books, Played, Real};
 use serde_json::json;
 use trueup_connect::conversation::Request;
+use trueup_domain::money::Currency;
 use trueup_odoo::sandbox::OdooSandbox;
 use trueup_odoo::setup::{self, SetupReport, Wanted, plan::summary};
 
@@ -151,4 +152,31 @@ fn applying_twice_makes_everything_once() {
     let expected = story(&mut real);
     assert_eq!(played.0, expected.0, "the plans are equal");
     println!("{} records for two entities; found: {:?}", expected.0.len(), expected.1);
+}
+
+/// Odoo gives an order the currency of its price list.
+fn in_another_currency(books: &mut dyn Books) {
+    let euro = Currency::parse("EUR").expect("a currency");
+    let mut wanted = setup::demo::wanted().remove(0);
+    assert_ne!(wanted.currency, euro);
+    wanted.gateways[0].currency = Some(euro);
+    let mut admin = |request: &Request| books.send(request, true);
+    let first = setup::run(&mut admin, &wanted).expect("a mapping");
+    assert_eq!(first, setup::run(&mut admin, &wanted).expect("a mapping"));
+    let list = first.pricelist_in(euro).expect("a price list");
+    assert_ne!(Some(list), first.pricelist.as_ref());
+    assert_eq!(first.pricelist_in(wanted.currency), first.pricelist.as_ref());
+    let own = json!([["id", "=", list.parse::<i64>().expect("an id")]]);
+    let found = books.read("product.pricelist", own, &["currency_id", "company_id"]);
+    assert_eq!(found[0]["currency_id"][1], json!("EUR"), "{}: {found:?}", books.name());
+    let company = wanted.company.parse::<i64>().expect("an id");
+    let whose = &found[0]["company_id"];
+    assert!(*whose == json!(false) || whose[0] == json!(company), "{}: {whose}", books.name());
+}
+
+#[test]
+fn a_gateway_in_another_currency_brings_a_price_list() {
+    in_another_currency(&mut Played(OdooSandbox::bare()));
+    let Some(mut real) = Real::fresh("setup_currency") else { return };
+    in_another_currency(&mut real);
 }

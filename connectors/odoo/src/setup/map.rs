@@ -108,6 +108,13 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
         gateways.insert(gateway.word.clone(), gateway_of);
     }
 
+    let mut pricelists = BTreeMap::new();
+    for (code, own) in &report.pricelists {
+        if code != wanted.currency.code() {
+            pricelists.insert(code.clone(), own.to_string());
+        }
+    }
+
     let mut products: BTreeMap<String, TargetRef> =
         report.products.iter().map(|(sku, id)| (sku.clone(), id.to_string())).collect();
     for product in &wanted.products {
@@ -139,7 +146,8 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
         time_zone: wanted.time_zone.clone(),
         sales_journal: sales.id.to_string(),
         entry_journal: id(&plan::entry_journal_key(company))?,
-        pricelist: report.pricelist.map(|id| id.to_string()),
+        pricelist: report.pricelists.get(wanted.currency.code()).map(i64::to_string),
+        pricelists,
         warehouse: report.warehouse.map(|id| id.to_string()),
         customers: match wanted.customers {
             Customers::PerBuyer => CustomerPolicy::PerBuyer { guests },

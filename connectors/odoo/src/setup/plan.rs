@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use trueup_domain::journal::Role;
+use trueup_domain::money::Currency;
 
 use super::report::SetupReport;
 use super::{Clears, SetupError, Wanted, WantedTax, slug};
@@ -95,6 +96,10 @@ pub(super) fn tax_key(company: i64, tax: &WantedTax) -> String {
 pub(super) fn product_key(sku: &str) -> String {
     format!("product_sku_{}", slug(sku))
 }
+fn pricelist_key(company: i64, currency: Currency) -> String {
+    format!("pricelist_{company}_{}", currency.code().to_lowercase())
+}
+
 pub(super) fn guests_key(company: i64) -> String {
     format!("partner_{company}_guests")
 }
@@ -159,6 +164,9 @@ pub fn plan(report: &SetupReport, wanted: &Wanted) -> Result<Vec<Creation>, Setu
         let foreign = gateway.currency.filter(|currency| *currency != wanted.currency);
         let currency = foreign.and_then(|it| report.currencies.get(it.code())).copied();
         planner.journal(journal, &name, "TC1", "bank", Some(&account), currency);
+        if let (Some(foreign), Some(currency)) = (foreign, currency) {
+            planner.pricelist(foreign, currency);
+        }
     }
     for tax in &wanted.taxes {
         planner.tax(tax);
@@ -255,6 +263,22 @@ impl Planner<'_> {
         ];
         table.record(head, &lines);
         self.push("journal", name, "account.journal", key, table);
+    }
+
+    /// A price list of the company in another currency, where there is none. Odoo gives an order the
+    /// currency of its price list.
+    fn pricelist(&mut self, currency: Currency, id: i64) {
+        let key = pricelist_key(self.company, currency);
+        let made = self.report.existing.as_ref().is_some_and(|made| made.contains_key(&key));
+        let planned = self.plan.iter().any(|it| it.key == key);
+        if planned || (!made && self.report.pricelists.contains_key(currency.code())) {
+            return;
+        }
+        let name = format!("Trueup {currency}");
+        let mut table = Table::new(&["id", "name", "currency_id/.id", "company_id/.id"], &[]);
+        let cells = [full(&key), own(&name), id.to_string(), self.company.to_string()];
+        table.record(cells.into(), &[]);
+        self.push("price list", &name, "product.pricelist", key, table);
     }
 
     fn tax(&mut self, tax: &WantedTax) {

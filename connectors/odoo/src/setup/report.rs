@@ -32,7 +32,8 @@ pub struct SetupReport {
     pub journals: Vec<Journal>,
     pub method_lines: Vec<MethodLine>,
     pub taxes: Vec<Tax>,
-    pub pricelist: Option<i64>,
+    /// By the code of its currency: the company's own, or else one of all companies.
+    pub pricelists: BTreeMap<String, i64>,
     pub warehouse: Option<i64>,
     /// Where that has its stock.
     pub stock_location: Option<i64>,
@@ -235,15 +236,8 @@ pub fn inspect(call: &mut Caller<'_>, wanted: &Wanted) -> Result<SetupReport, Se
     let fields = ["tax_id", "repartition_type", "account_id", "factor_percent", "tag_ids"];
     let parts = ask(call, wanted, "account.tax.repartition.line", &none, &fields, false)?;
     read(report.read_taxes(&taxes, &parts), "account.tax")?;
-    let rows = ask(
-        call,
-        wanted,
-        "product.pricelist",
-        &json!([["currency_id.name", "=", wanted.currency.code()]]),
-        &["company_id"],
-        true,
-    )?;
-    report.pricelist = first_own(&rows, id);
+    let rows = ask(call, wanted, "product.pricelist", &none, &["company_id", "currency_id"], true)?;
+    read(report.read_pricelists(&rows, id), "product.pricelist")?;
     let fields = ["company_id", "lot_stock_id"];
     let rows = ask(call, wanted, "stock.warehouse", &none, &fields, true)?;
     report.warehouse = first_own(&rows, id);
@@ -365,8 +359,9 @@ fn version(call: &mut Caller<'_>, wanted: &Wanted) -> Result<String, SetupError>
     super::version_of(body).map_err(failed)
 }
 
-fn first_own(rows: &[Row], company: i64) -> Option<i64> {
-    let of = |row: &&Row| {
+fn first_own<'a>(rows: impl IntoIterator<Item = &'a Row>, company: i64) -> Option<i64> {
+    let rows: Vec<&Row> = rows.into_iter().collect();
+    let of = |row: &&&Row| {
         row.reference("company_id").ok().flatten().is_some_and(|(id, _)| id == company)
     };
     rows.iter().find(of).or(rows.first()).and_then(|row| row.id().ok())
@@ -377,6 +372,20 @@ fn id_of(row: &Row, field: &str) -> Result<Option<i64>, DecodeError> {
 }
 
 impl SetupReport {
+    fn read_pricelists(&mut self, rows: &[Row], company: i64) -> Result<(), DecodeError> {
+        let mut found: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+        for row in rows {
+            if let Some((_, currency)) = row.reference("currency_id")? {
+                found.entry(currency).or_default().push(row);
+            }
+        }
+        for (currency, rows) in found {
+            let own = first_own(rows.iter().copied(), company);
+            self.pricelists.extend(own.map(|id| (currency, id)));
+        }
+        Ok(())
+    }
+
     fn read_company(&mut self, row: &Row) -> Result<(), DecodeError> {
         self.company = row.word("name")?;
         self.company_id = row.id()?;
@@ -604,7 +613,7 @@ impl SetupReport {
                     .to_owned();
             self.find(false, "tags_not_allowed", text);
         }
-        if self.pricelist.is_none() {
+        if !self.pricelists.contains_key(wanted.currency.code()) {
             let text = format!(
                 "no price list is in {}: orders would take another currency",
                 wanted.currency

@@ -76,6 +76,7 @@ pub fn mapping() -> Mapping {
         sales_journal: "sales".to_owned(),
         entry_journal: "TRUP".to_owned(),
         pricelist: None,
+        pricelists: BTreeMap::new(),
         warehouse: None,
         customers: CustomerPolicy::PerBuyer { guests: "guests".to_owned() },
         goods: GoodsPolicy::Books,

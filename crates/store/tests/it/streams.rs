@@ -20,6 +20,7 @@ fn mapping(entity: &str) -> Mapping {
         sales_journal: "sales".to_owned(),
         entry_journal: "TRUP".to_owned(),
         pricelist: None,
+        pricelists: BTreeMap::new(),
         warehouse: None,
         customers: CustomerPolicy::One("7".to_owned()),
         goods: GoodsPolicy::Books,

@@ -360,11 +360,14 @@ fn mapping(scenario: &Scenario, set_up: &SetUp) -> Mapping {
         locations: locations.collect(),
         invoices,
         delivery_addresses,
+        pricelists: BTreeMap::new(),
         ..books.clone()
     };
     match scenario.heading("Pricelist") {
         Some("none") => mapping.pricelist = None,
-        Some(code) => mapping.pricelist = Some(set_up.pricelists[code].to_string()),
+        Some(code) => {
+            mapping.pricelists.insert(code.to_owned(), set_up.pricelists[code].to_string());
+        }
         None => {}
     }
     for bundle in scenario.heading("Bundles").into_iter().flat_map(|it| it.split("; ")) {

@@ -608,7 +608,7 @@ impl Sale<'_> {
                 customer_reference: order.customer_reference.clone(),
                 origin: format!("{} {}", self.around.connection, order.number),
                 placed_at: order.placed_at,
-                pricelist: mapping.pricelist.clone(),
+                pricelist: mapping.pricelist_in(order.total.currency()).cloned(),
                 warehouse: mapping.warehouse.clone(),
                 lines,
                 total,
