@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
 use trueup_connect::{DecodeError, Decoded, Message, Subscription};
 use trueup_domain::document::{
     BooksRecord, Document, HeldAlready, InvoiceRequest, Kind, LedgerRow, MonthEnd, RefundFailure,
@@ -27,8 +28,9 @@ const ATTEMPTS_MAX: i64 = 5;
 const WEBHOOK_GRACE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The kinds of messages in which the hub itself states something: a record of the books, which
-/// bank lines a payout or transfer is, that the money of a refund came back, and that the books hold
-/// a sale by another hand.
+/// bank lines a payout or transfer is, that the money of a refund came back, what is open over the
+/// end of a month, that the books hold a sale by another hand, and that somebody wants an invoice of
+/// one.
 pub const BOOKS_RECORD: &str = "trueup/books_record";
 pub const MATCH: &str = "trueup/match";
 pub const REFUND_FAILURE: &str = "trueup/refund_failure";
@@ -109,34 +111,15 @@ pub(crate) fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeEr
         let why = format!("the process died {ATTEMPTS_MAX} times over it");
         return Err(DecodeError::Unreadable(why));
     }
-    if message.kind == BOOKS_RECORD {
-        let record: BooksRecord = trueup_connect::json::read(&message.body)?;
-        return Ok(Decoded::Documents(vec![record.into()]));
-    }
-    if message.kind == MATCH {
-        let mut stated: SettlementMatch = trueup_connect::json::read(&message.body)?;
-        stated.version = Version(message.occurrence);
-        return Ok(Decoded::Documents(vec![stated.into()]));
-    }
-    if message.kind == REFUND_FAILURE {
-        let mut stated: RefundFailure = trueup_connect::json::read(&message.body)?;
-        stated.version = Version(message.occurrence);
-        return Ok(Decoded::Documents(vec![stated.into()]));
-    }
-    if message.kind == MONTH_END {
-        let mut stated: MonthEnd = trueup_connect::json::read(&message.body)?;
-        stated.version = Version(message.occurrence);
-        return Ok(Decoded::Documents(vec![stated.into()]));
-    }
-    if message.kind == HELD_ALREADY {
-        let mut stated: HeldAlready = trueup_connect::json::read(&message.body)?;
-        stated.version = Version(message.occurrence);
-        return Ok(Decoded::Documents(vec![stated.into()]));
-    }
-    if message.kind == INVOICE_REQUEST {
-        let mut stated: InvoiceRequest = trueup_connect::json::read(&message.body)?;
-        stated.version = Version(message.occurrence);
-        return Ok(Decoded::Documents(vec![stated.into()]));
+    let (body, version) = (&message.body, Version(message.occurrence));
+    match message.kind.as_str() {
+        BOOKS_RECORD => return own(body, |_: &mut BooksRecord| {}),
+        MATCH => return own(body, |it: &mut SettlementMatch| it.version = version),
+        REFUND_FAILURE => return own(body, |it: &mut RefundFailure| it.version = version),
+        MONTH_END => return own(body, |it: &mut MonthEnd| it.version = version),
+        HELD_ALREADY => return own(body, |it: &mut HeldAlready| it.version = version),
+        INVOICE_REQUEST => return own(body, |it: &mut InvoiceRequest| it.version = version),
+        _ => {}
     }
     let Some(connection) = hub.connection(&message.connection) else {
         return Ok(Decoded::Ignored(format!(
@@ -145,6 +128,16 @@ pub(crate) fn compute(hub: &Hub, message: &Received) -> Result<Decoded, DecodeEr
         )));
     };
     (connection.connector.decode)(&Message { kind: &message.kind, body: &message.body })
+}
+
+/// What the hub itself stated; `number` gives it its version.
+fn own<T: DeserializeOwned + Into<Document>>(
+    body: &[u8],
+    number: impl FnOnce(&mut T),
+) -> Result<Decoded, DecodeError> {
+    let mut stated: T = trueup_connect::json::read(body)?;
+    number(&mut stated);
+    Ok(Decoded::Documents(vec![stated.into()]))
 }
 
 fn record(

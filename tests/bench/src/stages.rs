@@ -87,6 +87,11 @@ pub fn record(hub: &Hub, bodies: &[Body], now: Timestamp) -> Result<()> {
             asked_at: None,
         })
         .collect();
+    hand_in(hub, new, now)
+}
+
+/// Stores messages, all in one transaction.
+pub fn hand_in(hub: &Hub, new: Vec<NewMessage>, now: Timestamp) -> Result<()> {
     hub.store.write(move |tx| {
         for message in &new {
             messages::record(tx, message, now)?;

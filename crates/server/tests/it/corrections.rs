@@ -3,7 +3,6 @@
 use axum::http::StatusCode;
 use trueup_connect::Secret;
 use trueup_connect::webhook::SignedDelivery;
-use trueup_hub::{Worker, decide, decode};
 
 use crate::fixture::{PORTAL, PORTAL_SECRET, Server, now};
 
@@ -11,14 +10,6 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 /// A portal sent a price as a number, not as a text.
 const SENT: &str =
     include_str!("../../../../connectors/channel/fixtures/message__amount_as_a_number.json");
-
-fn settle(server: &Server) {
-    let worker = Worker::alone();
-    while decode::step(&server.hub, &worker, now()).expect("decoded")
-        + decide::step(&server.hub, &worker, now()).expect("decided")
-        > 0
-    {}
-}
 
 /// A portal that sent what cannot be read, and the message.
 async fn refused() -> (Server, String) {
@@ -28,7 +19,7 @@ async fn refused() -> (Server, String) {
     let delivery =
         SignedDelivery { kind, source_id: "m1", account: "", body, secret: &secret, now };
     assert_eq!(server.deliver_to(PORTAL, &delivery).await.status, StatusCode::OK);
-    settle(&server);
+    server.settle();
     let message = server.read(|tx| trueup_store::messages::newest(tx, PORTAL, 1)).remove(0);
     assert_eq!(message.state, "failed");
     (server, message.id)
@@ -81,7 +72,7 @@ async fn a_message_is_corrected_on_its_page_by_two_people() {
     assert_eq!(answer.status, StatusCode::CONFLICT);
     let answer = server.post(&approve, &[FORM], &by("ben", &one.body_hash)).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-    settle(&server);
+    server.settle();
 
     let shown = server.get(&page).await.text();
     for wanted in

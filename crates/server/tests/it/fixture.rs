@@ -24,7 +24,7 @@ use trueup_domain::sales::figures::{Figures, Measure};
 use trueup_domain::sales::sale::{Contribution, SaleRow};
 use trueup_domain::sales::tax::{TaxKey, TaxRow};
 use trueup_hub::setup::HubSetup;
-use trueup_hub::{Connection, Hub, Worker, reconcile};
+use trueup_hub::{Connection, Hub, Worker, decide, decode, reconcile};
 use trueup_server::ServerState;
 use trueup_store::cases::NewCase;
 use trueup_store::commands::Back;
@@ -187,6 +187,15 @@ impl Server {
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.post(&format!("/webhooks/{name}"), &headers, delivery.body).await
+    }
+
+    /// Decodes and decides until nothing is left to do.
+    pub fn settle(&self) {
+        let worker = Worker::alone();
+        while decode::step(&self.hub, &worker, now()).expect("decoded")
+            + decide::step(&self.hub, &worker, now()).expect("decided")
+            > 0
+        {}
     }
 
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> trueup_store::Result<T>) -> T {

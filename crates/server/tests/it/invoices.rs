@@ -1,20 +1,11 @@
 //! An invoice that somebody asks for: on the page of the order and through the API.
 
 use axum::http::StatusCode;
-use trueup_hub::{Worker, decide, decode};
 
-use crate::fixture::{Server, now, root_id};
+use crate::fixture::{Server, root_id};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const JSON: (&str, &str) = ("content-type", "application/json");
-
-fn settle(server: &Server) {
-    let worker = Worker::alone();
-    while decode::step(&server.hub, &worker, now()).expect("decoded")
-        + decide::step(&server.hub, &worker, now()).expect("decided")
-        > 0
-    {}
-}
 
 #[tokio::test]
 async fn an_invoice_is_asked_for_on_the_page_of_its_order() {
@@ -28,7 +19,7 @@ async fn an_invoice_is_asked_for_on_the_page_of_its_order() {
     let answer = server.post("/invoices", &[FORM], body.as_bytes()).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
     assert_eq!(answer.header("location"), page);
-    settle(&server);
+    server.settle();
     let shown = server.get(&page).await.text();
     assert!(shown.contains("Invoice request"), "{shown}");
     assert!(shown.contains("Acme &#38; Sons"), "{shown}");

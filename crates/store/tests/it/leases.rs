@@ -222,6 +222,33 @@ fn c6_in_postgres_a_lease_is_not_lost_between_check_and_commit() {
     assert_eq!(taker.join().expect("no panic").map(|lease| lease.epoch), Some(2));
 }
 
+/// A lease has ended, and what was begun under it has not: who shares the work leaves it alone until
+/// then, and waits for nobody.
+#[test]
+fn c6_in_postgres_what_is_still_written_under_goes_to_nobody() {
+    let Some(database) = crate::engines::postgres() else { return };
+    let (working, taking) = (database.store(), database.store());
+    let held = tend(&taking, "a", 1).held;
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (end, may_end) = std::sync::mpsc::channel::<()>();
+    let one = held[..1].to_vec();
+    let work = std::thread::spawn(move || {
+        working.write(move |tx| {
+            leases::check(tx, &one)?;
+            begun.send(()).expect("somebody waits");
+            may_end.recv().expect("somebody ends it");
+            Ok(())
+        })
+    });
+    has_begun.recv().expect("it has begun");
+    let taken = tend(&taking, "b", 100).held;
+    assert_eq!(taken.len(), held.len() - 1);
+    assert!(taken.iter().all(|lease| lease.shard != held[0].shard), "{taken:?}");
+    end.send(()).expect("it waits");
+    work.join().expect("no panic").expect("written");
+    assert_eq!(tend(&taking, "b", 101).held.len(), held.len());
+}
+
 /// Who takes, renews and gives back at the same moment waits for the others and collides with none:
 /// a collision is a transaction that PostgreSQL ends after a second, and a process that pauses.
 /// A transaction of the work may take long where the database is far away, and another one begin

@@ -6,9 +6,6 @@ use serde_json::Value;
 
 use super::{Place, SECRET, Sandboxes, Server, fixture};
 
-const APPROVE: [&str; 8] =
-    ["mapping", "approve", "shop-us", "us.json", "--author", "ann", "--reason", "first"];
-
 #[test]
 fn a_backup_is_made_while_the_hub_runs_and_is_never_written_over() {
     let place = Place::configured();
@@ -42,11 +39,8 @@ fn a_backup_is_made_while_the_hub_runs_and_is_never_written_over() {
 fn c20_what_is_restored_delivers_nothing_until_a_person_releases_it() {
     let sandboxes = Sandboxes::after_days(3);
     let place = Place::empty();
-    place.write("trueup.toml", &sandboxes.configuration());
+    sandboxes.set_up(&place, &sandboxes.configuration());
     let run = |arguments: &[&str]| sandboxes.run(&place, arguments);
-    let apply = ["odoo", "setup", "books", "--apply", "--admin-key-env", "ADMIN_KEY"];
-    run(&[&apply[..], &["--write-mapping", "us.json"]].concat());
-    run(&APPROVE).ended(0);
     let in_books = |report: &Value| report["totals"][0]["links"]["document"]["proven"].clone();
 
     run(&["poll", "shop-us"]).ended(0);

@@ -11,12 +11,8 @@ fn p12_a_month_is_closed_once_and_only_when_a_person_says_so() {
     let place = Place::empty();
     let by_shipment = "company = 1\ninvoices = \"shipment\"";
     let settings = sandboxes.configuration().replacen("company = 1", by_shipment, 1);
-    place.write("trueup.toml", &settings);
+    sandboxes.set_up(&place, &settings);
     let run = |arguments: &[&str]| sandboxes.run(&place, arguments);
-    let apply = ["odoo", "setup", "books", "--apply", "--admin-key-env", "ADMIN_KEY"];
-    run(&[&apply[..], &["--write-mapping", "us.json"]].concat());
-    run(&["mapping", "approve", "shop-us", "us.json", "--author", "ann", "--reason", "first"])
-        .ended(0);
     run(&["poll"]).ended(0);
 
     run(&["close", "--month", "April"]).ended(2).complained("2026-10");

@@ -11,12 +11,8 @@ fn p24_a_sale_that_is_summed_up_gets_an_invoice_when_somebody_asks_for_it() {
     let place = Place::empty();
     let by_day = "connector = \"shopify\"\nposting = \"day\"";
     let settings = sandboxes.configuration().replacen("connector = \"shopify\"", by_day, 1);
-    place.write("trueup.toml", &settings);
+    sandboxes.set_up(&place, &settings);
     let run = |arguments: &[&str]| sandboxes.run(&place, arguments);
-    let apply = ["odoo", "setup", "books", "--apply", "--admin-key-env", "ADMIN_KEY"];
-    run(&[&apply[..], &["--write-mapping", "us.json"]].concat());
-    run(&["mapping", "approve", "shop-us", "us.json", "--author", "ann", "--reason", "first"])
-        .ended(0);
     run(&["poll"]).ended(0);
 
     let read = |sale: &str| {

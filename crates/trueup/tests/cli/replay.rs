@@ -8,15 +8,12 @@ use super::{Place, Sandboxes};
 fn h24_what_would_change_is_shown_first_and_nothing_else_is_done() {
     let sandboxes = Sandboxes::after_days(3);
     let place = Place::empty();
-    place.write("trueup.toml", &sandboxes.configuration());
+    sandboxes.set_up(&place, &sandboxes.configuration());
     let run = |arguments: &[&str]| sandboxes.run(&place, arguments);
-    let apply = ["odoo", "setup", "books", "--apply", "--admin-key-env", "ADMIN_KEY"];
-    run(&[&apply[..], &["--write-mapping", "us.json"]].concat());
     let approve = |reason: &str| {
         let by = ["--author", "ann", "--reason", reason];
         run(&[&["mapping", "approve", "shop-us", "us.json"], &by[..]].concat()).ended(0);
     };
-    approve("first");
     run(&["poll"]).ended(0);
 
     run(&["replay"]).ended(2).complained("--all");

@@ -46,6 +46,16 @@ impl Sandboxes {
         Answer::of(&command.output().unwrap())
     }
 
+    /// Sets up the books by a configuration, and approves their mapping.
+    pub fn set_up(&self, place: &Place, configuration: &str) {
+        place.write("trueup.toml", configuration);
+        let run = |arguments: &[&str]| self.run(place, arguments);
+        let apply = ["odoo", "setup", "books", "--apply", "--admin-key-env", "ADMIN_KEY"];
+        run(&[&apply[..], &["--write-mapping", "us.json"]].concat());
+        run(&["mapping", "approve", "shop-us", "us.json", "--author", "ann", "--reason", "first"])
+            .ended(0);
+    }
+
     /// The two shops of the demo are one here: the books of one entity are enough to set up.
     pub fn configuration(&self) -> String {
         let (url, start) = (&self.url, self.start);

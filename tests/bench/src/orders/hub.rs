@@ -12,11 +12,12 @@ use trueup_hub::shell::{self, Http};
 use trueup_hub::{Hub, Worker, decide, decode};
 use trueup_sandbox::world::{ODOO, SHOP_US};
 use trueup_store::messages::NewMessage;
-use trueup_store::{Store, commands, mappings, messages};
+use trueup_store::{Store, commands, mappings};
 
 use super::Took;
 use super::books::Books;
 use super::sales::{self, Sale};
+use crate::stages::hand_in;
 
 /// How often the bench looks how far the hub is.
 const LOOK: Duration = Duration::from_millis(20);
@@ -48,17 +49,6 @@ fn hub(folder: &TempDir, books: &Books) -> Result<Hub> {
     Ok(Hub::new(store, setup))
 }
 
-fn record(hub: &Hub, new: Vec<NewMessage>) -> Result<()> {
-    let now = trueup::wiring::now();
-    hub.store.write(move |tx| {
-        for message in &new {
-            messages::record(tx, message, now)?;
-        }
-        Ok(())
-    })?;
-    Ok(())
-}
-
 /// Decides and delivers nothing: to see what would be delivered.
 pub struct Scratch {
     pub hub: Hub,
@@ -72,7 +62,7 @@ impl Scratch {
     }
 
     pub fn receive(&self, new: Vec<NewMessage>) -> Result<()> {
-        record(&self.hub, new)?;
+        hand_in(&self.hub, new, trueup::wiring::now())?;
         let (worker, now) = (Worker::alone(), trueup::wiring::now());
         while decode::step(&self.hub, &worker, now)? > 0 {}
         while decide::step(&self.hub, &worker, now)? > 0 {}
@@ -103,7 +93,7 @@ impl Running {
         let all = sales.iter().flat_map(|sale| sale.messages.clone()).collect();
         let wanted = self.before + sales.len();
         let began = Instant::now();
-        record(&self.hub, all)?;
+        hand_in(&self.hub, all, trueup::wiring::now())?;
         let mut done: BTreeMap<String, Duration> = BTreeMap::new();
         while !done.contains_key("reconciliation") {
             ensure!(began.elapsed() < PATIENCE, "the hub does not come to an end");

@@ -7,6 +7,7 @@
 //! |---------------|---------------------------------------------------------------------------|
 //! | this one      | the channel's side, orders and invoices                                   |
 //! | [`bills`]     | which invoices there are, and when                                        |
+//! | [`customers`] | whom its documents name, and where its goods go                            |
 //! | [`relations`] | what the parts of a sale say about each other                             |
 //! | [`tenders`]   | money taken and given back: payments, and the documents that they are for |
 //! | [`refunds`]   | what was agreed to be given back: credit notes                            |
@@ -17,6 +18,7 @@
 //! | [`summed`]    | sales that go into the books within a sum, or are there by another hand   |
 
 mod bills;
+mod customers;
 mod exchanges;
 mod failures;
 mod goods;
@@ -31,22 +33,24 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use self::bills::Plan;
+use self::customers::Customer;
+pub use self::customers::DELIVERY;
 use self::refunds::{excess_back, remitted_back};
 use self::summed::Road;
 use self::tenders::tender_key;
 use super::billing::{self, Billed};
 use super::bundle;
-use super::{Break, DeriveError, Derived, Shared, Surroundings, Waiting};
-use crate::command::{Content, CustomerRef, InvoiceContent, OrderContent, Partner};
+use super::{Break, DeriveError, Derived, Surroundings, Waiting};
+use crate::command::{Content, InvoiceContent, OrderContent};
 use crate::document::{
-    Address, Buyer, Document, Fulfilment, Funder, HeldAlready, InvoiceRequest, Order, Payment,
-    PaymentKind, PaymentStanding, PaymentStatus, Refund, RefundFailure, Remitter, Tender, Ticket,
+    Document, Fulfilment, Funder, HeldAlready, InvoiceRequest, Order, Payment, PaymentKind,
+    PaymentStanding, PaymentStatus, Refund, RefundFailure, Remitter, Tender, Ticket,
 };
 use crate::fact::{After, Command, Fact, FactContent, FactKey};
 use crate::item::{Item, ItemKind, Side};
 use crate::journal::{Entry, EntryBuilder, Role};
 use crate::key;
-use crate::mapping::{CustomerPolicy, InvoicePolicy, Mapping, Missing};
+use crate::mapping::{InvoicePolicy, Mapping, Missing};
 use crate::money::{Money, MoneyError};
 use crate::planted::planted;
 
@@ -676,147 +680,6 @@ impl Sale<'_> {
         let command = Command { target: mapping.target.clone(), content, after, states };
         self.fact(kind, part, FactContent::Command(Box::new(command)));
     }
-
-    /// Where the goods go: an address of its own below the customer, made once however often it is
-    /// written, and never changed, because documents name it. None where nothing is sent.
-    fn delivery(&mut self, order: &Order, mapping: &Mapping, customer: &Customer) -> Option<After> {
-        let buyer = order.buyer.as_ref();
-        let Some((buyer, address)) = buyer.and_then(|it| Some((it, it.shipping.as_ref()?))) else {
-            // The order in the books keeps the address that it names.
-            return self.around.address.flatten().cloned();
-        };
-        let said = [&address.street, &address.city, &address.postcode];
-        let is_sent = order.lines.iter().any(|line| line.requires_shipping);
-        if !mapping.delivery_addresses || !is_sent || said.into_iter().all(Option::is_none) {
-            return None;
-        }
-        let root =
-            customer.root.clone().unwrap_or_else(|| format!("{}/guests", self.around.connection));
-        let key = FactKey::new("address", address_hash(address));
-        let named = address.name.clone().or_else(|| buyer.name.clone());
-        let command = Command {
-            target: mapping.target.clone(),
-            content: Content::Partner(Partner {
-                company: mapping.company.clone(),
-                reference: String::new(),
-                buyer: Buyer {
-                    name: named,
-                    phone: address.phone.clone(),
-                    company: address.company.clone(),
-                    shipping: Some(address.clone()),
-                    ..Buyer::default()
-                },
-                address_of: Some(customer.reference.clone()),
-            }),
-            after: customer.after(),
-            states: None,
-        };
-        let after =
-            After { role: DELIVERY.to_owned(), fact: key.clone(), root: Some(root.clone()) };
-        self.derived.shared.push(Shared { root, key, command });
-        let Some(named) = self.around.address else { return Some(after) };
-        if named.is_some_and(|named| *named != after) {
-            self.derived.breaks.push(Break {
-                kind: "address_changed",
-                title: format!("{} goes to another address now", order.number),
-                detail: "the order in the books names the address that the channel stated first"
-                    .to_owned(),
-                remedy: "choose the new delivery address in the books if the goods have not left, \
-                         then accept the case as done",
-                amount: None,
-                owner: "operator",
-            });
-        }
-        named.cloned()
-    }
-
-    /// Whose the invoices, credit notes and payments are: of whoever asked for an invoice, else of the
-    /// customer whom the order names.
-    fn invoiced(&mut self, order: &Order, mapping: &Mapping) -> Customer {
-        let Some(asked) = self.asked else { return self.customer(order, mapping) };
-        let mut buyer = order.buyer.clone().unwrap_or_default();
-        let id = match buyer.id.clone() {
-            Some(id) if asked.is_for_the_buyer() => id,
-            // What was made of a customer stays: whom another request names is another one.
-            _ if asked.version.0 > 0 => format!("invoice/{}/{}", order.id, asked.version.0),
-            _ => format!("invoice/{}", order.id),
-        };
-        if let Some(company) = &asked.company {
-            // A company is not the person who bought for it, whom the books may know.
-            let of = |place: Address| Address { name: None, company: None, phone: None, ..place };
-            buyer = Buyer {
-                company: Some(company.clone()),
-                vat_number: buyer.vat_number,
-                billing: buyer.billing.map(of),
-                shipping: buyer.shipping.map(of),
-                ..Buyer::default()
-            };
-        }
-        buyer.vat_number = asked.vat_number.clone().or(buyer.vat_number);
-        self.own(&id, buyer, mapping)
-    }
-
-    fn customer(&mut self, order: &Order, mapping: &Mapping) -> Customer {
-        let buyer = order.buyer.as_ref();
-        let (id, guests) = match &mapping.customers {
-            CustomerPolicy::One(fixed) => (None, fixed),
-            CustomerPolicy::PerBuyer { guests } => {
-                (buyer.and_then(|buyer| buyer.id.as_deref()), guests)
-            }
-        };
-        let (Some(id), Some(buyer)) = (id, buyer) else {
-            // Whom the channel has forgotten since stays who he was in what is written already.
-            if let Some(named) = self.around.customer {
-                return Customer { reference: CustomerRef::Bound, root: named.root.clone() };
-            }
-            return Customer { reference: CustomerRef::Fixed(guests.clone()), root: None };
-        };
-        self.own(id, buyer.clone(), mapping)
-    }
-
-    /// A customer of its own, whom the channel calls so.
-    fn own(&mut self, id: &str, buyer: Buyer, mapping: &Mapping) -> Customer {
-        let root = format!("{}/customer/{id}", self.around.connection);
-        let command = Command {
-            target: mapping.target.clone(),
-            content: Content::Partner(Partner {
-                company: mapping.company.clone(),
-                reference: format!("{}/{id}", self.around.connection),
-                buyer,
-                address_of: None,
-            }),
-            after: Vec::new(),
-            states: None,
-        };
-        let key = FactKey::new("customer", "1");
-        if !self.derived.shared.iter().any(|shared| shared.root == root) {
-            self.derived.shared.push(Shared { root: root.clone(), key, command });
-        }
-        Customer { reference: CustomerRef::Bound, root: Some(root) }
-    }
-}
-
-/// The role in which an order needs the address that it goes to.
-pub const DELIVERY: &str = "delivery";
-
-/// Addresses that differ only in spaces or letter case are one.
-fn address_hash(address: &Address) -> String {
-    let parts = [
-        &address.name,
-        &address.company,
-        &address.street,
-        &address.street2,
-        &address.city,
-        &address.postcode,
-        &address.region,
-        &address.country,
-        &address.phone,
-    ];
-    let plain = parts.map(|part| {
-        let words: Vec<&str> = part.as_deref().unwrap_or_default().split_whitespace().collect();
-        words.join(" ").to_lowercase()
-    });
-    key::id(&plain.each_ref().map(String::as_str))
 }
 
 /// An order of the books: its number within the sale, and the hash of its content.
@@ -830,23 +693,6 @@ fn content_hash(content: &Content) -> String {
     let json = serde_json::to_vec(content)
         .unwrap_or_else(|error| unreachable!("contents always serialise: {error}"));
     key::body_hash(&json)
-}
-
-/// The customer of the books that a document names.
-struct Customer {
-    reference: CustomerRef,
-    root: Option<String>,
-}
-
-impl Customer {
-    fn after(&self) -> Vec<After> {
-        let shared = self.root.clone().map(|root| After {
-            role: "customer".to_owned(),
-            fact: FactKey::new("customer", "1"),
-            root: Some(root),
-        });
-        shared.into_iter().collect()
-    }
 }
 
 fn needs(role: &str, kind: &str, part: &str) -> After {
