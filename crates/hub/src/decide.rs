@@ -1,7 +1,7 @@
 //! DECIDE: derives what must hold for each due root and writes the difference to what was written
 //! before, in one transaction (`DESIGN.md` §9.3, §9.4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use trueup_domain::command::{Content, EntryContent};
@@ -14,9 +14,10 @@ use trueup_domain::fact::{self, After, Change, Fact, FactContent, FactKey};
 use trueup_domain::mapping::Mapping;
 use trueup_domain::posting::Posting;
 use trueup_domain::sales::sale::{self as sold, Contribution};
+use trueup_store::commands::skips;
 use trueup_store::database::Later;
 use trueup_store::documents::{DueRoot, Standing};
-use trueup_store::facts::Place;
+use trueup_store::facts::{Newest, Place};
 use trueup_store::{
     StoreError, Tx, cases, commands, documents, facts, mappings, messages, sales, scopes, streams,
     summaries,
@@ -48,9 +49,7 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     let mut due = due.into_iter();
     let mut before: Option<(Later<()>, Vec<String>)> = None;
     loop {
-        let part = due.by_ref().take(hub.store.part(AT_ONCE));
-        let part = part.map(|root| compute(hub, root, now));
-        let decisions: Vec<Decision> = part.collect::<Result<_, _>>()?;
+        let decisions = compute(hub, due.by_ref().take(hub.store.part(AT_ONCE)), now)?;
         // While one part is written, the next one is computed.
         if let Some((before, roots)) = before.take() {
             before.wait()?;
@@ -71,8 +70,10 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
                 hold_all(tx, &decisions)?;
             }
             for decision in &decisions {
-                tx.savepoint(|tx| record(tx, &hub_for_write, decision, now))?;
+                record(tx, &hub_for_write, decision, now)?;
             }
+            let roots: Vec<&str> = decisions.iter().map(|it| it.root.id.as_str()).collect();
+            skips::stand_in(tx, &roots, now)?;
             refresh(tx, &decisions, now)
         });
         before = Some((written, roots));
@@ -109,14 +110,15 @@ fn refresh(tx: &mut Tx<'_>, decisions: &[Decision], now: Timestamp) -> Result<()
         documents::expect(tx, &sale)?;
         proven.insert(sale);
     }
-    for decision in decisions.iter().filter(|it| it.root.root.kind == RootKind::Sale) {
+    let sold = decisions.iter().filter(|it| it.root.root.kind == RootKind::Sale).map(|decision| {
         let place = sales::Place {
             root: &decision.root.id,
             entity: &decision.entity,
             connection: &decision.root.connection,
         };
-        sales::put(tx, place, decision.sold.as_ref())?;
-    }
+        (place, decision.sold.as_ref())
+    });
+    sales::put(tx, &sold.collect::<Vec<_>>())?;
     proofs::refresh(tx, &proven, now)
 }
 
@@ -160,9 +162,18 @@ impl Decision {
     }
 }
 
-fn compute(hub: &Hub, root: DueRoot, now: Timestamp) -> Result<Decision, StoreError> {
-    let gathered = hub.store.read(|tx| gather(tx, &root))?;
-    conclude(hub, root, gathered, now)
+fn compute(
+    hub: &Hub,
+    roots: impl Iterator<Item = DueRoot>,
+    now: Timestamp,
+) -> Result<Vec<Decision>, StoreError> {
+    let roots: Vec<DueRoot> = roots.collect();
+    if roots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let gathered = hub.store.read(|tx| gather(tx, &roots))?;
+    let both = roots.into_iter().zip(gathered);
+    both.map(|(root, gathered)| conclude(hub, root, gathered, now)).collect()
 }
 
 /// Decides a root from what a transaction sees, and writes nothing.
@@ -172,11 +183,13 @@ pub(crate) fn decide(
     root: DueRoot,
     now: Timestamp,
 ) -> Result<Decision, StoreError> {
-    let gathered = gather(tx, &root)?;
+    let mut gathered = gather(tx, std::slice::from_ref(&root))?;
+    let gathered = gathered.pop().ok_or_else(|| StoreError::corrupt("nothing was gathered"))?;
     conclude(hub, root, gathered, now)
 }
 
 /// All that a decision depends on.
+#[derive(Default)]
 struct Gathered {
     stated: Vec<(Document, String)>,
     /// When the newest statement of a dispute came in.
@@ -193,44 +206,70 @@ struct Gathered {
     moved: Vec<transfer::Part>,
 }
 
-fn gather(tx: &mut Tx<'_>, root: &DueRoot) -> Result<Gathered, StoreError> {
-    let stated = documents::of_root(tx, &root.id)?;
-    let stated_at = match stated.first() {
-        Some((Document::Dispute(_), message)) => messages::received_at(tx, message)?,
-        _ => None,
-    };
-    let mapping = mappings::get(tx, &root.connection, root.mapping_version)?;
-    // A pinned version that lacks something does not hold the root for ever.
-    let mapping = match root.mapping_version {
-        Some(_) if is_waiting_for_mapping(tx, &root.id)? => {
-            mappings::get(tx, &root.connection, None)?
+/// What the decisions about these roots depend on, in their order.
+fn gather(tx: &mut Tx<'_>, roots: &[DueRoot]) -> Result<Vec<Gathered>, StoreError> {
+    let ids: Vec<&str> = roots.iter().map(|root| root.id.as_str()).collect();
+    let stated = documents::of_each_root(tx, &ids)?;
+    let written = facts::written_each(tx, &ids)?;
+    let sales: Vec<&str> = roots
+        .iter()
+        .filter(|root| root.root.kind == RootKind::Sale)
+        .map(|root| root.id.as_str())
+        .collect();
+    let live: BTreeMap<&str, Vec<Fact>> =
+        sales.iter().copied().zip(facts::live_each(tx, &sales)?).collect();
+    let connections: Vec<&str> = roots
+        .iter()
+        .map(|root| root.connection.as_str())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let newest: BTreeMap<&str, Option<Mapping>> =
+        connections.iter().copied().zip(mappings::newest_each(tx, &connections)?).collect();
+    let mut gathered = Vec::new();
+    for ((root, stated), written) in roots.iter().zip(stated).zip(written) {
+        let newest = || newest.get(root.connection.as_str()).cloned().flatten();
+        let mapping = match root.mapping_version {
+            // A pinned version that lacks something does not hold the root for ever.
+            Some(_) if is_waiting_for_mapping(tx, &root.id)? => newest(),
+            None => newest(),
+            pinned => mappings::get(tx, &root.connection, pinned)?,
+        };
+        let live = live.get(root.id.as_str()).cloned().unwrap_or_default();
+        gathered.push(gather_rest(
+            tx,
+            root,
+            Gathered { stated, mapping, written, live, ..Gathered::default() },
+        )?);
+    }
+    Ok(gathered)
+}
+
+/// What only roots of some kinds depend on.
+fn gather_rest(
+    tx: &mut Tx<'_>,
+    root: &DueRoot,
+    mut gathered: Gathered,
+) -> Result<Gathered, StoreError> {
+    match gathered.stated.first() {
+        Some((Document::Dispute(_), message)) => {
+            gathered.stated_at = messages::received_at(tx, message)?;
         }
-        _ => mapping,
-    };
-    let written = facts::written(tx, &root.id)?;
-    let live = match root.root.kind {
-        RootKind::Sale => facts::live(tx, &root.id)?,
-        _ => Vec::new(),
-    };
-    let live: Vec<Fact> = live.into_iter().map(|(fact, _)| fact).collect();
-    let states = match stated.first() {
-        Some((Document::BooksRecord(record), _)) => states_of(tx, root, record)?,
-        _ => None,
-    };
-    let (mut parts, mut moved) = (Vec::new(), Vec::new());
+        Some((Document::BooksRecord(record), _)) => {
+            gathered.states = states_of(tx, root, record)?;
+        }
+        Some((Document::BankStatement(statement), _)) => {
+            gathered.statements = documents::statements_until(tx, &root.connection, statement)?;
+        }
+        _ => {}
+    }
     if root.root.kind == RootKind::Summary {
         match transfer::Of::parse(&root.root.external_id) {
-            Some(_) => moved = summaries::moved(tx, &root.id)?,
-            None => parts = summaries::parts(tx, &root.id)?,
+            Some(_) => gathered.moved = summaries::moved(tx, &root.id)?,
+            None => gathered.parts = summaries::parts(tx, &root.id)?,
         }
     }
-    let statements = match stated.first() {
-        Some((Document::BankStatement(statement), _)) => {
-            documents::statements_until(tx, &root.connection, statement)?
-        }
-        _ => Vec::new(),
-    };
-    Ok(Gathered { stated, stated_at, mapping, written, live, states, parts, statements, moved })
+    Ok(gathered)
 }
 
 fn conclude(
@@ -475,6 +514,7 @@ pub(crate) fn record(
         entity: &decision.entity,
         mapping_version: decision.mapping_version.unwrap_or(0),
         now,
+        newest: None,
     };
     if derived.standing.state == STUCK {
         let case = cases::NewCase {
@@ -493,9 +533,12 @@ pub(crate) fn record(
             let place = Place { root: &shared.root, ..place };
             commands::add_shared(tx, place, &shared.key, &shared.command)?;
         }
-        for change in decision.changes() {
-            facts::apply(tx, place, &change)?;
+        let mut newest = Newest::of(&root.id, &decision.written);
+        for shared in &derived.shared {
+            // What is shared has one generation.
+            newest.put(&shared.root, &shared.key, 1);
         }
+        facts::apply_all(tx, place, &mut newest, &decision.changes())?;
         for failure in &decision.failed {
             failures::state(tx, &root.connection, failure, now)?;
         }

@@ -1,7 +1,7 @@
 //! DECODE: bytes to documents. The connector's part is pure; this stage decides which statement of
 //! an object is the newest (`DESIGN.md` §9.2).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -56,7 +56,7 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     while !rest.is_empty() {
         let (part, after) = rest.split_at(hub.store.part(AT_ONCE).min(rest.len()));
         rest = after;
-        let outcomes: Vec<(Received, Result<Decoded, DecodeError>)> = part
+        let outcomes: Vec<Computed> = part
             .iter()
             .map(|message| {
                 let message = message.unpack()?;
@@ -75,8 +75,13 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
             if tx.has_rivals() {
                 documents::hold_roots(tx, &roots_of(&outcomes))?;
             }
-            for (message, outcome) in &outcomes {
-                match tx.savepoint(|tx| record(tx, &hub_for_write, message, outcome, now)) {
+            let all: Vec<&Computed> = outcomes.iter().collect();
+            let together = tx.savepoint(|tx| record_all(tx, &hub_for_write, &all, now));
+            if !matches!(together, Err(StoreError::Conflict(_))) {
+                return together;
+            }
+            for one in all {
+                match tx.savepoint(|tx| record_all(tx, &hub_for_write, &[one], now)) {
                     // Another process put another statement in force; it is compared once more.
                     Err(StoreError::Conflict(_)) => {}
                     outcome => outcome?,
@@ -91,10 +96,11 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
     Ok(count)
 }
 
+/// A message, and what it says.
+type Computed = (Received, Result<Decoded, DecodeError>);
+
 /// The roots that messages state something of, by name.
-fn roots_of(
-    outcomes: &[(Received, Result<Decoded, DecodeError>)],
-) -> BTreeMap<String, (&str, Root)> {
+fn roots_of(outcomes: &[Computed]) -> BTreeMap<String, (&str, Root)> {
     let mut roots = BTreeMap::new();
     for (message, outcome) in outcomes {
         let Ok(Decoded::Documents(found)) = outcome else { continue };
@@ -140,11 +146,71 @@ fn own<T: DeserializeOwned + Into<Document>>(
     Ok(Decoded::Documents(vec![stated.into()]))
 }
 
+/// The statements in force of the objects that some messages state something of.
+struct InForce(HashMap<(String, Kind, String), Known>);
+
+impl InForce {
+    fn of(tx: &mut Tx<'_>, outcomes: &[&Computed]) -> Result<Self, StoreError> {
+        let stated = outcomes.iter().flat_map(|(message, outcome)| {
+            let found = match outcome {
+                Ok(Decoded::Documents(found)) => found.as_slice(),
+                _ => &[],
+            };
+            found.iter().map(|it| (message.connection.as_str(), it.kind(), it.external_id()))
+        });
+        let objects: Vec<_> = stated.collect::<HashSet<_>>().into_iter().collect();
+        let known = documents::known_each(tx, &objects)?;
+        let in_force = objects.into_iter().zip(known).filter_map(|(object, known)| {
+            let (connection, kind, id) = object;
+            Some(((connection.to_owned(), kind, id.to_owned()), known?))
+        });
+        Ok(Self(in_force.collect()))
+    }
+
+    fn get(&self, connection: &str, document: &Document) -> Option<&Known> {
+        self.0.get(&name_of(connection, document))
+    }
+
+    fn put(&mut self, message: &Received, document: &Document) {
+        let known = known_of(document, &message.id, message.received_at);
+        self.0.insert(name_of(&message.connection, document), known);
+    }
+}
+
+fn name_of(connection: &str, document: &Document) -> (String, Kind, String) {
+    (connection.to_owned(), document.kind(), document.external_id().to_owned())
+}
+
+fn record_all(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    outcomes: &[&Computed],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut in_force = InForce::of(tx, outcomes)?;
+    for (message, outcome) in outcomes {
+        record(tx, hub, message, outcome, &mut in_force, now)?;
+    }
+    let readable = |(message, outcome): &&&Computed| {
+        message.origin == Origin::Poll.word() && matches!(outcome, Ok(Decoded::Documents(_)))
+    };
+    let read: Vec<&str> =
+        outcomes.iter().filter(readable).map(|(message, _)| message.id.as_str()).collect();
+    for older in messages::unreadable_before(tx, &read)? {
+        let by = "the object was read again, and can be read";
+        cases::resolve(tx, Some("undecodable"), &older, by, now)?;
+        // Given up without a case, it would be nobody's.
+        messages::skip(tx, &older)?;
+    }
+    Ok(())
+}
+
 fn record(
     tx: &mut Tx<'_>,
     hub: &Hub,
     message: &Received,
     outcome: &Result<Decoded, DecodeError>,
+    in_force: &mut InForce,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     if message.again && outcome.is_ok() {
@@ -160,19 +226,11 @@ fn record(
         Ok(Decoded::Documents(found)) => {
             if message.again {
                 for document in lasting(&message.id, found, message.received_at) {
-                    take_in(tx, hub, message, document, corrects.as_deref(), now)?;
+                    take_in(tx, hub, message, document, corrects.as_deref(), in_force, now)?;
                 }
             } else {
                 for document in found {
-                    take_in(tx, hub, message, document, corrects.as_deref(), now)?;
-                }
-            }
-            if message.origin == Origin::Poll.word() {
-                for older in messages::unreadable_before(tx, &message.id)? {
-                    let by = "the object was read again, and can be read";
-                    cases::resolve(tx, Some("undecodable"), &older, by, now)?;
-                    // Given up without a case, it would be nobody's.
-                    messages::skip(tx, &older)?;
+                    take_in(tx, hub, message, document, corrects.as_deref(), in_force, now)?;
                 }
             }
             messages::finish(tx, &message.id, Fate::Decoded, None)
@@ -305,12 +363,13 @@ fn take_in(
     message: &Received,
     document: &Document,
     corrects: Option<&str>,
+    in_force: &mut InForce,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let connection = &message.connection;
     let (kind, id) = (document.kind(), document.external_id());
-    let known = documents::known(tx, connection, kind, id)?;
-    if let Some(known) = &known {
+    let known = in_force.get(connection, document);
+    if let Some(known) = known {
         if known.content_hash == documents::content_hash(document) {
             return Ok(());
         }
@@ -354,12 +413,13 @@ fn take_in(
             }
         }
     }
-    let before = known.as_ref().map(|known| known.message.as_str());
+    let newer = known.is_none_or(|known| known.version < document.version().map(|it| it.0));
+    let before = known.map(|known| known.message.as_str());
     documents::put(tx, connection, document, &message.id, before, now)?;
+    in_force.put(message, document);
     if let Document::BankStatement(statement) = document {
         documents::raise_following(tx, connection, statement)?;
     }
-    let newer = known.is_none_or(|known| known.version < document.version().map(|it| it.0));
     if kind == Kind::Order && message.origin == "poll" && newer && !message.again {
         lost_webhook(tx, hub, message, document, now)?;
     }

@@ -536,6 +536,7 @@ fn rehearse(
         }
         let changes = decision.changes();
         decide::record(tx, hub, &decision, now)?;
+        commands::skips::stand_in(tx, &[root], now)?;
         let after = Stands::of(tx, root)?;
         let mut found = commands_changed(&before.commands, &after.commands);
         for (shared_root, before) in shared {
@@ -582,7 +583,7 @@ impl Stands {
     fn of(tx: &mut Tx<'_>, root: &str) -> Result<Self, StoreError> {
         let shown = documents::find_root(tx, root)?;
         let (mut entries, mut items, mut units) = (HashSet::new(), HashSet::new(), HashSet::new());
-        for (fact, _) in facts::live(tx, root)? {
+        for fact in facts::live(tx, root)? {
             match fact.content {
                 FactContent::Entry(_) => entries.insert(fact.key),
                 FactContent::Item(_) => items.insert(fact.key),

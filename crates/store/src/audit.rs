@@ -35,7 +35,7 @@ pub fn record(tx: &mut Tx<'_>, done: &Done<'_, impl Serialize>, now: Timestamp) 
     let detail = serde_json::to_string(&done.detail).map_err(StoreError::corrupt)?;
     let at = now.as_microsecond();
     let id = key::id(&[done.kind, done.subject, done.person, &detail, &at.to_string()]);
-    tx.execute(
+    tx.write(
         "INSERT INTO audit (id, at, kind, subject, person, detail) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (id) DO NOTHING",
         values![&id, at, done.kind, done.subject, done.person, &detail],

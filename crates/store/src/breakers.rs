@@ -43,10 +43,10 @@ pub fn of(tx: &mut Tx<'_>, connection: &str) -> Result<Option<Breaker>> {
 /// Writes how a connection stands; `None` where it is well.
 pub fn put(tx: &mut Tx<'_>, connection: &str, breaker: Option<&Breaker>) -> Result<()> {
     let Some(breaker) = breaker else {
-        tx.execute("DELETE FROM breakers WHERE connection = $1", values![connection])?;
+        tx.write("DELETE FROM breakers WHERE connection = $1", values![connection])?;
         return Ok(());
     };
-    tx.execute(
+    tx.write(
         "INSERT INTO breakers (connection, failures, since, until, batch, code, error, wait_from)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (connection) DO UPDATE SET failures = excluded.failures,

@@ -52,7 +52,7 @@ pub fn open_of_cause(
     let id = key::id(&[case.kind, case.subject]);
     let amount = case.amount.map_or(0, Money::minor);
     let currency = case.amount.map_or("", |amount| amount.currency().code());
-    tx.execute(
+    tx.write(
         &format!(
             "INSERT INTO cases (id, kind, subject, entity, title, detail, remedy, amount, currency,
                  owner, assignee, opened_at, cause)
@@ -107,7 +107,7 @@ pub fn resolve(
     by: &str,
     now: Timestamp,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE cases SET closed_at = $3, closed_as = 'gone', closed_by = $4, closed_why = NULL
          WHERE subject = $1 AND (closed_at IS NULL OR closed_as IN ('accepted', 'skipped'))
              AND (CAST($2 AS TEXT) IS NULL OR kind = $2)",
@@ -157,7 +157,7 @@ pub fn end(
 
 /// Names the person who works on a case.
 pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<()> {
-    tx.execute("UPDATE cases SET assignee = $2 WHERE id = $1", values![id, assignee])?;
+    tx.write("UPDATE cases SET assignee = $2 WHERE id = $1", values![id, assignee])?;
     Ok(())
 }
 
@@ -169,12 +169,13 @@ pub fn keep_only(
     by: &str,
     now: Timestamp,
 ) -> Result<()> {
-    for case in of_subject(tx, subject)? {
-        if (case.is_open() || case.is_accepted()) && !kinds.contains(&case.kind) {
-            resolve(tx, Some(&case.kind), subject, by, now)?;
-        }
-    }
-    Ok(())
+    let kept: String = kinds.iter().map(|kind| format!("/{kind}/")).collect();
+    tx.write(
+        "UPDATE cases SET closed_at = $2, closed_as = 'gone', closed_by = $3, closed_why = NULL
+         WHERE subject = $1 AND (closed_at IS NULL OR closed_as IN ('accepted', 'skipped'))
+             AND REPLACE(CAST($4 AS TEXT), '/' || kind || '/', '') = $4",
+        values![subject, now.as_microsecond(), by, kept],
+    )
 }
 
 #[derive(Clone, Debug)]
@@ -381,7 +382,7 @@ pub fn absorb(
     now: Timestamp,
 ) -> Result<()> {
     let id = key::id(&["absorbed", kind, subject]);
-    tx.execute(
+    tx.write(
         "INSERT INTO absorbed (id, kind, subject, detail, times, first_at, last_at)
          VALUES ($1, $2, $3, $4, 1, $5, $5)
          ON CONFLICT (id) DO UPDATE SET times = absorbed.times + 1, last_at = excluded.last_at",

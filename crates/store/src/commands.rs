@@ -51,7 +51,10 @@ fn effect_key(place: Place<'_>, root: &str, key: &FactKey, generation: u32) -> S
 
 /// The generation of a fact that is in force, or the one that is still to be written: the first, or
 /// that after the one which was taken back.
-fn newest_generation(tx: &mut Tx<'_>, root: &str, key: &FactKey) -> Result<u32> {
+fn newest_generation(tx: &mut Tx<'_>, place: Place<'_>, root: &str, key: &FactKey) -> Result<u32> {
+    if let Some(known) = place.newest.and_then(|newest| newest.get(root, key)) {
+        return Ok(known);
+    }
     let row = tx.query_one(
         "SELECT generation + 1 - live FROM facts WHERE root = $1 AND kind = $2 AND part = $3
          ORDER BY generation DESC LIMIT 1",
@@ -73,7 +76,7 @@ pub fn add(
     let mut needs = BTreeMap::new();
     for after in &command.after {
         let root = after.root.as_deref().unwrap_or(place.root);
-        let newest = newest_generation(tx, root, &after.fact)?;
+        let newest = newest_generation(tx, place, root, &after.fact)?;
         needs.insert(after.role.clone(), effect_key(place, root, &after.fact, newest));
     }
     for older in (1..generation).rev() {
@@ -150,48 +153,56 @@ fn insert(
     command: &Command,
     needs: &BTreeMap<String, String>,
 ) -> Result<()> {
+    tx.write(INSERT, &row_of(place, own, key, generation, command)?)?;
+    need(tx, own, needs)
+}
+
+const INSERT: &str = "INSERT INTO commands (key, root, fact_kind, part, generation, target, lane,
+         kind, content, states_kind, states_key, state, attempts, next_at, created_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', 0, 0, $12)";
+
+fn row_of(
+    place: Place<'_>,
+    own: &str,
+    key: &FactKey,
+    generation: u32,
+    command: &Command,
+) -> Result<Vec<Value>> {
     let content = serde_json::to_string(&command.content).map_err(StoreError::corrupt)?;
     let (states_kind, states_key) = match &command.states {
         Some((kind, states)) => (Some(kind.word()), Some(states.as_str())),
         None => (None, None),
     };
-    // A command that roots share (a customer) may be there already; the first content stands.
-    let inserted = tx.execute(
-        "INSERT INTO commands (key, root, fact_kind, part, generation, target, lane, kind, content,
-             states_kind, states_key, state, attempts, next_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', 0, 0, $12)
-         ON CONFLICT (key) DO NOTHING",
-        values![
-            own,
-            place.root,
-            &key.kind,
-            &key.part,
-            generation,
-            &command.target,
-            lane_of(&command.content),
-            command.content.kind().word(),
-            content,
-            states_kind,
-            states_key,
-            place.now.as_microsecond()
-        ],
-    )?;
-    if inserted == 0 {
-        return Ok(());
-    }
+    Ok(values![
+        own,
+        place.root,
+        &key.kind,
+        &key.part,
+        generation,
+        &command.target,
+        lane_of(&command.content),
+        command.content.kind().word(),
+        content,
+        states_kind,
+        states_key,
+        place.now.as_microsecond()
+    ]
+    .to_vec())
+}
+
+/// Writes what a new command needs, which is ready if all of that is applied. Nobody else knows of
+/// it yet, so that nobody can be about to change what it waits for.
+fn need(tx: &mut Tx<'_>, own: &str, needs: &BTreeMap<String, String>) -> Result<()> {
     for (role, needed) in needs {
-        tx.execute(
+        tx.write(
             "INSERT INTO command_after (command, role, needs) VALUES ($1, $2, $3)",
             values![own, role, needed],
         )?;
     }
     if planted("nothing_waits_for_what_it_needs") {
-        tx.execute("UPDATE commands SET state = 'ready' WHERE key = $1", values![own])?;
+        tx.write("UPDATE commands SET state = 'ready' WHERE key = $1", values![own])?;
     }
-    if !needs.is_empty() {
-        skips::stand(tx, own, place.now)?;
-    }
-    release(tx, own).map(drop)
+    tx.write(&ready(), values![own])
 }
 
 /// Adds a command that several roots share, under a root of its own. What is there stays.
@@ -207,7 +218,14 @@ pub fn add_shared(
         let root = after.root.as_deref().unwrap_or(place.root);
         (after.role.clone(), effect_key(place, root, &after.fact, 1))
     });
-    insert(tx, place, &own, key, 1, command, &needs.collect())
+    let needs = needs.collect();
+    // It may be there already: the first content stands.
+    let sql = format!("{INSERT} ON CONFLICT (key) DO NOTHING");
+    if tx.execute(&sql, &row_of(place, &own, key, 1, command)?)? == 0 {
+        return Ok(());
+    }
+    need(tx, &own, &needs)?;
+    if needs.is_empty() { Ok(()) } else { skips::stand(tx, &own, place.now) }
 }
 
 /// Makes a waiting command ready if everything it needs is applied. What is only to be over before
@@ -217,13 +235,14 @@ fn release(tx: &mut Tx<'_>, command: &str) -> Result<u64> {
     if tx.has_rivals() {
         hold(tx, command)?;
     }
-    tx.execute(
-        &format!(
-            "UPDATE commands SET state = 'ready' WHERE key = $1 AND state = 'waiting'
-                 AND NOT EXISTS ({})",
-            lacks("$1")
-        ),
-        values![command],
+    tx.execute(&ready(), values![command])
+}
+
+fn ready() -> String {
+    let lacks = lacks("$1");
+    format!(
+        "UPDATE commands SET state = 'ready' WHERE key = $1 AND state = 'waiting'
+             AND NOT EXISTS ({lacks})"
     )
 }
 
@@ -240,36 +259,33 @@ fn lacks(command: &str) -> String {
 /// Releases what waits although all it needs is applied: on PostgreSQL the transaction that wrote a
 /// command and the one that applied what it needs may not have seen each other. Returns how many.
 pub fn release_overlooked(tx: &mut Tx<'_>) -> Result<u64> {
-    release_each(tx, "1 = 1", values![])
+    release_each(tx, "1 = 1", vec![Vec::new()])
 }
 
 /// The same of what waits for some commands: for who applied them, once that is committed. Of two
 /// that did not see each other the later one does.
 pub fn release_behind(tx: &mut Tx<'_>, applied: &[String]) -> Result<()> {
     let behind = "w.key IN (SELECT command FROM command_after WHERE needs = $1)";
-    for key in applied {
-        release_each(tx, behind, values![key])?;
-    }
+    release_each(tx, behind, applied.iter().map(|key| values![key].to_vec()).collect())?;
     Ok(())
 }
 
 /// The same of the commands of some roots: for who wrote them, once that is committed.
 pub fn release_in(tx: &mut Tx<'_>, roots: &[String]) -> Result<()> {
-    for root in roots {
-        release_each(tx, "w.root = $1", values![root])?;
-    }
+    let roots = roots.iter().map(|root| values![root].to_vec()).collect();
+    release_each(tx, "w.root = $1", roots)?;
     Ok(())
 }
 
-fn release_each(tx: &mut Tx<'_>, which: &str, of: &[Value]) -> Result<u64> {
+fn release_each(tx: &mut Tx<'_>, which: &str, each: Vec<Vec<Value>>) -> Result<u64> {
     let sql = format!(
         "SELECT w.key FROM commands w WHERE {which} AND w.state = 'waiting' AND NOT EXISTS ({})
          ORDER BY w.key",
         lacks("w.key")
     );
-    let overlooked = tx.query(&sql, of)?;
+    let overlooked = tx.query_each(&sql, &each)?;
     let mut released = 0;
-    for row in &overlooked {
+    for row in overlooked.iter().flatten() {
         released += release(tx, &row.text(0)?)?;
     }
     Ok(released)
@@ -386,7 +402,7 @@ fn follow(tx: &mut Tx<'_>, old: &str, next: &str, now: Timestamp) -> Result<()> 
         let by = "what the command needs was replaced, and it is asked for again";
         cases::resolve(tx, None, &format!("command/{}", row.text(0)?), by, now)?;
     }
-    tx.execute(
+    tx.write(
         &format!(
             "UPDATE commands SET state = 'waiting', next_at = 0,
                  attempts = CASE WHEN attempts > 0 THEN 1 ELSE 0 END
@@ -394,7 +410,7 @@ fn follow(tx: &mut Tx<'_>, old: &str, next: &str, now: Timestamp) -> Result<()> 
         ),
         values![old],
     )?;
-    tx.execute(
+    tx.write(
         &format!(
             "UPDATE command_after SET needs = $2
              WHERE needs = $1 AND role NOT LIKE 'settled/%' AND command IN (
@@ -648,7 +664,7 @@ pub fn back(
         Back::Refused => "refused",
         Back::Unknown => "unknown",
     };
-    tx.execute(
+    tx.write(
         "UPDATE commands SET state = $2, next_at = $3, wait_from = $4, error_code = $5, error = $6,
              conversation = NULL WHERE key = $1 AND state IN ('sent', 'unknown')",
         values![key, word, wait.until.as_microsecond(), wait.from.as_microsecond(), code, error],
@@ -670,17 +686,17 @@ fn withdraw_replaced(tx: &mut Tx<'_>, own: &str, now: Timestamp) -> Result<bool>
     if tx.execute(&waiting, values![&reversal, now])? == 0 {
         return Ok(false);
     }
-    tx.execute(&format!("{withdraw} ('sent', 'unknown')"), values![own, now])?;
+    tx.write(&format!("{withdraw} ('sent', 'unknown')"), values![own, now])?;
     let target = tx.query_one("SELECT target FROM commands WHERE key = $1", values![own])?;
     if let Some(row) = target {
         again::forget_record(tx, &row.text(0)?, own)?;
     }
     let undoing = ties::undoing_key(own);
-    tx.execute(&waiting, values![&undoing, now])?;
+    tx.write(&waiting, values![&undoing, now])?;
     for gone in [&reversal, &undoing] {
         let behind =
             tx.query("SELECT command FROM command_after WHERE needs = $1", values![gone])?;
-        tx.execute("DELETE FROM command_after WHERE needs = $1", values![gone])?;
+        tx.write("DELETE FROM command_after WHERE needs = $1", values![gone])?;
         for row in &behind {
             release(tx, &row.text(0)?)?;
         }
@@ -697,7 +713,7 @@ fn settled(tx: &mut Tx<'_>, own: &str) -> Result<()> {
     )?;
     for row in &behind {
         let waits = row.text(0)?;
-        tx.execute(
+        tx.write(
             "DELETE FROM command_after WHERE command = $1 AND needs = $2",
             values![&waits, own],
         )?;
@@ -709,7 +725,7 @@ fn settled(tx: &mut Tx<'_>, own: &str) -> Result<()> {
 /// Takes back the attempt of every command of a conversation: nobody was there to answer, which was
 /// no fault of theirs.
 pub fn not_attempted(tx: &mut Tx<'_>, conversation: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE commands SET attempts = attempts - 1 WHERE conversation = $1 AND attempts > 0",
         values![conversation],
     )?;
@@ -807,7 +823,7 @@ pub fn orphaned(
         values![conversation, wait.until.as_microsecond(), wait.from.as_microsecond(), code, error],
     )?;
     if planted("an_unknown_outcome_is_refused") {
-        tx.execute(
+        tx.write(
             "UPDATE commands SET state = 'refused' WHERE state = 'unknown' AND error = $1",
             values![error],
         )?;
@@ -838,7 +854,7 @@ pub fn remember(tx: &mut Tx<'_>, target: &str, lane: &str) -> Result<u64> {
              AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.id = commands.conversation)",
         values![target, lane],
     )?;
-    release_each(tx, "w.target = $1 AND w.lane = $2", values![target, lane])?;
+    release_each(tx, "w.target = $1 AND w.lane = $2", vec![values![target, lane].to_vec()])?;
     Ok(remembered)
 }
 

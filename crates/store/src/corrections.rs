@@ -52,7 +52,7 @@ pub fn propose(tx: &mut Tx<'_>, proposal: Proposal<'_>, now: Timestamp) -> Resul
     let Proposal { message, body, person, reason } = proposal;
     let hash = key::body_hash(body);
     let id = key::id(&["correction", message, &hash, &now.as_microsecond().to_string()]);
-    tx.execute(
+    tx.write(
         "INSERT INTO corrections (id, message, body, body_hash, person, reason, proposed_at, state,
              settled_by, settled_why)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 'proposed', '', '')",

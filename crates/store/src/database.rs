@@ -5,6 +5,9 @@
 //! (group commit); readers have their own connections. PostgreSQL runs each closure in its own
 //! transaction on a plain thread, because its client blocks.
 
+mod session;
+mod value;
+
 use jiff::Timestamp;
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
@@ -18,6 +21,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use trueup_domain::planted::planted;
 
+use self::session::Session;
+pub use self::value::{Row, Value};
 use crate::changes::{Changes, Notices};
 use crate::writer::{self, Job, Lane, Queue, job_of};
 use crate::{Result, migrate};
@@ -27,8 +32,6 @@ const SMALL_PART: usize = 5;
 const POSTGRES_CONNECTIONS: usize = 8;
 /// So often work that collides is done before its caller is told.
 const COLLISIONS_MAX: u32 = 10;
-/// More texts than the store has.
-const STATEMENTS_MAX: usize = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -62,101 +65,12 @@ impl StoreError {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    Null,
-    Int(i64),
-    Text(String),
-    Blob(Vec<u8>),
-}
-
-macro_rules! value_from {
-    ($($from:ty => |$value:ident| $make:expr;)*) => {
-        $(impl From<$from> for Value { fn from($value: $from) -> Self { $make } })*
-    };
-}
-value_from! {
-    i64 => |value| Value::Int(value);
-    u32 => |value| Value::Int(i64::from(value));
-    bool => |value| Value::Int(i64::from(value));
-    &str => |value| Value::Text(value.to_owned());
-    String => |value| Value::Text(value);
-    &String => |value| Value::Text(value.clone());
-    Vec<u8> => |value| Value::Blob(value);
-}
-impl<T: Into<Value>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
-    }
-}
-
-/// The parameters of a statement: `values![a, b]`.
-#[macro_export]
-macro_rules! values {
-    ($($value:expr),* $(,)?) => { &[$($crate::Value::from($value)),*] };
-}
-
-#[derive(Clone, Debug)]
-pub struct Row(pub(crate) Vec<Value>);
-
-impl Row {
-    pub(crate) fn into_values(self) -> Vec<Value> {
-        self.0
-    }
-    pub fn int(&self, index: usize) -> Result<i64> {
-        self.opt_int(index)?.ok_or_else(|| StoreError::corrupt(format!("column {index} is null")))
-    }
-    pub fn opt_int(&self, index: usize) -> Result<Option<i64>> {
-        match self.0.get(index) {
-            Some(Value::Int(value)) => Ok(Some(*value)),
-            Some(Value::Null) => Ok(None),
-            other => Err(StoreError::corrupt(format!("column {index} is {other:?}"))),
-        }
-    }
-    pub fn text(&self, index: usize) -> Result<String> {
-        self.opt_text(index)?.ok_or_else(|| StoreError::corrupt(format!("column {index} is null")))
-    }
-    pub fn opt_text(&self, index: usize) -> Result<Option<String>> {
-        match self.0.get(index) {
-            Some(Value::Text(value)) => Ok(Some(value.clone())),
-            Some(Value::Null) => Ok(None),
-            other => Err(StoreError::corrupt(format!("column {index} is {other:?}"))),
-        }
-    }
-    pub fn blob(&self, index: usize) -> Result<Vec<u8>> {
-        match self.0.get(index) {
-            Some(Value::Blob(value)) => Ok(value.clone()),
-            other => Err(StoreError::corrupt(format!("column {index} is {other:?}"))),
-        }
-    }
-}
-
 /// A transaction of either engine. Reads of a [`Store::read`] see one state.
 pub struct Tx<'a>(pub(crate) Engine<'a>);
 
 pub(crate) enum Engine<'a> {
     Sqlite(&'a rusqlite::Connection),
-    Postgres(Box<postgres::Transaction<'a>>, &'a mut Statements),
-}
-
-/// The statements that a connection to PostgreSQL has prepared, by their text. There are as many as
-/// this crate has texts.
-type Statements = BTreeMap<String, postgres::Statement>;
-
-fn prepared(
-    transaction: &mut postgres::Transaction<'_>,
-    known: &mut Statements,
-    sql: &str,
-) -> Result<postgres::Statement> {
-    if let Some(statement) = known.get(sql) {
-        return Ok(statement.clone());
-    }
-    let statement = transaction.prepare(sql)?;
-    if known.len() >= STATEMENTS_MAX {
-        known.clear();
-    }
-    known.insert(sql.to_owned(), statement.clone());
-    Ok(statement)
+    Postgres(&'a mut Session),
 }
 
 thread_local! {
@@ -190,16 +104,21 @@ impl Tx<'_> {
                 }
                 Ok(found)
             }
-            Engine::Postgres(transaction, known) => {
-                let statement = prepared(transaction, known, sql)?;
-                let rows = transaction.query(&statement, &as_sql(values))?;
-                rows.iter().map(postgres_row).collect()
-            }
+            Engine::Postgres(session) => session.query(sql, values),
         }
     }
 
     pub fn query_one(&mut self, sql: &str, values: &[Value]) -> Result<Option<Row>> {
         Ok(self.query(sql, values)?.into_iter().next())
+    }
+
+    /// The same query of each of these values: on PostgreSQL they are asked at once.
+    pub fn query_each(&mut self, sql: &str, each: &[Vec<Value>]) -> Result<Vec<Vec<Row>>> {
+        match &mut self.0 {
+            Engine::Sqlite(_) => each.iter().map(|values| self.query(sql, values)).collect(),
+            Engine::Postgres(_) if each.is_empty() => Ok(Vec::new()),
+            Engine::Postgres(session) => session.query_each(sql, each),
+        }
     }
 
     /// Returns how many rows changed.
@@ -210,20 +129,48 @@ impl Tx<'_> {
                 let changed = statement.execute(rusqlite::params_from_iter(values))?;
                 Ok(u64::try_from(changed).unwrap_or(0))
             }
-            Engine::Postgres(transaction, known) => {
-                let statement = prepared(transaction, known, sql)?;
-                Ok(transaction.execute(&statement, &as_sql(values))?)
-            }
+            Engine::Postgres(session) => session.execute(sql, values),
+        }
+    }
+
+    /// A change of which nobody asks how many rows it changes. On PostgreSQL nobody waits for it
+    /// either: what comes next in this transaction finds it done, or says why it could not be.
+    pub fn write(&mut self, sql: &str, values: &[Value]) -> Result<()> {
+        match &mut self.0 {
+            Engine::Sqlite(_) => self.execute(sql, values).map(drop),
+            Engine::Postgres(session) => session.write(sql, values),
+        }
+    }
+
+    /// As [`Tx::write`], of a change that conflicts with what another process did if it changes
+    /// nothing; `conflict` says with what.
+    pub fn write_or(&mut self, sql: &str, values: &[Value], conflict: String) -> Result<()> {
+        match &mut self.0 {
+            Engine::Sqlite(_) => match self.execute(sql, values)? {
+                0 => Err(StoreError::Conflict(conflict)),
+                _ => Ok(()),
+            },
+            Engine::Postgres(session) => session.change(sql, values, conflict),
+        }
+    }
+
+    /// Returns once all that was written is done, or something of it could not be.
+    fn settle(&mut self) -> Result<()> {
+        match &mut self.0 {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(session) => session.settle(),
         }
     }
 
     /// Runs several statements without parameters: migrations only.
     pub(crate) fn batch(&mut self, sql: &str) -> Result<()> {
         match &mut self.0 {
-            Engine::Sqlite(connection) => connection.execute_batch(sql)?,
-            Engine::Postgres(transaction, _) => transaction.batch_execute(sql)?,
+            Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Engine::Postgres(session) => {
+                session.command(sql)?;
+                session.settle()
+            }
         }
-        Ok(())
     }
 
     /// Runs a statement that is neither a query nor a change. It is prepared once: a savepoint
@@ -231,22 +178,36 @@ impl Tx<'_> {
     fn command(&mut self, sql: &str) -> Result<()> {
         match &mut self.0 {
             Engine::Sqlite(connection) => {
-                connection.prepare_cached(sql)?.raw_execute().map(drop)?
+                connection.prepare_cached(sql)?.raw_execute().map(drop)?;
+                Ok(())
             }
-            Engine::Postgres(transaction, _) => transaction.batch_execute(sql)?,
+            Engine::Postgres(session) => session.command(sql),
         }
-        Ok(())
     }
 
     /// Runs `work` so that its failure, or its panic, undoes only its own writes.
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mark = match &mut self.0 {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(session) => Some(session.mark()?),
+        };
         self.command("SAVEPOINT unit")?;
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
-        if let Ok(Ok(_)) = &outcome {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let done = work(self)?;
             self.command("RELEASE SAVEPOINT unit")?;
+            self.settle().map(|()| done)
+        }));
+        if let Ok(Ok(_)) = &outcome {
             return outcome.unwrap_or_else(|panic| resume_unwind(panic));
         }
-        let undone = self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit");
+        let never_begun = match (&mut self.0, mark) {
+            (Engine::Postgres(session), Some(mark)) => session.forget_since(mark),
+            _ => false,
+        };
+        let undone = match never_begun {
+            true => Ok(()),
+            false => self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit"),
+        };
         match outcome {
             // A full disk ends the whole transaction by itself. That is the cause to tell; but
             // nobody may take it for a refusal of this unit alone.
@@ -263,6 +224,8 @@ impl Tx<'_> {
         let mut said = None;
         let undone = self.savepoint(|tx| {
             said = Some(work(tx)?);
+            // What the database refuses is refused in a rehearsal, too.
+            tx.settle()?;
             Err::<(), _>(StoreError::Conflict("rehearsed, and undone".to_owned()))
         });
         match (said, undone) {
@@ -276,7 +239,7 @@ impl Tx<'_> {
     pub(crate) fn lock_migrations(&mut self) -> Result<()> {
         match self.0 {
             Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres(..) => self.batch("LOCK TABLE migrations IN EXCLUSIVE MODE"),
+            Engine::Postgres(_) => self.batch("LOCK TABLE migrations IN EXCLUSIVE MODE"),
         }
     }
 
@@ -285,20 +248,20 @@ impl Tx<'_> {
     pub(crate) fn for_key_share(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "",
-            Engine::Postgres(..) => " FOR KEY SHARE",
+            Engine::Postgres(_) => " FOR KEY SHARE",
         }
     }
 
     /// Whether other transactions write beside this one. SQLite has one writer.
     pub fn has_rivals(&self) -> bool {
-        matches!(self.0, Engine::Postgres(..))
+        matches!(self.0, Engine::Postgres(_))
     }
 
     /// The same for rows that are written afterwards, beside those who only need them to stay.
     pub(crate) fn for_no_key_update(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "",
-            Engine::Postgres(..) => " FOR NO KEY UPDATE",
+            Engine::Postgres(_) => " FOR NO KEY UPDATE",
         }
     }
 
@@ -306,7 +269,7 @@ impl Tx<'_> {
     pub(crate) fn for_update(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "",
-            Engine::Postgres(..) => " FOR UPDATE",
+            Engine::Postgres(_) => " FOR UPDATE",
         }
     }
 
@@ -315,7 +278,7 @@ impl Tx<'_> {
     pub fn clock(&mut self, now: Timestamp) -> Result<Timestamp> {
         match self.0 {
             Engine::Sqlite(_) => Ok(now),
-            Engine::Postgres(..) => {
+            Engine::Postgres(_) => {
                 let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
                 let row = self.query_one(sql, &[])?;
                 let row = row.ok_or_else(|| StoreError::corrupt("the database has no clock"))?;
@@ -327,79 +290,9 @@ impl Tx<'_> {
     pub(crate) fn blob_type(&self) -> &'static str {
         match self.0 {
             Engine::Sqlite(_) => "BLOB",
-            Engine::Postgres(..) => "BYTEA",
+            Engine::Postgres(_) => "BYTEA",
         }
     }
-}
-
-impl rusqlite::ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        use rusqlite::types::{ToSqlOutput, ValueRef};
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Int(value) => ValueRef::Integer(*value),
-            Self::Text(value) => ValueRef::Text(value.as_bytes()),
-            Self::Blob(value) => ValueRef::Blob(value),
-        }))
-    }
-}
-impl rusqlite::types::FromSql for Value {
-    fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
-        use rusqlite::types::ValueRef;
-        Ok(match value {
-            ValueRef::Null => Self::Null,
-            ValueRef::Integer(value) => Self::Int(value),
-            ValueRef::Text(_) => Self::Text(value.as_str()?.to_owned()),
-            ValueRef::Blob(value) => Self::Blob(value.to_vec()),
-            ValueRef::Real(_) => return Err(rusqlite::types::FromSqlError::InvalidType),
-        })
-    }
-}
-
-impl postgres::types::ToSql for Value {
-    fn to_sql(
-        &self,
-        kind: &postgres::types::Type,
-        out: &mut postgres::types::private::BytesMut,
-    ) -> std::result::Result<postgres::types::IsNull, Box<dyn std::error::Error + Sync + Send>>
-    {
-        match self {
-            Self::Null => Ok(postgres::types::IsNull::Yes),
-            Self::Int(value) => value.to_sql(kind, out),
-            // PostgreSQL has no text with a zero byte, and a hostile name must not stop a stage.
-            Self::Text(value) if value.contains('\0') => {
-                value.replace('\0', "\u{FFFD}").to_sql(kind, out)
-            }
-            Self::Text(value) => value.to_sql(kind, out),
-            Self::Blob(value) => value.to_sql(kind, out),
-        }
-    }
-    fn accepts(_: &postgres::types::Type) -> bool {
-        true
-    }
-    postgres::types::to_sql_checked!();
-}
-
-fn as_sql(values: &[Value]) -> Vec<&(dyn postgres::types::ToSql + Sync)> {
-    values.iter().map(|value| value as &(dyn postgres::types::ToSql + Sync)).collect()
-}
-
-fn postgres_row(row: &postgres::Row) -> Result<Row> {
-    use postgres::types::Type;
-    let value = |index: usize, kind: &Type| -> Result<Value> {
-        Ok(match *kind {
-            Type::INT8 => row.try_get::<_, Option<i64>>(index)?.into(),
-            // No column is one, but a literal is: `SELECT 1`.
-            Type::INT4 => row.try_get::<_, Option<i32>>(index)?.map(i64::from).into(),
-            Type::TEXT | Type::VARCHAR | Type::NAME => {
-                row.try_get::<_, Option<String>>(index)?.into()
-            }
-            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(index)?.into(),
-            ref other => return Err(StoreError::corrupt(format!("unexpected type {other}"))),
-        })
-    };
-    let columns = row.columns().iter().enumerate();
-    columns.map(|(index, column)| value(index, column.type_())).collect::<Result<_>>().map(Row)
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -416,13 +309,13 @@ impl From<rusqlite::Error> for StoreError {
         }
     }
 }
-impl From<postgres::Error> for StoreError {
-    fn from(error: postgres::Error) -> Self {
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
         let text = match error.as_db_error() {
             Some(inner) => inner.to_string(),
             None => error.to_string(),
         };
-        match error.code().map(postgres::error::SqlState::code) {
+        match error.code().map(tokio_postgres::error::SqlState::code) {
             Some(code) if code.starts_with("23") => Self::Conflict(text),
             // Deadlocks and failures to serialise.
             Some(code) if code.starts_with("40") => Self::Collided(text),
@@ -473,12 +366,7 @@ struct File {
 
 struct Postgres {
     url: String,
-    idle: Mutex<Vec<Connected>>,
-}
-
-struct Connected {
-    client: postgres::Client,
-    statements: Statements,
+    idle: Mutex<Vec<Session>>,
 }
 
 impl Store {
@@ -849,41 +737,41 @@ impl Drop for File {
     }
 }
 
+impl Access {
+    fn begin(self) -> &'static str {
+        match self {
+            Self::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::Write => "BEGIN",
+        }
+    }
+}
+
 impl Postgres {
     fn run<T>(&self, access: Access, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let idle = lock(&self.idle).pop();
-        let mut connected = match idle {
-            Some(connected) if !connected.client.is_closed() => connected,
-            _ => {
-                let client = postgres::Client::connect(&self.url, postgres::NoTls)?;
-                Connected { client, statements: Statements::new() }
-            }
+        let mut session = match idle {
+            Some(session) if !session.is_closed() => session,
+            _ => Session::connect(&self.url)?,
         };
-        let outcome = {
-            let Connected { client, statements } = &mut connected;
-            let transaction = match access {
-                Access::Read => client
-                    .build_transaction()
-                    .isolation_level(postgres::IsolationLevel::RepeatableRead)
-                    .read_only(true)
-                    .start()?,
-                Access::Write => client.transaction()?,
-            };
-            let mut tx = Tx(Engine::Postgres(Box::new(transaction), statements));
-            let outcome = work(&mut tx);
-            if let Engine::Postgres(transaction, _) = tx.0 {
-                match &outcome {
-                    Ok(_) => transaction.commit()?,
-                    Err(_) => transaction.rollback()?,
-                }
+        // A session in which `work` panics is not used again.
+        session.command(access.begin())?;
+        let outcome = work(&mut Tx(Engine::Postgres(&mut session)));
+        let outcome = match (outcome, access) {
+            (Ok(done), Access::Write) => session.commit().map(|()| done),
+            (Ok(done), Access::Read) => {
+                session.end_of_reading();
+                Ok(done)
             }
-            outcome
+            (Err(error), _) => {
+                session.roll_back()?;
+                Err(error)
+            }
         };
         let mut idle = lock(&self.idle);
-        // What was prepared before the schema changed fails once; the next connection prepares anew.
+        // What was prepared before the schema changed fails once; the next session prepares anew.
         let sound = !matches!(outcome, Err(StoreError::Unavailable(_)));
         if sound && idle.len() < POSTGRES_CONNECTIONS {
-            idle.push(connected);
+            idle.push(session);
         }
         outcome
     }

@@ -24,7 +24,7 @@ pub struct Decision {
 }
 
 pub fn record(tx: &mut Tx<'_>, decision: &Decision) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO decisions (message, about, kind, person, reason, assignee, made_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (message) DO NOTHING",
         values![

@@ -220,13 +220,13 @@ pub fn sizes(tx: &mut Tx<'_>) -> Result<Sizes> {
 /// Makes all that was ever done due again: every message is decoded, every root decided, every key
 /// judged once more. Where the first time was right, nothing comes of it.
 pub fn take_up_again(tx: &mut Tx<'_>) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE messages SET state = 'received', attempts = 0
          WHERE kind <> 'trueup/decision' AND state <> 'corrected'",
         values![],
     )?;
-    tx.execute("UPDATE roots SET arrived = arrived + 1, attempts = 0", values![])?;
-    tx.execute("UPDATE scopes SET arrived = arrived + 1, attempts = 0", values![])?;
+    tx.write("UPDATE roots SET arrived = arrived + 1, attempts = 0", values![])?;
+    tx.write("UPDATE scopes SET arrived = arrived + 1, attempts = 0", values![])?;
     Ok(())
 }
 

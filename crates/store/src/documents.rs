@@ -33,7 +33,7 @@ pub use self::sums::{
 };
 use crate::database::{Row, StoreError, Tx};
 use crate::messages::moment;
-use crate::{Result, many, shard_of, values};
+use crate::{Result, Value, many, shard_of, values};
 
 /// What is known about the newest statement of an object.
 #[derive(Clone, Debug)]
@@ -52,13 +52,23 @@ pub fn known(
     kind: Kind,
     external_id: &str,
 ) -> Result<Option<Known>> {
-    let row = tx.query_one(
+    let known = known_each(tx, &[(connection, kind, external_id)])?;
+    Ok(known.into_iter().next().flatten())
+}
+
+/// The same of several objects, in their order.
+pub fn known_each(tx: &mut Tx<'_>, objects: &[(&str, Kind, &str)]) -> Result<Vec<Option<Known>>> {
+    let each = objects
+        .iter()
+        .map(|(connection, kind, id)| values![*connection, kind.word(), *id].to_vec())
+        .collect::<Vec<_>>();
+    let found = tx.query_each(
         "SELECT d.version, d.content_hash, d.body, d.message, m.received_at
          FROM documents d JOIN messages m ON m.id = d.message
          WHERE d.connection = $1 AND d.kind = $2 AND d.external_id = $3",
-        values![connection, kind.word(), external_id],
+        &each,
     )?;
-    row.map(|row| {
+    let one = |row: &Row| {
         Ok(Known {
             version: row.opt_int(0)?,
             content_hash: row.text(1)?,
@@ -66,8 +76,8 @@ pub fn known(
             message: row.text(3)?,
             received_at: moment(row.int(4)?)?,
         })
-    })
-    .transpose()
+    };
+    found.iter().map(|rows| rows.first().map(one).transpose()).collect()
 }
 
 pub fn content_hash(document: &Document) -> String {
@@ -83,7 +93,8 @@ pub fn root_id(connection: &str, root: &Root) -> String {
 /// statement that it was compared with, if there was one.
 ///
 /// # Errors
-/// `Conflict` when another statement was put in force in between.
+/// `Conflict` when another statement was put in force in between; at the latest when the transaction
+/// or its savepoint ends.
 pub fn put(
     tx: &mut Tx<'_>,
     connection: &str,
@@ -95,7 +106,7 @@ pub fn put(
     let root = document.root();
     let root_name = root_id(connection, &root);
     let counts = counts_as(document);
-    let put = tx.execute(
+    tx.write_or(
         "INSERT INTO documents (connection, kind, external_id, version, content_hash, body,
              message, root, decoded_at, word, currency, amount, fee, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
@@ -123,11 +134,8 @@ pub fn put(
             counts.at.map_or(0, Timestamp::as_microsecond),
             before
         ],
+        format!("another statement of {root_name} came in force meanwhile"),
     )?;
-    if put == 0 {
-        let what = format!("another statement of {root_name} came in force meanwhile");
-        return Err(StoreError::Conflict(what));
-    }
     if planted("an_update_raises_nothing") && find_root(tx, &root_name)?.is_some() {
         return Ok(());
     }
@@ -293,7 +301,7 @@ fn read_all(kind: Kind, rows: &[Row]) -> Result<Vec<Document>> {
 /// Marks a root due for DECIDE, making it if need be.
 pub fn raise(tx: &mut Tx<'_>, connection: &str, root: &Root) -> Result<()> {
     let id = root_id(connection, root);
-    tx.execute(
+    tx.write(
         "INSERT INTO roots (id, connection, kind, external_id, shard, arrived, decided, attempts,
              number, state)
          VALUES ($1, $2, $3, $4, $5, 1, 0, 0, $4, 'new')
@@ -308,7 +316,7 @@ pub fn raise(tx: &mut Tx<'_>, connection: &str, root: &Root) -> Result<()> {
 /// rivals ([`Tx::has_rivals`]).
 pub fn hold_roots(tx: &mut Tx<'_>, roots: &BTreeMap<String, (&str, Root)>) -> Result<()> {
     for (id, (connection, root)) in roots {
-        tx.execute(
+        tx.write(
             "INSERT INTO roots (id, connection, kind, external_id, shard, arrived, decided,
                  attempts, number, state)
              VALUES ($1, $2, $3, $4, $5, 0, 0, 0, $4, 'new')
@@ -371,7 +379,7 @@ pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<D
     // In the order in which all hold them.
     due.sort_by(|one, other| one.id.cmp(&other.id));
     for root in &due {
-        tx.execute("UPDATE roots SET attempts = attempts + 1 WHERE id = $1", values![&root.id])?;
+        tx.write("UPDATE roots SET attempts = attempts + 1 WHERE id = $1", values![&root.id])?;
     }
     Ok(due)
 }
@@ -450,17 +458,22 @@ pub fn root_of(
 
 /// The newest documents of a root, with the message that stated each.
 pub fn of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<(Document, String)>> {
-    let rows = tx.query(
+    Ok(of_each_root(tx, &[root])?.into_iter().next().unwrap_or_default())
+}
+
+/// The same of several roots, in their order.
+pub fn of_each_root(tx: &mut Tx<'_>, roots: &[&str]) -> Result<Vec<Vec<(Document, String)>>> {
+    let each: Vec<Vec<Value>> = roots.iter().map(|root| values![*root].to_vec()).collect();
+    let found = tx.query_each(
         "SELECT kind, body, message FROM documents WHERE root = $1 ORDER BY kind, external_id",
-        values![root],
+        &each,
     )?;
-    rows.iter()
-        .map(|row| {
-            let kind: Kind = row.text(0)?.parse().map_err(StoreError::corrupt)?;
-            let document = Document::from_json(kind, &row.text(1)?).map_err(StoreError::corrupt)?;
-            Ok((document, row.text(2)?))
-        })
-        .collect()
+    let one = |row: &Row| {
+        let kind: Kind = row.text(0)?.parse().map_err(StoreError::corrupt)?;
+        let document = Document::from_json(kind, &row.text(1)?).map_err(StoreError::corrupt)?;
+        Ok((document, row.text(2)?))
+    };
+    found.iter().map(|rows| rows.iter().map(one).collect()).collect()
 }
 
 /// What DECIDE says about a root beside its facts.
@@ -479,7 +492,7 @@ pub struct Standing {
 /// Sets a root decided up to what the decision had read; what arrived meanwhile leaves it due, and
 /// what was unpinned from its mapping meanwhile stays so.
 pub fn decided(tx: &mut Tx<'_>, root: &DueRoot, standing: &Standing, now: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE roots SET decided = $2, attempts = 0, number = $3, state = $4, day = $5,
              amount = $6, currency = $7, entity = $8, waiting = $9,
              waiting_since = CASE WHEN CAST($9 AS TEXT) IS NULL THEN NULL
@@ -504,7 +517,7 @@ pub fn decided(tx: &mut Tx<'_>, root: &DueRoot, standing: &Standing, now: Timest
     )?;
     if planted("decided_with_what_came_meanwhile") {
         let up_to_now = "UPDATE roots SET decided = arrived WHERE id = $1";
-        tx.execute(up_to_now, values![&root.id])?;
+        tx.write(up_to_now, values![&root.id])?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What DECIDE wrote: facts with their generations, journal lines and items.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use trueup_domain::fact::{Change, Fact, FactContent, FactKey, Written};
 use trueup_domain::item::{Item, ItemKind, Side};
@@ -9,43 +11,53 @@ use trueup_domain::money::{Currency, Money};
 use trueup_domain::planted::planted;
 
 use crate::database::{Row, StoreError, Tx};
-use crate::{Result, commands, many, scopes, summaries, values};
+use crate::{Result, Value, commands, many, scopes, summaries, values};
 
 /// The newest generation of each fact of a root.
 pub fn written(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Written>> {
-    let rows = tx.query(
+    Ok(written_each(tx, &[root])?.into_iter().next().unwrap_or_default())
+}
+
+/// The same of several roots, in their order.
+pub fn written_each(tx: &mut Tx<'_>, roots: &[&str]) -> Result<Vec<Vec<Written>>> {
+    let found = tx.query_each(
         "SELECT kind, part, generation, content_hash, live FROM facts f
          WHERE root = $1 AND generation = (SELECT MAX(generation) FROM facts g
              WHERE g.root = f.root AND g.kind = f.kind AND g.part = f.part)
          ORDER BY kind, part",
-        values![root],
+        &each(roots),
     )?;
-    rows.iter()
-        .map(|row| {
-            Ok(Written {
-                key: FactKey::new(row.text(0)?, row.text(1)?),
-                generation: u32::try_from(row.int(2)?).map_err(StoreError::corrupt)?,
-                content_hash: row.text(3)?,
-                live: row.int(4)? == 1,
-            })
+    let one = |row: &Row| {
+        Ok(Written {
+            key: FactKey::new(row.text(0)?, row.text(1)?),
+            generation: u32::try_from(row.int(2)?).map_err(StoreError::corrupt)?,
+            content_hash: row.text(3)?,
+            live: row.int(4)? == 1,
         })
-        .collect()
+    };
+    found.iter().map(|rows| rows.iter().map(one).collect()).collect()
 }
 
 /// The contents of the live facts of a root.
-pub fn live(tx: &mut Tx<'_>, root: &str) -> Result<Vec<(Fact, u32)>> {
-    let rows = tx.query(
-        "SELECT kind, part, generation, content FROM facts WHERE root = $1 AND live = 1
-         ORDER BY kind, part",
-        values![root],
+pub fn live(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Fact>> {
+    Ok(live_each(tx, &[root])?.into_iter().next().unwrap_or_default())
+}
+
+/// The same of several roots, in their order.
+pub fn live_each(tx: &mut Tx<'_>, roots: &[&str]) -> Result<Vec<Vec<Fact>>> {
+    let found = tx.query_each(
+        "SELECT kind, part, content FROM facts WHERE root = $1 AND live = 1 ORDER BY kind, part",
+        &each(roots),
     )?;
-    rows.iter()
-        .map(|row| {
-            let content = serde_json::from_str(&row.text(3)?).map_err(StoreError::corrupt)?;
-            let generation = u32::try_from(row.int(2)?).map_err(StoreError::corrupt)?;
-            Ok((Fact { key: FactKey::new(row.text(0)?, row.text(1)?), content }, generation))
-        })
-        .collect()
+    let one = |row: &Row| {
+        let content = serde_json::from_str(&row.text(2)?).map_err(StoreError::corrupt)?;
+        Ok(Fact { key: FactKey::new(row.text(0)?, row.text(1)?), content })
+    };
+    found.iter().map(|rows| rows.iter().map(one).collect()).collect()
+}
+
+fn each(roots: &[&str]) -> Vec<Vec<Value>> {
+    roots.iter().map(|root| values![*root].to_vec()).collect()
 }
 
 fn content_of(tx: &mut Tx<'_>, root: &str, key: &FactKey, generation: u32) -> Result<FactContent> {
@@ -65,6 +77,60 @@ pub struct Place<'a> {
     pub entity: &'a str,
     pub mapping_version: i64,
     pub now: Timestamp,
+    /// What the caller knows of the facts, so that nobody has to ask.
+    pub newest: Option<&'a Newest>,
+}
+
+/// The generations of facts that are in force, or are the next to be written.
+#[derive(Clone, Debug, Default)]
+pub struct Newest {
+    root: String,
+    facts: BTreeMap<String, BTreeMap<FactKey, u32>>,
+}
+
+impl Newest {
+    /// All of a root, of which `written` are the newest generations.
+    pub fn of(root: &str, written: &[Written]) -> Self {
+        let mut newest = Self { root: root.to_owned(), facts: BTreeMap::new() };
+        for fact in written {
+            let next = fact.generation + u32::from(!fact.live);
+            newest.put(root, &fact.key, next);
+        }
+        newest
+    }
+
+    pub fn put(&mut self, root: &str, key: &FactKey, generation: u32) {
+        self.facts.entry(root.to_owned()).or_default().insert(key.clone(), generation);
+    }
+
+    /// `None` where it is not known.
+    pub(crate) fn get(&self, root: &str, key: &FactKey) -> Option<u32> {
+        let known = self.facts.get(root).and_then(|facts| facts.get(key)).copied();
+        known.or_else(|| (root == self.root).then_some(1))
+    }
+
+    fn apply(&mut self, change: &Change) {
+        let root = self.root.clone();
+        match change {
+            Change::Add { fact, generation, .. } => self.put(&root, &fact.key, *generation),
+            Change::TakeBack { key, generation } => self.put(&root, key, generation + 1),
+        }
+    }
+}
+
+/// Applies the changes of a root's facts, in their order. `newest` is what is known of this root.
+/// What was skipped is minded afterwards ([`commands::skips::stand_in`]).
+pub fn apply_all(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    newest: &mut Newest,
+    changes: &[Change],
+) -> Result<()> {
+    for change in changes {
+        newest.apply(change);
+        apply(tx, Place { newest: Some(newest), ..place }, change)?;
+    }
+    Ok(())
 }
 
 /// Applies one change of a root's facts: generations, mirrored journal lines, items, commands.
@@ -89,7 +155,7 @@ fn add(
     generation: u32,
     content_hash: &str,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO facts (root, kind, part, generation, content, content_hash, mapping_version,
              live, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8)",
         values![
@@ -120,7 +186,7 @@ fn take_back(
     generation: u32,
     successor: Option<u32>,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE facts SET live = 0 WHERE root = $1 AND kind = $2 AND part = $3 AND generation = $4",
         values![place.root, &key.kind, &key.part, generation],
     )?;
@@ -147,7 +213,7 @@ fn write_entry(
     summaries::note(tx, place, key, generation, entry, reversal)?;
     for (position, line) in (0_i64..).zip(&entry.lines) {
         let amount = line.amount.minor();
-        tx.execute(
+        tx.write(
             "INSERT INTO entry_lines (root, kind, part, generation, reversal, position, entity,
                  day, booker, role, qualifier, amount, currency, memo)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
@@ -183,7 +249,7 @@ fn add_item(
     generation: u32,
     item: &Item,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO items (id, root, fact_kind, part, generation, side, kind, key, entity,
              currency, amount, day, due, hints, live)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)",
@@ -210,7 +276,7 @@ fn add_item(
 fn remove_item(tx: &mut Tx<'_>, id: &str) -> Result<()> {
     let row = tx.query_one("SELECT key, entity, currency FROM items WHERE id = $1", values![id])?;
     if !planted("an_item_outlives_its_generation") {
-        tx.execute("UPDATE items SET live = 0 WHERE id = $1", values![id])?;
+        tx.write("UPDATE items SET live = 0 WHERE id = $1", values![id])?;
     }
     if !planted("a_match_outlives_its_items") {
         scopes::dissolve_of_item(tx, id)?;

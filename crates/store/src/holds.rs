@@ -8,7 +8,7 @@ use crate::{Result, values};
 
 /// Holds the deliveries of a connection. One that is held already keeps its first reason.
 pub fn hold(tx: &mut Tx<'_>, connection: &str, reason: &str, now: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO holds (connection, reason, since) VALUES ($1, $2, $3)
          ON CONFLICT (connection) DO NOTHING",
         values![connection, reason, now.as_microsecond()],

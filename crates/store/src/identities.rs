@@ -39,7 +39,7 @@ pub fn of(tx: &mut Tx<'_>, connection: &str) -> Result<Option<Identity>> {
 }
 
 pub fn put(tx: &mut Tx<'_>, connection: &str, identity: &Identity) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO identities (connection, found, probed_at, checked_at, asked_at, stopped)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (connection) DO UPDATE SET found = excluded.found,
@@ -67,7 +67,7 @@ pub fn failed(tx: &mut Tx<'_>, connection: &str, stopped: bool, now: Timestamp) 
 
 /// Has a target asked at once, and all that we need of it looked at.
 pub fn ask_now(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE identities SET found = NULL, checked_at = 0, asked_at = 0 WHERE connection = $1",
         values![connection],
     )?;

@@ -82,7 +82,7 @@ pub fn acquire(
         "shard = $1 AND owner <> $2 AND until < $3",
         values![shard, owner, now.as_microsecond()],
     )?;
-    tx.execute(
+    tx.write(
         "INSERT INTO leases (shard, owner, epoch, until) VALUES ($1, $2, 1, $3)
          ON CONFLICT (shard) DO UPDATE SET
              epoch = CASE WHEN leases.owner = excluded.owner THEN leases.epoch
@@ -143,18 +143,18 @@ pub fn tend(
 ) -> Result<Tended> {
     let until = now.checked_add(length).map_err(StoreError::corrupt)?.as_microsecond();
     let forgotten = now.checked_sub(FORGOTTEN_AFTER).map_err(StoreError::corrupt)?;
-    tx.execute(
+    tx.write(
         "INSERT INTO processes (owner, since, until) VALUES ($1, $2, $3)
          ON CONFLICT (owner) DO UPDATE SET until = excluded.until",
         values![owner, now.as_microsecond(), until],
     )?;
-    tx.execute("DELETE FROM processes WHERE until < $1", values![forgotten.as_microsecond()])?;
+    tx.write("DELETE FROM processes WHERE until < $1", values![forgotten.as_microsecond()])?;
     let alive: Vec<String> = alive(tx, now)?.into_iter().map(|one| one.owner).collect();
     let rank = alive.iter().position(|one| one == owner).unwrap_or(0);
     let share = fair(parts, rank, alive.len().max(1));
     make(tx, &share)?;
     let own_or_free = hold(tx, "owner = $1 OR until < $2", values![owner, now.as_microsecond()])?;
-    tx.execute("UPDATE leases SET until = $1 WHERE owner = $2", values![until, owner])?;
+    tx.write("UPDATE leases SET until = $1 WHERE owner = $2", values![until, owner])?;
     // Only what is held now: what comes free from here on might be waited for by who waits for us. And
     // who still writes under a lease that has ended is not waited for either, but looked for next time.
     let free = idle(tx, "owner <> $1 AND until < $2", values![owner, now.as_microsecond()])?;
@@ -180,7 +180,7 @@ fn make(tx: &mut Tx<'_>, parts: &[String]) -> Result<()> {
     let known = tx.query("SELECT shard FROM leases", values![])?;
     let known: BTreeSet<String> = known.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
     for part in parts.iter().filter(|part| !known.contains(*part)).collect::<BTreeSet<_>>() {
-        tx.execute(
+        tx.write(
             "INSERT INTO leases (shard, owner, epoch, until) VALUES ($1, '', 0, 0)
              ON CONFLICT (shard) DO NOTHING",
             values![part],
@@ -226,7 +226,7 @@ pub fn release(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<()> {
     for lease in in_order.into_values() {
         let own = values![&lease.shard, &lease.owner, lease.epoch];
         wait_for_work(tx, "shard = $1 AND owner = $2 AND epoch = $3", own)?;
-        tx.execute(
+        tx.write(
             "UPDATE leases SET owner = '', epoch = epoch + 1, until = 0
              WHERE shard = $1 AND owner = $2 AND epoch = $3",
             values![&lease.shard, &lease.owner, lease.epoch],
@@ -237,7 +237,7 @@ pub fn release(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<()> {
 
 /// A process ends: nobody has to wait for what it held.
 pub fn leave(tx: &mut Tx<'_>, owner: &str) -> Result<()> {
-    tx.execute("DELETE FROM processes WHERE owner = $1", values![owner])?;
+    tx.write("DELETE FROM processes WHERE owner = $1", values![owner])?;
     let held = held_by(tx, owner)?;
     release(tx, &held)
 }
@@ -271,7 +271,7 @@ pub fn revoke(tx: &mut Tx<'_>) -> Result<()> {
     // As in `tend` and `leave`: first who is alive, then what is held.
     tx.execute("DELETE FROM processes", values![])?;
     wait_for_work(tx, "shard <> 'all'", values![])?;
-    tx.execute(
+    tx.write(
         "UPDATE leases SET owner = '', epoch = epoch + 1, until = 0 WHERE shard <> 'all'",
         values![],
     )?;

@@ -116,7 +116,7 @@ pub fn open(
     kind: Kind,
     (from, until): (Timestamp, Timestamp),
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO listings (connection, kind, from_at, until_at, state, next_at, attempts,
              listed, sums, hash, lacking, unlisted)
          VALUES ($1, $2, $3, $4, $5, 0, 0, 0, '[]', '', 0, 0)
@@ -182,7 +182,7 @@ pub fn find(
 /// Writes how a window stands.
 pub fn put(tx: &mut Tx<'_>, listing: &Listing) -> Result<()> {
     let sums = serde_json::to_string(&listing.listed.sums).map_err(StoreError::corrupt)?;
-    tx.execute(
+    tx.write(
         "UPDATE listings SET state = $4, asked_at = $5, gap_since = $6, next_at = $7,
              attempts = $8, error_code = $9, error = $10, listed = $11, sums = $12, hash = $13,
              lacking = $14, unlisted = $15
@@ -210,7 +210,7 @@ pub fn put(tx: &mut Tx<'_>, listing: &Listing) -> Result<()> {
 
 /// Makes the windows of a connection due now that are not whole.
 pub fn ask_now(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE listings SET next_at = 0 WHERE connection = $1 AND state <> 'whole'",
         values![connection],
     )?;

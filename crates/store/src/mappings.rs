@@ -5,8 +5,8 @@ use serde::Serialize;
 use trueup_domain::mapping::Mapping;
 
 use crate::audit::{self, Done, MAPPING};
-use crate::database::{StoreError, Tx};
-use crate::{Result, documents, values};
+use crate::database::{Row, StoreError, Tx};
+use crate::{Result, Value, documents, values};
 
 /// Saves a new version and makes every root due that waits for one. Returns its number.
 pub fn approve(
@@ -25,7 +25,7 @@ pub fn approve(
     let mut mapping = mapping.clone();
     mapping.version = version;
     let body = serde_json::to_string(&mapping).map_err(StoreError::corrupt)?;
-    tx.execute(
+    tx.write(
         "INSERT INTO mappings (connection, version, body, author, reason, effective_from,
              approved_at) VALUES ($1, $2, $3, $4, $5, '', $6)",
         values![connection, version, body, author, reason, now.as_microsecond()],
@@ -47,15 +47,26 @@ struct Detail<'a> {
 
 /// The newest version, or the pinned one.
 pub fn get(tx: &mut Tx<'_>, connection: &str, pinned: Option<i64>) -> Result<Option<Mapping>> {
-    let row = match pinned {
-        Some(version) => tx.query_one(
-            "SELECT body FROM mappings WHERE connection = $1 AND version = $2",
-            values![connection, version],
-        )?,
-        None => tx.query_one(
-            "SELECT body FROM mappings WHERE connection = $1 ORDER BY version DESC LIMIT 1",
-            values![connection],
-        )?,
+    let Some(version) = pinned else {
+        return Ok(newest_each(tx, &[connection])?.into_iter().next().flatten());
     };
-    row.map(|row| serde_json::from_str(&row.text(0)?).map_err(StoreError::corrupt)).transpose()
+    let row = tx.query_one(
+        "SELECT body FROM mappings WHERE connection = $1 AND version = $2",
+        values![connection, version],
+    )?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The newest versions of several connections, in their order.
+pub fn newest_each(tx: &mut Tx<'_>, connections: &[&str]) -> Result<Vec<Option<Mapping>>> {
+    let each: Vec<Vec<Value>> = connections.iter().map(|it| values![*it].to_vec()).collect();
+    let found = tx.query_each(
+        "SELECT body FROM mappings WHERE connection = $1 ORDER BY version DESC LIMIT 1",
+        &each,
+    )?;
+    found.iter().map(|rows| rows.first().map(read).transpose()).collect()
+}
+
+fn read(row: &Row) -> Result<Mapping> {
+    serde_json::from_str(&row.text(0)?).map_err(StoreError::corrupt)
 }

@@ -11,7 +11,7 @@ use trueup_domain::key;
 use trueup_domain::planted::planted;
 
 use crate::database::{Row, StoreError, Tx};
-use crate::{Result, many, shard_of, values};
+use crate::{Result, Value, many, shard_of, values};
 
 /// Where a message came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ pub fn record_read(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Res
         Some(row) => row.int(1)? + 1,
         None => 1,
     };
-    tx.execute(
+    tx.write(
         "INSERT INTO records (connection, source_id, body_hash, changes) VALUES ($1, $2, $3, $4)
          ON CONFLICT (connection, source_id)
          DO UPDATE SET body_hash = excluded.body_hash, changes = excluded.changes",
@@ -172,7 +172,7 @@ pub fn record_answer(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> R
     if record_read(tx, message, now)? || planted("the_same_answer_settles_nothing") {
         return Ok(());
     }
-    tx.execute(
+    tx.write(
         "UPDATE messages SET state = 'received', asked_at = $4, attempts = 0
          WHERE connection = $1 AND source_id = $2 AND body_hash = $3 AND state = 'decoded'
              AND occurrence = (SELECT changes FROM records
@@ -233,7 +233,7 @@ fn insert(
     if inserted == 1 {
         return Ok(Recorded::Stored(id));
     }
-    tx.execute("UPDATE messages SET repeats = repeats + 1 WHERE id = $1", values![&id])?;
+    tx.write("UPDATE messages SET repeats = repeats + 1 WHERE id = $1", values![&id])?;
     Ok(Recorded::Repeat(id))
 }
 
@@ -256,7 +256,7 @@ pub fn take(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<Packe
         if planted("decoded_before_it_is_decoded") {
             finish(tx, &message.row.text(0)?, Fate::Decoded, None)?;
         }
-        tx.execute(
+        tx.write(
             "UPDATE messages SET attempts = attempts + 1 WHERE id = $1",
             values![message.row.text(0)?],
         )?;
@@ -326,7 +326,7 @@ pub fn any_due(tx: &mut Tx<'_>, from: i64, to: i64) -> Result<bool> {
 
 pub fn finish(tx: &mut Tx<'_>, id: &str, fate: Fate, error: Option<(&str, String)>) -> Result<()> {
     let (code, text) = error.map_or((None, None), |(code, text)| (Some(code), Some(text)));
-    tx.execute(
+    tx.write(
         "UPDATE messages SET state = $2, error_code = $3, error = $4 WHERE id = $1",
         values![id, fate.word(), code, text],
     )?;
@@ -439,18 +439,19 @@ pub fn one_of_the_past(tx: &mut Tx<'_>, id: &str) -> Result<Option<Past>> {
     tx.query_one(&sql, values![id])?.as_ref().map(past).transpose()
 }
 
-/// What was read of the object of this message before it, and could not be decoded. Of what is pushed
+/// What was read of the objects of these messages before them, and could not be decoded. Of what is pushed
 /// nobody knows which object it is about until it is decoded.
-pub fn unreadable_before(tx: &mut Tx<'_>, id: &str) -> Result<Vec<String>> {
-    let rows = tx.query(
+pub fn unreadable_before(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>> {
+    let each: Vec<Vec<Value>> = ids.iter().map(|id| values![*id].to_vec()).collect();
+    let found = tx.query_each(
         "SELECT old.id FROM messages new JOIN messages old
              ON old.connection = new.connection AND old.source_id = new.source_id
          WHERE new.id = $1 AND new.origin = 'poll' AND old.origin = 'poll'
              AND old.state IN ('failed', 'skipped') AND old.received_at < new.received_at
          ORDER BY old.id",
-        values![id],
+        &each,
     )?;
-    rows.iter().map(|row| row.text(0)).collect()
+    found.iter().flatten().map(|row| row.text(0)).collect()
 }
 
 /// Whether the object of this message was read again after it, and that could be decoded.

@@ -42,7 +42,7 @@ pub fn run(tx: &mut Tx<'_>) -> Result<()> {
             continue;
         }
         tx.batch(&sql.replace("{{blob}}", tx.blob_type()))?;
-        tx.execute(
+        tx.write(
             "INSERT INTO migrations (number, hash) VALUES ($1, $2)",
             values![*number, key::body_hash(sql.as_bytes())],
         )?;

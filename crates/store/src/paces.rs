@@ -23,10 +23,10 @@ pub fn all(tx: &mut Tx<'_>) -> Result<Vec<(String, String, i64)>> {
 pub fn put(tx: &mut Tx<'_>, connection: &str, lane: &str, most: Option<i64>) -> Result<()> {
     let Some(most) = most else {
         let sql = "DELETE FROM paces WHERE connection = $1 AND lane = $2";
-        tx.execute(sql, values![connection, lane])?;
+        tx.write(sql, values![connection, lane])?;
         return Ok(());
     };
-    tx.execute(
+    tx.write(
         "INSERT INTO paces (connection, lane, most) VALUES ($1, $2, $3)
          ON CONFLICT (connection, lane) DO UPDATE SET most = excluded.most",
         values![connection, lane, most],

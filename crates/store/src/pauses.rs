@@ -9,7 +9,7 @@ use crate::{Result, values};
 
 /// Pauses a lane or stream; it is tried again when the wait is over.
 pub fn put(tx: &mut Tx<'_>, connection: &str, what: &str, lacks: &str, wait: Wait) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO pauses (connection, what, lacks, until, wait_from) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (connection, what) DO UPDATE SET lacks = excluded.lacks,
              until = excluded.until, wait_from = excluded.wait_from",
@@ -40,10 +40,7 @@ pub fn end(tx: &mut Tx<'_>, connection: &str, what: &str) -> Result<Option<Strin
         values![connection, what],
     )?;
     let Some(row) = row else { return Ok(None) };
-    tx.execute(
-        "DELETE FROM pauses WHERE connection = $1 AND what = $2",
-        values![connection, what],
-    )?;
+    tx.write("DELETE FROM pauses WHERE connection = $1 AND what = $2", values![connection, what])?;
     row.text(0).map(Some)
 }
 

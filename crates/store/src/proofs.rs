@@ -34,7 +34,7 @@ pub fn hold(tx: &mut Tx<'_>, sales: &[String]) -> Result<()> {
 
 /// Writes how a sale stands, if it stands otherwise than before.
 pub fn put(tx: &mut Tx<'_>, proved: &Proved) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO proofs (root, entity, currency, day, amount, document, tender, payout, bank,
              overall) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (root) DO UPDATE SET entity = excluded.entity, currency = excluded.currency,
@@ -63,7 +63,7 @@ pub fn put(tx: &mut Tx<'_>, proved: &Proved) -> Result<()> {
 
 /// A sale that counts nowhere.
 pub fn remove(tx: &mut Tx<'_>, root: &str) -> Result<()> {
-    tx.execute("DELETE FROM proofs WHERE root = $1", values![root])?;
+    tx.write("DELETE FROM proofs WHERE root = $1", values![root])?;
     Ok(())
 }
 

@@ -17,15 +17,19 @@ pub struct Place<'a> {
     pub connection: &'a str,
 }
 
-/// Writes what a sale adds now, if it is otherwise than before; `None` adds nothing.
-pub fn put(tx: &mut Tx<'_>, place: Place<'_>, now: Option<&Contribution>) -> Result<()> {
-    let rows =
-        now.map_or_else(Vec::new, |it| it.rows.iter().map(|row| line(place, it, row)).collect());
-    replace(tx, "sale_rows", &line_columns(), 3, place.root, rows)?;
-    let taxes =
-        now.map_or_else(Vec::new, |it| it.taxes.iter().map(|row| tax(place, it, row)).collect());
+/// Writes what sales add now, where it is otherwise than before; `None` adds nothing.
+pub fn put(tx: &mut Tx<'_>, sales: &[(Place<'_>, Option<&Contribution>)]) -> Result<()> {
+    let rows = sales.iter().map(|(place, now)| {
+        let rows = now.iter().flat_map(|it| it.rows.iter().map(|row| line(*place, it, row)));
+        (place.root, rows.collect())
+    });
+    replace(tx, "sale_rows", &line_columns(), 3, rows.collect())?;
+    let taxes = sales.iter().map(|(place, now)| {
+        let rows = now.iter().flat_map(|it| it.taxes.iter().map(|row| tax(*place, it, row)));
+        (place.root, rows.collect())
+    });
     let columns: Vec<String> = TAX_COLUMNS.iter().map(|it| (*it).to_owned()).collect();
-    replace(tx, "sale_taxes", &columns, 7, place.root, taxes)
+    replace(tx, "sale_taxes", &columns, 7, taxes.collect())
 }
 
 const PLACE_COLUMNS: [&str; 10] = [
@@ -109,28 +113,30 @@ pub const fn remitter_word(who: Remitter) -> &'static str {
     }
 }
 
-/// Replaces those rows of a root that are otherwise than before. The first `keys` columns name a
-/// row.
+/// Replaces those rows of roots that are otherwise than before. The first `keys` columns name a row.
 fn replace(
     tx: &mut Tx<'_>,
     table: &str,
     columns: &[String],
     keys: usize,
-    root: &str,
-    rows: Vec<Vec<Value>>,
+    now: Vec<(&str, Vec<Vec<Value>>)>,
 ) -> Result<()> {
     let list = columns.join(", ");
     let sql = format!("SELECT {list} FROM {table} WHERE root = $1");
-    let mut before: Vec<Vec<Value>> =
-        tx.query(&sql, values![root])?.into_iter().map(Row::into_values).collect();
-    let mut changed = Vec::new();
-    for row in rows {
-        match before.iter().position(|old| *old == row) {
-            Some(same) => {
-                before.swap_remove(same);
+    let roots: Vec<Vec<Value>> = now.iter().map(|(root, _)| values![*root].to_vec()).collect();
+    let found = tx.query_each(&sql, &roots)?;
+    let (mut gone, mut changed) = (Vec::new(), Vec::new());
+    for (before, (_, rows)) in found.into_iter().zip(now) {
+        let mut before: Vec<Vec<Value>> = before.into_iter().map(Row::into_values).collect();
+        for row in rows {
+            match before.iter().position(|old| *old == row) {
+                Some(same) => {
+                    before.swap_remove(same);
+                }
+                None => changed.push(row),
             }
-            None => changed.push(row),
         }
+        gone.append(&mut before);
     }
     let by_key: Vec<String> = columns
         .iter()
@@ -139,13 +145,13 @@ fn replace(
         .map(|(index, column)| format!("{column} = ${}", index + 1))
         .collect();
     let delete = format!("DELETE FROM {table} WHERE {}", by_key.join(" AND "));
-    for row in before {
-        tx.execute(&delete, row.get(..keys).unwrap_or_default())?;
+    for row in gone {
+        tx.write(&delete, row.get(..keys).unwrap_or_default())?;
     }
     let places: Vec<String> = (1..=columns.len()).map(|place| format!("${place}")).collect();
     let insert = format!("INSERT INTO {table} ({list}) VALUES ({})", places.join(", "));
     for row in changed {
-        tx.execute(&insert, &row)?;
+        tx.write(&insert, &row)?;
     }
     Ok(())
 }

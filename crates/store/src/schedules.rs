@@ -58,7 +58,7 @@ fn standing(row: &Row) -> Result<Standing> {
 
 /// Makes a schedule known: what it would have done before is not made up for.
 pub fn declare(tx: &mut Tx<'_>, name: &str, now: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO schedules (name, done_to, attempts, detail) VALUES ($1, $2, 0, '')
          ON CONFLICT (name) DO NOTHING",
         values![name, now.as_microsecond()],
@@ -78,7 +78,7 @@ pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Standing>> {
 
 /// Occurrences up to this moment are passed over.
 pub fn pass_over(tx: &mut Tx<'_>, name: &str, to: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE schedules SET done_to = $2, attempts = 0, next_at = NULL WHERE name = $1",
         values![name, to.as_microsecond()],
     )?;
@@ -97,7 +97,7 @@ pub fn ask(tx: &mut Tx<'_>, name: &str, person: &str, now: Timestamp) -> Result<
 /// A run begins. It is counted as one that did not end, and `next_at` is when the next may begin by
 /// itself, until [`end`] says otherwise: whatever cuts it off is found so.
 pub fn begin(tx: &mut Tx<'_>, name: &str, now: Timestamp, next_at: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE schedules SET started_at = $2, attempts = attempts + 1, next_at = $3
          WHERE name = $1",
         values![name, now.as_microsecond(), next_at.as_microsecond()],
@@ -114,7 +114,7 @@ pub fn end(
     done_to: Timestamp,
     asked: Option<Timestamp>,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE schedules SET started_at = NULL, ended_at = $2, done = $3, detail = $4,
              asked_by = CASE WHEN asked_at <> $5 THEN asked_by END,
              asked_at = CASE WHEN asked_at <> $5 THEN asked_at END,

@@ -11,7 +11,7 @@ use crate::{Result, many, shard_of, values};
 
 /// Marks a key due to be judged.
 pub fn raise(tx: &mut Tx<'_>, scope: &str, entity: &str, currency: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO scopes (key, word, shard, arrived, judged, entity, status, amount, difference,
              currency, day, detail, attempts)
          VALUES ($1, $5, $2, 1, 0, $3, 'open', 0, 0, $4, '', '', 0)
@@ -78,10 +78,7 @@ pub fn take_due(tx: &mut Tx<'_>, from: i64, to: i64, limit: i64) -> Result<Vec<D
     // In the order in which all hold them.
     due.sort_by(|one, other| one.key.cmp(&other.key));
     for scope in &due {
-        tx.execute(
-            "UPDATE scopes SET attempts = attempts + 1 WHERE key = $1",
-            values![&scope.key],
-        )?;
+        tx.write("UPDATE scopes SET attempts = attempts + 1 WHERE key = $1", values![&scope.key])?;
     }
     Ok(due)
 }
@@ -294,13 +291,13 @@ pub fn record_match(
     let mut parts = vec![scope, rule];
     parts.extend(items.iter().map(String::as_str));
     let id = key::id(&parts);
-    tx.execute(
+    tx.write(
         "INSERT INTO matches (id, key, rule, made_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (id) DO UPDATE SET dissolved_at = NULL, made_at = excluded.made_at",
         values![&id, scope, rule, now.as_microsecond()],
     )?;
     for item in items {
-        tx.execute(
+        tx.write(
             "INSERT INTO match_items (match, item, live) VALUES ($1, $2, 1)
              ON CONFLICT (match, item) DO UPDATE SET live = 1",
             values![&id, item],
@@ -310,8 +307,8 @@ pub fn record_match(
 }
 
 pub fn dissolve(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<()> {
-    tx.execute("UPDATE match_items SET live = 0 WHERE match = $1", values![id])?;
-    tx.execute(
+    tx.write("UPDATE match_items SET live = 0 WHERE match = $1", values![id])?;
+    tx.write(
         "UPDATE matches SET dissolved_at = $2 WHERE id = $1",
         values![id, now.as_microsecond()],
     )?;
@@ -326,11 +323,8 @@ pub(crate) fn dissolve_of_item(tx: &mut Tx<'_>, item: &str) -> Result<()> {
         values![item],
     )?;
     for row in &rows {
-        tx.execute("UPDATE match_items SET live = 0 WHERE match = $1", values![row.text(0)?])?;
-        tx.execute(
-            "UPDATE scopes SET arrived = arrived + 1 WHERE key = $1",
-            values![row.text(1)?],
-        )?;
+        tx.write("UPDATE match_items SET live = 0 WHERE match = $1", values![row.text(0)?])?;
+        tx.write("UPDATE scopes SET arrived = arrived + 1 WHERE key = $1", values![row.text(1)?])?;
     }
     Ok(())
 }

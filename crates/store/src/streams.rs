@@ -39,7 +39,7 @@ fn stream(row: &Row) -> Result<Stream> {
 
 /// Makes a stream known; it is due at once.
 pub fn declare(tx: &mut Tx<'_>, connection: &str, name: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO streams (connection, stream, next_at, failures) VALUES ($1, $2, 0, 0)
          ON CONFLICT (connection, stream) DO NOTHING",
         values![connection, name],
@@ -71,7 +71,7 @@ pub fn polled(
     asked_at: Timestamp,
     wait: Wait,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE streams SET cursor = COALESCE($3, cursor), polled_at = $4, complete_to = $4,
              next_at = $5, wait_from = $6, failures = 0, error_code = NULL, error = NULL
          WHERE connection = $1 AND stream = $2",
@@ -104,7 +104,7 @@ pub fn failed(
     error: &str,
     wait: Wait,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE streams SET failures = failures + 1, error_code = $3, error = $4, next_at = $5,
              wait_from = $6
          WHERE connection = $1 AND stream = $2",
@@ -122,7 +122,7 @@ pub fn failed(
 
 /// Leaves a stream alone for a while, of which nothing is said but that its turn has not come.
 pub fn put_off(tx: &mut Tx<'_>, connection: &str, name: &str, wait: Wait) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE streams SET next_at = $3, wait_from = $4 WHERE connection = $1 AND stream = $2",
         values![connection, name, wait.until.as_microsecond(), wait.from.as_microsecond()],
     )?;
@@ -131,7 +131,7 @@ pub fn put_off(tx: &mut Tx<'_>, connection: &str, name: &str, wait: Wait) -> Res
 
 /// Makes every stream of a connection due now.
 pub fn poll_now(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
-    tx.execute("UPDATE streams SET next_at = 0 WHERE connection = $1", values![connection])?;
+    tx.write("UPDATE streams SET next_at = 0 WHERE connection = $1", values![connection])?;
     Ok(())
 }
 
@@ -146,7 +146,7 @@ pub fn ask(
     if planted("a_hint_is_forgotten") {
         return Ok(());
     }
-    tx.execute(
+    tx.write(
         "INSERT INTO reads (connection, kind, external_id, due_at, wait_from, attempts)
          VALUES ($1, $2, $3, $4, $4, 0) ON CONFLICT (connection, kind, external_id) DO NOTHING",
         values![connection, kind, external_id, now.as_microsecond()],
@@ -169,7 +169,7 @@ pub fn asked(
 }
 
 pub fn answered(tx: &mut Tx<'_>, connection: &str, kind: &str, external_id: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "DELETE FROM reads WHERE connection = $1 AND kind = $2 AND external_id = $3",
         values![connection, kind, external_id],
     )?;
@@ -184,7 +184,7 @@ pub fn ask_later(
     attempts: i64,
     wait: Wait,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE reads SET attempts = $6, due_at = $4, wait_from = $5
          WHERE connection = $1 AND kind = $2 AND external_id = $3",
         values![
@@ -204,7 +204,7 @@ pub fn suspend(tx: &mut Tx<'_>, connection: &str, reason: &str, now: Timestamp) 
     if planted("a_refused_key_is_tried_again") {
         return Ok(());
     }
-    tx.execute(
+    tx.write(
         "INSERT INTO connections (name, state, reason, since) VALUES ($1, 'suspended', $2, $3)
          ON CONFLICT (name) DO UPDATE SET state = 'suspended', reason = excluded.reason,
              since = excluded.since",
@@ -214,7 +214,7 @@ pub fn suspend(tx: &mut Tx<'_>, connection: &str, reason: &str, now: Timestamp) 
 }
 
 pub fn resume(tx: &mut Tx<'_>, connection: &str) -> Result<()> {
-    tx.execute("DELETE FROM connections WHERE name = $1", values![connection])?;
+    tx.write("DELETE FROM connections WHERE name = $1", values![connection])?;
     Ok(())
 }
 

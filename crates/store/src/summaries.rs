@@ -74,7 +74,7 @@ fn add(
     reversal: bool,
     row: NewRow<'_>,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO summary_rows (root, kind, part, generation, reversal, connection, day,
              what, written_at, states, back)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -230,7 +230,7 @@ pub fn reopen(tx: &mut Tx<'_>, open: &Open) -> Result<Vec<String>> {
             None if last == Some(number) => {}
             _ => continue,
         }
-        tx.execute(
+        tx.write(
             "UPDATE summary_rows SET summary = NULL, entry = NULL, made_at = NULL, dated = NULL
              WHERE summary = $1 AND entry = $2",
             values![&root, number],

@@ -19,7 +19,7 @@ pub fn find(tx: &mut Tx<'_>, connection: &str) -> Result<Option<Stored>> {
 }
 
 pub fn put(tx: &mut Tx<'_>, connection: &str, stored: &Stored) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO tokens (connection, token, until) VALUES ($1, $2, $3)
          ON CONFLICT (connection) DO UPDATE SET token = excluded.token, until = excluded.until",
         values![connection, &stored.token, stored.until.as_microsecond()],

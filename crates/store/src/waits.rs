@@ -74,7 +74,7 @@ pub fn pull_in(
             latest_poll.as_microsecond(),
         ),
     ] {
-        tx.execute(statement, values![now, latest, begun])?;
+        tx.write(statement, values![now, latest, begun])?;
     }
     // A window that is whole waits for its second list, a day later.
     tx.execute(

@@ -313,7 +313,8 @@ fn sold(
         vec![TaxRow { document: document.clone(), key, day, order_day: day, base: total, tax: 0 }];
     let currency = money(0)?.currency();
     let now = Contribution { source: "web".to_owned(), currency, rows, taxes };
-    sales::put(tx, sales::Place { root, entity: ENTITY, connection: SHOP_US }, Some(&now))
+    let place = sales::Place { root, entity: ENTITY, connection: SHOP_US };
+    sales::put(tx, &[(place, Some(&now))])
 }
 
 fn payout(tx: &mut Tx<'_>, group: u32, net: i64) -> trueup_store::Result<()> {
@@ -350,7 +351,8 @@ fn item(
         replaces: None,
     };
     let now = moment(day);
-    let place = Place { environment: "bench", root, entity: ENTITY, mapping_version: 1, now };
+    let place =
+        Place { environment: "bench", root, entity: ENTITY, mapping_version: 1, now, newest: None };
     facts::apply(tx, place, &change)
 }
 

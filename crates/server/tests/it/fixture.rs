@@ -277,7 +277,14 @@ fn row_of_sum(tx: &mut Tx<'_>, id: &str, minor: i64) -> trueup_store::Result<()>
 }
 
 fn place(root: &str) -> Place<'_> {
-    Place { environment: "test", root, entity: "Acme <EU>", mapping_version: 1, now: now() }
+    Place {
+        environment: "test",
+        root,
+        entity: "Acme <EU>",
+        mapping_version: 1,
+        now: now(),
+        newest: None,
+    }
 }
 
 fn order(tx: &mut Tx<'_>, id: &str, number: &str, minor: i64) -> trueup_store::Result<String> {
@@ -375,7 +382,7 @@ fn sold(tx: &mut Tx<'_>, id: &str, minor: i64) -> trueup_store::Result<()> {
         Contribution { source: "web".to_owned(), currency, rows: vec![row], taxes: vec![tax] };
     let root = root_id(id);
     let place = sales::Place { root: &root, entity: "Acme <EU>", connection: SHOP };
-    sales::put(tx, place, Some(&contribution))
+    sales::put(tx, &[(place, Some(&contribution))])
 }
 
 fn side(tx: &mut Tx<'_>, id: &str, side: Side, minor: i64) -> trueup_store::Result<()> {

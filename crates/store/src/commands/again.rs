@@ -143,7 +143,7 @@ pub fn make(tx: &mut Tx<'_>, gone: &Shown) -> Result<usize> {
     let keys: Vec<String> = keys.into_iter().filter(|key| !undone.contains(key)).collect();
     let again = send_again(tx, &keys)?;
     ties::before_reversals(tx, &keys)?;
-    tx.execute(
+    tx.write(
         &format!(
             "UPDATE commands SET state = 'waiting'
              WHERE target = $1 AND state = 'ready' AND EXISTS ({})",
@@ -189,16 +189,16 @@ pub fn customers(tx: &mut Tx<'_>, command: &str, before: i64) -> Result<bool> {
         return Ok(false);
     }
     send_again(tx, &keys)?;
-    tx.execute(
+    tx.write(
         "UPDATE commands SET state = 'waiting', conversation = NULL
          WHERE key = $1 AND state IN ('sent', 'unknown')",
         values![command],
     )?;
     for key in &keys {
-        release_each(tx, "w.key = $1", values![key])?;
+        release_each(tx, "w.key = $1", vec![values![key].to_vec()])?;
     }
     // What it waits for may be done by now.
-    release_each(tx, "w.key = $1", values![command])?;
+    release_each(tx, "w.key = $1", vec![values![command].to_vec()])?;
     Ok(true)
 }
 
@@ -220,16 +220,13 @@ pub(super) fn forget_record(tx: &mut Tx<'_>, target: &str, command: &str) -> Res
         values![command],
     )?;
     let Some(row) = row else { return Ok(()) };
-    tx.execute(
-        "UPDATE commands SET record = NULL, binding = NULL WHERE key = $1",
-        values![command],
-    )?;
+    tx.write("UPDATE commands SET record = NULL, binding = NULL WHERE key = $1", values![command])?;
     replaced(tx, target, &row.text(0)?)
 }
 
 /// Has what follows from a record decided again: another one has taken its place.
 pub fn replaced(tx: &mut Tx<'_>, target: &str, record: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE roots SET arrived = arrived + 1, attempts = 0 WHERE id IN (
              SELECT root FROM documents WHERE connection = $1 AND kind = 'books_record'
                  AND external_id = $2)",

@@ -22,7 +22,7 @@ pub fn save_conversation(
     conversation: &Conversation,
     now: Timestamp,
 ) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO conversations (id, connection, lane, task, state, step, wait_until, wait_from,
              started_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
@@ -43,7 +43,7 @@ pub fn save_conversation(
 }
 
 pub fn end_conversation(tx: &mut Tx<'_>, id: &str) -> Result<()> {
-    tx.execute("DELETE FROM conversations WHERE id = $1", values![id])?;
+    tx.write("DELETE FROM conversations WHERE id = $1", values![id])?;
     Ok(())
 }
 

@@ -81,7 +81,7 @@ fn is_asked_for(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
 }
 
 fn wait_for(tx: &mut Tx<'_>, command: &str, role: &str, needs: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "INSERT INTO command_after (command, role, needs) VALUES ($1, $2, $3)
          ON CONFLICT DO NOTHING",
         values![command, role, needs],
@@ -118,7 +118,7 @@ pub(super) fn wait_for_cancellation(tx: &mut Tx<'_>, order: &str) -> Result<()> 
             continue;
         }
         wait_for(tx, &it.key, "cancelled", &cancellation)?;
-        tx.execute("UPDATE commands SET state = 'waiting' WHERE key = $1", values![&it.key])?;
+        tx.write("UPDATE commands SET state = 'waiting' WHERE key = $1", values![&it.key])?;
     }
     Ok(())
 }

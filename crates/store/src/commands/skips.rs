@@ -15,12 +15,14 @@
 //! | a replacement needs what it replaces undone    | the undoing is sent again                        |
 //! | a person takes it up again                     | is sent again, with what was skipped with it     |
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{COMMANDS, Shown, find_state, release, shown};
 use crate::database::{StoreError, Tx};
 use crate::messages::moment;
-use crate::{Result, cases, scopes, values};
+use crate::{Result, Value, cases, scopes, values};
 
 /// Needs that are only to be over before, as SQL about a row `a` of `command_after`.
 pub(super) const ONLY_BEFORE: &str = "(a.role LIKE 'settled%' OR a.role LIKE 'freed/%'
@@ -132,7 +134,7 @@ fn put(
     if changed == 0 {
         return Ok(false);
     }
-    tx.execute(
+    tx.write(
         "INSERT INTO skips (command, head, states_key, person, reason, made_at)
          SELECT key, $2, COALESCE(states_key, ''), $3, $4, $5 FROM commands WHERE key = $1",
         values![key, head, word.person, word.reason, now.as_microsecond()],
@@ -207,6 +209,33 @@ fn skipped_needs(tx: &mut Tx<'_>, command: &str) -> Result<Vec<Needed>> {
         .collect()
 }
 
+/// Lets what is new in some roots stand where it needs something that was skipped.
+pub fn stand_in(tx: &mut Tx<'_>, roots: &[&str], now: Timestamp) -> Result<()> {
+    let sql = format!(
+        "SELECT DISTINCT c.key, c.created_at FROM commands c
+             JOIN command_after a ON a.command = c.key JOIN skips s ON s.command = a.needs
+         WHERE c.root = $1 AND c.state = 'waiting' AND NOT {ONLY_BEFORE}
+         ORDER BY c.created_at, c.key"
+    );
+    let each: Vec<Vec<Value>> = roots.iter().map(|root| values![*root].to_vec()).collect();
+    let mut stood = BTreeSet::new();
+    // What is skipped now may be needed by others.
+    loop {
+        let mut more = false;
+        for row in tx.query_each(&sql, &each)?.iter().flatten() {
+            let command = row.text(0)?;
+            if !stood.contains(&command) {
+                stand(tx, &command, now)?;
+                stood.insert(command);
+                more = true;
+            }
+        }
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
 /// Lets a waiting command stand where it needs something that was skipped: it is skipped with what
 /// it cannot be without in its root, and what else it needs is sent again, with all of its root that
 /// was skipped with that.
@@ -266,7 +295,7 @@ fn take_up(tx: &mut Tx<'_>, key: &str, by: &str, now: Timestamp) -> Result<()> {
     if changed == 0 {
         return Ok(());
     }
-    tx.execute("DELETE FROM skips WHERE command = $1", values![key])?;
+    tx.write("DELETE FROM skips WHERE command = $1", values![key])?;
     cases::resolve(tx, None, &format!("command/{key}"), by, now)?;
     raise_key(tx, key)?;
     stand(tx, key, now)?;
@@ -276,7 +305,7 @@ fn take_up(tx: &mut Tx<'_>, key: &str, by: &str, now: Timestamp) -> Result<()> {
 /// A skipped command is replaced or taken back: it is skipped no longer, and with a successor neither
 /// is what was skipped with it in its root.
 pub(super) fn over(tx: &mut Tx<'_>, own: &str, has_successor: bool, now: Timestamp) -> Result<()> {
-    tx.execute("DELETE FROM skips WHERE command = $1", values![own])?;
+    tx.write("DELETE FROM skips WHERE command = $1", values![own])?;
     raise_key(tx, own)?;
     if !has_successor {
         return Ok(());

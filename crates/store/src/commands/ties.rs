@@ -31,7 +31,7 @@ pub(super) fn freed_by(
     root: &str,
     fact: &FactKey,
 ) -> Result<Option<String>> {
-    let newest = newest_generation(tx, root, fact)?;
+    let newest = newest_generation(tx, place, root, fact)?;
     for older in (1..newest).rev() {
         let undoing = undoing_key(&effect_key(place, root, fact, older));
         if is_there(tx, &undoing)? {
@@ -95,12 +95,12 @@ pub(super) fn wait_for_freed(tx: &mut Tx<'_>, own: &str, tied: &[Shown]) -> Resu
             )?;
             for row in &rows {
                 let waits = row.text(0)?;
-                tx.execute(
+                tx.write(
                     "INSERT INTO command_after (command, role, needs) VALUES ($1, $2, $3)
                      ON CONFLICT DO NOTHING",
                     values![&waits, format!("freed/{undoing}"), &undoing],
                 )?;
-                tx.execute(
+                tx.write(
                     "UPDATE commands SET state = 'waiting' WHERE key = $1 AND state = 'ready'",
                     values![&waits],
                 )?;
@@ -285,7 +285,7 @@ pub(super) fn undone(tx: &mut Tx<'_>) -> Result<BTreeSet<String>> {
 /// would have for ties under way: the target would set them off against what is open without those.
 pub(super) fn before_reversals(tx: &mut Tx<'_>, again: &[String]) -> Result<()> {
     for tie in again.iter().filter(|key| !key.ends_with("/rev/tie")) {
-        tx.execute(
+        tx.write(
             "INSERT INTO command_after (command, role, needs)
              SELECT r.key, $2, t.key FROM commands t
                  JOIN command_after e ON e.command = t.key AND e.role IN ('payment', 'document')
@@ -301,7 +301,7 @@ pub(super) fn before_reversals(tx: &mut Tx<'_>, again: &[String]) -> Result<()> 
 
 /// What would have set an older generation off against a record that will never be.
 pub(super) fn withdraw_ties(tx: &mut Tx<'_>, record: &str, now: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE commands SET state = 'withdrawn', done_at = $2
          WHERE state = 'waiting' AND kind = 'reconciliation'
              AND key IN (SELECT command FROM command_after WHERE needs = $1)",

@@ -210,7 +210,7 @@ pub fn counts(
 
 /// Notes what is expected of the orders and refunds of a sale, in the transaction that decided it.
 pub fn expect(tx: &mut Tx<'_>, root: &str) -> Result<()> {
-    tx.execute(
+    tx.write(
         "UPDATE documents SET expected = (
              SELECT CAST(COALESCE(SUM(i.amount), 0) AS BIGINT) FROM items i
              WHERE i.key = documents.kind || '/' || documents.connection || '/'

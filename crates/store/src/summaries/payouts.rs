@@ -139,7 +139,7 @@ pub fn take_payout(tx: &mut Tx<'_>, open: &Open, sales: i64, now: Timestamp) -> 
         let number = next_number(tx, &root)?;
         let dated = last.min(month.last_of_month()).to_string();
         for key in rows {
-            tx.execute(
+            tx.write(
                 "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3, dated = $4
                  WHERE root = $5 AND kind = $6 AND part = $7 AND generation = $8 AND reversal = $9",
                 values![

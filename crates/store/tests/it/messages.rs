@@ -59,7 +59,7 @@ on_every_engine! {
         write(store, move |tx| messages::finish(tx, &last, Fate::Decoded, None));
         assert!(since(&ids[0]));
         assert!(!since(&ids[1]));
-        assert_eq!(read(store, |tx| messages::unreadable_before(tx, &ids[1])), ids[..1]);
+        assert_eq!(read(store, |tx| messages::unreadable_before(tx, &[&ids[1]])), ids[..1]);
     }
 
     fn a_read_is_stored_when_the_object_changed(store) {

@@ -32,7 +32,7 @@ fn put(store: &Store, id: &'static str, rows: Vec<SaleRow>) {
         let place = Place { root: &root, entity: "nl", connection: "shop" };
         let currency = Currency::parse("EUR").expect("a currency");
         let now = Contribution { source: "web".to_owned(), currency, rows, taxes: Vec::new() };
-        sales::put(tx, place, Some(&now))
+        sales::put(tx, &[(place, Some(&now))])
     });
 }
 
@@ -59,7 +59,7 @@ on_every_engine! {
         let cohort = Filter { basis: Basis::Order, ..june.clone() };
         assert_eq!(gross(store, &cohort, &[By::Day]), [("2026-06-01".to_owned(), 11)]);
         write(store, |tx| {
-            sales::put(tx, Place { root: "shop/sale/1", entity: "nl", connection: "shop" }, None)
+            sales::put(tx, &[(Place { root: "shop/sale/1", entity: "nl", connection: "shop" }, None)])
         });
         assert_eq!(gross(store, &june, &[]), [(String::new(), 11)]);
     }

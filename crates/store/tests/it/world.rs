@@ -16,7 +16,7 @@ use trueup_domain::money::Currency;
 use trueup_store::facts::Place;
 use trueup_store::messages::{NewMessage, Origin, Recorded};
 use trueup_store::waits::Wait;
-use trueup_store::{Store, StoreError, Tx, facts, messages};
+use trueup_store::{Store, StoreError, Tx, commands, facts, messages};
 
 pub fn eur() -> Currency {
     Currency::parse("EUR").expect("a currency")
@@ -93,7 +93,7 @@ pub fn ledger_row(id: &str) -> Document {
 }
 
 pub fn place(root: &str) -> Place<'_> {
-    Place { environment: "test", root, entity: "nl", mapping_version: 1, now: at(0) }
+    Place { environment: "test", root, entity: "nl", mapping_version: 1, now: at(0), newest: None }
 }
 
 pub fn entry(minor: i64) -> Entry {
@@ -212,6 +212,7 @@ pub fn deciding(
             let place = Place { now: at(seconds), ..place(root) };
             facts::apply(tx, place, change)?;
         }
+        commands::skips::stand_in(tx, &[root], at(seconds))?;
         Ok(changes.len())
     }
 }

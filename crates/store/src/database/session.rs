@@ -1,0 +1,262 @@
+//! A session of PostgreSQL. What nobody waits for is held, and goes out with the next question.
+//!
+//! A database that is not beside the hub answers after some milliseconds, whatever it is asked. So
+//! `BEGIN`, a savepoint, and a write whose outcome nobody asks for wait here until something is asked
+//! or the transaction ends; then all of it goes out in one piece, in order, and all answers come
+//! back after one round trip. What was refused is told by whatever is asked next.
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, NoTls, Statement};
+
+use super::value::postgres_row;
+use super::{Row, StoreError, Value};
+use crate::Result;
+
+/// More texts than the store has.
+const STATEMENTS_MAX: usize = 1_000;
+/// So much is held at most.
+const HELD_MAX: usize = 256;
+
+pub(crate) struct Session {
+    client: Client,
+    /// The statements that are prepared, by their text. There are as many as this crate has texts.
+    statements: BTreeMap<String, Statement>,
+    held: Vec<Held>,
+    /// How often something went out.
+    sent: u64,
+    /// Drives the connection while something is waited for.
+    runtime: Runtime,
+}
+
+/// What waits to go out.
+enum Held {
+    /// Neither a query nor a change.
+    Command(String),
+    Write(Statement, Vec<Value>),
+    /// A write that must change a row, and the conflict if it does not.
+    Change(Statement, Vec<Value>, String),
+}
+
+/// A place in what goes out.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    sent: u64,
+    held: usize,
+}
+
+impl Session {
+    /// `url` as libpq writes it.
+    pub(crate) fn connect(url: &str) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls))?;
+        // What ends it is told to who asks next.
+        runtime.spawn(async move { drop(connection.await) });
+        Ok(Self { client, statements: BTreeMap::new(), held: Vec::new(), sent: 0, runtime })
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    pub(crate) fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
+        let statement = self.prepared(sql)?;
+        let rows = self.ask(async |client| client.query(&statement, &as_sql(values)).await)?;
+        rows.iter().map(postgres_row).collect()
+    }
+
+    /// The same query of each of these values.
+    pub(crate) fn query_each(&mut self, sql: &str, each: &[Vec<Value>]) -> Result<Vec<Vec<Row>>> {
+        let statement = self.prepared(sql)?;
+        let mut found = Vec::with_capacity(each.len());
+        for few in each.chunks(HELD_MAX) {
+            let answers = self.ask(async |client| {
+                let mut under_way = Vec::with_capacity(few.len());
+                for values in few {
+                    let request = async { client.query(&statement, &as_sql(values)).await };
+                    under_way.push(sent(request).await);
+                }
+                let mut answers = Vec::with_capacity(few.len());
+                for request in under_way {
+                    answers.push(request.answer().await?);
+                }
+                Ok(answers)
+            })?;
+            for rows in answers {
+                found.push(rows.iter().map(postgres_row).collect::<Result<_>>()?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns how many rows changed.
+    pub(crate) fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64> {
+        let statement = self.prepared(sql)?;
+        self.ask(async |client| client.execute(&statement, &as_sql(values)).await)
+    }
+
+    /// Holds a change of which nobody asks how many rows it changes.
+    pub(crate) fn write(&mut self, sql: &str, values: &[Value]) -> Result<()> {
+        let statement = self.prepared(sql)?;
+        self.hold(Held::Write(statement, values.to_vec()))
+    }
+
+    /// Holds a change that conflicts with another if it changes nothing.
+    pub(crate) fn change(&mut self, sql: &str, values: &[Value], conflict: String) -> Result<()> {
+        let statement = self.prepared(sql)?;
+        self.hold(Held::Change(statement, values.to_vec(), conflict))
+    }
+
+    /// Holds a statement that is neither a query nor a change, or several.
+    pub(crate) fn command(&mut self, sql: &str) -> Result<()> {
+        self.hold(Held::Command(sql.to_owned()))
+    }
+
+    fn hold(&mut self, held: Held) -> Result<()> {
+        self.held.push(held);
+        if self.held.len() < HELD_MAX { Ok(()) } else { self.settle() }
+    }
+
+    /// Returns once all that was held is done, or something of it was refused.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        self.ask(async |_| Ok(()))
+    }
+
+    /// Where the next savepoint begins. What was written before it is settled, so that no failure of
+    /// that is taken for one of what comes.
+    pub(crate) fn mark(&mut self) -> Result<Mark> {
+        if self.held.iter().any(|held| !matches!(held, Held::Command(_))) {
+            self.settle()?;
+        }
+        Ok(Mark { sent: self.sent, held: self.held.len() })
+    }
+
+    /// Forgets what is held since a mark. Returns whether nothing of it had gone out.
+    pub(crate) fn forget_since(&mut self, mark: Mark) -> bool {
+        let all = self.sent == mark.sent;
+        self.held.truncate(if all { mark.held } else { 0 });
+        all
+    }
+
+    /// Returns once the transaction is durable; what was refused of it undoes it whole.
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.command("COMMIT")?;
+        self.settle()
+    }
+
+    /// Undoes a transaction of which something may have gone out.
+    pub(crate) fn roll_back(&mut self) -> Result<()> {
+        self.held.clear();
+        self.command("ROLLBACK")?;
+        self.settle()
+    }
+
+    /// Ends a transaction that only read: nobody waits until the server has heard of it.
+    pub(crate) fn end_of_reading(&mut self) {
+        let Self { client, held, runtime, .. } = self;
+        if !held.is_empty() {
+            // It read nothing: not even its `BEGIN` has gone out.
+            held.clear();
+            return;
+        }
+        runtime.block_on(async {
+            let under_way = sent(client.batch_execute("COMMIT")).await;
+            tokio::task::yield_now().await;
+            drop(under_way);
+        });
+    }
+
+    fn prepared(&mut self, sql: &str) -> Result<Statement> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        // What it names may have been made by what is held.
+        self.settle()?;
+        let statement = self.runtime.block_on(self.client.prepare(sql))?;
+        if self.statements.len() >= STATEMENTS_MAX {
+            self.statements.clear();
+        }
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// Sends what is held and `last` in one piece.
+    ///
+    /// # Errors
+    /// The first failure; what came after it was refused because of it.
+    fn ask<T>(
+        &mut self,
+        last: impl AsyncFnOnce(&Client) -> std::result::Result<T, Error>,
+    ) -> Result<T> {
+        let Self { client, held, sent: count, runtime, .. } = self;
+        *count += 1;
+        let held = std::mem::take(held);
+        let client = &*client;
+        runtime.block_on(async {
+            let mut before = Vec::with_capacity(held.len());
+            for one in &held {
+                before.push(sent(one.carry_out(client)).await);
+            }
+            let last = sent(last(client)).await;
+            for one in before {
+                one.answer().await?;
+            }
+            Ok(last.answer().await?)
+        })
+    }
+}
+
+impl Held {
+    async fn carry_out(&self, client: &Client) -> Result<()> {
+        match self {
+            Self::Command(sql) => Ok(client.batch_execute(sql).await?),
+            Self::Write(statement, values) => {
+                client.execute(statement, &as_sql(values)).await?;
+                Ok(())
+            }
+            Self::Change(statement, values, conflict) => {
+                match client.execute(statement, &as_sql(values)).await? {
+                    0 => Err(StoreError::Conflict(conflict.clone())),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// A request that has been handed to the connection, which sends in the order in which it is handed.
+enum Sent<F: Future> {
+    Answered(F::Output),
+    UnderWay(Pin<Box<F>>),
+}
+
+/// Polls a request once, which is what hands it over.
+async fn sent<F: Future>(request: F) -> Sent<F> {
+    let mut request = Box::pin(request);
+    match poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await {
+        Poll::Ready(answer) => Sent::Answered(answer),
+        Poll::Pending => Sent::UnderWay(request),
+    }
+}
+
+impl<F: Future> Sent<F> {
+    async fn answer(self) -> F::Output {
+        match self {
+            Self::Answered(answer) => answer,
+            Self::UnderWay(request) => request.await,
+        }
+    }
+}
+
+fn as_sql(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
