@@ -36,7 +36,8 @@ fn askable(tx: &mut Tx<'_>, sale: &str) -> Outcome<(Order, Vec<Document>)> {
     let Some(order) = order else {
         return not_applicable("its order has not come in yet");
     };
-    match booked_elsewhere(&stated) {
+    let why = booked_elsewhere(&stated).or_else(|| never_booked(&root.state));
+    match why {
         Some(why) => not_applicable(why),
         None => Ok(Ok((order, stated))),
     }
@@ -84,6 +85,17 @@ fn booked_elsewhere(stated: &[Document]) -> Option<&'static str> {
         Document::HeldAlready(_) => Some("the books hold it by another hand: see that record"),
         _ => None,
     })
+}
+
+/// Why a sale in this state is never booked by us.
+fn never_booked(state: &str) -> Option<&'static str> {
+    match state {
+        "test" => Some("it is a test order, which is no sale"),
+        "before_start" => {
+            Some("it was sold before we began to book: make the invoice where it was booked")
+        }
+        _ => None,
+    }
 }
 
 /// Whether the sale is invoiced by itself, and to its buyer, without being asked.

@@ -7,8 +7,8 @@ use trueup_hub::decisions::{self, Decision, Refusal, What};
 use trueup_hub::{Hub, invoices};
 
 use crate::world::{
-    ROOT, approve, at, command, hub, line, mapped, mapping, order, payment, read, settle, states,
-    write,
+    ROOT, approve, at, command, hub, line, mapped, mapping, order, payment, read, settle, since,
+    states, write,
 };
 
 fn sold_to(buyer: Option<&str>) -> Vec<Document> {
@@ -88,4 +88,19 @@ fn what_has_no_order_yet_gets_no_invoice() {
     states(&hub, &[payment("p1", 1, PaymentKind::Sale, "10.00").into()], 1);
     let refused = ask(&hub, ROOT, None, 2).expect_err("nothing is known of it");
     assert_eq!(refused, "its order has not come in yet");
+}
+
+#[test]
+fn what_is_never_booked_gets_no_invoice() {
+    let hub = mapped();
+    let test = Order { test: true, ..order(1, vec![line("A1", "10.00")]) };
+    states(&hub, &[test.into()], 1);
+    let refused = ask(&hub, ROOT, Some("Acme"), 2).expect_err("a test");
+    assert_eq!(refused, "it is a test order, which is no sale");
+    assert!(!read(&hub, |tx| invoices::can_be_asked(tx, ROOT)));
+
+    let hub = since(&mapped(), at(1_000_000));
+    states(&hub, &sold_to(None), 1);
+    let refused = ask(&hub, ROOT, Some("Acme"), 2).expect_err("somebody else's");
+    assert!(refused.starts_with("it was sold before we began to book"), "{refused}");
 }

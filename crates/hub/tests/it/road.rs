@@ -5,12 +5,13 @@ use trueup_domain::document::{
 };
 use trueup_domain::mapping::{CustomerPolicy, Mapping};
 use trueup_domain::money::{Currency, Money};
-use trueup_hub::timers;
+use trueup_hub::{Worker, decode, timers};
 use trueup_store::{documents, facts, messages, streams};
 
 use crate::world::{
     ROOT, absorbed, answers, approve, at, balances, command_state, hears, hinting, hub, line,
     mapped, mapping, money, open_cases, order, payment, pushing, read, settle, states, stating,
+    write,
 };
 
 fn sale() -> Vec<Document> {
@@ -66,6 +67,47 @@ fn a5_an_older_version_changes_nothing() {
     assert_eq!(known.version, Some(5));
     assert_eq!(absorbed(&hub), [("stale_version".to_owned(), 1)]);
     assert_eq!(balances(&hub)[1], ("sales".to_owned(), -1000));
+}
+
+/// What is read together is compared with each other, as what comes apart is.
+#[test]
+fn a5_versions_that_are_read_together_are_compared() {
+    let hub = mapped();
+    for (version, amount) in [(5, "10.00"), (3, "99.00"), (6, "12.00")] {
+        let stated: Document = order(version, vec![line("A1", amount)]).into();
+        hears(&hub, "shop", amount, stating(&[stated]), version);
+    }
+    settle(&hub, 9);
+    let known = read(&hub, |tx| documents::known(tx, "shop", Kind::Order, "o1")).expect("known");
+    assert_eq!(known.version, Some(6));
+    assert!(absorbed(&hub).iter().all(|(kind, _)| kind == "stale_version"));
+    assert_eq!(balances(&hub)[1], ("sales".to_owned(), -1200));
+}
+
+/// Where another process put a statement in force meanwhile, what that concerns waits for its next
+/// turn, and nothing that was read with it does.
+#[test]
+fn c6_of_what_is_read_together_only_what_conflicts_waits() {
+    let hub = mapped();
+    for name in ["p1", "p2", "p3"] {
+        let stated: Document = payment(name, 1, PaymentKind::Sale, "10.00").into();
+        hears(&hub, "shop", name, stating(&[stated]), 1);
+    }
+    write(&hub, |tx| {
+        tx.execute(
+            "CREATE TRIGGER another BEFORE INSERT ON documents WHEN NEW.external_id = 'p2'
+             BEGIN SELECT RAISE(ABORT, 'somebody was first'); END",
+            &[],
+        )
+    });
+    decode::step(&hub, &Worker::alone(), at(2)).expect("decoded");
+    let stands = |id: &'static str| {
+        read(&hub, move |tx| documents::known(tx, "shop", Kind::Payment, id)).is_some()
+    };
+    assert_eq!([stands("p1"), stands("p2"), stands("p3")], [true, false, true]);
+    write(&hub, |tx| tx.execute("DROP TRIGGER another", &[]));
+    settle(&hub, 3);
+    assert!(stands("p2"));
 }
 
 #[test]

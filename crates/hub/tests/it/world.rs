@@ -110,6 +110,18 @@ pub fn before_the_correction(hub: &Hub) -> Hub {
     Hub::new(hub.store.clone(), setup)
 }
 
+/// The same hub, whose shop is booked from a moment on.
+pub fn since(hub: &Hub, moment: Timestamp) -> Hub {
+    let mut connections = hub.setup.connections.clone();
+    connections.get_mut("shop").expect("a shop").since = moment;
+    let setup = HubSetup {
+        environment: hub.setup.environment.clone(),
+        connections,
+        calendar: Calendar::default(),
+    };
+    Hub::new(hub.store.clone(), setup)
+}
+
 /// A message in which the till states some documents whole.
 pub fn stating(documents: &[Document]) -> Vec<u8> {
     let bodies: Vec<(String, String)> =

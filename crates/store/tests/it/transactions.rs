@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
 use trueup_store::messages::{self, Recorded};
-use trueup_store::{CommitFate, Store, StoreError, Tx, cases, migrate, streams, values};
+use trueup_store::{CommitFate, Store, StoreError, Tx, Value, cases, migrate, streams, values};
 
 use crate::engines::{self, on_every_engine};
 use crate::world::{at, message, read, write};
@@ -15,6 +15,14 @@ fn count(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
 
 fn record(tx: &mut Tx<'_>, name: &str) -> Result<Recorded, StoreError> {
     messages::record(tx, &message(name, name), at(0))
+}
+
+/// Rows of a table that every database has.
+const PUT: &str = "INSERT INTO migrations (number, hash) VALUES ($1, $2)";
+
+fn numbers(tx: &mut Tx<'_>) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT number FROM migrations WHERE number >= 1000 ORDER BY number";
+    tx.query(sql, values![])?.iter().map(|row| row.int(0)).collect()
 }
 
 fn fails() -> StoreError {
@@ -135,6 +143,102 @@ on_every_engine! {
         }
         assert_eq!(failed, [7], "one failure undoes nobody else's work");
         assert_eq!(read(store, count), 19);
+    }
+
+    /// What nobody waits for may be sent later, but not done later than what comes next.
+    fn what_is_written_is_there_for_what_comes_next(store) {
+        write(store, |tx| {
+            // More than is held at once.
+            for number in 0_i64..600 {
+                tx.write(PUT, values![1_000 + number, "x"])?;
+            }
+            assert_eq!(numbers(tx)?.len(), 600);
+            tx.write("UPDATE migrations SET hash = 'y' WHERE number = $1", values![1_001_i64])?;
+            let changed = tx.execute("DELETE FROM migrations WHERE hash = 'y'", values![])?;
+            assert_eq!(changed, 1);
+            tx.write(PUT, values![2_000_i64, "last"])
+        });
+        assert_eq!(read(store, numbers).len(), 600);
+    }
+
+    /// Whatever comes next says so, and nothing of the transaction is kept.
+    fn a_write_that_is_refused_refuses_its_transaction(store) {
+        let at_the_end = store.write(|tx| {
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            tx.write(PUT, values![1_001_i64, "x"])
+        });
+        assert!(matches!(at_the_end, Err(StoreError::Conflict(_))), "{at_the_end:?}");
+        let asked = store.write(|tx| {
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            numbers(tx)
+        });
+        assert!(matches!(asked, Err(StoreError::Conflict(_))), "{asked:?}");
+        let nothing = store.write(|tx| {
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            let sql = "UPDATE migrations SET hash = 'y' WHERE number = $1";
+            tx.write_or(sql, values![1_001_i64], "somebody was first".to_owned())
+        });
+        let said = |error: &StoreError| error.to_string().contains("somebody was first");
+        assert!(matches!(&nothing, Err(error @ StoreError::Conflict(_)) if said(error)), "{nothing:?}");
+        assert!(read(store, numbers).is_empty());
+        write(store, |tx| tx.write(PUT, values![1_000_i64, "x"]));
+        assert_eq!(read(store, numbers), [1_000]);
+    }
+
+    /// A unit that is refused is undone alone, also where nothing of it was waited for.
+    fn a_write_that_is_refused_refuses_its_savepoint_alone(store) {
+        write(store, |tx| {
+            tx.write(PUT, values![1_000_i64, "before"])?;
+            let refused = tx.savepoint(|tx| {
+                tx.write(PUT, values![1_001_i64, "x"])?;
+                tx.write(PUT, values![1_000_i64, "x"])
+            });
+            assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+            tx.write(PUT, values![1_002_i64, "between"])?;
+            let given_up = tx.savepoint(|tx| {
+                tx.write(PUT, values![1_003_i64, "x"])?;
+                Err::<(), _>(fails())
+            });
+            assert!(matches!(given_up, Err(StoreError::Corrupt(_))), "{given_up:?}");
+            let nothing = tx.savepoint(|tx| {
+                let sql = "UPDATE migrations SET hash = 'y' WHERE number = $1";
+                tx.write_or(sql, values![1_003_i64], "not there".to_owned())
+            });
+            assert!(matches!(nothing, Err(StoreError::Conflict(_))), "{nothing:?}");
+            tx.savepoint(|tx| tx.write(PUT, values![1_004_i64, "after"]))
+        });
+        assert_eq!(read(store, numbers), [1_000, 1_002, 1_004]);
+    }
+
+    /// What a rehearsal does not say, nobody learns before it is done.
+    fn a_rehearsal_finds_what_would_be_refused(store) {
+        write(store, |tx| {
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            let refused = tx.rehearse(|tx| tx.write(PUT, values![1_000_i64, "x"]));
+            assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+            tx.rehearse(|tx| tx.write(PUT, values![1_001_i64, "x"]))
+        });
+        assert_eq!(read(store, numbers), [1_000]);
+    }
+
+    fn the_same_is_asked_of_each(store) {
+        write(store, |tx| {
+            for number in 0_i64..300 {
+                tx.write(PUT, values![1_000 + number, format!("h{number}")])?;
+            }
+            let sql = "SELECT hash FROM migrations WHERE number = $1";
+            let each: Vec<Vec<Value>> =
+                (0_i64..301).rev().map(|number| values![1_000 + number].to_vec()).collect();
+            let found = tx.query_each(sql, &each)?;
+            let found: Vec<Option<String>> =
+                found.iter().map(|rows| rows.first().map(|row| row.text(0)).transpose()).collect::<Result<_, _>>()?;
+            let all = (0..300).rev().map(|number| Some(format!("h{number}")));
+            assert_eq!(found, std::iter::once(None).chain(all).collect::<Vec<_>>());
+            assert_eq!(tx.query_each(sql, &[])?.len(), 0);
+            Ok(())
+        });
     }
 
     fn migrations_run_twice_change_nothing(store) {
