@@ -94,6 +94,8 @@ pub struct RefundLine {
     pub line: String,
     pub quantity: i64,
     pub restock: String,
+    /// The id of the place that the goods came back to.
+    pub location: Option<String>,
     pub subtotal: Amount,
     pub tax: Amount,
 }
@@ -142,6 +144,8 @@ pub struct Fulfilment {
     pub status: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// The id of the place that the goods left.
+    pub location: Option<String>,
     pub lines: Vec<(String, i64)>,
     pub tracking: Vec<String>,
 }

@@ -15,7 +15,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "access_token",
-        help: "Admin API access token of the custom app; needs read_orders, read_returns, read_fulfillments and, for Shopify Payments, read_shopify_payments_payouts and read_shopify_payments_disputes. Without read_all_orders only the last 60 days of orders are visible.",
+        help: "Admin API access token of the custom app; needs read_orders, read_returns, read_fulfillments, read_locations and, for Shopify Payments, read_shopify_payments_payouts and read_shopify_payments_disputes. Without read_all_orders only the last 60 days of orders are visible.",
         required: true,
         secret: true,
     },

@@ -190,6 +190,7 @@ struct RefundLineItem {
     line_item: Ref,
     quantity: i64,
     restock_type: String,
+    location: Option<Ref>,
     subtotal_set: Set,
     total_tax_set: Set,
 }
@@ -232,6 +233,7 @@ struct Fulfillment {
     status: String,
     created_at: Timestamp,
     updated_at: Timestamp,
+    location: Option<Ref>,
     tracking_info: Vec<Tracking>,
     fulfillment_line_items: Nodes<FulfillmentLine>,
 }
@@ -471,6 +473,7 @@ impl Refund {
             line: line.line_item.id.0,
             quantity: line.quantity,
             restock: line.restock_type,
+            location: line.location.map(|it| it.id.0),
             subtotal: line.subtotal_set.shop_money,
             tax: line.total_tax_set.shop_money,
         };
@@ -513,6 +516,7 @@ impl Fulfillment {
             status: self.status,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            location: self.location.map(|it| it.id.0),
             lines: lines.map(|line| (line.line_item.id.0, line.quantity)).collect(),
             tracking: self.tracking_info.into_iter().filter_map(|one| filled(one.number)).collect(),
         }

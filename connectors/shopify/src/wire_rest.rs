@@ -147,6 +147,7 @@ struct RefundLineItem {
     line_item_id: Id,
     quantity: i64,
     restock_type: String,
+    location_id: Option<Id>,
     subtotal: NumberText,
     subtotal_set: Option<Set>,
     total_tax: NumberText,
@@ -207,6 +208,7 @@ pub struct Fulfillment {
     status: String,
     created_at: Timestamp,
     updated_at: Timestamp,
+    location_id: Option<Id>,
     line_items: Vec<FulfillmentLine>,
     tracking_numbers: Option<Vec<String>>,
 }
@@ -395,6 +397,7 @@ impl Refund {
             line: line.line_item_id.0,
             quantity: line.quantity,
             restock: line.restock_type,
+            location: line.location_id.map(|id| id.0),
             subtotal: plain.shop(line.subtotal_set, line.subtotal),
             tax: plain.shop(line.total_tax_set, line.total_tax),
         };
@@ -490,6 +493,7 @@ impl Fulfillment {
             status: self.status,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            location: self.location_id.map(|id| id.0),
             lines: self.line_items.into_iter().map(|line| (line.id.0, line.quantity)).collect(),
             tracking: self.tracking_numbers.unwrap_or_default(),
         }

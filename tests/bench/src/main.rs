@@ -41,7 +41,7 @@ fn main() -> Result<()> {
         }
     }
     if only.as_deref() == Some("processes") {
-        processes::measure(&stages::bodies(240)?)?;
+        processes::measure(&stages::bodies(1_200)?)?;
     }
     if wanted("views") {
         views::measure()?;

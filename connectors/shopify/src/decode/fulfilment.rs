@@ -24,7 +24,7 @@ pub fn fulfilment(said: &said::Fulfilment, order: &str) -> Result<Fulfilment, De
             _ => return Err(DecodeError::unknown("fulfillments.status", &said.status)),
         },
         created_at: said.created_at,
-        location: None,
+        location: said.location.clone(),
         lines: said.lines.iter().map(line).collect(),
         tracking: said.tracking.clone(),
     })

@@ -111,7 +111,7 @@ fn line(said: &said::RefundLine, shop: Currency) -> Result<RefundLine, DecodeErr
             "return" | "legacy_restock" => Restock::Returned,
             _ => return Err(DecodeError::unknown("restock_type", &said.restock)),
         },
-        location: None,
+        location: said.location.clone(),
     })
 }
 

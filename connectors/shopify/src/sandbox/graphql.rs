@@ -7,7 +7,7 @@ use trueup_domain::document::Address;
 use trueup_domain::money::Money;
 
 use super::ShopifySandbox;
-use super::rest::{kind, manual, names, number, restock, status};
+use super::rest::{LOCATION, kind, manual, names, number, restock, status};
 use super::world::{BalanceRow, Dispute, Line, Order, Payout, Refund, Tax, Transaction};
 
 pub struct GraphQl<'a> {
@@ -102,6 +102,7 @@ impl GraphQl<'_> {
                 "status": "SUCCESS",
                 "createdAt": time(one.at),
                 "updatedAt": time(one.at),
+                "location": { "id": gid("Location", LOCATION) },
                 "trackingInfo": [{ "number": one.tracking }],
                 "fulfillmentLineItems": self.nodes(lines.collect(), self.lines),
             })
@@ -197,6 +198,7 @@ impl GraphQl<'_> {
                 "lineItem": { "id": gid("LineItem", sold.id) },
                 "quantity": line.quantity,
                 "restockType": restock(line.restock).to_ascii_uppercase(),
+                "location": { "id": gid("Location", LOCATION) },
                 "subtotalSet": self.bag(line.subtotal),
                 "totalTaxSet": self.bag(line.tax),
             }))

@@ -11,6 +11,9 @@ use super::world::{
     BalanceRow, Dispute, Fulfilment, Line, Order, Payout, Refund, Shipping, Tax, Transaction,
 };
 
+/// Where all goods are.
+pub const LOCATION: u64 = 487_838_322;
+
 pub struct Rest<'a> {
     pub shop: &'a ShopifySandbox,
 }
@@ -223,7 +226,7 @@ impl Rest<'_> {
                 Some(json!({
                     "id": line.id,
                     "line_item_id": sold.id,
-                    "location_id": 487_838_322,
+                    "location_id": LOCATION,
                     "quantity": line.quantity,
                     "restock_type": restock(line.restock),
                     "subtotal": number(&self.text(line.subtotal)),
@@ -337,7 +340,7 @@ impl Rest<'_> {
             "id": one.id,
             "admin_graphql_api_id": format!("gid://shopify/Fulfillment/{}", one.id),
             "created_at": self.time(one.at),
-            "location_id": 487_838_322,
+            "location_id": LOCATION,
             "name": format!("{}.1", order.name()),
             "order_id": order.id,
             "origin_address": {},

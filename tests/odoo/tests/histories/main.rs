@@ -8,6 +8,7 @@
 mod common;
 mod file;
 mod seen;
+mod shopify;
 mod stage;
 mod words;
 

@@ -150,7 +150,9 @@ impl Stage {
     fn say(&mut self, scenario: &Scenario, told: &Told, before: &[Told], books: &mut dyn Books) {
         match told {
             Told::Delivery(message) => self.deliver(&scenario.name, message),
-            Told::Record { connection, kind, body } => self.record(connection, kind, body),
+            Told::Record { connection, kind, body } | Told::Whole { connection, kind, body } => {
+                self.record(connection, kind, body);
+            }
             Told::Again => {
                 for told in before {
                     self.say(scenario, told, &[], books);
@@ -310,11 +312,14 @@ impl Stage {
 }
 
 /// One message for all that the channel says in a round: it is decided as one, whatever other
-/// scenarios stand beside it.
+/// scenarios stand beside it. Of what it states whole, that is the last.
 fn together(told: impl Iterator<Item = Told>) -> Vec<Told> {
     let mut message = serde_json::Map::new();
     let mut others = Vec::new();
     for one in told {
+        if matches!(one, Told::Whole { .. }) {
+            others.retain(|other| !matches!(other, Told::Whole { .. }));
+        }
         let Told::Delivery(serde_json::Value::Object(delivery)) = one else {
             others.push(one);
             continue;

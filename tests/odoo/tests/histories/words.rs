@@ -8,6 +8,7 @@ use trueup_domain::money::{Currency, Money};
 
 use crate::common::Lock;
 use crate::file::{Scenario, Statement};
+use crate::shopify::Shop;
 
 /// What one statement does.
 pub enum Told {
@@ -15,6 +16,8 @@ pub enum Told {
     Delivery(Value),
     /// A record of a source in its own words: connection, kind, body.
     Record { connection: String, kind: String, body: Vec<u8> },
+    /// An order, whole as it stands at its channel.
+    Whole { connection: String, kind: String, body: Vec<u8> },
     /// Everything that was said so far is said again.
     Again,
     /// Somebody locks a period of the company's books.
@@ -36,6 +39,8 @@ pub struct Teller<'a> {
     currency: Currency,
     /// How often each object was stated.
     stated: BTreeMap<String, u32>,
+    /// Whoever states it otherwise than the signed channel.
+    shop: Option<Shop>,
 }
 
 /// The words of a line, cut at commas, and each at spaces.
@@ -67,33 +72,32 @@ impl<'a> Teller<'a> {
         let usual = if scenario.european() { "EUR" } else { "USD" };
         let code = scenario.heading("Currency").unwrap_or(usual);
         let currency = Currency::parse(code).expect("a currency");
-        Self { scenario, currency, stated: BTreeMap::new() }
+        let shop = (scenario.heading("Channel") == Some("shopify")).then(|| Shop::new(currency));
+        Self { scenario, currency, stated: BTreeMap::new(), shop }
     }
 
     pub fn tell(&mut self, statement: &Statement) -> Told {
         let Parts { head, rest } = parts(&statement.line);
-        let delivery = |list: &str, object: Value| {
-            let mut message = Map::new();
-            message.insert("version".to_owned(), json!("1"));
-            message.insert(list.to_owned(), json!([object]));
-            Told::Delivery(Value::Object(message))
-        };
         match head.as_slice() {
             ["order", day, "total", total] => {
-                delivery("orders", self.order(day, total, &rest, &statement.details))
+                let order = self.order(day, total, &rest, &statement.details);
+                self.said("orders", order)
             }
             ["payment", id, kind, amount, gateway @ .., day] => {
-                let gateway = gateway.join(" ");
-                delivery("payments", self.payment(id, kind, amount, &gateway, day, &rest))
+                let payment = self.payment(id, kind, amount, &gateway.join(" "), day, &rest);
+                self.said("payments", payment)
             }
             ["refund", id, day, "total", total] => {
-                delivery("refunds", self.refund(id, day, total, &rest, &statement.details))
+                let refund = self.refund(id, day, total, &rest, &statement.details);
+                self.said("refunds", refund)
             }
             ["shipment", id, day] => {
-                delivery("fulfilments", self.shipment(id, day, &rest, &statement.details))
+                let shipment = self.shipment(id, day, &rest, &statement.details);
+                self.said("fulfilments", shipment)
             }
             ["return", id, status] => {
-                delivery("returns", self.returned(id, status, &rest, &statement.details))
+                let returned = self.returned(id, status, &rest, &statement.details);
+                self.said("returns", returned)
             }
             ["payout", id, amount, day] => self.payout(id, amount, day),
             ["stripe", category, id, amount, day] => self.row(category, id, amount, day, &rest),
@@ -128,6 +132,19 @@ impl<'a> Teller<'a> {
             }
             _ => self.unknown(&statement.line),
         }
+    }
+
+    /// An object, as the channel of the scenario states it.
+    fn said(&mut self, list: &str, object: Value) -> Told {
+        if let Some(shop) = &mut self.shop {
+            let body = shop.states(list, &object).to_string().into_bytes();
+            let connection = self.scenario.name.clone();
+            return Told::Whole { connection, kind: "order".to_owned(), body };
+        }
+        let mut message = Map::new();
+        message.insert("version".to_owned(), json!("1"));
+        message.insert(list.to_owned(), json!([object]));
+        Told::Delivery(Value::Object(message))
     }
 
     fn unknown(&self, line: &str) -> ! {
@@ -186,6 +203,9 @@ impl<'a> Teller<'a> {
                 ["cancelled", day] => order["cancelled_at"] = json!(moment(day)),
                 ["tax", "on", "top"] => order["taxes_included"] = json!(false),
                 ["test"] => order["test"] = json!(true),
+                ["presented", amount, currency] => {
+                    order["presented"] = json!({ "amount": amount, "currencyCode": currency });
+                }
                 [standing] => order["payment_standing"] = json!(standing),
                 _ => self.unknown(&words.join(" ")),
             }

@@ -232,8 +232,11 @@ impl Sale<'_> {
         let refunded = sorted.refunded(order)?;
         // What goods paid is as good as money.
         let mut paid = captured;
+        // What was taken off again before any money went back was never to be paid.
+        let mut due = order.total;
         for refund in &sorted.refunds {
             paid = paid.checked_add(sorted.exchanged(order, refund)?)?;
+            due = due.checked_sub(refund.total)?;
         }
         let state = if sorted.deleted {
             "deleted"
@@ -242,7 +245,7 @@ impl Sale<'_> {
         } else if !refunded.is_zero() {
             if refunded >= captured { "refunded" } else { "partially_refunded" }
         } else if !captured.is_zero() {
-            if paid >= order.total { "paid" } else { "partially_paid" }
+            if paid >= due { "paid" } else { "partially_paid" }
         } else if order.payment_standing == PaymentStanding::Authorized {
             "authorized"
         } else {
