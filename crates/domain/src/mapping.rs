@@ -15,6 +15,7 @@ use crate::money::Currency;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
+    /// In a file that is to be approved: the version that it was made from; 0 where it was made anew.
     pub version: i64,
     /// The entity whose books these are.
     pub entity: String,

@@ -712,12 +712,20 @@ fn retry(
             ))
         }
         Again::Command(key) if commands::retry(tx, &key)? => {
-            Ok(Ok("The command is sent again next, or looked up if its outcome is unknown."))
+            Ok(Ok(match state_of(tx, &key)?.as_str() {
+                "waiting" => "The command is sent again once what it needs is done.",
+                "unknown" => "The outcome of the command is looked up next.",
+                _ => "The command is sent again next.",
+            }))
         }
         Again::Command(key) => match commands::skips::undo(tx, &key, now)? {
-            Some(head) if head == key => {
-                Ok(Ok("The command is sent again next, and then what was skipped with it."))
-            }
+            Some(head) if head == key => Ok(Ok(match state_of(tx, &key)?.as_str() {
+                "waiting" => {
+                    "The command is sent again once what it needs is done, and then what was \
+                     skipped with it."
+                }
+                _ => "The command is sent again next, and then what was skipped with it.",
+            })),
             Some(head) => not_applicable(format!("it was skipped with {head}: retry that")),
             None => {
                 not_applicable("the command is not refused: it waits, is under way, or is done")
@@ -779,6 +787,10 @@ fn retry(
             Ok(Ok("The connection calls again, and is polled next."))
         }
     }
+}
+
+fn state_of(tx: &mut Tx<'_>, command: &str) -> Result<String, StoreError> {
+    Ok(commands::find(tx, command)?.map(|it| it.state).unwrap_or_default())
 }
 
 /// Connection, kind and external id of an object, as a case names it.

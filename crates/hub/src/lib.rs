@@ -18,7 +18,7 @@
 //!
 //! No stage calls another. Each takes what is due, computes outside any transaction, and records in
 //! one short one, so that a crash between any two lines loses nothing. [`shell`] moves requests,
-//! replies and time, and decides nothing; the simulation replaces it.
+//! replies and time, and decides nothing; the simulation replaces it. [`dial`] is where it calls nobody.
 //!
 //! [`proofs`] keeps how each sale stands. [`decisions`] is the front door of people, [`corrections`]
 //! what takes two of them, [`audit`] the proof of what was done. [`replay`] says
@@ -39,6 +39,7 @@ pub mod corrections;
 pub mod decide;
 pub mod decisions;
 pub mod decode;
+mod dial;
 pub mod failures;
 pub mod invoices;
 pub mod month_end;

@@ -16,7 +16,7 @@ use trueup_store::{Changes, Store, StoreError};
 
 use crate::setup::{Connection, Hub, Worker};
 use crate::talk::{self, Next, Talk};
-use crate::{decide, decode, reconcile, timers, token};
+use crate::{decide, decode, dial, reconcile, timers, token};
 
 /// How long an idle loop sleeps before it looks again, unless something is committed. Polling is the
 /// guarantee; waking is speed.
@@ -53,6 +53,7 @@ impl Http {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(dial::Names)
             .user_agent(concat!("trueup/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| CallError::NotSetUp { why: error.to_string() })?;
@@ -79,6 +80,10 @@ impl Http {
             let base = connection.base_url.as_deref().ok_or_else(|| not_set_up("no url is set"))?;
             format!("{}{}", base.trim_end_matches('/'), request.path)
         };
+        let url = reqwest::Url::parse(&url).map_err(|error| not_set_up(&error.to_string()))?;
+        if let Some(address) = dial::refused(&url) {
+            return Err(not_set_up(&format!("nothing is called at {address}")));
+        }
         let method = reqwest::Method::from_bytes(request.method.word().as_bytes())
             .map_err(|_| not_set_up("an unknown method"))?;
         let mut builder = self

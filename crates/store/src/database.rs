@@ -5,6 +5,7 @@
 //! (group commit); readers have their own connections. PostgreSQL runs each closure in its own
 //! transaction on a plain thread, because its client blocks.
 
+mod pool;
 mod session;
 mod value;
 
@@ -21,15 +22,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use trueup_domain::planted::planted;
 
+use self::pool::{Access, Postgres};
 use self::session::Session;
 pub use self::value::{Row, Value};
 use crate::changes::{Changes, Notices};
-use crate::writer::{self, Job, Lane, Queue, job_of};
+use crate::writer::{self, Lane, Queue, job_of};
 use crate::{Result, migrate};
 
 /// While much comes in at the front door, a stage writes this part of what it else writes at once.
 const SMALL_PART: usize = 5;
-const POSTGRES_CONNECTIONS: usize = 8;
 /// So often work that collides is done before its caller is told.
 const COLLISIONS_MAX: u32 = 10;
 
@@ -162,6 +163,14 @@ impl Tx<'_> {
         }
     }
 
+    /// Returns once it is known whether what had to change something did.
+    fn judge(&mut self) -> Result<()> {
+        match &mut self.0 {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(session) => session.judge(),
+        }
+    }
+
     /// Runs several statements without parameters: migrations only.
     pub(crate) fn batch(&mut self, sql: &str) -> Result<()> {
         match &mut self.0 {
@@ -194,6 +203,7 @@ impl Tx<'_> {
         self.command("SAVEPOINT unit")?;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let done = work(self)?;
+            self.judge()?;
             self.command("RELEASE SAVEPOINT unit")?;
             self.settle().map(|()| done)
         }));
@@ -223,9 +233,10 @@ impl Tx<'_> {
     pub fn rehearse<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let mut said = None;
         let undone = self.savepoint(|tx| {
-            said = Some(work(tx)?);
+            let all = work(tx)?;
             // What the database refuses is refused in a rehearsal, too.
             tx.settle()?;
+            said = Some(all);
             Err::<(), _>(StoreError::Conflict("rehearsed, and undone".to_owned()))
         });
         match (said, undone) {
@@ -364,11 +375,6 @@ struct File {
     readers: Mutex<Vec<rusqlite::Connection>>,
 }
 
-struct Postgres {
-    url: String,
-    idle: Mutex<Vec<Session>>,
-}
-
 impl Store {
     /// A throw-away store on one thread, for tests and simulation.
     pub fn in_memory() -> Result<Self> {
@@ -428,7 +434,7 @@ impl Store {
 
     /// Opens a PostgreSQL database; `url` as libpq writes it.
     pub fn open_postgres(url: &str) -> Result<Self> {
-        let backend = Postgres { url: url.to_owned(), idle: Mutex::new(Vec::new()) };
+        let backend = Postgres::new(url);
         let store = Self(Arc::new(Backend::Postgres(backend)), Arc::default());
         match store.write(migrate::run) {
             // Another process made the very first table at the same moment.
@@ -608,12 +614,18 @@ impl Store {
         match &*self.0 {
             Backend::File(file) => {
                 let jobs = Arc::clone(&file.jobs);
-                jobs.try_push(job_of(work, done)).map_err(|job| Full { jobs, job })?;
+                let full = |job| Full(Box::new(move || jobs.push(Lane::FrontDoor, job)));
+                file.jobs.try_push(job_of(work, done)).map_err(full)?;
             }
             Backend::Memory(..) => done(self.write(work)),
-            Backend::Postgres(_) => {
-                let store = self.clone();
-                std::thread::spawn(move || done(store.write(work)));
+            Backend::Postgres(postgres) => {
+                let (store, waiting) = (self.clone(), postgres.waiting());
+                let write = move || done(store.write(work));
+                let Some(waiting) = waiting else { return Err(Full(Box::new(write))) };
+                std::thread::spawn(move || {
+                    write();
+                    drop(waiting);
+                });
             }
         }
         Ok(())
@@ -639,16 +651,13 @@ impl<T> Later<T> {
     }
 }
 
-/// Work that found no room in the queue of the writer.
-pub struct Full {
-    jobs: Arc<Queue>,
-    job: Job,
-}
+/// Work that found no room before the writer.
+pub struct Full(Box<dyn FnOnce() + Send>);
 
 impl Full {
     /// Waits for room.
     pub fn submit(self) {
-        self.jobs.push(Lane::FrontDoor, self.job);
+        (self.0)();
     }
 }
 
@@ -714,15 +723,6 @@ impl Memory {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Access {
-    /// One state for all statements: a decision must not see half of what arrives meanwhile.
-    Read,
-    /// Each check-then-act is a lease, a unique constraint or a conditional update, so that
-    /// READ COMMITTED is enough.
-    Write,
-}
-
 /// Ends when the file is closed: who opens it next, or copies it, meets nobody.
 impl Drop for File {
     fn drop(&mut self) {
@@ -734,46 +734,6 @@ impl Drop for File {
                 report(&StoreError::Crashed);
             }
         }
-    }
-}
-
-impl Access {
-    fn begin(self) -> &'static str {
-        match self {
-            Self::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Self::Write => "BEGIN",
-        }
-    }
-}
-
-impl Postgres {
-    fn run<T>(&self, access: Access, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let idle = lock(&self.idle).pop();
-        let mut session = match idle {
-            Some(session) if !session.is_closed() => session,
-            _ => Session::connect(&self.url)?,
-        };
-        // A session in which `work` panics is not used again.
-        session.command(access.begin())?;
-        let outcome = work(&mut Tx(Engine::Postgres(&mut session)));
-        let outcome = match (outcome, access) {
-            (Ok(done), Access::Write) => session.commit().map(|()| done),
-            (Ok(done), Access::Read) => {
-                session.end_of_reading();
-                Ok(done)
-            }
-            (Err(error), _) => {
-                session.roll_back()?;
-                Err(error)
-            }
-        };
-        let mut idle = lock(&self.idle);
-        // What was prepared before the schema changed fails once; the next session prepares anew.
-        let sound = !matches!(outcome, Err(StoreError::Unavailable(_)));
-        if sound && idle.len() < POSTGRES_CONNECTIONS {
-            idle.push(session);
-        }
-        outcome
     }
 }
 

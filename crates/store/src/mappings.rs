@@ -38,6 +38,23 @@ pub fn approve(
     Ok(version)
 }
 
+/// Who approved a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    pub version: i64,
+    pub author: String,
+}
+
+/// The versions after one, in their order.
+pub fn approved_since(tx: &mut Tx<'_>, connection: &str, version: i64) -> Result<Vec<Approval>> {
+    let rows = tx.query(
+        "SELECT version, author FROM mappings WHERE connection = $1 AND version > $2
+         ORDER BY version",
+        values![connection, version],
+    )?;
+    rows.iter().map(|row| Ok(Approval { version: row.int(0)?, author: row.text(1)? })).collect()
+}
+
 /// What the audit keeps of an approval, beside the mapping itself.
 #[derive(Serialize)]
 struct Detail<'a> {

@@ -138,7 +138,8 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
         });
     }
     Ok(Mapping {
-        version: 1,
+        // Made anew from the books, and from no version before.
+        version: 0,
         entity: wanted.entity.clone(),
         target: wanted.target.clone(),
         company: wanted.company.clone(),

@@ -118,3 +118,79 @@ fn sealing_goes_on_where_it_ended() {
     let found = audit::verify(&hub.store, another).expect("verified");
     assert!(found.findings[0].contains("not the one that was kept outside"), "{found:?}");
 }
+
+/// Who can write to the database can write to the audit. What he leaves names the first record that
+/// does not hold; what he cuts off at the end shows against a seal that was kept outside.
+#[test]
+fn h13_the_first_record_that_was_edited_cut_or_moved_is_named() {
+    for (spoilt, finding) in [
+        (vec!["UPDATE audit SET detail = '{}' WHERE number = 2"], "record 2 is not what"),
+        (vec!["UPDATE audit SET subject = 'other' WHERE number = 1"], "record 1 is not what"),
+        (vec!["DELETE FROM audit WHERE number = 1"], "record 1 is missing"),
+        (
+            vec![
+                "UPDATE audit SET number = 99 WHERE number = 2",
+                "UPDATE audit SET number = 2 WHERE number = 3",
+                "UPDATE audit SET number = 3 WHERE number = 99",
+            ],
+            "record 2 is not what",
+        ),
+        (
+            vec![
+                "UPDATE audit SET number = -number WHERE number >= 2",
+                "UPDATE audit SET number = 1 - number WHERE number < 0",
+                "INSERT INTO audit (id, at, kind, subject, person, detail, number, seal)
+                 SELECT 'new', at, kind, subject, 'ben', detail, 2, seal FROM audit
+                 WHERE number = 1",
+            ],
+            "record 2 is not what",
+        ),
+    ] {
+        let hub = done();
+        audit::seal_all(&hub.store, &[]).expect("sealed");
+        for sql in &spoilt {
+            spoil(&hub, sql);
+        }
+        let found = findings(&hub);
+        assert!(found.iter().any(|one| one.contains(finding)), "{spoilt:?}: {found:?}");
+    }
+
+    let hub = done();
+    audit::seal_all(&hub.store, &[]).expect("sealed");
+    let whole = audit::verify(&hub.store, None).expect("verified");
+    spoil(&hub, "DELETE FROM audit WHERE number = (SELECT MAX(number) FROM audit)");
+    let found = audit::verify(&hub.store, Some((whole.records, whole.seal))).expect("verified");
+    let missing = format!("record {} is missing", whole.records);
+    assert!(found.findings.iter().any(|one| one.contains(&missing)), "{found:?}");
+}
+
+/// The database of yesterday is whole in itself, and so is one that went another way since; neither
+/// fits the seal of today that was kept outside.
+#[test]
+fn h14_a_database_of_yesterday_does_not_fit_the_seal_that_was_kept() {
+    let hub = done();
+    audit::seal_all(&hub.store, &[]).expect("sealed");
+    let yesterday = audit::verify(&hub.store, None).expect("verified");
+    let release = |hub: &Hub, person: &str| {
+        let what = What::Release { connection: "books".to_owned() };
+        let decision = Decision { what, person: person.to_owned(), reason: "seen".to_owned() };
+        let own = hub.clone();
+        write(hub, move |tx| decisions::take(tx, &own, &decision, at(40))).expect("released");
+        audit::seal_all(&hub.store, &[]).expect("sealed");
+        audit::verify(&hub.store, None).expect("verified")
+    };
+    let today = release(&hub, "ben");
+    assert_eq!((today.records, today.findings.len()), (yesterday.records + 1, 0));
+
+    let restored = done();
+    audit::seal_all(&restored.store, &[]).expect("sealed");
+    let kept = Some((today.records, today.seal));
+    let of_yesterday = audit::verify(&restored.store, kept.clone()).expect("verified");
+    let by_itself = audit::verify(&restored.store, None).expect("verified");
+    assert_eq!((by_itself.seal, by_itself.findings.len()), (yesterday.seal, 0));
+    let missing = format!("record {} is missing", today.records);
+    assert!(of_yesterday.findings[0].contains(&missing), "{of_yesterday:?}");
+    release(&restored, "eve");
+    let otherwise = audit::verify(&restored.store, kept).expect("verified");
+    assert!(otherwise.findings[0].contains("not the one that was kept outside"), "{otherwise:?}");
+}

@@ -5,7 +5,7 @@ use trueup_hub::decisions::{self, Decision, Refusal, What};
 use trueup_hub::replay::{self, Selection};
 use trueup_hub::{Hub, corrections};
 use trueup_store::corrections::{self as kept, Correction};
-use trueup_store::{cases, doctor, documents, messages};
+use trueup_store::{cases, doctor, documents, messages, values};
 
 use crate::world::{
     ROOT, absorbed, answers, at, balances, hears, hinting, line, mapped, open_cases, order,
@@ -101,6 +101,53 @@ fn what_cannot_be_read_is_read_as_two_people_say() {
     let made = read(&hub, |tx| kept::that_made(tx, &newest)).expect("the correction");
     assert_eq!((made.message, made.person, made.settled_by), (message, "Ann".into(), "ben".into()));
     assert_eq!(read(&hub, doctor::unsettled_messages), [""; 0]);
+}
+
+/// However he writes his name. Until there are accounts, a name is what a person says it is.
+#[test]
+fn h3_who_proposed_it_does_not_approve_it() {
+    let hub = mapped();
+    states(&hub, &sold(1, "10.00"), 1);
+    let message = newest(&hub);
+    propose(&hub, &message, stating(&sold(1, "12.00")), 2).expect("proposed");
+    let it = proposed(&hub, &message);
+    for name in ["Ann", "ann", " ANN "] {
+        is_refused(approve(&hub, name, &it, 3), "who proposed it");
+    }
+    assert_eq!(sales(&hub), -1_000);
+    approve(&hub, "ben", &it, 4).expect("approved");
+    assert_eq!(sales(&hub), -1_200);
+}
+
+/// An approval is one of a text, by its hash: whatever became another text meanwhile, in the hands of
+/// the approver or in the database, is not approved.
+#[test]
+fn h4_what_was_changed_since_it_was_seen_is_not_approved() {
+    let hub = mapped();
+    states(&hub, &sold(1, "10.00"), 1);
+    let message = newest(&hub);
+    propose(&hub, &message, stating(&sold(1, "12.00")), 2).expect("proposed");
+    let it = proposed(&hub, &message);
+    let another = Correction { body_hash: "0".repeat(64), ..it.clone() };
+    is_refused(approve(&hub, "ben", &another, 3), "what was seen");
+
+    propose(&hub, &message, stating(&sold(1, "99.00")), 3).expect("another");
+    let other = proposed(&hub, &message);
+    let put = |columns: &'static str| {
+        let (it, other) = (it.id.clone(), other.id.clone());
+        write(&hub, move |tx| {
+            let sql = format!(
+                "UPDATE corrections SET ({columns}) =
+                     (SELECT {columns} FROM corrections WHERE id = $2) WHERE id = $1"
+            );
+            tx.execute(&sql, values![it, other])
+        });
+    };
+    put("body");
+    is_refused(approve(&hub, "ben", &it, 4), "what was seen");
+    put("body, body_hash");
+    is_refused(approve(&hub, "ben", &it, 5), "what was seen");
+    assert_eq!((sales(&hub), state_of(&hub, &message).as_str()), (-1_000, "decoded"));
 }
 
 #[test]

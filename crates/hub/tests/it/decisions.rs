@@ -8,14 +8,14 @@ use trueup_hub::proofs::Evidence;
 use trueup_hub::{Hub, report, timers};
 use trueup_matching::Status;
 use trueup_store::messages::{self, Origin};
-use trueup_store::{cases, commands, decisions as kept, documents, facts, scopes};
+use trueup_store::{cases, commands, decisions as kept, documents, facts, scopes, values};
 
 use crate::books::{Books, Fault};
 use crate::reconcile::{bank_line, payout, row, status, tell};
 use crate::talk::drain;
 use crate::world::{
-    ROOT, at, hears, line, mapped, money, open_cases, order, payment, read, settle, states,
-    stating, write,
+    ROOT, at, command, hears, line, mapped, money, open_cases, order, payment, read, settle,
+    states, stating, write,
 };
 
 const DAY: i64 = 86_400;
@@ -184,6 +184,25 @@ fn a_message_that_could_not_be_read_is_decoded_again() {
     assert_eq!(open_cases(&hub), [""; 0], "it closes by itself when it can be read");
     assert!(!read(&hub, |tx| facts::items_of_root(tx, ROOT)).is_empty());
     assert!(is_refused(retry(&hub, &message, 5)), "it was decoded");
+}
+
+/// Who has something tried again is told what it waits for, if it waits.
+#[test]
+fn what_is_tried_again_says_whether_it_waits() {
+    let hub = mapped();
+    let sold = order(1, vec![line("A1", "10.00")]);
+    states(&hub, &[sold.into(), payment("p1", 1, PaymentKind::Sale, "10.00").into()], 1);
+    let said = |state: &'static str, order: &'static str| {
+        write(&hub, move |tx| {
+            tx.execute("UPDATE commands SET state = $1 WHERE kind = 'order'", values![order])?;
+            tx.execute("UPDATE commands SET state = $1 WHERE kind = 'invoice'", values![state])
+        });
+        let key = command(&hub, "invoice/1/1").expect("asked for").key;
+        retry(&hub, &key, 2).expect("taken up")
+    };
+    assert_eq!(said("refused", "applied"), "The command is sent again next.");
+    assert_eq!(said("refused", "sent"), "The command is sent again once what it needs is done.");
+    assert_eq!(said("unknown", "applied"), "The outcome of the command is looked up next.");
 }
 
 /// Two companions of what ends the process are not blamed for it: they are done, and it is found.

@@ -101,3 +101,51 @@ fn h23_a_certificate_that_nobody_vouches_for_ends_the_call() {
     assert!(why.to_lowercase().contains("certificate"), "{why}");
     assert!(heard.join().expect("no panic").is_empty(), "nothing was said");
 }
+
+/// Where a cloud tells its machines their credentials nothing is called, however it is written.
+#[test]
+fn h10_an_address_of_the_link_is_not_called() {
+    for host in [
+        "169.254.169.254",
+        "2852039166",
+        "0xa9fea9fe",
+        "0251.0376.0251.0376",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[fe80::1]",
+        "0.0.0.0",
+        "100.100.100.200",
+    ] {
+        for scheme in ["http", "https"] {
+            let answer = call(format!("{scheme}://{host}/latest/meta-data"));
+            let why = "the target is not set up for this: nothing is called at ";
+            let said = answer.expect_err(host).to_string();
+            assert!(said.starts_with(why), "{host}: {said}");
+        }
+    }
+    assert!(call("file:///etc/hostname?".to_owned()).is_err());
+}
+
+/// Whoever answers with another address is not followed there, and what was to be said is not said
+/// to somebody else.
+#[test]
+fn h10_a_redirect_is_not_followed() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    other.set_nonblocking(true).expect("no waiting");
+    let there = other.local_addr().expect("an address");
+    let (url, heard) = takes_one(move |mut stream| {
+        let mut first = vec![0; 4096];
+        let count = stream.read(&mut first).unwrap_or(0);
+        first.truncate(count);
+        let answer = format!(
+            "HTTP/1.1 307 Elsewhere\r\nlocation: http://{there}/do\r\ncontent-length: 0\r\n\r\n"
+        );
+        let _ = stream.write_all(answer.as_bytes());
+        first
+    });
+    let reply = call(url.replace("https://", "http://")).expect("an answer");
+    assert_eq!(reply.status, 307);
+    assert!(holds(&heard.join().expect("no panic"), "/do"));
+    let nobody = other.accept().expect_err("nobody came");
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+}

@@ -1,4 +1,6 @@
-//! A1, A11, A15, A16: what is acknowledged is stored, once, and nothing else is acknowledged.
+//! A1, A11, A14, A15, A16: what is acknowledged is stored, once, and nothing else is acknowledged.
+
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use trueup_connect::Secret;
@@ -12,7 +14,7 @@ fn signed<'a>(secret: &'a Secret, source_id: &'a str, body: &'a [u8]) -> SignedD
 }
 
 fn stored(server: &Server) -> Vec<messages::Head> {
-    server.read(|tx| messages::newest(tx, SHOP, 100))
+    server.read(|tx| messages::newest(tx, SHOP, 1_000))
 }
 
 #[tokio::test]
@@ -31,19 +33,23 @@ async fn a1_a_delivery_is_stored_once_and_every_repeat_is_acknowledged() {
     assert!(text.contains("trueup_ingest_requests_total{source=\"acme\",outcome=\"duplicate\"} 2"));
 }
 
+/// Fifty times what is usual, each delivery twice: all of it is acknowledged, and kept once.
 #[tokio::test]
-async fn what_many_send_at_once_is_all_stored() {
-    let server = Server::empty();
-    let secret = Secret::new("hush");
-    let mut all = Vec::new();
-    for number in 0..50 {
-        let body = format!("{{\"id\":{number}}}");
-        let id = format!("wh-{number}");
-        let answer = server.deliver(&signed(&secret, &id, body.as_bytes())).await;
-        all.push(answer.status);
+async fn a14_what_many_send_at_once_is_all_stored() {
+    let server = Arc::new(Server::empty());
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..500 {
+        let server = Arc::clone(&server);
+        all.spawn(async move {
+            let body = format!("{{\"id\":{}}}", number % 250);
+            let id = format!("wh-{}", number % 250);
+            server.deliver(&signed(&Secret::new("hush"), &id, body.as_bytes())).await.status
+        });
     }
-    assert!(all.iter().all(|status| *status == StatusCode::OK));
-    assert_eq!(stored(&server).len(), 50);
+    while let Some(status) = all.join_next().await {
+        assert_eq!(status.expect("no panic"), StatusCode::OK);
+    }
+    assert_eq!(stored(&server).len(), 250);
 }
 
 #[tokio::test]

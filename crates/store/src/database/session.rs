@@ -147,8 +147,21 @@ impl Session {
         all
     }
 
+    /// Returns once it is known whether what had to change something did: only we judge that, and
+    /// what ends the transaction or savepoint must not be on its way by then.
+    pub(crate) fn judge(&mut self) -> Result<()> {
+        match self.held.iter().any(|held| matches!(held, Held::Change(..))) {
+            true => self.settle(),
+            false => Ok(()),
+        }
+    }
+
     /// Returns once the transaction is durable; what was refused of it undoes it whole.
     pub(crate) fn commit(&mut self) -> Result<()> {
+        if let Err(error) = self.judge() {
+            self.roll_back()?;
+            return Err(error);
+        }
         self.command("COMMIT")?;
         self.settle()
     }

@@ -75,6 +75,14 @@ impl Database {
         run(&self.admin, &format!("{sql} = '{name}'"));
     }
 
+    /// How many sessions it has.
+    pub fn sessions(&self) -> i64 {
+        let mut client =
+            postgres::Client::connect(&self.admin, postgres::NoTls).expect("the server");
+        let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = $1";
+        client.query_one(sql, &[&self.name]).expect(sql).get(0)
+    }
+
     /// Runs statements on it beside every store.
     pub fn execute(&self, sql: &str) {
         run(&self.url, sql);

@@ -516,3 +516,29 @@ fn c10_a_spoiled_page_that_is_read_ends_all_writing() {
     let refused = store.write(|tx| streams::ask(tx, "shop", "order", "1", at(0)));
     assert!(matches!(refused, Err(StoreError::Damaged(_))), "{refused:?}");
 }
+
+/// However much a process has to do at once, it has so many sessions: the rest waits, and is done.
+#[test]
+fn c16_in_postgres_what_finds_no_session_waits_for_one() {
+    let Some(database) = engines::postgres() else { return };
+    let store = database.store();
+    let all: Vec<_> = (0..60_i64)
+        .map(|number| {
+            let store = store.clone();
+            let slowly = move |tx: &mut Tx<'_>| {
+                tx.query("SELECT CAST(pg_sleep(0.1) AS TEXT)", values![])?;
+                tx.write(PUT, values![1_000 + number, "x"])
+            };
+            std::thread::spawn(move || store.write(slowly))
+        })
+        .collect();
+    let mut most = 0;
+    while all.iter().any(|thread| !thread.is_finished()) {
+        most = most.max(database.sessions());
+    }
+    for thread in all {
+        thread.join().expect("no panic").expect("done");
+    }
+    assert!((2..=16).contains(&most), "{most} sessions");
+    assert_eq!(read(&store, numbers).len(), 60);
+}

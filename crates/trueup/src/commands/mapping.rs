@@ -17,7 +17,8 @@ use crate::wiring;
 /// Show or approve the mapping of a connection: accounts, journals, products, taxes.
 ///
 /// Sales wait until their connection has one. Versions are never changed: approving makes a new
-/// one, and what waits is decided again.
+/// one, and what waits is decided again. A file is refused if somebody else has approved another
+/// version since it was printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -88,8 +89,27 @@ pub fn run(global: &Global, args: MappingArgs) -> Result<ExitCode> {
             let hub = wiring::hub(&settings, &wiring::process_environment)?;
             let now = wiring::now();
             let name = connection.clone();
-            let version = hub.store.write(move |tx| {
-                mappings::approve(tx, &name, &mapping, author.trim(), reason.trim(), now)
+            let made_from = mapping.version;
+            let approved = hub.store.write(move |tx| {
+                let author = author.trim();
+                let since = match made_from {
+                    0 => Vec::new(),
+                    version => mappings::approved_since(tx, &name, version)?,
+                };
+                match since.into_iter().rfind(|it| it.author != author) {
+                    Some(other) => Ok(Err(other)),
+                    None => {
+                        mappings::approve(tx, &name, &mapping, author, reason.trim(), now).map(Ok)
+                    }
+                }
+            })?;
+            let version = approved.map_err(|other| {
+                let what = format!(
+                    "{file} was made from version {made_from}, and {} has approved version {} since",
+                    other.author, other.version
+                );
+                let show = "put your change into what `trueup mapping show` prints now";
+                Failure::does_not_apply(what, show)
             })?;
             say(&format!(
                 "Version {version} of the mapping of {connection} is in force; what waited for it \

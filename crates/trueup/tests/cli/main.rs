@@ -8,6 +8,7 @@ mod causes;
 mod close;
 mod corrections;
 mod invoice;
+mod mappings;
 mod place;
 mod replay;
 mod retailer;
