@@ -82,7 +82,7 @@ mod tests {
     /// However a name got there: it is looked at each time that it is resolved.
     #[test]
     fn h10_a_name_that_leads_to_the_link_leads_nowhere() {
-        let dialled = |found: &[&str]| dialled("odoo.example", at(found).into_iter());
+        let dialled = |found: &[&str]| dialled("books.example", at(found).into_iter());
         for refused in [
             "169.254.169.254",
             "::ffff:169.254.169.254",
@@ -95,7 +95,7 @@ mod tests {
             "224.0.0.1",
         ] {
             let error = dialled(&[refused]).expect_err(refused).to_string();
-            assert!(error.starts_with("odoo.example resolves to "), "{error}");
+            assert!(error.starts_with("books.example resolves to "), "{error}");
             assert_eq!(dialled(&[refused, "10.0.0.7"]).expect("the other"), at(&["10.0.0.7"]));
         }
         let usual = ["203.0.113.9", "10.1.2.3", "192.168.1.4", "127.0.0.1", "fd12::1", "::1"];

@@ -119,7 +119,7 @@ impl Shop {
             "totalCashRoundingAdjustment": { "paymentSet": self.bag(&rounding.amount_text()) },
             "displayFinancialStatus": text(&order["payment_standing"]).to_uppercase(),
             "sourceName": order.get("source").cloned().unwrap_or_else(|| json!("web")),
-            "test": order.get("test").cloned().unwrap_or_else(|| json!(false)),
+            "test": order.get("test").cloned().unwrap_or(Value::Bool(false)),
             "email": buyer["email"],
             "phone": buyer["phone"],
             "customer": customer,
@@ -210,7 +210,7 @@ impl Shop {
             "receiptJson": "{}",
             "createdAt": payment["processed_at"],
             "processedAt": payment["processed_at"],
-            "test": payment.get("test").cloned().unwrap_or_else(|| json!(false)),
+            "test": payment.get("test").cloned().unwrap_or(Value::Bool(false)),
         })
     }
 
