@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use trueup_domain::command::{Content, EntryContent};
 use trueup_domain::derive::{
     DeriveError, Derived, Surroundings, Waiting, bank, books, month_end, sale, settlement, summary,
@@ -12,6 +13,7 @@ use trueup_domain::derive::{
 use trueup_domain::document::{BankStatement, Document, RefundFailure, RootKind};
 use trueup_domain::fact::{self, After, Change, Fact, FactContent, FactKey};
 use trueup_domain::mapping::Mapping;
+use trueup_domain::money::Money;
 use trueup_domain::posting::Posting;
 use trueup_domain::sales::sale::{self as sold, Contribution};
 use trueup_store::commands::skips;
@@ -329,6 +331,33 @@ fn conclude(
         outcome,
         root,
     })
+}
+
+/// The revenue of a sale that is invoiced with the money and has not left by a day, from what is
+/// stated of it and what it wrote; nothing where its amounts cannot be held, which is a case already.
+pub(crate) fn deferred(
+    hub: &Hub,
+    connection: &str,
+    mapping: &Mapping,
+    (stated, live): (&[Document], &[Fact]),
+    until: Date,
+) -> Option<Money> {
+    let settings = hub.connection(connection)?;
+    let asked = stated.iter().any(|it| matches!(it, Document::InvoiceRequest(_)));
+    let around = Surroundings {
+        connection,
+        entity: &mapping.entity,
+        time_zone: &mapping.time_zone,
+        calendar: &hub.setup.calendar,
+        mapping: Some(mapping),
+        billed: &billed_lines(live),
+        address: address(live),
+        fees: settings.fees.as_ref(),
+        posting: if asked { Posting::Transaction } else { posting(live, settings.posting) },
+        customer: customer(live),
+        since: settings.since,
+    };
+    sale::deferred(stated, &around, until).ok().flatten()
 }
 
 /// How a sale goes into the books. By documents or within entries, it stays as it was booked first;

@@ -1,5 +1,5 @@
-//! What the sales of a channel come to on the receivable up to a day, and the ends of months that
-//! were decided.
+//! What the sales of a channel come to on the receivable up to a day, which of them were invoiced, and
+//! the ends of months that were decided.
 
 use jiff::civil::Date;
 use trueup_domain::money::{Currency, Money};
@@ -45,6 +45,22 @@ pub fn receivable_below_zero(
             })
         })
         .collect()
+}
+
+/// The sales of a channel, by root and number, of which goods were invoiced `from..=until`.
+pub fn invoiced(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    (from, until): (Date, Date),
+) -> Result<Vec<(String, String)>> {
+    let rows = tx.query(
+        "SELECT DISTINCT e.root, r.number FROM entry_lines e JOIN roots r ON r.id = e.root
+         WHERE r.connection = $1 AND r.kind = 'sale' AND e.kind = 'sale' AND e.role = 'sales'
+             AND e.booker NOT IN ('other', 'memo') AND e.day >= $2 AND e.day <= $3
+         ORDER BY e.root",
+        values![connection, from.to_string(), until.to_string()],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
 }
 
 /// The roots of the ends of months that were decided for a channel.

@@ -1,8 +1,11 @@
 //! The end of a month: what customers paid and nobody invoiced yet is a deposit, and no receivable
-//! below zero (`POSTING.md` P12, D16).
+//! below zero; what is invoiced with the money and has not left is one, too, and no revenue
+//! (`POSTING.md` P12, D16).
 //!
-//! One entry on the last day, and its opposite on the day after it: the advances themselves stay
-//! where they are, because invoices are tied to them.
+//! Each is one entry on the last day, and its opposite on the day after it: advances stay where they
+//! are, because invoices are tied to them, and revenue where its invoice booked it.
+
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
@@ -56,59 +59,102 @@ impl OnReceivable {
     }
 }
 
+/// What one entry of the last day, and its opposite, move to the deposits.
+struct Moved {
+    /// The kind of its facts, and how its key ends.
+    word: &'static str,
+    /// The parts of its commands: at the end, and back.
+    parts: [&'static str; 2],
+    /// What people call it in the books.
+    name: &'static str,
+    from: Role,
+    total: Money,
+}
+
 pub fn derive(stated: &MonthEnd, around: &Surroundings<'_>) -> Result<Derived, DeriveError> {
     let mut derived = Derived::default();
     derived.standing.number.clone_from(&stated.id);
     derived.standing.day = Some(stated.until);
     derived.standing.state = "nothing".to_owned();
-    let Some(first) = stated.advances.first() else { return Ok(derived) };
-    let currency = first.amount.currency();
-    let total = Money::sum(currency, stated.advances.iter().map(|one| one.amount))?;
-    derived.standing.amount = Some(total);
-    derived.standing.state = "deposits".to_owned();
+    let advances = stated.advances.iter().map(|one| one.amount);
+    let deferrals = stated.deferrals.iter().map(|one| one.amount);
+    let Some(first) = advances.clone().chain(deferrals.clone()).next() else { return Ok(derived) };
+    let currency = first.currency();
+    let all = [
+        Moved {
+            word: "deposits",
+            parts: ["end", "back"],
+            name: "customer deposits",
+            from: Role::Receivable,
+            total: Money::sum(currency, advances)?,
+        },
+        Moved {
+            word: "deferrals",
+            parts: ["deferred_end", "deferred_back"],
+            name: "deferred revenue",
+            from: Role::Sales,
+            total: Money::sum(currency, deferrals)?,
+        },
+    ];
+    let moved = || all.iter().filter(|moved| !moved.total.is_zero());
+    derived.standing.amount = Some(Money::sum(currency, moved().map(|moved| moved.total))?);
+    let words: Vec<&str> = moved().map(|moved| moved.word).collect();
+    derived.standing.state = words.first().copied().unwrap_or("nothing").to_owned();
     let Some(mapping) = around.mapping else {
         derived.waiting = Some(Waiting::NoMapping);
         return Ok(derived);
     };
     let day_after = stated.until.tomorrow().unwrap_or(stated.until);
-    let sides = [("end", stated.until, total), ("back", day_after, total.checked_neg()?)];
-    for (part, day, amount) in sides {
-        let memo = format!("customer deposits {part} {}", stated.id);
-        let mut entry = EntryBuilder::new(day, Booker::Trueup, currency, memo);
-        entry.debit(Role::Receivable, None, amount).credit(Role::CustomerDeposits, None, amount)?;
-        if let Some(entry) = entry.build()? {
-            derived.facts.push(Fact::new("deposits", part, FactContent::Entry(entry)));
+    for moved in moved() {
+        let back = moved.total.checked_neg()?;
+        for (part, day, amount) in [("end", stated.until, moved.total), ("back", day_after, back)] {
+            let memo = format!("{} {part} {}", moved.name, stated.id);
+            let mut entry = EntryBuilder::new(day, Booker::Trueup, currency, memo);
+            entry.debit(moved.from, None, amount).credit(Role::CustomerDeposits, None, amount)?;
+            if let Some(entry) = entry.build()? {
+                derived.facts.push(Fact::new(moved.word, part, FactContent::Entry(entry)));
+            }
         }
     }
-    let account = |role: Role| mapping.account(role, None);
-    let (receivable, deposits) = match (account(Role::Receivable), account(Role::CustomerDeposits))
-    {
-        (Ok(receivable), Ok(deposits)) => (receivable, deposits),
-        (one, other) => {
-            let missing = [one.err(), other.err()].into_iter().flatten().collect();
-            derived.waiting = Some(Waiting::Mapping(missing));
-            return Ok(derived);
+    let (mut accounts, mut missing) = (BTreeMap::new(), Vec::new());
+    for role in moved().map(|moved| moved.from).chain([Role::CustomerDeposits]) {
+        match mapping.account(role, None) {
+            Ok(account) => drop(accounts.insert(role, account)),
+            Err(lack) => missing.push(lack),
         }
+    }
+    let Some(deposits) = accounts.get(&Role::CustomerDeposits).filter(|_| missing.is_empty())
+    else {
+        derived.waiting = Some(Waiting::Mapping(missing));
+        return Ok(derived);
     };
-    for (part, day, amount) in sides {
-        let name = if part == "end" { "customer deposits" } else { "customer deposits, reversed" };
-        let line = |account: &str, amount: Money| AccountLine {
-            account: account.to_owned(),
-            name: name.to_owned(),
-            amount,
-            taxes: Vec::new(),
-            refund: false,
-        };
-        let content = EntryContent {
-            company: mapping.company.clone(),
-            journal: mapping.entry_journal.clone(),
-            date: day,
-            reference: format!("{name} {} of {}", stated.id, around.connection),
-            lines: vec![line(&receivable, amount), line(&deposits, amount.checked_neg()?)],
-            taxes: Vec::new(),
-            orders: Vec::new(),
-        };
-        entry_of(&mut derived, (part, day, total), content, &mapping.target, around);
+    for moved in moved() {
+        let Some(from) = accounts.get(&moved.from) else { continue };
+        let [end, back] = moved.parts;
+        let taken_back = moved.total.checked_neg()?;
+        let sides = [
+            (end, stated.until, moved.total, moved.name.to_owned()),
+            (back, day_after, taken_back, format!("{}, reversed", moved.name)),
+        ];
+        for (part, day, amount, name) in sides {
+            let line = |account: &str, amount: Money| AccountLine {
+                account: account.to_owned(),
+                name: name.clone(),
+                amount,
+                taxes: Vec::new(),
+                refund: false,
+            };
+            let content = EntryContent {
+                company: mapping.company.clone(),
+                journal: mapping.entry_journal.clone(),
+                date: day,
+                reference: format!("{name} {} of {}", stated.id, around.connection),
+                lines: vec![line(from, amount), line(deposits, amount.checked_neg()?)],
+                taxes: Vec::new(),
+                orders: Vec::new(),
+            };
+            entry_of(&mut derived, moved, (part, day), content, &mapping.target, around);
+        }
     }
     Ok(derived)
 }
@@ -116,18 +162,19 @@ pub fn derive(stated: &MonthEnd, around: &Surroundings<'_>) -> Result<Derived, D
 /// One entry of the books, and what must be found there of it.
 fn entry_of(
     derived: &mut Derived,
-    (part, day, total): (&str, Date, Money),
+    moved: &Moved,
+    (part, day): (&str, Date),
     content: EntryContent,
     target: &str,
     around: &Surroundings<'_>,
 ) {
-    let code = total.currency().code();
-    let key = format!("entry/{}/{day}/{code}/deposits", around.connection);
+    let code = moved.total.currency().code();
+    let key = format!("entry/{}/{day}/{code}/{}", around.connection, moved.word);
     let item = Item {
         side: Side::Channel,
         kind: ItemKind::Entry,
         key: key.clone(),
-        amount: total,
+        amount: moved.total,
         date: day,
         due: Some(around.calendar.add_business_days(day, BOOKS_DUE_BUSINESS_DAYS)),
         hints: vec![content.reference.clone()],

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use bank::{BankLine, BankReferences, BankStatement};
 pub use books::{BooksRecord, BooksTax, HeldAlready};
 pub use invoice_request::InvoiceRequest;
-pub use month_end::{Advance, MonthEnd};
+pub use month_end::{Advance, Deferral, MonthEnd};
 pub use order::{
     Address, Buyer, Charge, ChargeKind, Discount, Funder, Line, LineKind, Order, OrderError,
     PaymentStanding, Remitter, TaxLine,

@@ -3,6 +3,7 @@
 mod bills;
 mod bundles;
 mod days;
+mod deferral;
 mod excess;
 mod exchange;
 mod failures;

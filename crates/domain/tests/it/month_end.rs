@@ -4,7 +4,7 @@ use jiff::civil::{Date, date};
 use trueup_domain::command::Content;
 use trueup_domain::derive::month_end::OnReceivable;
 use trueup_domain::derive::{Derived, Waiting};
-use trueup_domain::document::{Advance, MonthEnd, Version};
+use trueup_domain::document::{Advance, Deferral, MonthEnd, Version};
 use trueup_domain::fact::FactContent;
 use trueup_domain::journal::Role;
 use trueup_domain::mapping::Mapping;
@@ -60,6 +60,7 @@ fn october(amounts: &[&str]) -> MonthEnd {
         version: Version(1),
         until: date(2026, 10, 31),
         advances: advances.collect(),
+        deferrals: Vec::new(),
         person: "ada".to_owned(),
         reason: "close of October".to_owned(),
     }
@@ -116,6 +117,37 @@ fn p12_deposits_stand_on_the_last_day_and_are_gone_the_day_after() {
         })
         .collect();
     assert_eq!(keys, ["entry/shop/2026-10-31/USD/deposits", "entry/shop/2026-11-01/USD/deposits"]);
+}
+
+/// Revenue is moved by entries of its own, beside the deposits that are no revenue yet.
+#[test]
+fn p12_deferred_revenue_is_moved_beside_the_deposits() {
+    let mut given = with_account();
+    if let Some(mapping) = &mut given.mapping {
+        mapping.accounts.insert("sales".to_owned(), "4000".to_owned());
+    }
+    let deferral = |sale: &str, amount: &str| Deferral {
+        sale: sale.to_owned(),
+        number: "#9".to_owned(),
+        amount: money(amount),
+    };
+    let deferrals = vec![deferral("shop/sale/o8", "120.00"), deferral("shop/sale/o9", "30.50")];
+    let both = MonthEnd { deferrals: deferrals.clone(), ..october(&["64.80"]) };
+    let derived = given.month_end(&both);
+    let lines = |debit: &str, credit: &str| vec![debit.to_owned(), credit.to_owned()];
+    assert_eq!(
+        asked(&derived),
+        [
+            (date(2026, 10, 31), lines("1100 64.80", "2320 -64.80")),
+            (date(2026, 11, 1), lines("1100 -64.80", "2320 64.80")),
+            (date(2026, 10, 31), lines("4000 150.50", "2320 -150.50")),
+            (date(2026, 11, 1), lines("4000 -150.50", "2320 150.50")),
+        ]
+    );
+    assert!(net([&derived]).is_empty());
+    assert_eq!(derived.standing.amount, Some(money("215.30")));
+    let alone = given.month_end(&MonthEnd { deferrals, ..october(&[]) });
+    assert_eq!((asked(&alone).len(), alone.standing.state.as_str()), (2, "deferrals"));
 }
 
 #[test]

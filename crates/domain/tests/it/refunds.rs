@@ -131,7 +131,7 @@ fn a_unit_removed_before_payment_is_credited() {
     let sale = Given::default().sale(&documents);
     check(
         &sale,
-        "partially_paid
+        "paid
          net sales -100.00
          net returns 50.00
          net tax_payable -4.00

@@ -408,6 +408,10 @@ impl Given {
         self.with(|around| month_end::derive(stated, around).expect("amounts that fit"))
     }
 
+    pub fn deferred(&self, stated: &[Document], until: jiff::civil::Date) -> Option<Money> {
+        self.with(|around| sale::deferred(stated, around, until).expect("amounts that fit"))
+    }
+
     pub fn summary(&self, of: &summary::Of, parts: &[summary::Part]) -> Derived {
         self.with(|around| summary::derive(of, parts, around).expect("amounts that fit"))
     }

@@ -75,12 +75,13 @@ impl Database {
         run(&self.admin, &format!("{sql} = '{name}'"));
     }
 
-    /// How many sessions it has.
-    pub fn sessions(&self) -> i64 {
+    /// How many sessions it has of which the state is like a pattern.
+    pub fn sessions(&self, state: &str) -> i64 {
         let mut client =
             postgres::Client::connect(&self.admin, postgres::NoTls).expect("the server");
-        let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = $1";
-        client.query_one(sql, &[&self.name]).expect(sql).get(0)
+        let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = $1
+             AND COALESCE(state, '') LIKE $2";
+        client.query_one(sql, &[&self.name, &state]).expect(sql).get(0)
     }
 
     /// Runs statements on it beside every store.

@@ -60,4 +60,40 @@ on_every_engine! {
         assert_eq!(found(20), []);
         assert_eq!(read(store, |tx| month_ends::decided(tx, "shop")), Vec::<String>::new());
     }
+
+    fn what_was_invoiced_in_a_span_is_found_by_sale(store) {
+        write(store, |tx| {
+            for order in ["o1", "o2", "o3"] {
+                let message = stored(tx, &format!("d-{order}"))?;
+                let document = payment(&format!("p-{order}"), order, 1);
+                documents::put(tx, "shop", &document, &message, None, at(0))?;
+            }
+            tx.execute("UPDATE roots SET number = '#' || external_id", values![])
+        });
+        let sold = |part: &str, day: i8, booker: Booker| {
+            let amount = Money::from_minor(1000, eur());
+            let mut entry = EntryBuilder::new(date(2026, 6, day), booker, eur(), "sale");
+            entry.debit(Role::Receivable, None, amount);
+            entry.credit(Role::Sales, None, amount).expect("in range");
+            let entry = entry.build().expect("balanced").expect("an entry");
+            Fact::new("sale", part, FactContent::Entry(entry))
+        };
+        let odoo = Booker::Odoo;
+        decide(store, "shop/sale/o1", vec![sold("A1", 10, odoo), sold("B1", 20, odoo)], 1);
+        decide(store, "shop/sale/o2", vec![sold("A1", 15, odoo)], 1);
+        decide(store, "shop/sale/o3", vec![sold("A1", 15, Booker::Other)], 1);
+        let found = |from: i8, until: i8| {
+            let span = (date(2026, 6, from), date(2026, 6, until));
+            let all = read(store, move |tx| month_ends::invoiced(tx, "shop", span));
+            all.into_iter().map(|(sale, number)| format!("{sale} {number}")).collect::<Vec<_>>()
+        };
+        let (first, second) = ("shop/sale/o1 #o1", "shop/sale/o2 #o2");
+        assert_eq!(found(1, 30), [first, second]);
+        assert_eq!(found(11, 15), [second]);
+        assert_eq!(found(16, 20), [first]);
+        assert_eq!(found(21, 30), [""; 0]);
+        assert!(read(store, |tx| {
+            month_ends::invoiced(tx, "other", (date(2026, 6, 1), date(2026, 6, 30)))
+        }).is_empty());
+    }
 }

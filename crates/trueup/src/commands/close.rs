@@ -6,7 +6,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
-use trueup_domain::document::Advance;
+use trueup_domain::document::{Advance, Deferral};
 use trueup_domain::journal::Role;
 use trueup_domain::mapping::Mapping;
 use trueup_domain::money::{Currency, Money};
@@ -19,11 +19,12 @@ use crate::failure::Failure;
 use crate::print;
 use crate::wiring;
 
-/// List what customers paid by the end of a month and nobody invoiced, and post it as deposits.
+/// List what is open over the end of a month, and post it as deposits.
 ///
-/// Each channel and currency has one entry on the last day of the month, from the receivable to the
-/// account of the role `customer_deposits`, and its opposite on the day after. Nothing is posted
-/// without `--apply`. Posted once, the same again posts nothing; what has changed since takes the
+/// That is what customers paid and nobody invoiced, and, where invoices follow the money, what is
+/// invoiced and has not left. Each channel and currency has one entry for each of the two on the last
+/// day of the month, from the receivable or from sales to the account of the role
+/// `customer_deposits`, and its opposite on the day after. Nothing is posted without `--apply`. Posted once, the same again posts nothing; what has changed since takes the
 /// old entries back and posts new ones.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -69,6 +70,9 @@ struct Shown {
     /// Debit of the receivable and credit of the deposits on the last day.
     total: Money,
     advances: Vec<Advance>,
+    /// Debit of sales and credit of the deposits on the last day.
+    deferred: Money,
+    deferrals: Vec<Deferral>,
     entries: Vec<Posted>,
 }
 
@@ -126,16 +130,17 @@ fn apply(
         return Err(Failure::unknown(what, "close a month after its last day").into());
     }
     let (name, day) = (connection.to_owned(), args.month);
-    let anything = !hub.store.read(move |tx| month_end::open(tx, &name, day))?.is_empty();
+    let own = hub.clone();
+    let anything = !hub.store.read(move |tx| month_end::open(tx, &own, &name, day))?.is_empty();
     if anything && mapping.account(Role::CustomerDeposits, None).is_err() {
         let what = format!("the mapping of `{connection}` has no account for `customer_deposits`");
         let remedy = "run `trueup odoo setup` with --apply, or name an account in the mapping, and \
                       approve it";
         return Err(Failure::unknown(what, remedy).into());
     }
-    let (name, reason) = (connection.to_owned(), args.reason.clone());
+    let (own, name, reason) = (hub.clone(), connection.to_owned(), args.reason.clone());
     hub.store.write(move |tx| {
-        month_end::decide(tx, &name, day, (person.as_str(), reason.as_str()), now)
+        month_end::decide(tx, &own, &name, day, (person.as_str(), reason.as_str()), now)
     })?;
     Ok(())
 }
@@ -145,7 +150,7 @@ fn open(hub: &Hub, args: &CloseArgs, connection: &str) -> Result<Vec<Shown>> {
     let last_day = day.last_of_month();
     let start = format!("{name}/month_end/{}/", last_day.strftime("%Y-%m"));
     let (open, posted) = hub.store.read(move |tx| {
-        let mut open = month_end::open(tx, &name, day)?;
+        let mut open = month_end::open(tx, hub, &name, day)?;
         let mut posted = Vec::new();
         for root in month_ends::decided(tx, &name)? {
             let code = root.strip_prefix(&start).and_then(|code| Currency::parse(code).ok());
@@ -157,7 +162,7 @@ fn open(hub: &Hub, args: &CloseArgs, connection: &str) -> Result<Vec<Shown>> {
         Ok((open, posted))
     })?;
     let mut shown = Vec::new();
-    for (currency, advances) in open {
+    for (currency, month_end::Open { advances, deferrals }) in open {
         let own = posted.iter().filter(|(of, _)| *of == currency);
         shown.push(Shown {
             connection: connection.to_owned(),
@@ -165,6 +170,8 @@ fn open(hub: &Hub, args: &CloseArgs, connection: &str) -> Result<Vec<Shown>> {
             day_after: last_day.tomorrow()?,
             total: Money::sum(currency, advances.iter().map(|one| one.amount))?,
             advances,
+            deferred: Money::sum(currency, deferrals.iter().map(|one| one.amount))?,
+            deferrals,
             entries: own
                 .flat_map(|(_, commands)| commands)
                 .map(|command| Posted {
@@ -182,33 +189,40 @@ fn open(hub: &Hub, args: &CloseArgs, connection: &str) -> Result<Vec<Shown>> {
 fn in_words(args: &CloseArgs, shown: &[Shown]) -> String {
     let month = args.month.strftime("%Y-%m");
     if shown.is_empty() {
-        return format!("nothing that was paid by the end of {month} waits for an invoice\n");
+        return format!(
+            "nothing that was paid by the end of {month} waits for an invoice, and nothing that was \
+             invoiced with the money waits to leave\n"
+        );
     }
     let mut text = String::new();
     for one in shown {
-        text.push_str(&format!(
-            "{}: {} was paid by {} and is in no invoice of that day\n",
-            print::plain(&one.connection),
-            one.total,
-            one.last_day
-        ));
-        let mut table = print::table(["Order", "Advance", "Sale"]);
-        print::right(&mut table, [1]);
-        for advance in &one.advances {
-            table.add_row([
-                print::short(&advance.number),
-                advance.amount.to_string(),
-                print::short(&advance.sale),
-            ]);
+        let advances = one.advances.iter().map(|it| (&it.number, it.amount, &it.sale));
+        let deferrals = one.deferrals.iter().map(|it| (&it.number, it.amount, &it.sale));
+        let (paid, left) = ("was paid by", "was invoiced with the money and has not left by");
+        for (what, total, word, from, sales) in [
+            (paid, one.total, "Advance", "receivable", advances.collect::<Vec<_>>()),
+            (left, one.deferred, "Deferred", "sales", deferrals.collect()),
+        ] {
+            if sales.is_empty() && (what == left || !one.deferrals.is_empty()) {
+                continue;
+            }
+            let and = if what == paid { " and is in no invoice of that day" } else { "" };
+            let connection = print::plain(&one.connection);
+            text.push_str(&format!("{connection}: {total} {what} {}{and}\n", one.last_day));
+            let mut table = print::table(["Order", word, "Sale"]);
+            print::right(&mut table, [1]);
+            for (number, amount, sale) in sales {
+                table.add_row([print::short(number), amount.to_string(), print::short(sale)]);
+            }
+            text.push_str(&print::lines(&table));
+            text.push_str(&format!(
+                "  {}  debit {from} {total}, credit customer_deposits {total}\n  \
+                 {}  the opposite\n",
+                one.last_day,
+                one.day_after,
+                total = total.amount_text()
+            ));
         }
-        text.push_str(&print::lines(&table));
-        text.push_str(&format!(
-            "  {}  debit receivable {total}, credit customer_deposits {total}\n  \
-             {}  the opposite\n",
-            one.last_day,
-            one.day_after,
-            total = one.total.amount_text()
-        ));
         for entry in &one.entries {
             let record = entry.record.as_deref().or(entry.error.as_deref()).unwrap_or_default();
             let line = format!("  {}: {} {record}", entry.key, entry.state);

@@ -167,9 +167,11 @@ impl Stage {
             }
             Told::Closed { day } => {
                 let (name, day, now) = (scenario.name.clone(), *day, self.now);
-                let who = ("ada", "close of the month");
-                let closed =
-                    self.hub.store.write(move |tx| month_end::decide(tx, &name, day, who, now));
+                let (who, hub) = (("ada", "close of the month"), self.hub.clone());
+                let closed = self
+                    .hub
+                    .store
+                    .write(move |tx| month_end::decide(tx, &hub, &name, day, who, now));
                 closed.expect("decided");
             }
             Told::Mapped { sku, product } => {

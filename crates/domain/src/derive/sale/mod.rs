@@ -8,6 +8,7 @@
 //! | this one      | the channel's side, orders and invoices                                   |
 //! | [`bills`]     | which invoices there are, and when                                        |
 //! | [`customers`] | whom its documents name, and where its goods go                            |
+//! | [`deferral`]  | what is invoiced by a day and has not left by then                        |
 //! | [`relations`] | what the parts of a sale say about each other                             |
 //! | [`tenders`]   | money taken and given back: payments, and the documents that they are for |
 //! | [`refunds`]   | what was agreed to be given back: credit notes                            |
@@ -19,6 +20,7 @@
 
 mod bills;
 mod customers;
+mod deferral;
 mod exchanges;
 mod failures;
 mod goods;
@@ -35,6 +37,7 @@ use jiff::civil::Date;
 use self::bills::Plan;
 use self::customers::Customer;
 pub use self::customers::DELIVERY;
+pub use self::deferral::deferred;
 use self::refunds::{excess_back, remitted_back};
 use self::summed::Road;
 use self::tenders::tender_key;
