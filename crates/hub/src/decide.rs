@@ -287,12 +287,8 @@ fn conclude(
     let entity = entity_of(hub, &root, mapping.as_ref(), states.as_ref());
     let time_zone = mapping.as_ref().map(|mapping| mapping.time_zone.clone());
     let time_zone = time_zone.or_else(|| connection.map(|it| it.time_zone.clone()));
-    // Who wants an invoice gets the documents that make one, whatever it was summed up in.
-    let asked = |(it, _): &(Document, _)| matches!(it, Document::InvoiceRequest(_));
-    let posting = match stated.iter().any(asked) {
-        true => Posting::Transaction,
-        false => posting(&live, connection.map_or(Posting::default(), |it| it.posting)),
-    };
+    let set = connection.map_or(Posting::default(), |it| it.posting);
+    let posting = posting(stated.iter().map(|(document, _)| document), &live, set);
     let around = Surroundings {
         connection: &root.connection,
         entity: &entity,
@@ -343,7 +339,6 @@ pub(crate) fn deferred(
     until: Date,
 ) -> Option<Money> {
     let settings = hub.connection(connection)?;
-    let asked = stated.iter().any(|it| matches!(it, Document::InvoiceRequest(_)));
     let around = Surroundings {
         connection,
         entity: &mapping.entity,
@@ -353,7 +348,7 @@ pub(crate) fn deferred(
         billed: &billed_lines(live),
         address: address(live),
         fees: settings.fees.as_ref(),
-        posting: if asked { Posting::Transaction } else { posting(live, settings.posting) },
+        posting: posting(stated.iter(), live, settings.posting),
         customer: customer(live),
         since: settings.since,
     };
@@ -361,8 +356,16 @@ pub(crate) fn deferred(
 }
 
 /// How a sale goes into the books. By documents or within entries, it stays as it was booked first;
-/// within which entry is a matter of those rows that are in none yet.
-fn posting(live: &[Fact], asked: Posting) -> Posting {
+/// within which entry is a matter of those rows that are in none yet. Who wants an invoice gets the
+/// documents that make one, whatever it was summed up in.
+fn posting<'a>(
+    mut stated: impl Iterator<Item = &'a Document>,
+    live: &[Fact],
+    set: Posting,
+) -> Posting {
+    if stated.any(|it| matches!(it, Document::InvoiceRequest(_))) {
+        return Posting::Transaction;
+    }
     let booked = live.iter().find_map(|fact| match &fact.content {
         FactContent::Command(command) => {
             matches!(command.content, Content::Invoice(_)).then_some(Posting::Transaction)
@@ -370,8 +373,8 @@ fn posting(live: &[Fact], asked: Posting) -> Posting {
         FactContent::Entry(entry) => entry.summed.is_some().then_some(Posting::Day),
         FactContent::Item(_) | FactContent::Units(_) => None,
     });
-    match (booked, asked) {
-        (Some(Posting::Day), Posting::Day | Posting::Payout) | (None, _) => asked,
+    match (booked, set) {
+        (Some(Posting::Day), Posting::Day | Posting::Payout) | (None, _) => set,
         (Some(booked), _) => booked,
     }
 }

@@ -30,7 +30,7 @@ use crate::audit::{self, Done, EFFECT};
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
 use crate::waits::Wait;
-use crate::{Result, Value, cases, values};
+use crate::{Result, Value, cases, many, values};
 
 /// The lane of a command: one batch in flight for each (`DESIGN.md` §9.8).
 pub fn lane_of(content: &Content) -> String {
@@ -259,31 +259,30 @@ fn lacks(command: &str) -> String {
 /// Releases what waits although all it needs is applied: on PostgreSQL the transaction that wrote a
 /// command and the one that applied what it needs may not have seen each other. Returns how many.
 pub fn release_overlooked(tx: &mut Tx<'_>) -> Result<u64> {
-    release_each(tx, "1 = 1", vec![Vec::new()])
+    release_each(tx, "1 = 1", &[Vec::new()])
 }
 
 /// The same of what waits for some commands: for who applied them, once that is committed. Of two
 /// that did not see each other the later one does.
 pub fn release_behind(tx: &mut Tx<'_>, applied: &[String]) -> Result<()> {
     let behind = "w.key IN (SELECT command FROM command_after WHERE needs = $1)";
-    release_each(tx, behind, applied.iter().map(|key| values![key].to_vec()).collect())?;
+    release_each(tx, behind, &many::each(applied))?;
     Ok(())
 }
 
 /// The same of the commands of some roots: for who wrote them, once that is committed.
 pub fn release_in(tx: &mut Tx<'_>, roots: &[String]) -> Result<()> {
-    let roots = roots.iter().map(|root| values![root].to_vec()).collect();
-    release_each(tx, "w.root = $1", roots)?;
+    release_each(tx, "w.root = $1", &many::each(roots))?;
     Ok(())
 }
 
-fn release_each(tx: &mut Tx<'_>, which: &str, each: Vec<Vec<Value>>) -> Result<u64> {
+fn release_each(tx: &mut Tx<'_>, which: &str, each: &[Vec<Value>]) -> Result<u64> {
     let sql = format!(
         "SELECT w.key FROM commands w WHERE {which} AND w.state = 'waiting' AND NOT EXISTS ({})
          ORDER BY w.key",
         lacks("w.key")
     );
-    let overlooked = tx.query_each(&sql, &each)?;
+    let overlooked = tx.query_each(&sql, each)?;
     let mut released = 0;
     for row in overlooked.iter().flatten() {
         released += release(tx, &row.text(0)?)?;
@@ -854,7 +853,7 @@ pub fn remember(tx: &mut Tx<'_>, target: &str, lane: &str) -> Result<u64> {
              AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.id = commands.conversation)",
         values![target, lane],
     )?;
-    release_each(tx, "w.target = $1 AND w.lane = $2", vec![values![target, lane].to_vec()])?;
+    release_each(tx, "w.target = $1 AND w.lane = $2", &[values![target, lane].to_vec()])?;
     Ok(remembered)
 }
 

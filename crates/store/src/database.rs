@@ -218,6 +218,9 @@ impl Tx<'_> {
             true => Ok(()),
             false => self.batch("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit"),
         };
+        if let (Engine::Postgres(session), Ok(())) = (&mut self.0, &undone) {
+            session.mended();
+        }
         match outcome {
             // A full disk ends the whole transaction by itself. That is the cause to tell; but
             // nobody may take it for a refusal of this unit alone.
@@ -619,12 +622,12 @@ impl Store {
             }
             Backend::Memory(..) => done(self.write(work)),
             Backend::Postgres(postgres) => {
-                let (store, waiting) = (self.clone(), postgres.waiting());
+                let (store, submitted) = (self.clone(), postgres.submit());
                 let write = move || done(store.write(work));
-                let Some(waiting) = waiting else { return Err(Full(Box::new(write))) };
+                let Some(submitted) = submitted else { return Err(Full(Box::new(write))) };
                 std::thread::spawn(move || {
                     write();
-                    drop(waiting);
+                    drop(submitted);
                 });
             }
         }

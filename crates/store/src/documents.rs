@@ -33,7 +33,7 @@ pub use self::sums::{
 };
 use crate::database::{Row, StoreError, Tx};
 use crate::messages::moment;
-use crate::{Result, Value, many, shard_of, values};
+use crate::{Result, many, shard_of, values};
 
 /// What is known about the newest statement of an object.
 #[derive(Clone, Debug)]
@@ -463,10 +463,9 @@ pub fn of_root(tx: &mut Tx<'_>, root: &str) -> Result<Vec<(Document, String)>> {
 
 /// The same of several roots, in their order.
 pub fn of_each_root(tx: &mut Tx<'_>, roots: &[&str]) -> Result<Vec<Vec<(Document, String)>>> {
-    let each: Vec<Vec<Value>> = roots.iter().map(|root| values![*root].to_vec()).collect();
     let found = tx.query_each(
         "SELECT kind, body, message FROM documents WHERE root = $1 ORDER BY kind, external_id",
-        &each,
+        &many::each(roots.iter().copied()),
     )?;
     let one = |row: &Row| {
         let kind: Kind = row.text(0)?.parse().map_err(StoreError::corrupt)?;

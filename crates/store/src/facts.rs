@@ -11,7 +11,7 @@ use trueup_domain::money::{Currency, Money};
 use trueup_domain::planted::planted;
 
 use crate::database::{Row, StoreError, Tx};
-use crate::{Result, Value, commands, many, scopes, summaries, values};
+use crate::{Result, commands, many, scopes, summaries, values};
 
 /// The newest generation of each fact of a root.
 pub fn written(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Written>> {
@@ -25,7 +25,7 @@ pub fn written_each(tx: &mut Tx<'_>, roots: &[&str]) -> Result<Vec<Vec<Written>>
          WHERE root = $1 AND generation = (SELECT MAX(generation) FROM facts g
              WHERE g.root = f.root AND g.kind = f.kind AND g.part = f.part)
          ORDER BY kind, part",
-        &each(roots),
+        &many::each(roots.iter().copied()),
     )?;
     let one = |row: &Row| {
         Ok(Written {
@@ -47,17 +47,13 @@ pub fn live(tx: &mut Tx<'_>, root: &str) -> Result<Vec<Fact>> {
 pub fn live_each(tx: &mut Tx<'_>, roots: &[&str]) -> Result<Vec<Vec<Fact>>> {
     let found = tx.query_each(
         "SELECT kind, part, content FROM facts WHERE root = $1 AND live = 1 ORDER BY kind, part",
-        &each(roots),
+        &many::each(roots.iter().copied()),
     )?;
     let one = |row: &Row| {
         let content = serde_json::from_str(&row.text(2)?).map_err(StoreError::corrupt)?;
         Ok(Fact { key: FactKey::new(row.text(0)?, row.text(1)?), content })
     };
     found.iter().map(|rows| rows.iter().map(one).collect()).collect()
-}
-
-fn each(roots: &[&str]) -> Vec<Vec<Value>> {
-    roots.iter().map(|root| values![*root].to_vec()).collect()
 }
 
 fn content_of(tx: &mut Tx<'_>, root: &str, key: &FactKey, generation: u32) -> Result<FactContent> {

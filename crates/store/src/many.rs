@@ -27,6 +27,11 @@ pub(crate) fn execute(tx: &mut Tx<'_>, sql: &str, values: &[String]) -> Result<u
     Ok(changed)
 }
 
+/// The values of a query that is asked of each of these ([`Tx::query_each`]).
+pub(crate) fn each(values: impl IntoIterator<Item = impl Into<Value>>) -> Vec<Vec<Value>> {
+    values.into_iter().map(|value| vec![value.into()]).collect()
+}
+
 fn with_places(sql: &str) -> String {
     let places: Vec<String> = (1..=TOGETHER).map(|place| format!("${place}")).collect();
     sql.replace("{}", &places.join(", "))

@@ -6,7 +6,7 @@ use trueup_domain::mapping::Mapping;
 
 use crate::audit::{self, Done, MAPPING};
 use crate::database::{Row, StoreError, Tx};
-use crate::{Result, Value, documents, values};
+use crate::{Result, documents, many, values};
 
 /// Saves a new version and makes every root due that waits for one. Returns its number.
 pub fn approve(
@@ -76,10 +76,9 @@ pub fn get(tx: &mut Tx<'_>, connection: &str, pinned: Option<i64>) -> Result<Opt
 
 /// The newest versions of several connections, in their order.
 pub fn newest_each(tx: &mut Tx<'_>, connections: &[&str]) -> Result<Vec<Option<Mapping>>> {
-    let each: Vec<Vec<Value>> = connections.iter().map(|it| values![*it].to_vec()).collect();
     let found = tx.query_each(
         "SELECT body FROM mappings WHERE connection = $1 ORDER BY version DESC LIMIT 1",
-        &each,
+        &many::each(connections.iter().copied()),
     )?;
     found.iter().map(|rows| rows.first().map(read).transpose()).collect()
 }

@@ -11,7 +11,7 @@ use trueup_domain::key;
 use trueup_domain::planted::planted;
 
 use crate::database::{Row, StoreError, Tx};
-use crate::{Result, Value, many, shard_of, values};
+use crate::{Result, many, shard_of, values};
 
 /// Where a message came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -442,14 +442,13 @@ pub fn one_of_the_past(tx: &mut Tx<'_>, id: &str) -> Result<Option<Past>> {
 /// What was read of the objects of these messages before them, and could not be decoded. Of what is pushed
 /// nobody knows which object it is about until it is decoded.
 pub fn unreadable_before(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>> {
-    let each: Vec<Vec<Value>> = ids.iter().map(|id| values![*id].to_vec()).collect();
     let found = tx.query_each(
         "SELECT old.id FROM messages new JOIN messages old
              ON old.connection = new.connection AND old.source_id = new.source_id
          WHERE new.id = $1 AND new.origin = 'poll' AND old.origin = 'poll'
              AND old.state IN ('failed', 'skipped') AND old.received_at < new.received_at
          ORDER BY old.id",
-        &each,
+        &many::each(ids.iter().copied()),
     )?;
     found.iter().flatten().map(|row| row.text(0)).collect()
 }

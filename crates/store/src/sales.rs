@@ -7,7 +7,7 @@ use trueup_domain::sales::sale::{Contribution, SaleRow};
 use trueup_domain::sales::tax::TaxRow;
 
 use crate::database::{Row, StoreError, Tx, Value};
-use crate::{Result, values};
+use crate::{Result, many, values};
 
 /// Where a sale belongs, beside what its documents say.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +123,7 @@ fn replace(
 ) -> Result<()> {
     let list = columns.join(", ");
     let sql = format!("SELECT {list} FROM {table} WHERE root = $1");
-    let roots: Vec<Vec<Value>> = now.iter().map(|(root, _)| values![*root].to_vec()).collect();
+    let roots = many::each(now.iter().map(|(root, _)| *root));
     let found = tx.query_each(&sql, &roots)?;
     let (mut gone, mut changed) = (Vec::new(), Vec::new());
     for (before, (_, rows)) in found.into_iter().zip(now) {

@@ -9,8 +9,8 @@ use trueup_store::{cases, facts, messages};
 use crate::books::{Books, Fault};
 use crate::talk::drain;
 use crate::world::{
-    ROOT, at, command_state, hears, line, mapped, money, open_cases, order, payment, read, settle,
-    states, stating, write,
+    ROOT, at, command_state, hears, line, mapped, money, open_cases, order, payment, read, refund,
+    settle, states, stating, write,
 };
 
 const DAY: i64 = 86_400;
@@ -128,6 +128,17 @@ fn a_difference_that_is_more_than_what_was_skipped_stays_open() {
         assert_eq!(of_order.iter().any(|it| it.is_open()), is_open, "{of_order:#?}");
         assert_eq!(of_order.iter().any(|it| it.is_skipped()), !is_open, "{of_order:#?}");
     }
+}
+
+/// A refund of what was skipped cannot be credited: it is skipped with it, and waits for nobody.
+#[test]
+fn what_is_new_and_needs_what_was_skipped_is_skipped_with_it() {
+    let (hub, mut books) = refused(CommandKind::Order);
+    skip(&hub, "refused", 20).expect("skipped");
+    states(&hub, &[refund("r1", "A1", "10.00", "10.00").into()], 30);
+    assert_eq!(command_state(&hub, "credit_note/r1/1"), "skipped");
+    drain(&hub, &mut books, 40);
+    assert_eq!(command_state(&hub, "credit_note/r1/1"), "skipped");
 }
 
 #[test]

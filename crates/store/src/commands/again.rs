@@ -195,10 +195,10 @@ pub fn customers(tx: &mut Tx<'_>, command: &str, before: i64) -> Result<bool> {
         values![command],
     )?;
     for key in &keys {
-        release_each(tx, "w.key = $1", vec![values![key].to_vec()])?;
+        release_each(tx, "w.key = $1", &many::each([key]))?;
     }
     // What it waits for may be done by now.
-    release_each(tx, "w.key = $1", vec![values![command].to_vec()])?;
+    release_each(tx, "w.key = $1", &many::each([command]))?;
     Ok(true)
 }
 

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use super::{COMMANDS, Shown, find_state, release, shown};
 use crate::database::{StoreError, Tx};
 use crate::messages::moment;
-use crate::{Result, Value, cases, scopes, values};
+use crate::{Result, cases, many, scopes, values};
 
 /// Needs that are only to be over before, as SQL about a row `a` of `command_after`.
 pub(super) const ONLY_BEFORE: &str = "(a.role LIKE 'settled%' OR a.role LIKE 'freed/%'
@@ -217,7 +217,7 @@ pub fn stand_in(tx: &mut Tx<'_>, roots: &[&str], now: Timestamp) -> Result<()> {
          WHERE c.root = $1 AND c.state = 'waiting' AND NOT {ONLY_BEFORE}
          ORDER BY c.created_at, c.key"
     );
-    let each: Vec<Vec<Value>> = roots.iter().map(|root| values![*root].to_vec()).collect();
+    let each = many::each(roots.iter().copied());
     let mut stood = BTreeSet::new();
     // What is skipped now may be needed by others.
     loop {

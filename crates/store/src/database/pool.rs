@@ -25,6 +25,10 @@ pub(super) struct Postgres {
 struct Sessions {
     idle: Vec<Session>,
     in_use: usize,
+    /// Who has come, and whose turn it is: a lease must be renewed in time, however much comes in at
+    /// the front door.
+    came: u64,
+    turn: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -56,10 +60,10 @@ impl Postgres {
     }
 
     /// A place among the writes of the front door that wait; `None` where there are too many.
-    pub(super) fn waiting(&self) -> Option<Waiting> {
-        let waiting = Waiting(Arc::clone(&self.submitted));
-        let before = waiting.0.fetch_add(1, Ordering::Relaxed);
-        (before < SUBMITTED_MAX).then_some(waiting)
+    pub(super) fn submit(&self) -> Option<Submitted> {
+        let submitted = Submitted(Arc::clone(&self.submitted));
+        let before = submitted.0.fetch_add(1, Ordering::Relaxed);
+        (before < SUBMITTED_MAX).then_some(submitted)
     }
 
     pub(super) fn run<T>(
@@ -69,7 +73,7 @@ impl Postgres {
     ) -> Result<T> {
         let mut used = self.session()?;
         let session = &mut used.session;
-        session.command(access.begin())?;
+        session.begin(access.begin())?;
         let outcome = work(&mut Tx(Engine::Postgres(session)));
         let outcome = match (outcome, access) {
             (Ok(done), Access::Write) => session.commit().map(|()| done),
@@ -89,52 +93,58 @@ impl Postgres {
         outcome
     }
 
-    /// A session for one transaction; waits while all that may be open are in use.
+    /// A session for one transaction; waits in turn while all that may be open are in use.
     fn session(&self) -> Result<Used<'_>> {
         let mut sessions = lock(&self.sessions);
-        while sessions.in_use >= SESSIONS_MAX {
+        let own = sessions.came;
+        sessions.came += 1;
+        while sessions.turn != own || sessions.in_use >= SESSIONS_MAX {
             sessions = self.free.wait(sessions).unwrap_or_else(PoisonError::into_inner);
         }
+        sessions.turn += 1;
         sessions.in_use += 1;
+        if sessions.turn != sessions.came {
+            self.free.notify_all();
+        }
         let idle = sessions.idle.pop().filter(|session| !session.is_closed());
         drop(sessions);
-        let place = Place(self);
+        let in_use = InUse(self);
         let session = match idle {
             Some(session) => session,
             None => Session::connect(&self.url)?,
         };
-        Ok(Used { session, place })
+        Ok(Used { session, in_use })
     }
 }
 
 /// A write of the front door, until it is done.
-pub(super) struct Waiting(Arc<AtomicUsize>);
+pub(super) struct Submitted(Arc<AtomicUsize>);
 
-impl Drop for Waiting {
+impl Drop for Submitted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// One of the sessions that may be open, until it is dropped.
-struct Place<'a>(&'a Postgres);
+struct InUse<'a>(&'a Postgres);
 
-impl Drop for Place<'_> {
+impl Drop for InUse<'_> {
     fn drop(&mut self) {
         lock(&self.0.sessions).in_use -= 1;
-        self.0.free.notify_one();
+        self.0.free.notify_all();
     }
 }
 
 /// A session in use. One in which something went wrong, or panicked, is not used again.
 struct Used<'a> {
     session: Session,
-    place: Place<'a>,
+    in_use: InUse<'a>,
 }
 
 impl Used<'_> {
     fn keep(self) {
-        let Self { session, place } = self;
-        lock(&place.0.sessions).idle.push(session);
+        let Self { session, in_use } = self;
+        lock(&in_use.0.sessions).idle.push(session);
     }
 }

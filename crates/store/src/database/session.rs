@@ -29,7 +29,9 @@ pub(crate) struct Session {
     statements: BTreeMap<String, Statement>,
     held: Vec<Held>,
     /// How often something went out.
-    sent: u64,
+    pieces: u64,
+    /// Something was refused that no savepoint has undone: the transaction can only be given up.
+    refused: bool,
     /// Drives the connection while something is waited for.
     runtime: Runtime,
 }
@@ -46,7 +48,7 @@ enum Held {
 /// A place in what goes out.
 #[derive(Clone, Copy)]
 pub(crate) struct Mark {
-    sent: u64,
+    pieces: u64,
     held: usize,
 }
 
@@ -58,7 +60,14 @@ impl Session {
         let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls))?;
         // What ends it is told to who asks next.
         runtime.spawn(async move { drop(connection.await) });
-        Ok(Self { client, statements: BTreeMap::new(), held: Vec::new(), sent: 0, runtime })
+        Ok(Self {
+            client,
+            statements: BTreeMap::new(),
+            held: Vec::new(),
+            pieces: 0,
+            refused: false,
+            runtime,
+        })
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -137,12 +146,12 @@ impl Session {
         if self.held.iter().any(|held| !matches!(held, Held::Command(_))) {
             self.settle()?;
         }
-        Ok(Mark { sent: self.sent, held: self.held.len() })
+        Ok(Mark { pieces: self.pieces, held: self.held.len() })
     }
 
     /// Forgets what is held since a mark. Returns whether nothing of it had gone out.
     pub(crate) fn forget_since(&mut self, mark: Mark) -> bool {
-        let all = self.sent == mark.sent;
+        let all = self.pieces == mark.pieces;
         self.held.truncate(if all { mark.held } else { 0 });
         all
     }
@@ -156,9 +165,25 @@ impl Session {
         }
     }
 
-    /// Returns once the transaction is durable; what was refused of it undoes it whole.
+    /// Begins a transaction, in which nothing was refused yet.
+    pub(crate) fn begin(&mut self, sql: &str) -> Result<()> {
+        self.refused = false;
+        self.command(sql)
+    }
+
+    /// A savepoint has undone what was refused.
+    pub(crate) fn mended(&mut self) {
+        self.refused = false;
+    }
+
+    /// Returns once the transaction is durable; what was refused of it undoes it whole, also where
+    /// `work` has passed over that: to the server the end of such a transaction is no failure.
     pub(crate) fn commit(&mut self) -> Result<()> {
-        if let Err(error) = self.judge() {
+        let judged = match self.refused {
+            true => Err(StoreError::Unavailable("the transaction was given up".to_owned())),
+            false => self.judge(),
+        };
+        if let Err(error) = judged {
             self.roll_back()?;
             return Err(error);
         }
@@ -194,7 +219,9 @@ impl Session {
         }
         // What it names may have been made by what is held.
         self.settle()?;
-        let statement = self.runtime.block_on(self.client.prepare(sql))?;
+        let prepared = self.runtime.block_on(self.client.prepare(sql));
+        self.refused |= prepared.is_err();
+        let statement = prepared?;
         if self.statements.len() >= STATEMENTS_MAX {
             self.statements.clear();
         }
@@ -210,11 +237,11 @@ impl Session {
         &mut self,
         last: impl AsyncFnOnce(&Client) -> std::result::Result<T, Error>,
     ) -> Result<T> {
-        let Self { client, held, sent: count, runtime, .. } = self;
-        *count += 1;
+        let Self { client, held, pieces, refused, runtime, .. } = self;
+        *pieces += 1;
         let held = std::mem::take(held);
         let client = &*client;
-        runtime.block_on(async {
+        let answer = runtime.block_on(async {
             let mut before = Vec::with_capacity(held.len());
             for one in &held {
                 before.push(sent(one.carry_out(client)).await);
@@ -224,7 +251,9 @@ impl Session {
                 one.answer().await?;
             }
             Ok(last.answer().await?)
-        })
+        });
+        *refused |= answer.is_err();
+        answer
     }
 }
 

@@ -2,10 +2,13 @@
 
 use trueup_domain::fact::{Change, FactContent, FactKey};
 use trueup_domain::item::{ItemKind, Side};
-use trueup_store::facts;
+use trueup_store::facts::{self, Newest};
+use trueup_store::values;
 
 use crate::engines::on_every_engine;
-use crate::world::{decide, entry, fact, item, place, read, write};
+use crate::world::{
+    after, command, decide, entry, fact, invoice, item, money_in, place, read, tie, write,
+};
 
 const ROOT: &str = "shop/sale/o1";
 
@@ -75,6 +78,55 @@ on_every_engine! {
         });
         assert!(matches!(again, Err(trueup_store::StoreError::Conflict(_))), "{again:?}");
         assert_eq!(balances(store)[0].2, 1000);
+    }
+
+    /// Who knows the newest generations writes what he would who asks for each of them.
+    fn what_is_known_of_facts_is_what_would_be_found(store) {
+        const OTHER: &str = "shop/sale/o2";
+        let tied = |generation| {
+            let document = vec![after("document", "invoice", "1"), after("payment", "payment", "p1")];
+            let content_hash = format!("tie {generation}");
+            let fact = fact("reconciliation", "p1", command(tie("1.00"), document));
+            Change::Add { fact, generation, content_hash, replaces: None }
+        };
+        let asked = |part: &str, kind: &str, content| Change::Add {
+            fact: fact(kind, part, command(content, Vec::new())),
+            generation: 1,
+            content_hash: "h".to_owned(),
+            replaces: None,
+        };
+        // The payment is there, the invoice was and comes again, and nothing of the second tie is.
+        let first = [asked("1", "invoice", invoice("1.00")), asked("p1", "payment", money_in("1.00"))];
+        let gone = Change::TakeBack { key: FactKey::new("invoice", "1"), generation: 1 };
+        let rest = [tied(1), gone, tied(2)];
+        for root in [ROOT, OTHER] {
+            let knowing = root == ROOT;
+            let (first, rest) = (first.clone(), rest.clone());
+            write(store, move |tx| {
+                for changes in [&first[..], &rest[..]] {
+                    let mut newest = Newest::of(root, &facts::written(tx, root)?);
+                    match knowing {
+                        true => facts::apply_all(tx, place(root), &mut newest, changes)?,
+                        false => {
+                            for change in changes {
+                                facts::apply(tx, place(root), change)?;
+                            }
+                        }
+                    }
+                }
+                Ok(())
+            });
+        }
+        let needs = |root: &'static str| {
+            let sql = "SELECT command, role, needs FROM command_after WHERE command LIKE $1
+                 ORDER BY command, role";
+            let rows = read(store, |tx| tx.query(sql, values![format!("test/{root}/%")]));
+            rows.iter()
+                .map(|row| (0..3).map(|at| row.text(at).expect("text").replace(root, "")).collect())
+                .collect::<Vec<Vec<String>>>()
+        };
+        assert!(needs(ROOT).iter().any(|it| it[2].ends_with("/invoice/1/2")), "{:?}", needs(ROOT));
+        assert_eq!(needs(ROOT), needs(OTHER));
     }
 
     fn an_entry_that_does_not_balance_is_found(store) {

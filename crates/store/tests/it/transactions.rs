@@ -212,6 +212,21 @@ on_every_engine! {
         assert_eq!(read(store, numbers), [1_000, 1_002, 1_004]);
     }
 
+    /// What was refused before a savepoint is no matter of that savepoint: whoever passes over the
+    /// savepoint's failure has not done what came before it.
+    fn what_was_refused_before_a_savepoint_is_not_passed_over_with_it(store) {
+        let done = store.write(|tx| {
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            let _ = tx.savepoint(|tx| tx.write(PUT, values![1_001_i64, "x"]));
+            Ok(())
+        });
+        assert!(done.is_err(), "{done:?}");
+        assert!(read(store, numbers).is_empty());
+        write(store, |tx| tx.write(PUT, values![1_002_i64, "x"]));
+        assert_eq!(read(store, numbers), [1_002]);
+    }
+
     /// What a rehearsal does not say, nobody learns before it is done.
     fn a_rehearsal_finds_what_would_be_refused(store) {
         write(store, |tx| {
@@ -565,4 +580,71 @@ fn c16_in_postgres_who_has_only_read_is_not_left_in_a_transaction() {
     assert!(database.sessions("idle") > 0, "it is kept for the next one");
     read(&store, numbers);
     write(&store, |tx| tx.write(PUT, values![1_000_i64, "x"]));
+}
+
+/// Whoever comes has his turn before those who come again: a lease is renewed in time, however much
+/// comes in at the front door.
+#[test]
+fn c16_in_postgres_sessions_are_had_in_turn() {
+    const BUSY: usize = 40;
+    let Some(database) = engines::postgres() else { return };
+    let store = database.store();
+    let (begun, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let work = |begun: &Arc<AtomicUsize>| {
+        let begun = Arc::clone(begun);
+        move |tx: &mut Tx<'_>| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            tx.query("SELECT CAST(pg_sleep(0.01) AS TEXT)", values![]).map(drop)
+        }
+    };
+    let all: Vec<_> = (0..BUSY)
+        .map(|_| {
+            let (store, begun, over) = (store.clone(), Arc::clone(&begun), Arc::clone(&over));
+            std::thread::spawn(move || {
+                while over.load(Ordering::SeqCst) == 0 {
+                    store.write(work(&begun)).expect("done");
+                }
+            })
+        })
+        .collect();
+    // All of them have been here, and more than a few wait.
+    while begun.load(Ordering::SeqCst) < 4 * BUSY {
+        std::thread::yield_now();
+    }
+    let mut most = 0;
+    for _ in 0..20 {
+        let before = begun.load(Ordering::SeqCst);
+        let at_last = write(&store, {
+            let begun = Arc::clone(&begun);
+            move |_| Ok(begun.load(Ordering::SeqCst))
+        });
+        most = most.max(at_last - before);
+    }
+    over.store(1, Ordering::SeqCst);
+    for thread in all {
+        thread.join().expect("no panic");
+    }
+    assert!(most <= 2 * BUSY, "{most} came before who had come first");
+}
+
+/// PostgreSQL ends a transaction of which something failed without another word: whoever passes over the
+/// failure must not be told that it is done.
+#[test]
+fn in_postgres_a_failure_that_is_passed_over_is_no_success() {
+    let Some(database) = engines::postgres() else { return };
+    let store = database.store();
+    for sql in ["SELECT 1 / 0", "SELECT nothing FROM nowhere"] {
+        let done = store.write(move |tx| {
+            tx.write(PUT, values![1_000_i64, "x"])?;
+            let _ = tx.query(sql, values![]);
+            Ok(())
+        });
+        assert!(matches!(done, Err(StoreError::Unavailable(_))), "{sql}: {done:?}");
+        assert!(read(&store, numbers).is_empty());
+    }
+    write(&store, |tx| {
+        assert!(tx.savepoint(|tx| tx.query("SELECT 1 / 0", values![])).is_err());
+        tx.write(PUT, values![1_001_i64, "undone alone"])
+    });
+    assert_eq!(read(&store, numbers), [1_001]);
 }

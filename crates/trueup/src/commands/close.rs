@@ -196,32 +196,16 @@ fn in_words(args: &CloseArgs, shown: &[Shown]) -> String {
     }
     let mut text = String::new();
     for one in shown {
-        let advances = one.advances.iter().map(|it| (&it.number, it.amount, &it.sale));
-        let deferrals = one.deferrals.iter().map(|it| (&it.number, it.amount, &it.sale));
-        let (paid, left) = ("was paid by", "was invoiced with the money and has not left by");
-        for (what, total, word, from, sales) in [
-            (paid, one.total, "Advance", "receivable", advances.collect::<Vec<_>>()),
-            (left, one.deferred, "Deferred", "sales", deferrals.collect()),
-        ] {
-            if sales.is_empty() && (what == left || !one.deferrals.is_empty()) {
-                continue;
-            }
-            let and = if what == paid { " and is in no invoice of that day" } else { "" };
-            let connection = print::plain(&one.connection);
-            text.push_str(&format!("{connection}: {total} {what} {}{and}\n", one.last_day));
-            let mut table = print::table(["Order", word, "Sale"]);
-            print::right(&mut table, [1]);
-            for (number, amount, sale) in sales {
-                table.add_row([print::short(number), amount.to_string(), print::short(sale)]);
-            }
-            text.push_str(&print::lines(&table));
-            text.push_str(&format!(
-                "  {}  debit {from} {total}, credit customer_deposits {total}\n  \
-                 {}  the opposite\n",
-                one.last_day,
-                one.day_after,
-                total = total.amount_text()
-            ));
+        // What was posted and is open no more is shown as nothing.
+        if !one.advances.is_empty() || one.deferrals.is_empty() {
+            let what = format!("was paid by {} and is in no invoice of that day", one.last_day);
+            let advances = one.advances.iter().map(|it| (&it.number, it.amount, &it.sale));
+            text.push_str(&listed(one, &what, ("Advance", "receivable"), one.total, advances));
+        }
+        if !one.deferrals.is_empty() {
+            let what = format!("was invoiced with the money and has not left by {}", one.last_day);
+            let deferrals = one.deferrals.iter().map(|it| (&it.number, it.amount, &it.sale));
+            text.push_str(&listed(one, &what, ("Deferred", "sales"), one.deferred, deferrals));
         }
         for entry in &one.entries {
             let record = entry.record.as_deref().or(entry.error.as_deref()).unwrap_or_default();
@@ -233,4 +217,28 @@ fn in_words(args: &CloseArgs, shown: &[Shown]) -> String {
         }
     }
     text
+}
+
+/// The sales behind one entry, and what it moves to the deposits.
+fn listed<'a>(
+    one: &Shown,
+    what: &str,
+    (heading, from): (&str, &str),
+    total: Money,
+    sales: impl Iterator<Item = (&'a String, Money, &'a String)>,
+) -> String {
+    let mut table = print::table(["Order", heading, "Sale"]);
+    print::right(&mut table, [1]);
+    for (number, amount, sale) in sales {
+        table.add_row([print::short(number), amount.to_string(), print::short(sale)]);
+    }
+    format!(
+        "{}: {total} {what}\n{}  {}  debit {from} {amount}, credit customer_deposits {amount}\n  {}  \
+         the opposite\n",
+        print::plain(&one.connection),
+        print::lines(&table),
+        one.last_day,
+        one.day_after,
+        amount = total.amount_text()
+    )
 }

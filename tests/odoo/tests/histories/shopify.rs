@@ -97,8 +97,7 @@ impl Shop {
         };
         let transactions: Vec<Value> =
             self.list("payments").iter().map(|it| self.transaction(it, rounding)).collect();
-        let refunds: Vec<Value> =
-            self.list("refunds").iter().map(|it| self.refund(it, &updated)).collect();
+        let refunds: Vec<Value> = self.list("refunds").iter().map(|it| self.refund(it)).collect();
         let fulfilments: Vec<Value> =
             self.list("fulfilments").iter().map(|it| self.fulfilment(it, &updated)).collect();
         let returns: Vec<Value> = self.list("returns").iter().map(|it| self.returned(it)).collect();
@@ -218,7 +217,7 @@ impl Shop {
         self.id("OrderTransaction", text(own))
     }
 
-    fn refund(&mut self, refund: &Value, updated: &jiff::Timestamp) -> Value {
+    fn refund(&mut self, refund: &Value) -> Value {
         assert!(refund.get("exchanged_for").is_none(), "Shopify does not say it so");
         let own = text(&refund["id"]);
         let by = self.list("payments").into_iter().filter(|it| it["refund"] == refund["id"]);
@@ -263,10 +262,9 @@ impl Shop {
                 "taxAmountSet": self.bag(&tax.amount_text()),
             }));
         }
-        let created = refund["created_at"].as_str().map_or(updated.to_string(), str::to_owned);
         json!({
             "id": self.id("Refund", own),
-            "createdAt": created,
+            "createdAt": refund["created_at"],
             "note": refund["reason"],
             "refundLineItems": nodes(lines),
             "refundShippingLines": nodes(shipping),
