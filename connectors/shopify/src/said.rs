@@ -87,6 +87,8 @@ pub struct Refund {
     pub duties: Vec<RefundDuty>,
     pub adjustments: Vec<Adjustment>,
     pub transactions: Vec<String>,
+    /// The lines of the same order that went out for what came back.
+    pub exchanged_for: Vec<String>,
 }
 
 pub struct RefundLine {

@@ -1,5 +1,7 @@
 //! Shopify's GraphQL words, as our own queries ask for them (`queries/`).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -176,6 +178,8 @@ struct Refund {
     id: Id,
     created_at: Timestamp,
     note: Option<String>,
+    #[serde(rename = "return")]
+    of_return: Option<Ref>,
     refund_line_items: Nodes<RefundLineItem>,
     refund_shipping_lines: Nodes<RefundShippingLine>,
     order_adjustments: Nodes<OrderAdjustment>,
@@ -256,6 +260,14 @@ struct Return {
     id: Id,
     status: String,
     return_line_items: Nodes<ReturnLine>,
+    exchange_line_items: Option<Nodes<ExchangeLine>>,
+}
+
+/// What went out for what came back: lines of the same order.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExchangeLine {
+    line_items: Option<Vec<Ref>>,
 }
 
 #[derive(Deserialize)]
@@ -313,7 +325,9 @@ impl Order {
             self.billing_address,
             self.shipping_address,
         );
-        let refunds: Vec<said::Refund> = self.refunds.into_iter().map(Refund::said).collect();
+        let exchanged = exchanged(self.returns.as_ref());
+        let refunds = self.refunds.into_iter().map(|refund| refund.said(&exchanged));
+        let refunds: Vec<said::Refund> = refunds.collect();
         let refund_of = |transaction: &str| {
             let mut refunds = refunds.iter();
             let found =
@@ -376,6 +390,9 @@ impl Order {
             cut.see(returns, 20);
             for one in &returns.nodes {
                 cut.see(&one.return_line_items, 50);
+                if let Some(exchanged) = &one.exchange_line_items {
+                    cut.see(exchanged, 20);
+                }
             }
         }
         cut
@@ -467,7 +484,8 @@ impl Transaction {
 }
 
 impl Refund {
-    fn said(self) -> said::Refund {
+    /// `exchanged`: the lines that went out, by the return they were given for.
+    fn said(self, exchanged: &BTreeMap<String, Vec<String>>) -> said::Refund {
         let line = |line: RefundLineItem| said::RefundLine {
             id: line.id.0,
             line: line.line_item.id.0,
@@ -504,6 +522,10 @@ impl Refund {
             duties: self.duties.unwrap_or_default().into_iter().map(duty).collect(),
             adjustments: self.order_adjustments.nodes.into_iter().map(adjustment).collect(),
             transactions: self.transactions.nodes.into_iter().map(|one| one.id.0).collect(),
+            exchanged_for: self
+                .of_return
+                .and_then(|of_return| exchanged.get(&of_return.id.0).cloned())
+                .unwrap_or_default(),
         }
     }
 }
@@ -521,6 +543,17 @@ impl Fulfillment {
             tracking: self.tracking_info.into_iter().filter_map(|one| filled(one.number)).collect(),
         }
     }
+}
+
+/// The lines that went out in exchange, by the return.
+fn exchanged(list: Option<&Nodes<Return>>) -> BTreeMap<String, Vec<String>> {
+    let lines = |one: &Return| {
+        let lines = one.exchange_line_items.iter().flat_map(|lines| &lines.nodes);
+        let lines = lines.flat_map(|line| line.line_items.iter().flatten());
+        lines.map(|line| line.id.0.clone()).collect()
+    };
+    let returns = list.iter().flat_map(|list| &list.nodes);
+    returns.map(|one| (one.id.0.clone(), lines(one))).collect()
 }
 
 fn returns(list: Option<Nodes<Return>>) -> Result<Vec<said::Return>, DecodeError> {

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use trueup_connect::DecodeError;
 use trueup_connect::json::NumberText;
@@ -133,6 +134,8 @@ pub struct Refund {
     created_at: Timestamp,
     processed_at: Option<Timestamp>,
     note: Option<String>,
+    #[serde(rename = "return")]
+    of_return: Option<IgnoredAny>,
     refund_line_items: Vec<RefundLineItem>,
     refund_shipping_lines: Option<Vec<RefundShippingLine>>,
     order_adjustments: Option<Vec<OrderAdjustment>>,
@@ -386,6 +389,10 @@ impl Refund {
     }
 
     pub fn said(self, shop: Currency) -> Whole<(said::Refund, Vec<said::Transaction>)> {
+        // What went out in exchange for a return only the order says.
+        if self.of_return.is_some() {
+            return Ok(None);
+        }
         let plain = Plain { code: shop.code() };
         let mut transactions = Vec::new();
         for transaction in self.transactions.unwrap_or_default() {
@@ -439,6 +446,7 @@ impl Refund {
                 .map(adjustment)
                 .collect(),
             transactions: transactions.iter().map(|paid| paid.id.clone()).collect(),
+            exchanged_for: Vec::new(),
         };
         Ok(Some((refund, transactions)))
     }

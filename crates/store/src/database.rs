@@ -34,7 +34,7 @@ const SMALL_PART: usize = 5;
 /// So often work that collides is done before its caller is told.
 const COLLISIONS_MAX: u32 = 10;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// A constraint refused the write: somebody else was first, or the content differs.
     #[error("the database refused a conflicting write: {0}")]

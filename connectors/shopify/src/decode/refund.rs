@@ -94,7 +94,7 @@ pub fn refund(said: &said::Refund, by: &Carrier<'_>) -> Result<Option<Refund>, D
         adjustments,
         total: Money::sum(shop, parts).map_err(out_of_range)?,
         transactions: said.transactions.clone(),
-        exchanged_for: Vec::new(),
+        exchanged_for: said.exchanged_for.clone(),
     }))
 }
 

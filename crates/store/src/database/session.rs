@@ -30,8 +30,8 @@ pub(crate) struct Session {
     held: Vec<Held>,
     /// How often something went out.
     pieces: u64,
-    /// Something was refused that no savepoint has undone: the transaction can only be given up.
-    refused: bool,
+    /// What was refused and no savepoint has undone: the transaction can only be given up.
+    refused: Option<StoreError>,
     /// Drives the connection while something is waited for.
     runtime: Runtime,
 }
@@ -65,7 +65,7 @@ impl Session {
             statements: BTreeMap::new(),
             held: Vec::new(),
             pieces: 0,
-            refused: false,
+            refused: None,
             runtime,
         })
     }
@@ -167,21 +167,21 @@ impl Session {
 
     /// Begins a transaction, in which nothing was refused yet.
     pub(crate) fn begin(&mut self, sql: &str) -> Result<()> {
-        self.refused = false;
+        self.refused = None;
         self.command(sql)
     }
 
     /// A savepoint has undone what was refused.
     pub(crate) fn mended(&mut self) {
-        self.refused = false;
+        self.refused = None;
     }
 
     /// Returns once the transaction is durable; what was refused of it undoes it whole, also where
     /// `work` has passed over that: to the server the end of such a transaction is no failure.
     pub(crate) fn commit(&mut self) -> Result<()> {
-        let judged = match self.refused {
-            true => Err(StoreError::Unavailable("the transaction was given up".to_owned())),
-            false => self.judge(),
+        let judged = match self.refused.take() {
+            Some(refused) => Err(refused),
+            None => self.judge(),
         };
         if let Err(error) = judged {
             self.roll_back()?;
@@ -219,9 +219,8 @@ impl Session {
         }
         // What it names may have been made by what is held.
         self.settle()?;
-        let prepared = self.runtime.block_on(self.client.prepare(sql));
-        self.refused |= prepared.is_err();
-        let statement = prepared?;
+        let prepared = self.runtime.block_on(self.client.prepare(sql)).map_err(StoreError::from);
+        let statement = prepared.inspect_err(|error| refuse(&mut self.refused, error))?;
         if self.statements.len() >= STATEMENTS_MAX {
             self.statements.clear();
         }
@@ -252,8 +251,14 @@ impl Session {
             }
             Ok(last.answer().await?)
         });
-        *refused |= answer.is_err();
-        answer
+        answer.inspect_err(|error| refuse(refused, error))
+    }
+}
+
+/// Keeps the first failure: those after it were refused because of it.
+fn refuse(first: &mut Option<StoreError>, error: &StoreError) {
+    if first.is_none() {
+        *first = Some(error.clone());
     }
 }
 

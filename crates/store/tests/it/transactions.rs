@@ -222,6 +222,14 @@ on_every_engine! {
             Ok(())
         });
         assert!(done.is_err(), "{done:?}");
+        // Nor what had to change a row and changed none, which is no failure to the database.
+        let done = store.write(|tx| {
+            let none = "UPDATE migrations SET hash = 'y' WHERE number = $1";
+            tx.write_or(none, values![1_003_i64], "no such row".to_owned())?;
+            let _ = tx.savepoint(|tx| tx.write(PUT, values![1_001_i64, "x"]));
+            Ok(())
+        });
+        assert!(matches!(done, Err(StoreError::Conflict(_))), "{done:?}");
         assert!(read(store, numbers).is_empty());
         write(store, |tx| tx.write(PUT, values![1_002_i64, "x"]));
         assert_eq!(read(store, numbers), [1_002]);

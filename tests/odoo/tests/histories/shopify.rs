@@ -100,7 +100,11 @@ impl Shop {
         let refunds: Vec<Value> = self.list("refunds").iter().map(|it| self.refund(it)).collect();
         let fulfilments: Vec<Value> =
             self.list("fulfilments").iter().map(|it| self.fulfilment(it, &updated)).collect();
-        let returns: Vec<Value> = self.list("returns").iter().map(|it| self.returned(it)).collect();
+        let mut returns: Vec<Value> =
+            self.list("returns").iter().map(|it| self.returned(it)).collect();
+        for refund in self.list("refunds").iter().filter(|it| it.get("exchanged_for").is_some()) {
+            returns.push(self.exchanged(refund));
+        }
         json!({
             "id": "gid://shopify/Order/1",
             "name": order["number"],
@@ -218,8 +222,9 @@ impl Shop {
     }
 
     fn refund(&mut self, refund: &Value) -> Value {
-        assert!(refund.get("exchanged_for").is_none(), "Shopify does not say it so");
         let own = text(&refund["id"]);
+        let exchanged = refund.get("exchanged_for").is_some();
+        let of_return = exchanged.then(|| json!({ "id": self.id("Return", own) }));
         let by = self.list("payments").into_iter().filter(|it| it["refund"] == refund["id"]);
         let by: Vec<Value> = by.map(|it| json!({ "id": self.transaction_id(&it["id"]) })).collect();
         let mut lines = Vec::new();
@@ -266,6 +271,7 @@ impl Shop {
             "id": self.id("Refund", own),
             "createdAt": refund["created_at"],
             "note": refund["reason"],
+            "return": of_return,
             "refundLineItems": nodes(lines),
             "refundShippingLines": nodes(shipping),
             "orderAdjustments": nodes(adjustments),
@@ -307,6 +313,26 @@ impl Shop {
             "id": self.id("Return", text(&returned["id"])),
             "status": text(&returned["status"]).to_uppercase(),
             "returnLineItems": lines,
+        })
+    }
+
+    /// The return by which a refund gave goods for goods.
+    fn exchanged(&mut self, refund: &Value) -> Value {
+        let back = of(refund, "lines").into_iter().map(|line| {
+            let line_item = json!({ "id": self.id("LineItem", text(&line["line"])) });
+            json!({ "quantity": line["quantity"], "returnReasonNote": null,
+                "fulfillmentLineItem": { "lineItem": line_item } })
+        });
+        let back = nodes(back.collect());
+        let out = of(refund, "exchanged_for").into_iter().map(|line| {
+            json!({ "lineItems": [{ "id": self.id("LineItem", text(&line)) }] })
+        });
+        let out = nodes(out.collect());
+        json!({
+            "id": self.id("Return", text(&refund["id"])),
+            "status": "CLOSED",
+            "returnLineItems": back,
+            "exchangeLineItems": out,
         })
     }
 }
