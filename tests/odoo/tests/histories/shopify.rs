@@ -324,9 +324,9 @@ impl Shop {
                 "fulfillmentLineItem": { "lineItem": line_item } })
         });
         let back = nodes(back.collect());
-        let out = of(refund, "exchanged_for").into_iter().map(|line| {
-            json!({ "lineItems": [{ "id": self.id("LineItem", text(&line)) }] })
-        });
+        let out = of(refund, "exchanged_for")
+            .into_iter()
+            .map(|line| json!({ "lineItems": [{ "id": self.id("LineItem", text(&line)) }] }));
         let out = nodes(out.collect());
         json!({
             "id": self.id("Return", text(&refund["id"])),
