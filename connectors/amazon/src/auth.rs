@@ -11,22 +11,22 @@ pub const TOKEN_HEADER: &str = "x-amz-access-token";
 pub static SCHEME: TokenScheme =
     TokenScheme { header: TOKEN_HEADER, request, read, refuses: outcome::refuses_token };
 
-/// `secret` is the client secret and the refresh token, divided by a blank.
+/// `secret` begins with the client secret and the refresh token, divided by a blank; behind them the
+/// key of a queue may stand.
 fn request(settings: &Settings, secret: &Secret) -> Result<Request, CallError> {
     let not_set_up = |why: &str| CallError::NotSetUp { why: why.to_owned() };
     let client = settings
         .get(settings::CLIENT_ID)
         .ok_or_else(|| not_set_up("the setting `client_id` is missing"))?;
-    let (client_secret, refresh_token) = secret
-        .expose()
-        .trim()
-        .split_once(char::is_whitespace)
-        .ok_or_else(|| not_set_up("the secret holds no blank between its two parts"))?;
+    let mut parts = secret.expose().split_whitespace();
+    let (Some(client_secret), Some(refresh_token)) = (parts.next(), parts.next()) else {
+        return Err(not_set_up("the secret holds no blank between its two parts"));
+    };
     let body = format!(
         "grant_type=refresh_token&client_id={}&client_secret={}&refresh_token={}",
         form(client),
         form(client_secret),
-        form(refresh_token.trim())
+        form(refresh_token)
     );
     Ok(Request {
         method: Method::Post,

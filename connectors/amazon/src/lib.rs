@@ -6,6 +6,7 @@
 //! | [`wire`]       | Amazon's JSON, named as Amazon names it                               |
 //! | [`decode`]     | orders → documents; older shapes and notifications → hints            |
 //! | [`auth`]       | tokens of an hour                                                     |
+//! | [`queue`]      | the queue in which Amazon announces what changed                     |
 //! | [`conversation`] | polls of orders and settlement reports, reads of single orders      |
 //! | [`outcome`]    | what a reply's status means                                           |
 //! | [`sandbox`]    | Amazon played by a pure function                                      |
@@ -19,6 +20,7 @@ pub mod conversation;
 pub mod decode;
 pub mod limits;
 pub mod outcome;
+pub mod queue;
 mod returns;
 pub mod sandbox;
 pub mod settings;
@@ -39,6 +41,7 @@ pub static CONNECTOR: Connector = Connector {
     api_version: API_VERSION,
     settings: settings::SETTINGS,
     auth: Auth::Token(&auth::SCHEME),
+    signature: Some(&queue::SIGNATURE),
     kinds: decode::KINDS,
     decode: decode::decode,
     webhooks: None,

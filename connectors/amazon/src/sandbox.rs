@@ -1,4 +1,5 @@
-//! Amazon played by a pure function: the token endpoint, orders, reports and their documents.
+//! Amazon played by a pure function: the token endpoint, orders, reports and their documents, and the
+//! queue in which orders are announced.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
@@ -16,6 +17,9 @@ use crate::{auth, limits};
 /// Orders of one page.
 const PAGE: usize = 100;
 const TOKEN_LIVES_S: u32 = 3_600;
+/// The queue of the seller, where it has one.
+pub const QUEUE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders";
+const QUEUE_HOST: &str = "https://sqs.eu-west-1.amazonaws.com/";
 const DOCUMENTS_HOST: &str = "https://documents.sandbox.example/";
 
 /// What goes wrong with the next call, on request.
@@ -47,11 +51,22 @@ struct Report {
     gzip: bool,
 }
 
+/// A message in the queue.
+struct Announced {
+    id: String,
+    body: String,
+    /// How often it was received; each time it has another handle.
+    times: u32,
+    hidden_until: Timestamp,
+}
+
 /// A seller's account.
 #[derive(Default)]
 pub struct AmazonSandbox {
     orders: Vec<Stored>,
     reports: Vec<Report>,
+    queue: Option<Vec<Announced>>,
+    announced: u32,
     troubles: VecDeque<Trouble>,
     /// The token that is good, and until when.
     token: Option<(String, Timestamp)>,
@@ -78,6 +93,18 @@ impl AmazonSandbox {
         self
     }
 
+    /// Orders that change are announced in [`QUEUE`].
+    #[must_use]
+    pub fn with_queue(mut self) -> Self {
+        self.queue = Some(Vec::new());
+        self
+    }
+
+    /// How many messages the queue holds, received or not.
+    pub fn queued(&self) -> usize {
+        self.queue.as_ref().map_or(0, Vec::len)
+    }
+
     pub fn trouble(&mut self, trouble: Trouble) {
         self.troubles.push_back(trouble);
     }
@@ -89,8 +116,28 @@ impl AmazonSandbox {
         }
         order["lastUpdatedTime"] = json!(now.to_string());
         let id = order["orderId"].clone();
+        self.announce(&order, now);
         self.orders.retain(|known| known.order["orderId"] != id);
         self.orders.push(Stored { order, updated: now });
+    }
+
+    fn announce(&mut self, order: &Value, now: Timestamp) {
+        let Some(queue) = &mut self.queue else { return };
+        self.announced += 1;
+        let id = format!("00000000-0000-0000-0000-{:012}", self.announced);
+        let body = json!({
+            "NotificationVersion": "1.0",
+            "NotificationType": "ORDER_CHANGE",
+            "PayloadVersion": "1.0",
+            "EventTime": now.to_string(),
+            "Payload": { "OrderChangeNotification": {
+                "NotificationLevel": "OrderLevel",
+                "AmazonOrderId": order["orderId"],
+                "OrderChangeType": "OrderStatusChange",
+            } },
+            "NotificationMetadata": { "NotificationId": id, "PublishTime": now.to_string() },
+        });
+        queue.push(Announced { id, body: body.to_string(), times: 0, hidden_until: now });
     }
 
     /// Amazon closes a settlement and makes its report.
@@ -104,6 +151,9 @@ impl AmazonSandbox {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         if request.method == Method::Post && path == auth::TOKEN_URL {
             return self.new_token(request, now);
+        }
+        if path == QUEUE_HOST {
+            return self.queued_at(request, now);
         }
         if let Some(document) = path.strip_prefix(DOCUMENTS_HOST) {
             return self.document(document);
@@ -228,6 +278,53 @@ impl AmazonSandbox {
         json_reply(&json!({ "reports": reports }))
     }
 
+    fn queued_at(&mut self, request: &Request, now: Timestamp) -> Reply {
+        let header = |name: &str| {
+            let found = request.headers.iter().find(|(own, _)| own == name);
+            found.map(|(_, value)| value.as_str()).unwrap_or_default()
+        };
+        if !header("authorization").starts_with("AWS4-HMAC-SHA256 Credential=") {
+            return refused(403, "com.amazon.coral.service#MissingAuthenticationTokenException");
+        }
+        let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let Some(queue) = self.queue.as_mut().filter(|_| asked["QueueUrl"] == QUEUE) else {
+            return refused(400, "com.amazonaws.sqs#QueueDoesNotExist");
+        };
+        match header("x-amz-target") {
+            "AmazonSQS.ReceiveMessage" => {
+                let most = asked["MaxNumberOfMessages"].as_u64().unwrap_or(1).min(10);
+                let hidden =
+                    SignedDuration::from_secs(asked["VisibilityTimeout"].as_i64().unwrap_or(30));
+                let there = queue.iter_mut().filter(|message| message.hidden_until <= now);
+                let given = there.take(usize::try_from(most).unwrap_or(1)).map(|message| {
+                    message.times += 1;
+                    message.hidden_until = now + hidden;
+                    json!({ "MessageId": message.id, "ReceiptHandle": handle(message),
+                        "Body": message.body })
+                });
+                let given: Vec<Value> = given.collect();
+                json_reply(&if given.is_empty() { json!({}) } else { json!({ "Messages": given }) })
+            }
+            "AmazonSQS.DeleteMessageBatch" => {
+                let entries = asked["Entries"].as_array().cloned().unwrap_or_default();
+                let (mut done, mut failed) = (Vec::new(), Vec::new());
+                for entry in entries {
+                    let known = queue.iter().position(|one| entry["ReceiptHandle"] == handle(one));
+                    match known {
+                        Some(at) => {
+                            queue.remove(at);
+                            done.push(json!({ "Id": entry["Id"] }));
+                        }
+                        None => failed.push(json!({ "Id": entry["Id"], "SenderFault": true,
+                            "Code": "ReceiptHandleIsInvalid" })),
+                    }
+                }
+                json_reply(&json!({ "Successful": done, "Failed": failed }))
+            }
+            _ => refused(400, "com.amazonaws.sqs#InvalidAction"),
+        }
+    }
+
     fn report(&self, document: &str) -> Option<&Report> {
         let id = document.strip_prefix("amzn1.spdoc.")?;
         self.reports.iter().find(|report| report.id == id)
@@ -293,6 +390,14 @@ fn throttled(headers: &[(&str, &str)]) -> Reply {
         headers: headers.collect(),
         ..problem(429, "QuotaExceeded", "You exceeded your quota for the requested resource.")
     }
+}
+
+fn handle(message: &Announced) -> String {
+    format!("{}#{}", message.id, message.times)
+}
+
+fn refused(status: u16, kind: &str) -> Reply {
+    Reply { status, ..json_reply(&json!({ "__type": kind, "message": "refused" })) }
 }
 
 fn problem(status: u16, code: &str, message: &str) -> Reply {

@@ -4,6 +4,7 @@ use trueup_connect::{Setting, Settings};
 
 pub const CLIENT_ID: &str = "client_id";
 pub const MARKETPLACES: &str = "marketplaces";
+pub const QUEUE_URL: &str = "queue_url";
 const PERSONS: &str = "persons";
 
 pub const SETTINGS: &[Setting] = &[
@@ -15,8 +16,9 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "credentials",
-        help: "The client secret and the refresh token of your application, divided by a blank. \
-               It needs the roles for orders and for finance and accounting.",
+        help: "The client secret and the refresh token of your application, divided by a blank; \
+               where a queue is read, behind them the id and the secret of its access key. The \
+               application needs the roles for orders and for finance and accounting.",
         required: true,
         secret: true,
     },
@@ -30,6 +32,14 @@ pub const SETTINGS: &[Setting] = &[
         name: MARKETPLACES,
         help: "The ids of the marketplaces whose orders are read, divided by commas; all if left \
                out.",
+        required: false,
+        secret: false,
+    },
+    Setting {
+        name: QUEUE_URL,
+        help: "The address of the queue (Amazon SQS, a standard one) to which Amazon sends \
+               `ORDER_CHANGE`: orders are known within a minute. Left out, they are only swept. Its \
+               key must be allowed to receive and to delete messages.",
         required: false,
         secret: false,
     },

@@ -29,6 +29,7 @@ pub static CONNECTOR: Connector = Connector {
     api_version: "camt.053.001.02-08, MT940",
     settings: settings::SETTINGS,
     auth: Auth::None,
+    signature: None,
     kinds: decode::KINDS,
     decode: decode::decode,
     webhooks: None,

@@ -39,6 +39,7 @@ pub static CONNECTOR: Connector = Connector {
     api_version: VERSION,
     settings: settings::SETTINGS,
     auth: Auth::Header { name: "authorization", prefix: "Bearer " },
+    signature: None,
     kinds: decode::KINDS,
     decode: decode::decode,
     webhooks: Some(&WEBHOOKS),
@@ -65,4 +66,5 @@ const STREAMS: &[Stream] = &[Stream {
     name: conversation::ORDERS,
     help: "What changed at the portal, where `settings.pull` is on",
     every_s: 300,
+    needs: None,
 }];

@@ -39,11 +39,13 @@ const STREAMS: &[Stream] = &[
         name: ORDERS,
         help: "Orders of the registers that Odoo wrote since, those too that were uploaded late.",
         every_s: 60,
+        needs: None,
     },
     Stream {
         name: SESSIONS,
         help: "Sessions that were opened or closed: what Odoo booked for them, and the drawer.",
         every_s: 300,
+        needs: None,
     },
 ];
 

@@ -28,6 +28,7 @@ pub static CONNECTOR: Connector = Connector {
     api_version: "19.0 JSON-2",
     settings: settings::ALL,
     auth: Auth::Header { name: "authorization", prefix: "bearer " },
+    signature: None,
     kinds: &[decode::ORDER, decode::SESSION],
     decode: decode::decode,
     webhooks: None,

@@ -34,37 +34,49 @@ pub static STREAMS: &[Stream] = &[
         name: "books",
         help: "Our records that somebody or we ourselves changed",
         every_s: 60,
+        needs: None,
     },
-    Stream { name: "books_census", help: "Our records that are no longer there", every_s: 3_600 },
+    Stream {
+        name: "books_census",
+        help: "Our records that are no longer there",
+        every_s: 3_600,
+        needs: None,
+    },
     Stream {
         name: Sums::Totals.stream(),
         help: "The sums of our invoices and credit notes, as Odoo adds them up itself",
         every_s: 3_600,
+        needs: None,
     },
     Stream {
         name: Sums::ByDay.stream(),
         help: "The same sums of each day, for the sales report",
         every_s: 3_600,
+        needs: None,
     },
     Stream {
         name: Sums::Taxes.stream(),
         help: "The sums of our tax lines by tax and month, for the tax report",
         every_s: 3_600,
+        needs: None,
     },
     Stream {
         name: Sums::Entries.stream(),
         help: "The sums of orders and refunds in our entries of days, for the bridges",
         every_s: 3_600,
+        needs: None,
     },
     Stream {
         name: Sums::EntriesByDay.stream(),
         help: "The same sums of each day, for the sales report",
         every_s: 3_600,
+        needs: None,
     },
     Stream {
         name: "bank_lines",
         help: "Bank statement lines of the journals that are declared as their source",
         every_s: 300,
+        needs: None,
     },
 ];
 

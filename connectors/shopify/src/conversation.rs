@@ -48,19 +48,27 @@ const STREAMS: &[Stream] = &[
         name: "orders",
         help: "Orders with their payments, refunds, fulfilments and returns.",
         every_s: 300,
+        needs: None,
     },
-    Stream { name: "payouts", help: "Payouts of Shopify Payments.", every_s: 3600 },
-    Stream { name: "balance_transactions", help: "The ledger of Shopify Payments.", every_s: 3600 },
-    Stream { name: "disputes", help: "Disputes of Shopify Payments.", every_s: 3600 },
+    Stream { name: "payouts", help: "Payouts of Shopify Payments.", every_s: 3600, needs: None },
+    Stream {
+        name: "balance_transactions",
+        help: "The ledger of Shopify Payments.",
+        every_s: 3600,
+        needs: None,
+    },
+    Stream { name: "disputes", help: "Disputes of Shopify Payments.", every_s: 3600, needs: None },
     Stream {
         name: BALANCE,
         help: "What Shopify Payments itself says it holds, in each currency.",
         every_s: 3600,
+        needs: None,
     },
     Stream {
         name: WEBHOOKS,
         help: "Whether the app's webhooks are still there: Shopify removes those that failed eight times in a row.",
         every_s: 900,
+        needs: None,
     },
 ];
 

@@ -36,6 +36,7 @@ pub static CONNECTOR: Connector = Connector {
     api_version: API_VERSION,
     settings: settings::SETTINGS,
     auth: Auth::Header { name: "X-Shopify-Access-Token", prefix: "" },
+    signature: None,
     kinds: decode::KINDS,
     decode: decode::decode,
     webhooks: Some(&authenticate::WEBHOOKS),

@@ -31,6 +31,7 @@ pub static CONNECTOR: Connector = Connector {
     api_version: API_VERSION,
     settings: settings::SETTINGS,
     auth: Auth::Basic,
+    signature: None,
     kinds: decode::KINDS,
     decode: decode::decode,
     webhooks: Some(&authenticate::WEBHOOKS),

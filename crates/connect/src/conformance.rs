@@ -518,6 +518,7 @@ mod tests {
             api_version: "1",
             settings: &[],
             auth: crate::Auth::None,
+            signature: None,
             kinds: &[],
             decode: words,
             webhooks: None,

@@ -12,6 +12,7 @@
 //! | [`call_error`]   | failures of outside calls, in the terms of what comes next         |
 //! | [`settings`]     | what a connection must be told, and its secrets                    |
 //! | [`watch`]        | what a source pushes to us, against what it is to push             |
+//! | [`signature`]    | requests to a further host that are signed                         |
 //! | [`token`]        | credentials that live for a while                                  |
 //! | [`json`]         | exact and bounded reading of JSON: amounts from the token's text   |
 //! | [`sandbox`]      | a vendor played by pure functions, for demo, rehearsal and tests   |
@@ -25,6 +26,7 @@ pub mod limits;
 pub mod message;
 pub mod sandbox;
 pub mod settings;
+pub mod signature;
 pub mod token;
 pub mod watch;
 pub mod webhook;
@@ -37,6 +39,7 @@ pub use conversation::{
 pub use limits::Limits;
 pub use message::{DecodeError, Decoded, Hint, Message, Subscription, units};
 pub use settings::{Auth, Secret, Setting, Settings};
+pub use signature::Signature;
 pub use token::{Token, TokenScheme};
 pub use webhook::{Delivery, NotAuthentic, Webhooks};
 
@@ -49,6 +52,8 @@ pub struct Connector {
     pub settings: &'static [Setting],
     /// How requests of this connector prove who we are; the hub adds it to each request.
     pub auth: Auth,
+    /// Requests to a host beside the connection's own that are signed.
+    pub signature: Option<&'static Signature>,
     /// The message kinds that [`Self::decode`] knows, for `trueup decode --kind`.
     pub kinds: &'static [&'static str],
     /// However a message arrived, one function says what it means. `Message::kind` may be empty:

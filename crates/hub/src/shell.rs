@@ -4,6 +4,7 @@
 //! caller's thread until nothing is due, for the demo and for commands. The simulation has a
 //! scheduler of its own.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -140,6 +141,21 @@ impl Http {
     }
 }
 
+/// As it goes out to a further host of the connector, such as a queue.
+///
+/// # Errors
+/// What [`trueup_connect::Signature::signed`] refuses.
+pub fn signed<'a>(
+    connection: &Connection,
+    request: &'a Request,
+    now: Timestamp,
+) -> Result<Cow<'a, Request>, CallError> {
+    match connection.connector.signature {
+        Some(by) => by.signed(request, &connection.settings, connection.secret.as_ref(), now),
+        None => Ok(Cow::Borrowed(request)),
+    }
+}
+
 /// A document that a reply points at, or the vendor's endpoint for tokens.
 fn is_whole_address(request: &Request) -> bool {
     request.path.starts_with("https://")
@@ -162,6 +178,7 @@ fn class_of(error: &reqwest::Error) -> CallError {
 
 impl Transport for Http {
     fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError> {
+        let request = &*signed(connection, request, Timestamp::now())?;
         let mut exchange =
             |request: &Request| self.runtime.block_on(self.exchange(connection, request));
         match connection.connector.auth {

@@ -159,16 +159,16 @@ pub fn next(
     {
         return Ok(Some(talk));
     }
-    let waits = |kept: Vec<Conversation>| kept.iter().any(|kept| kept.lane == READING);
-    if busy.iter().any(|lane| lane == READING)
-        || hub.store.read(|tx| commands::conversations(tx, &name).map(waits))?
-    {
+    if busy.iter().any(|lane| is_reading(lane)) {
         return Ok(None);
     }
-    let (asked, due) = hub
-        .store
-        .read(|tx| Ok((streams::asked(tx, &name, now, BATCH)?, streams::due(tx, &name, now)?)))?;
-    if !asked.is_empty() {
+    let (kept, asked, due) = hub.store.read(|tx| {
+        let kept = commands::conversations(tx, &name)?;
+        Ok((kept, streams::asked(tx, &name, now, BATCH)?, streams::due(tx, &name, now)?))
+    })?;
+    // What waits, perhaps for minutes until it may ask on, holds up nothing else.
+    let is_free = |lane: &str| kept.iter().all(|kept| kept.lane != lane);
+    if !asked.is_empty() && is_free(READING) {
         let hints: Vec<Hint> =
             asked.into_iter().map(|(kind, external_id, _)| Hint { kind, external_id }).collect();
         let task = Task::Read { hints: hints.clone() };
@@ -184,7 +184,11 @@ pub fn next(
     if hub.room.level() >= Level::Scarce {
         return Ok(None);
     }
-    let Some(stream) = due else {
+    let due = due.into_iter().map(|stream| (polling(&stream.stream), stream));
+    let Some((lane, stream)) = due.into_iter().find(|(lane, _)| is_free(lane)) else {
+        if !is_free(LISTING) {
+            return Ok(None);
+        }
         let window = hub.store.read(|tx| listings::due(tx, &name, now))?;
         return Ok(window.map(|window| listing(connection, &window, leases, now)));
     };
@@ -194,7 +198,7 @@ pub fn next(
         since: connection.since,
     };
     let purpose = Purpose::Poll { stream: stream.stream };
-    Ok(Some(start(connection, READING, purpose, task, leases, now)))
+    Ok(Some(start(connection, &lane, purpose, task, leases, now)))
 }
 
 fn listing(connection: &Connection, window: &Listing, leases: Vec<Lease>, now: Timestamp) -> Talk {
@@ -202,11 +206,22 @@ fn listing(connection: &Connection, window: &Listing, leases: Vec<Lease>, now: T
     let kind = window.kind.word().to_owned();
     let purpose = Purpose::List { kind: kind.clone(), from };
     let task = Task::List { kind, from, until };
-    start(connection, READING, purpose, task, leases, now)
+    start(connection, LISTING, purpose, task, leases, now)
 }
 
-/// Reads and polls of a connection share one lane: they are never urgent enough to race.
+/// Objects that are read one by one, and windows that are listed; each stream has a lane of its own.
+/// They are never urgent enough to race: one of them is under way at a time, and the others wait.
 const READING: &str = "reading";
+const LISTING: &str = "listing";
+const POLLING: &str = "polling/";
+
+fn polling(stream: &str) -> String {
+    format!("{POLLING}{stream}")
+}
+
+fn is_reading(lane: &str) -> bool {
+    lane == READING || lane == LISTING || lane.starts_with(POLLING)
+}
 
 fn start(
     connection: &Connection,
@@ -250,7 +265,7 @@ fn left_behind(
     }
     let kept = hub.store.read(|tx| commands::conversations(tx, &connection.name))?;
     let due = kept.into_iter().find(|kept| {
-        let goes = !held || kept.lane == READING;
+        let goes = !held || is_reading(&kept.lane);
         goes && !busy.contains(&kept.lane) && (kept.sending || is_over(kept.wait_until, now))
     });
     let Some(kept) = due else { return Ok(None) };

@@ -52,14 +52,13 @@ pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Stream>> {
     rows.iter().map(stream).collect()
 }
 
-pub fn due(tx: &mut Tx<'_>, connection: &str, now: Timestamp) -> Result<Option<Stream>> {
-    let row = tx.query_one(
-        &format!(
-            "{STREAMS} WHERE connection = $1 AND next_at <= $2 ORDER BY next_at, stream LIMIT 1"
-        ),
+/// The streams of a connection that are due, the one that waits longest first.
+pub fn due(tx: &mut Tx<'_>, connection: &str, now: Timestamp) -> Result<Vec<Stream>> {
+    let rows = tx.query(
+        &format!("{STREAMS} WHERE connection = $1 AND next_at <= $2 ORDER BY next_at, stream"),
         values![connection, now.as_microsecond()],
     )?;
-    row.as_ref().map(stream).transpose()
+    rows.iter().map(stream).collect()
 }
 
 /// Saves where a stream stands, in the transaction that stored its records.

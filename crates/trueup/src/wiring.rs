@@ -204,7 +204,12 @@ pub fn declare_streams(hub: &Hub) -> Result<()> {
     let mut known = Vec::new();
     for connection in hub.setup.connections.values() {
         let streams = connection.connector.conversations.map_or(&[][..], |it| it.streams);
-        known.extend(streams.iter().map(|stream| (connection.name.clone(), stream.name)));
+        known.extend(
+            streams
+                .iter()
+                .filter(|stream| stream.is_set_up(&connection.settings))
+                .map(|stream| (connection.name.clone(), stream.name)),
+        );
     }
     hub.store
         .write(move |tx| {

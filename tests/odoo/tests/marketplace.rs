@@ -8,6 +8,7 @@ use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use trueup_amazon::AmazonSandbox;
+use trueup_amazon::sandbox::QUEUE;
 use trueup_bank::BankSandbox;
 use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{Auth, CallError, Connector, Reply, Request, Secret, Settings};
@@ -20,7 +21,7 @@ use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub, receive, token};
 use trueup_odoo::sandbox::{HUB_KEY, OdooSandbox};
 use trueup_odoo::setup::{Clears, WantedGateway, WantedProduct, demo};
-use trueup_store::{Store, cases, facts, mappings, scopes, streams};
+use trueup_store::{Store, cases, commands, facts, mappings, scopes, streams};
 
 const MARKET: &str = "amazon";
 const BANK: &str = "bank";
@@ -80,6 +81,7 @@ struct World {
 impl Transport for World {
     fn send(&mut self, connection: &Connection, request: &Request) -> Result<Reply, CallError> {
         let now = self.now;
+        let request = &*shell::signed(connection, request, now)?;
         match connection.connector.auth {
             Auth::Token(scheme) if !request.path.starts_with("https://") => {
                 let store = self.store.clone();
@@ -115,7 +117,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         time_zone: "UTC".to_owned(),
         settings: Settings([("client_id".to_owned(), "client".to_owned())].into()),
         base_url: None,
-        secret: Some(Secret::new("secret refresh")),
+        secret: Some(Secret::new("secret refresh AKID key")),
         webhook_secrets: Vec::new(),
         account: None,
         since: at("2026-09-01T00:00:00Z"),
@@ -131,6 +133,10 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
 
 impl Road {
     fn new() -> Self {
+        Self::polling(AmazonSandbox::new(), &["orders", "settlements"])
+    }
+
+    fn polling(amazon: AmazonSandbox, streams: &'static [&'static str]) -> Self {
         let mut wanted = demo::wanted().remove(0);
         wanted.gateways = vec![WantedGateway {
             word: "amazon".to_owned(),
@@ -145,8 +151,10 @@ impl Road {
             .into();
         let mut odoo = OdooSandbox::bare();
         let mapping = odoo.set_up(&wanted).expect("set up");
+        let mut market = connection(MARKET, &trueup_amazon::CONNECTOR);
+        market.settings.0.insert("queue_url".to_owned(), QUEUE.to_owned());
         let connections = [
-            connection(MARKET, &trueup_amazon::CONNECTOR),
+            market,
             connection(BANK, &trueup_bank::CONNECTOR),
             connection("odoo", &trueup_odoo::CONNECTOR),
         ];
@@ -161,21 +169,24 @@ impl Road {
         hub.store
             .write(move |tx| mappings::approve(tx, MARKET, &mapping, "ada", "first", now))
             .expect("approved");
-        for stream in ["orders", "settlements"] {
+        for stream in streams {
             hub.store.write(move |tx| streams::declare(tx, MARKET, stream)).expect("declared");
         }
-        let world = World { amazon: AmazonSandbox::new(), odoo, store, now };
+        let world = World { amazon, odoo, store, now };
         Self { hub, world }
     }
 
     /// Everything comes to rest at this moment, and again some minutes later.
     fn rest(&mut self, moment: &str) {
         for minutes in [0, 20, 40] {
-            let now = at(moment) + SignedDuration::from_mins(minutes);
-            self.world.now = now;
-            self.hub.store.write(|tx| streams::poll_now(tx, MARKET)).expect("due");
-            shell::drain(&self.hub, &mut self.world, &|| now).expect("the stages rest");
+            self.step(at(moment) + SignedDuration::from_mins(minutes));
         }
+    }
+
+    fn step(&mut self, now: Timestamp) {
+        self.world.now = now;
+        self.hub.store.write(|tx| streams::poll_now(tx, MARKET)).expect("due");
+        shell::drain(&self.hub, &mut self.world, &|| now).expect("the stages rest");
     }
 
     fn drop_statement(&mut self, file: (String, Vec<u8>)) {
@@ -353,4 +364,38 @@ fn a_sweep_asks_for_no_more_than_amazon_gives() {
     assert!(road.open_cases().iter().all(|kind| kind != "connection_down"));
     let waited = road.hub.allowances.waited();
     assert!(waited.get(MARKET).is_some_and(|waited| waited.as_secs() > 0), "{waited:?}");
+}
+
+/// Nothing is swept here: what the queue announces is read by itself, and is gone from the queue once
+/// the hub has it.
+#[test]
+fn an_order_that_a_queue_announces_is_booked() {
+    let mut road = Road::polling(AmazonSandbox::new().with_queue(), &["notifications"]);
+    sell(&mut road.world.amazon);
+    assert_eq!(road.world.amazon.queued(), 3);
+    road.rest("2026-09-02T12:00:00Z");
+    assert_eq!(road.links("111-0000002-0000002"), ["proven", "not_due", "not_due", "not_due"]);
+    assert_eq!(road.links("111-0000003-0000003"), ["proven", "not_due", "not_due", "not_due"]);
+    assert_eq!(road.world.amazon.queued(), 0);
+    assert_eq!(road.open_cases(), Vec::<String>::new());
+}
+
+/// A list of what was made in a window waits for minutes until Amazon lets it ask on; what the queue
+/// announces meanwhile is known all the same.
+#[test]
+fn what_waits_to_ask_on_holds_up_no_announcement() {
+    let mut amazon = AmazonSandbox::new().with_pages_of(1);
+    for number in 0..62 {
+        let book = item("1", "BOOK-7", 1, "19.90", &[("ITEM", "19.90", json!([]))]);
+        let id = format!("111-0000009-{number:07}");
+        amazon.put_order(order(&id, "19.90", vec![book]), at("2026-09-02T10:00:00Z"));
+    }
+    let mut road = Road::polling(amazon.with_queue(), &["orders", "notifications"]);
+    road.step(at("2026-09-02T12:00:00Z"));
+    let waiting = road.hub.store.read(|tx| commands::conversations(tx, MARKET));
+    let lanes: Vec<String> = waiting.expect("readable").into_iter().map(|it| it.lane).collect();
+    assert_eq!(lanes, ["listing"]);
+    sell(&mut road.world.amazon);
+    road.step(at("2026-09-02T12:01:00Z"));
+    assert_eq!(road.links("111-0000003-0000003"), ["proven", "not_due", "not_due", "not_due"]);
 }

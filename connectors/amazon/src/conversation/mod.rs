@@ -1,13 +1,15 @@
-//! Polls and reads. Nothing is ever written to Amazon.
+//! Polls and reads. Nothing is ever written to Amazon; what the hub has is deleted from the queue.
 //!
 //! | module        | holds                                                            |
 //! |---------------|------------------------------------------------------------------|
+//! | [`notifications`] | what Amazon announces in a queue of the seller             |
 //! | [`orders`]    | the sweep over what was updated, and reads of single orders      |
 //! | [`reports`]   | the list of settlement reports, and their documents              |
 //!
 //! A poll hands out its cursor with its records. What a crash costs is one conversation: the next
 //! one begins at the old cursor, and what is read twice decodes to the same documents.
 
+mod notifications;
 mod orders;
 mod reports;
 
@@ -17,12 +19,14 @@ use trueup_connect::{
 };
 use trueup_domain::document::Kind;
 
-use crate::outcome;
+use crate::{outcome, queue, settings};
+use notifications::Drain;
 use orders::{Created, Reading, Sweep};
 use reports::Listing;
 
 pub const ORDERS: &str = "orders";
 pub const SETTLEMENTS: &str = "settlements";
+pub const NOTIFICATIONS: &str = "notifications";
 
 pub static CONVERSATIONS: Conversations = Conversations {
     streams: STREAMS,
@@ -41,11 +45,19 @@ const STREAMS: &[Stream] = &[
         help: "Orders as they change. Amazon allows one page of 100 in three minutes, after 20 at \
                once.",
         every_s: 600,
+        needs: None,
     },
     Stream {
         name: SETTLEMENTS,
         help: "Settlement reports, which Amazon makes every other week and keeps for 90 days.",
         every_s: 21_600,
+        needs: None,
+    },
+    Stream {
+        name: NOTIFICATIONS,
+        help: "What Amazon announces in the queue: the orders that it names are read at once.",
+        every_s: 60,
+        needs: Some(settings::QUEUE_URL),
     },
 ];
 
@@ -67,6 +79,7 @@ enum Doing {
     Read(Reading),
     List(Listing),
     Created(Created),
+    Drain(Drain),
 }
 
 /// An object cut out of a reply.
@@ -90,6 +103,9 @@ fn start(context: &Context<'_>, task: &Task) -> Step {
         }
         Task::Poll { stream, cursor, since } if stream == SETTLEMENTS => {
             Listing::from_cursor(cursor.as_deref(), *since, context.now).map(Doing::List)
+        }
+        Task::Poll { stream, cursor, .. } if stream == NOTIFICATIONS => {
+            Ok(Doing::Drain(Drain::from_cursor(cursor.as_deref())))
         }
         Task::Poll { stream, .. } => {
             Err(CallError::NotSetUp { why: format!("there is no stream `{stream}`") })
@@ -118,10 +134,13 @@ fn resume(context: &Context<'_>, state: &State, reply: Result<&Reply, CallError>
         return next(context, talk);
     }
     let taken = match reply {
-        Ok(reply) => match outcome::check(reply) {
-            Ok(()) => take(&mut talk, reply),
-            Err(error) => Err(error),
-        },
+        Ok(reply) => {
+            let checked = match talk.doing {
+                Doing::Drain(_) => queue::check(reply),
+                _ => outcome::check(reply),
+            };
+            checked.and_then(|()| take(&mut talk, reply))
+        }
         // Reading again does no harm, so a lost reply is an unreached vendor.
         Err(CallError::ReplyLost { why }) => Err(CallError::Unreachable { why }),
         Err(error) => Err(error),
@@ -138,6 +157,7 @@ fn take(talk: &mut Talk, reply: &Reply) -> Result<(), CallError> {
         Doing::Read(reading) => reading.take(reply, &mut talk.records),
         Doing::List(listing) => listing.take(reply, &mut talk.records),
         Doing::Created(created) => created.take(reply),
+        Doing::Drain(drain) => drain.take(reply, &mut talk.records),
     }
 }
 
@@ -147,6 +167,10 @@ fn next(context: &Context<'_>, mut talk: Talk) -> Step {
         Doing::Read(reading) => reading.next(context.settings),
         Doing::List(listing) => listing.next(),
         Doing::Created(created) => created.next(context.settings),
+        Doing::Drain(drain) => match drain.next(context.settings) {
+            Ok(next) => next,
+            Err(error) => return Step::Failed(error),
+        },
     };
     if let (Next::Done { .. }, Doing::Created(created)) = (&next, &mut talk.doing) {
         let listed = std::mem::take(&mut created.listed);
@@ -167,6 +191,13 @@ fn done(records: Vec<Cut>, cursor: Option<String>) -> Step {
 
 /// What was read before a failure is kept where the cursor can say so.
 fn failed(context: &Context<'_>, mut talk: Talk, error: CallError) -> Step {
+    if let Doing::Drain(drain) = &talk.doing {
+        if drain.has_received() {
+            let cursor = Some(drain.to_cursor());
+            return done(talk.records, cursor);
+        }
+        return Step::Failed(error);
+    }
     if let CallError::RateLimited { retry_after_ms } = error {
         if let Doing::Sweep(sweep) = &talk.doing
             && sweep.has_read()
@@ -180,7 +211,7 @@ fn failed(context: &Context<'_>, mut talk: Talk, error: CallError) -> Step {
             let for_ms = retry_after_ms.unwrap_or(match talk.doing {
                 Doing::Sweep(_) | Doing::Created(_) => orders::PAGE_EVERY_MS,
                 Doing::Read(_) => orders::READ_EVERY_MS,
-                Doing::List(_) => reports::CALL_EVERY_MS,
+                Doing::List(_) | Doing::Drain(_) => reports::CALL_EVERY_MS,
             });
             return Step::Wait { for_ms, state: State::of(&talk) };
         }
@@ -193,7 +224,7 @@ fn failed(context: &Context<'_>, mut talk: Talk, error: CallError) -> Step {
         // One order that is gone must not hold up the others.
         Doing::Read(reading) => refused && reading.pass_over(),
         Doing::Created(created) => refused && created.forget_token(),
-        Doing::List(_) => false,
+        Doing::List(_) | Doing::Drain(_) => false,
     };
     if goes_on { next(context, talk) } else { Step::Failed(error) }
 }

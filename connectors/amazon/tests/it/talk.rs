@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use trueup_amazon::sandbox::Trouble;
+use trueup_amazon::sandbox::{QUEUE, Trouble};
 use trueup_amazon::{AmazonSandbox, CONNECTOR};
 use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{
@@ -41,6 +41,9 @@ fn order(number: usize) -> Value {
     })
 }
 
+/// The two parts for signing in, and the key of the queue.
+const SECRET: &str = "secret token AKID key";
+
 /// Carries conversations for one account, as the hub does.
 struct Carrier {
     amazon: AmazonSandbox,
@@ -57,7 +60,7 @@ impl Carrier {
 
     fn sign_in(&mut self, now: Timestamp) {
         let Auth::Token(scheme) = CONNECTOR.auth else { panic!("a token") };
-        let asked = (scheme.request)(&self.settings, &Secret::new("secret token")).expect("asked");
+        let asked = (scheme.request)(&self.settings, &Secret::new(SECRET)).expect("asked");
         let token = (scheme.read)(&self.amazon.handle(&asked, now)).expect("a token");
         token.secret.expose().clone_into(&mut self.token);
     }
@@ -76,13 +79,16 @@ impl Carrier {
         let mut sent = 0;
         loop {
             step = match step {
-                Step::Send { mut request, writes, state } => {
+                Step::Send { request, writes, state } => {
                     assert!(!writes, "nothing is written to Amazon");
                     if Some(sent) == crash_at {
                         return None;
                     }
                     sent += 1;
                     assert!(sent < 200, "it does not end");
+                    let (by, secret) = (CONNECTOR.signature.expect("a queue"), Secret::new(SECRET));
+                    let signed = by.signed(&request, &self.settings, Some(&secret), now);
+                    let mut request = signed.expect("signed").into_owned();
                     if !request.path.starts_with("https://") {
                         let header = ("x-amz-access-token".to_owned(), self.token.clone());
                         request.headers.push(header);
@@ -360,4 +366,95 @@ fn what_was_ordered_in_a_window_is_listed_once() {
         carrier.amazon.handle(&request, now)
     };
     conformance::lists(&CONNECTOR, &settings, &mut ask, &documents, window);
+}
+
+/// A seller whose orders are announced in a queue.
+fn announcing() -> Carrier {
+    let mut carrier = Carrier::new();
+    carrier.amazon = AmazonSandbox::new().with_queue();
+    carrier.settings.0.insert("queue_url".to_owned(), QUEUE.to_owned());
+    carrier
+}
+
+#[test]
+fn what_the_queue_holds_is_deleted_once_it_is_kept() {
+    let mut carrier = announcing();
+    for number in 0..13 {
+        carrier.amazon.put_order(order(number), at(0));
+    }
+    let first = carrier.poll("notifications", None, at(1));
+    assert_eq!(first.records.len(), 13);
+    assert_eq!(carrier.amazon.queued(), 13, "nobody has kept them yet");
+    let hinted: Vec<Hint> = first
+        .records
+        .iter()
+        .flat_map(|record| {
+            let message = Message { kind: &record.kind, body: &record.body };
+            match (CONNECTOR.decode)(&message).expect("an announcement") {
+                Decoded::Hints(hints) => hints,
+                other => panic!("hints, not {other:?}"),
+            }
+        })
+        .collect();
+    assert_eq!(hinted[12], Hint::new(Kind::Order, "111-0000000-0000012"));
+    carrier.amazon.put_order(order(13), at(1));
+    let second = carrier.poll("notifications", first.cursor.as_deref(), at(2));
+    assert_eq!((second.records.len(), carrier.amazon.queued()), (1, 1));
+    let third = carrier.poll("notifications", second.cursor.as_deref(), at(3));
+    assert_eq!((third.records.len(), carrier.amazon.queued()), (0, 0));
+    assert_eq!(third.cursor.as_deref(), Some("[]"));
+}
+
+#[test]
+fn a2_what_was_received_and_not_kept_comes_again() {
+    let mut carrier = announcing();
+    carrier.amazon.put_order(order(1), at(0));
+    // The hub dies before it has written anything.
+    assert!(carrier.run(&poll_task("notifications", None), at(1), Some(1)).is_none());
+    assert!(carrier.poll("notifications", None, at(2)).records.is_empty(), "it is hidden");
+    let again = carrier.poll("notifications", None, at(12));
+    assert_eq!(again.records.len(), 1);
+    // It dies once more after it wrote them, and before it deletes them: the old handle is void.
+    let told = carrier.poll("notifications", None, at(23));
+    assert_eq!(told.records[0].body, again.records[0].body);
+    carrier.poll("notifications", again.cursor.as_deref(), at(24));
+    assert_eq!(carrier.amazon.queued(), 1);
+    carrier.poll("notifications", told.cursor.as_deref(), at(25));
+    assert_eq!(carrier.amazon.queued(), 0);
+}
+
+#[test]
+fn what_a_queue_gave_before_it_failed_is_kept() {
+    let mut carrier = announcing();
+    for number in 0..11 {
+        carrier.amazon.put_order(order(number), at(0));
+    }
+    // Trouble comes with the second request.
+    let task = poll_task("notifications", None);
+    let context = Context { settings: &carrier.settings, now: at(1) };
+    let talk = CONNECTOR.conversations.expect("it talks");
+    let Step::Send { request, state, .. } = (talk.start)(&context, &task) else { panic!("asks") };
+    let by = CONNECTOR.signature.expect("a queue");
+    let signed = by.signed(&request, &carrier.settings, Some(&Secret::new(SECRET)), at(1));
+    let reply = carrier.amazon.handle(&signed.expect("signed"), at(1));
+    let Step::Send { state, .. } = (talk.resume)(&context, &state, Ok(&reply)) else {
+        panic!("asks again")
+    };
+    let lost = CallError::Unreachable { why: "no route".to_owned() };
+    let Step::Done(outcome) = (talk.resume)(&context, &state, Err(lost)) else { panic!("keeps") };
+    assert_eq!(outcome.records.len(), 10);
+    assert!(outcome.cursor.is_some_and(|cursor| cursor.contains('#')));
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_stops_nothing_else() {
+    let mut carrier = announcing();
+    carrier.settings.0.insert("queue_url".to_owned(), QUEUE.replace("orders", "other"));
+    assert_eq!(carrier.poll_error("notifications", at(1)), "TU110");
+    carrier.settings.0.remove("queue_url");
+    let nothing = carrier.poll("notifications", None, at(2));
+    assert!(nothing.records.is_empty() && nothing.cursor.is_none());
+    let streams = CONNECTOR.conversations.expect("it talks").streams;
+    let set_up = |settings: &Settings| streams.iter().filter(|it| it.is_set_up(settings)).count();
+    assert_eq!((set_up(&carrier.settings), set_up(&announcing().settings)), (2, 3));
 }

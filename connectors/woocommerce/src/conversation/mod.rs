@@ -52,12 +52,23 @@ const TRASH: &str = "trash";
 const WEBHOOKS: &str = "webhooks";
 
 const STREAMS: &[Stream] = &[
-    Stream { name: ORDERS, help: "Orders that changed, with their refunds.", every_s: 300 },
-    Stream { name: TRASH, help: "Orders that were moved to the trash.", every_s: 3_600 },
+    Stream {
+        name: ORDERS,
+        help: "Orders that changed, with their refunds.",
+        every_s: 300,
+        needs: None,
+    },
+    Stream {
+        name: TRASH,
+        help: "Orders that were moved to the trash.",
+        every_s: 3_600,
+        needs: None,
+    },
     Stream {
         name: WEBHOOKS,
         help: "Whether the shop still sends its webhooks: it switches off those that failed five times in a row.",
         every_s: 900,
+        needs: None,
     },
 ];
 

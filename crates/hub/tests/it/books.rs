@@ -19,6 +19,7 @@ pub static CONNECTOR: Connector = Connector {
     api_version: "1",
     settings: &[],
     auth: Auth::None,
+    signature: None,
     kinds: &[],
     decode: nothing,
     webhooks: None,

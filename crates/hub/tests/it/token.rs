@@ -30,6 +30,7 @@ static MARKET: Connector = Connector {
     api_version: "1",
     settings: &[],
     auth: Auth::Token(&SCHEME),
+    signature: None,
     kinds: &[],
     decode: |_: &Message<'_>| Ok(Decoded::Ignored(String::new())),
     webhooks: None,

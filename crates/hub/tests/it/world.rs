@@ -41,6 +41,7 @@ pub static TILL: Connector = Connector {
     api_version: "1",
     settings: &[],
     auth: Auth::None,
+    signature: None,
     kinds: &[],
     decode: read_till,
     webhooks: None,

@@ -111,7 +111,12 @@ pub fn declare_streams(hub: &Hub) -> Result<()> {
     let mut streams = Vec::new();
     for connection in hub.setup.connections.values() {
         let known = connection.connector.conversations.map_or(&[][..], |it| it.streams);
-        streams.extend(known.iter().map(|stream| (connection.name.clone(), stream.name)));
+        streams.extend(
+            known
+                .iter()
+                .filter(|stream| stream.is_set_up(&connection.settings))
+                .map(|stream| (connection.name.clone(), stream.name)),
+        );
     }
     hub.store.write(move |tx| {
         for (connection, stream) in &streams {

@@ -39,6 +39,7 @@ static TILL: Connector = Connector {
     api_version: "1",
     settings: &[],
     auth: Auth::None,
+    signature: None,
     kinds: &[],
     decode: read_till,
     webhooks: None,
