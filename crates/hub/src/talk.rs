@@ -76,6 +76,9 @@ struct Plan {
     purpose: Purpose,
     task: Task,
     asked_at: Timestamp,
+    /// It waits because we would have been refused, not because we were.
+    #[serde(default)]
+    kept_back: bool,
 }
 
 /// One conversation under way.
@@ -166,7 +169,13 @@ pub fn next(
         let kept = commands::conversations(tx, &name)?;
         Ok((kept, streams::asked(tx, &name, now, BATCH)?, streams::due(tx, &name, now)?))
     })?;
-    // What waits, perhaps for minutes until it may ask on, holds up nothing else.
+    // What the target itself asked to wait holds up all that would be asked of it. What we keep back,
+    // perhaps for minutes until one kind of question is allowed again, holds up no other kind.
+    for kept in kept.iter().filter(|kept| is_reading(&kept.lane)) {
+        if !plan_of(kept)?.kept_back {
+            return Ok(None);
+        }
+    }
     let is_free = |lane: &str| kept.iter().all(|kept| kept.lane != lane);
     if !asked.is_empty() && is_free(READING) {
         let hints: Vec<Hint> =
@@ -241,7 +250,7 @@ fn start(
         id,
         connection: connection.name.clone(),
         lane: lane.to_owned(),
-        plan: Plan { purpose, task, asked_at: now },
+        plan: Plan { purpose, task, asked_at: now, kept_back: false },
         step,
         wrote: false,
         measured: true,
@@ -269,7 +278,7 @@ fn left_behind(
         goes && !busy.contains(&kept.lane) && (kept.sending || is_over(kept.wait_until, now))
     });
     let Some(kept) = due else { return Ok(None) };
-    let plan: Plan = serde_json::from_str(&kept.task).map_err(StoreError::corrupt)?;
+    let plan = plan_of(&kept)?;
     let mut talk = Talk {
         id: kept.id,
         connection: kept.connection,
@@ -286,6 +295,10 @@ fn left_behind(
     let lost = CallError::ReplyLost { why: why.to_owned() };
     talk.resume(connection, Err(lost), now);
     Ok(Some(talk))
+}
+
+fn plan_of(kept: &Conversation) -> Result<Plan, StoreError> {
+    serde_json::from_str(&kept.task).map_err(StoreError::corrupt)
 }
 
 /// Whether a conversation has waited long enough. Nobody waits for longer than an hour: what lies
@@ -508,11 +521,12 @@ impl Talk {
         wait_until: i64,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let plan = Plan { kept_back: self.kept_back, ..self.plan.clone() };
         let conversation = Conversation {
             id: self.id.clone(),
             connection: self.connection.clone(),
             lane: self.lane.clone(),
-            task: serde_json::to_string(&self.plan).map_err(StoreError::corrupt)?,
+            task: serde_json::to_string(&plan).map_err(StoreError::corrupt)?,
             state: state.0.clone(),
             sending,
             wait_until,

@@ -8,7 +8,7 @@ use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use trueup_amazon::AmazonSandbox;
-use trueup_amazon::sandbox::QUEUE;
+use trueup_amazon::sandbox::{QUEUE, Trouble};
 use trueup_bank::BankSandbox;
 use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{Auth, CallError, Connector, Reply, Request, Secret, Settings};
@@ -398,4 +398,17 @@ fn what_waits_to_ask_on_holds_up_no_announcement() {
     sell(&mut road.world.amazon);
     road.step(at("2026-09-02T12:01:00Z"));
     assert_eq!(road.links("111-0000003-0000003"), ["proven", "not_due", "not_due", "not_due"]);
+}
+
+#[test]
+fn b9_who_was_asked_to_wait_asks_nothing_else_meanwhile() {
+    let mut road = Road::new();
+    road.world.amazon.trouble(Trouble::Throttled);
+    road.step(at("2026-09-02T12:00:00Z"));
+    let asked: Vec<String> = road.world.amazon.calls.clone();
+    assert_eq!(asked, ["GET /orders/2026-01-01/orders"]);
+    road.step(at("2026-09-02T12:02:00Z"));
+    assert_eq!(road.world.amazon.calls.len(), 1);
+    road.step(at("2026-09-02T12:04:00Z"));
+    assert!(road.world.amazon.calls.contains(&"GET /reports/2021-06-30/reports".to_owned()));
 }

@@ -56,7 +56,7 @@ pub fn after(events: &[Event], kept: Kept, dice: &mut Dice) -> BTreeMap<String, 
                 files.remove(file);
                 continue;
             }
-            Event::Sync { .. } | Event::Told(_) => continue,
+            Event::Sync { .. } | Event::Syncing(_) | Event::Told(_) => continue,
         };
         let is_safe = synced.get(file.as_str()).is_some_and(|&last| index < last);
         let stays = is_safe
@@ -75,7 +75,7 @@ pub fn after(events: &[Event], kept: Kept, dice: &mut Dice) -> BTreeMap<String, 
                 put(content, *at, bytes, |_| !torn || dice.heads());
             }
             Event::Truncate { size, .. } => content.resize(*size, 0),
-            Event::Sync { .. } | Event::Delete { .. } | Event::Told(_) => {}
+            _ => {}
         }
     }
     files

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::ffi::{self, sqlite3_file, sqlite3_io_methods, sqlite3_vfs};
@@ -25,6 +26,8 @@ pub enum Event {
     Sync {
         file: String,
     },
+    /// A sync that has begun, the so-manieth, and is not over.
+    Syncing(u64),
     Delete {
         file: String,
     },
@@ -41,6 +44,7 @@ struct Recorder {
 }
 
 static RECORDER: Mutex<Option<Recorder>> = Mutex::new(None);
+static SYNCS: AtomicU64 = AtomicU64::new(0);
 static BASE: OnceLock<Vfs> = OnceLock::new();
 
 struct Vfs(*mut sqlite3_vfs);
@@ -59,11 +63,8 @@ fn recorder() -> MutexGuard<'static, Option<Recorder>> {
 /// # Panics
 /// If it listens already, or SQLite has no default VFS.
 pub fn listen(folder: &Path) {
-    let recorder = Recorder {
-        folder: folder.to_owned(),
-        events: Vec::new(),
-        files: BTreeMap::new(),
-    };
+    let recorder =
+        Recorder { folder: folder.to_owned(), events: Vec::new(), files: BTreeMap::new() };
     assert!(self::recorder().replace(recorder).is_none(), "it listens already");
     // SAFETY: without a name it is the default one, which is static.
     let base = unsafe { ffi::sqlite3_vfs_find(std::ptr::null()) };
@@ -196,14 +197,15 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: ffi::sqlite3_int64)
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     let Some((name, methods)) = heard(file) else { return ffi::SQLITE_IOERR_FSYNC };
     // What is written while it syncs need not be on the disk afterwards.
-    let before = recorder().as_ref().map_or(0, |recorder| recorder.events.len());
+    let begun = Event::Syncing(SYNCS.fetch_add(1, Ordering::Relaxed));
+    push(begun.clone());
     // SAFETY: as in `write`.
     let code = unsafe { methods.xSync.map_or(ffi::SQLITE_IOERR_FSYNC, |own| own(file, flags)) };
     if code == ffi::SQLITE_OK
         && let Some(recorder) = recorder().as_mut()
+        && let Some(own) = recorder.events.iter_mut().rfind(|event| **event == begun)
     {
-        let before = before.min(recorder.events.len());
-        recorder.events.insert(before, Event::Sync { file: name });
+        *own = Event::Sync { file: name };
     }
     code
 }
