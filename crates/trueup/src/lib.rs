@@ -16,6 +16,11 @@
 //! | [`failure`]    | how a command ends that could not do its work                     |
 //! | [`demo`]       | seven virtual days with the built-in sandboxes                    |
 
+/// Much here is small texts and trees of JSON: with the allocator of the C library decoding was a
+/// quarter slower (`docs/performance.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod cli;
 pub mod commands;
 pub mod connectors;

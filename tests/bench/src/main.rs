@@ -41,7 +41,8 @@ fn main() -> Result<()> {
         }
     }
     if only.as_deref() == Some("processes") {
-        processes::measure(&stages::bodies(1_200)?)?;
+        processes::measure("as they come", &stages::bodies(1_200)?)?;
+        processes::measure("one of each order", &stages::placed(1_200)?)?;
     }
     if wanted("views") {
         views::measure()?;

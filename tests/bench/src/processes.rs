@@ -33,7 +33,7 @@ const DISTANCE: Duration = Duration::from_millis(1);
 const SHARED: Duration = Duration::from_secs(60);
 const DONE: Duration = Duration::from_secs(300);
 
-pub fn measure(bodies: &[Body]) -> Result<()> {
+pub fn measure(which: &str, bodies: &[Body]) -> Result<()> {
     let Ok(server) = std::env::var("TRUEUP_TEST_PG") else {
         println!("processes: TRUEUP_TEST_PG names no PostgreSQL, nothing is measured");
         return Ok(());
@@ -55,7 +55,7 @@ pub fn measure(bodies: &[Body]) -> Result<()> {
         let first = *alone.get_or_insert(took);
         let ratio = 100 * first.as_micros() / took.as_micros().max(1);
         println!(
-            "processes: {count}: {} webhooks a second through decode and decide, {}.{:02} x of one, \
+            "processes: {which}: {count}: {} webhooks a second through decode and decide, {}.{:02} x of one, \
              {} % of the machine busy, a round trip of {} us",
             per_second(bodies.len(), took),
             ratio / 100,

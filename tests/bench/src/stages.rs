@@ -21,6 +21,15 @@ pub struct Body {
 
 /// The first webhooks of one shop in a played week.
 pub fn bodies(count: usize) -> Result<Vec<Body>> {
+    told(count, |_| true)
+}
+
+/// The same, one of each order.
+pub fn placed(count: usize) -> Result<Vec<Body>> {
+    told(count, |body| body.kind == "orders/create")
+}
+
+fn told(count: usize, which: impl Fn(&Body) -> bool) -> Result<Vec<Body>> {
     let orders = u32::try_from(count)?;
     let mut week = Week::new(WeekSettings { orders, faults: false, ..WeekSettings::default() });
     let mut world = World::new(true)?;
@@ -32,7 +41,7 @@ pub fn bodies(count: usize) -> Result<Vec<Body>> {
         }
         _ => None,
     });
-    Ok(bodies.take(count).collect())
+    Ok(bodies.filter(which).take(count).collect())
 }
 
 pub fn measure(bodies: &[Body]) -> Result<()> {
