@@ -24,7 +24,7 @@ use trueup_domain::planted::planted;
 use crate::decode::balance::{self, BALANCE};
 use crate::outcome::{self, Trouble};
 use crate::wire::Id;
-use crate::wire_graphql::LINES_READ_MAX;
+use crate::wire_graphql::{FEW_READ_MAX, LINES_READ_MAX};
 use listing::Listing;
 use watch::Watch;
 
@@ -72,10 +72,12 @@ const STREAMS: &[Stream] = &[
     },
 ];
 
-/// Orders of a poll, which asks for `LINES_POLLED` lines of each; an order with more is read alone.
-/// A single query may not cost more than 1000 points.
-const ORDERS_PAGE: usize = 10;
+/// Orders of a poll, which asks for `LINES_POLLED` lines of each and for `FEW_POLLED` of everything of
+/// which an order rarely has any; one with more is read alone. A single query may not cost more than
+/// 1000 points: this one costs 678, and a read 516 (`sandbox/cost.rs`).
+const ORDERS_PAGE: usize = 12;
 const LINES_POLLED: usize = 50;
+const FEW_POLLED: usize = 4;
 const ROWS_PAGE: usize = 100;
 /// Whole orders of one read.
 const ORDERS_READ: usize = 4;
@@ -311,6 +313,16 @@ fn done(records: Vec<Cut>, cursor: Option<String>) -> Step {
     Step::Done(Outcome { records, cursor, ..Outcome::default() })
 }
 
+/// How long the lists are that a poll of orders asks for, by the names of its variables.
+pub(crate) fn polled_sizes() -> serde_json::Value {
+    json!({ "first": ORDERS_PAGE, "lines": LINES_POLLED, "few": FEW_POLLED })
+}
+
+/// The same of a read of single orders.
+pub(crate) fn read_sizes() -> serde_json::Value {
+    json!({ "lines": LINES_READ_MAX, "few": FEW_READ_MAX })
+}
+
 fn page_request(which: Which, place: &Place) -> serde_json::Value {
     let (query, field) = match which {
         Which::Orders => (queries::orders(), "updated_at"),
@@ -320,15 +332,10 @@ fn page_request(which: Which, place: &Place) -> serde_json::Value {
     };
     let filter = format!("{field}:>='{}'", place.since);
     if which == Which::Orders {
-        return json!({
-            "query": query,
-            "variables": {
-                "query": filter,
-                "first": ORDERS_PAGE,
-                "after": place.after,
-                "lines": LINES_POLLED,
-            },
-        });
+        let mut variables = polled_sizes();
+        variables["query"] = json!(filter);
+        variables["after"] = json!(place.after);
+        return json!({ "query": query, "variables": variables });
     }
     json!({
         "query": query,
@@ -341,10 +348,9 @@ fn read_request(which: Which, ids: &[String]) -> serde_json::Value {
     let ids: Vec<String> = ids.iter().map(|id| format!("gid://shopify/{kind}/{id}")).collect();
     let query = match which {
         Which::Orders => {
-            return json!({
-                "query": queries::orders_by_id(),
-                "variables": { "ids": ids, "lines": LINES_READ_MAX },
-            });
+            let mut variables = read_sizes();
+            variables["ids"] = json!(ids);
+            return json!({ "query": queries::orders_by_id(), "variables": variables });
         }
         Which::Payouts => queries::payouts_by_id(),
         Which::Rows => queries::balance_transactions_by_id(),

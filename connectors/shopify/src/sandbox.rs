@@ -14,6 +14,7 @@
 //! Faults of the way (lost, doubled, late deliveries) belong to whoever carries them.
 
 pub mod act;
+mod cost;
 mod graphql;
 pub mod ledger;
 mod rest;
@@ -143,15 +144,15 @@ impl ShopifySandbox {
     pub fn order_node(&self, order: &str) -> Result<Vec<u8>, Refusal> {
         let id = self.known(order)?;
         let order = self.orders.get(&id).ok_or(Refusal::UnknownOrder)?;
-        Ok(self.graphql(usize::MAX).order(order).to_string().into_bytes())
+        Ok(self.graphql(usize::MAX, usize::MAX).order(order).to_string().into_bytes())
     }
 
     fn rest(&self) -> rest::Rest<'_> {
         rest::Rest { shop: self }
     }
 
-    fn graphql(&self, lines: usize) -> graphql::GraphQl<'_> {
-        graphql::GraphQl { shop: self, lines }
+    fn graphql(&self, lines: usize, few: usize) -> graphql::GraphQl<'_> {
+        graphql::GraphQl { shop: self, lines, few }
     }
 
     /// Each kind of object counts for itself, from a base of its own, so that ids look like

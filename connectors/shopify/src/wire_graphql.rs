@@ -15,6 +15,8 @@ use crate::wire_rest::{Whole, receipt_id, said_name};
 
 /// How many lines one read of an order asks for; more than a poll does, which reads many orders.
 pub const LINES_READ_MAX: usize = 250;
+/// The same of what an order rarely has any of: refunded shipping, adjustments, returns.
+pub const FEW_READ_MAX: usize = 50;
 
 /// What `queries/order_fields.graphql` asks of lists that have no pages. A list that is full may
 /// have been cut.
@@ -376,22 +378,22 @@ impl Order {
         let hopeless = full.iter().any(|&length| length >= LIST_MAX);
         let mut cut = Cut { cut: false, hopeless };
         cut.see(&self.line_items, LINES_READ_MAX);
-        cut.see(&self.shipping_lines, 20);
+        cut.see(&self.shipping_lines, FEW_READ_MAX);
         for refund in &self.refunds {
             cut.see(&refund.refund_line_items, LINES_READ_MAX);
-            cut.see(&refund.refund_shipping_lines, 20);
-            cut.see(&refund.order_adjustments, 20);
-            cut.see(&refund.transactions, 50);
+            cut.see(&refund.refund_shipping_lines, FEW_READ_MAX);
+            cut.see(&refund.order_adjustments, FEW_READ_MAX);
+            cut.see(&refund.transactions, FEW_READ_MAX);
         }
         for fulfillment in &self.fulfillments {
             cut.see(&fulfillment.fulfillment_line_items, LINES_READ_MAX);
         }
         if let Some(returns) = &self.returns {
-            cut.see(returns, 20);
+            cut.see(returns, FEW_READ_MAX);
             for one in &returns.nodes {
-                cut.see(&one.return_line_items, 50);
+                cut.see(&one.return_line_items, FEW_READ_MAX);
                 if let Some(exchanged) = &one.exchange_line_items {
-                    cut.see(exchanged, 20);
+                    cut.see(exchanged, FEW_READ_MAX);
                 }
             }
         }

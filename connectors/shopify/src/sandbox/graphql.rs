@@ -14,6 +14,8 @@ pub struct GraphQl<'a> {
     pub shop: &'a ShopifySandbox,
     /// `$lines` of the query: longer lists are cut off.
     pub lines: usize,
+    /// `$few` of the query.
+    pub few: usize,
 }
 
 impl GraphQl<'_> {
@@ -131,7 +133,7 @@ impl GraphQl<'_> {
             "billingAddress": address(buyer.and_then(|buyer| buyer.billing.as_ref())),
             "shippingAddress": address(buyer.and_then(|buyer| buyer.shipping.as_ref())),
             "lineItems": self.nodes(lines, self.lines),
-            "shippingLines": self.nodes(shipping.collect(), 20),
+            "shippingLines": self.nodes(shipping.collect(), self.few),
             "transactions": order
                 .transactions
                 .iter()
@@ -139,7 +141,7 @@ impl GraphQl<'_> {
                 .collect::<Vec<_>>(),
             "refunds": order.refunds.iter().map(|one| self.refund(order, one)).collect::<Vec<_>>(),
             "fulfillments": fulfilments.collect::<Vec<_>>(),
-            "returns": self.nodes(Vec::new(), 20),
+            "returns": self.nodes(Vec::new(), self.few),
         })
     }
 
@@ -227,10 +229,10 @@ impl GraphQl<'_> {
             "createdAt": time(refund.at),
             "note": refund.note,
             "refundLineItems": self.nodes(lines.collect(), self.lines),
-            "refundShippingLines": self.nodes(shipping.collect(), 20),
-            "orderAdjustments": self.nodes(adjustments.collect(), 20),
+            "refundShippingLines": self.nodes(shipping.collect(), self.few),
+            "orderAdjustments": self.nodes(adjustments.collect(), self.few),
             "duties": [],
-            "transactions": self.nodes(paid.collect(), 50),
+            "transactions": self.nodes(paid.collect(), self.few),
         })
     }
 

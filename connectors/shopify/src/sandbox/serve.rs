@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 use trueup_connect::limits::{Rate, UNIT};
 use trueup_connect::{Method, Reply, Request};
 
-use super::ShopifySandbox;
+use super::{ShopifySandbox, cost};
 use crate::conversation::queries;
 
 /// Points of a shop of the standard plan, and what is restored in a second.
 pub const POINTS: Rate = Rate::per_second(100, 2_000);
-/// What a query is taken to cost before, and what it costs.
-const REQUESTED: u64 = 69;
+/// What a query costs once it is answered, at most: little of what it might have had is there.
 const ACTUAL: u64 = 60;
 
 #[derive(Deserialize)]
@@ -29,6 +28,7 @@ struct Variables {
     first: Option<usize>,
     after: Option<String>,
     lines: Option<usize>,
+    few: Option<usize>,
     ids: Option<Vec<String>>,
     topic: Option<String>,
     #[serde(rename = "webhookSubscription")]
@@ -50,24 +50,41 @@ pub fn answer(shop: &mut ShopifySandbox, request: &Request, now: Timestamp) -> R
     let Ok(asked) = serde_json::from_slice::<Asked>(&request.body) else {
         return reply(400, &json!({ "errors": "Bad Request" }));
     };
+    let sizes = json!({ "first": asked.variables.first, "lines": asked.variables.lines,
+        "few": asked.variables.few });
+    let requested = cost::requested(&asked.query, &sizes);
+    if requested > cost::MOST {
+        return reply(
+            200,
+            &json!({ "errors": [{
+                "message": format!(
+                    "Query cost is {requested}, which exceeds the single query max cost limit ({}).",
+                    cost::MOST
+                ),
+                "extensions": { "code": "MAX_COST_EXCEEDED", "cost": requested,
+                    "maxCost": cost::MOST },
+            }] }),
+        );
+    }
+    let actual = requested.min(ACTUAL);
     if shop.throttled > 0 {
         shop.throttled -= 1;
         return reply(
             200,
             &json!({
                 "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
-                "extensions": { "cost": cost(300, None, 100 * UNIT, shop.points.rate) },
+                "extensions": { "cost": costs(300, None, 100 * UNIT, shop.points.rate) },
             }),
         );
     }
-    if !shop.points.take(REQUESTED * UNIT, ACTUAL * UNIT, now) {
+    if !shop.points.take(requested * UNIT, actual * UNIT, now) {
         shop.refused += 1;
         let left = shop.points.left(now);
         return reply(
             200,
             &json!({
                 "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
-                "extensions": { "cost": cost(REQUESTED, None, left, shop.points.rate) },
+                "extensions": { "cost": costs(requested, None, left, shop.points.rate) },
             }),
         );
     }
@@ -81,7 +98,7 @@ pub fn answer(shop: &mut ShopifySandbox, request: &Request, now: Timestamp) -> R
             let (left, rate) = (shop.points.left(now), shop.points.rate);
             let body = json!({
                 "data": data,
-                "extensions": { "cost": cost(REQUESTED, Some(ACTUAL), left, rate) },
+                "extensions": { "cost": costs(requested, Some(actual), left, rate) },
             });
             reply(200, &body)
         }
@@ -97,7 +114,7 @@ pub fn answer(shop: &mut ShopifySandbox, request: &Request, now: Timestamp) -> R
     }
 }
 
-fn cost(requested: u64, actual: Option<u64>, left: u64, rate: Rate) -> Value {
+fn costs(requested: u64, actual: Option<u64>, left: u64, rate: Rate) -> Value {
     json!({
         "requestedQueryCost": requested,
         "actualQueryCost": actual,
@@ -137,18 +154,19 @@ fn make_webhook(shop: &mut ShopifySandbox, variables: &Variables) -> Option<Valu
 fn data(shop: &ShopifySandbox, asked: &Asked) -> Option<Value> {
     let variables = &asked.variables;
     let lines = variables.lines.unwrap_or(0);
+    let few = variables.few.unwrap_or(0);
     if asked.query == queries::orders() {
         let since = since(variables, "updated_at:>=")?;
         let found = shop.orders.values().filter(|order| order.updated_at >= since);
         let found = found.map(|order| ((order.updated_at.as_millisecond(), order.id), order));
-        let node = |order| shop.graphql(lines).order(order);
+        let node = |order| shop.graphql(lines, few).order(order);
         return Some(json!({ "orders": page(found.collect(), variables, node)? }));
     }
     if asked.query == queries::orders_by_id() {
         let ids = variables.ids.as_ref()?;
         let node = |gid: &String| {
             let id = gid.strip_prefix("gid://shopify/Order/")?.parse().ok()?;
-            shop.orders.get(&id).map(|order| shop.graphql(lines).order(order))
+            shop.orders.get(&id).map(|order| shop.graphql(lines, few).order(order))
         };
         return Some(json!({ "nodes": ids.iter().map(node).collect::<Vec<_>>() }));
     }
@@ -165,7 +183,7 @@ fn data(shop: &ShopifySandbox, asked: &Asked) -> Option<Value> {
         };
         return Some(json!({ "webhookSubscriptions": page(found, variables, node)? }));
     }
-    let graphql = shop.graphql(lines);
+    let graphql = shop.graphql(lines, few);
     if asked.query == queries::listed_orders() {
         let (from, until) = between(variables, "processed_at")?;
         let found = shop.orders.values();
