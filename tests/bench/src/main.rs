@@ -18,6 +18,7 @@ mod load;
 mod memory;
 mod orders;
 mod processes;
+mod processors;
 mod stages;
 mod views;
 

@@ -25,6 +25,7 @@ use trueup_hub::{Hub, Worker, decide, decode};
 use trueup_sandbox::World;
 use trueup_store::{Store, StoreError, doctor, leases, messages};
 
+use crate::processors::Processors;
 use crate::stages::{Body, per_second, record};
 
 const PROCESSES: [usize; 4] = [1, 2, 4, 8];
@@ -174,29 +175,6 @@ impl Process {
             }
         }
         drop(self.claim);
-    }
-}
-
-/// Ticks of all processors together, and those in which they were idle.
-#[derive(Clone, Copy)]
-struct Processors {
-    all: u64,
-    idle: u64,
-}
-
-impl Processors {
-    fn read() -> Result<Self> {
-        let stat = std::fs::read_to_string("/proc/stat").context("what Linux counts")?;
-        let first = stat.lines().next().context("a line for all processors")?;
-        let ticks = first.split_whitespace().skip(1).map(str::parse::<u64>);
-        let ticks: Vec<u64> = ticks.collect::<Result<_, _>>()?;
-        let idle = ticks.iter().skip(3).take(2).sum();
-        Ok(Self { all: ticks.iter().take(8).sum(), idle })
-    }
-
-    fn busy_since(self, before: Self) -> u64 {
-        let (all, idle) = (self.all - before.all, self.idle - before.idle);
-        100 * all.saturating_sub(idle) / all.max(1)
     }
 }
 
