@@ -141,8 +141,12 @@ impl Session {
     }
 
     /// Where the next savepoint begins. What was written before it is settled, so that no failure of
-    /// that is taken for one of what comes.
+    /// that is taken for one of what comes, and none begins in a transaction that is given up: undoing
+    /// it would hide why.
     pub(crate) fn mark(&mut self) -> Result<Mark> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
         if self.held.iter().any(|held| !matches!(held, Held::Command(_))) {
             self.settle()?;
         }

@@ -227,6 +227,11 @@ on_every_engine! {
             let none = "UPDATE migrations SET hash = 'y' WHERE number = $1";
             tx.write_or(none, values![1_003_i64], "no such row".to_owned())?;
             let _ = tx.savepoint(|tx| tx.write(PUT, values![1_001_i64, "x"]));
+            // Who undoes one failure has not undone the other.
+            let _ = tx.savepoint(|tx| {
+                tx.write(PUT, values![1_004_i64, "x"])?;
+                tx.write(PUT, values![1_004_i64, "x"])
+            });
             Ok(())
         });
         assert!(matches!(done, Err(StoreError::Conflict(_))), "{done:?}");
