@@ -6,7 +6,7 @@
 //! | [`wire`]       | Amazon's JSON, named as Amazon names it                               |
 //! | [`decode`]     | orders → documents; older shapes and notifications → hints            |
 //! | [`auth`]       | tokens of an hour                                                     |
-//! | [`queue`]      | the queue in which Amazon announces what changed                     |
+//! | [`queue`]      | the queue in which Amazon announces what changed                      |
 //! | [`conversation`] | polls of orders and settlement reports, reads of single orders      |
 //! | [`outcome`]    | what a reply's status means                                           |
 //! | [`sandbox`]    | Amazon played by a pure function                                      |

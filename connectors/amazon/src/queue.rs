@@ -66,7 +66,7 @@ pub fn delete(queue: &str, handles: &[String]) -> Result<Request, CallError> {
 }
 
 fn request(queue: &str, operation: &str, body: &Value) -> Result<Request, CallError> {
-    let host = origin(queue).ok_or_else(|| not_set_up("it is no address (https://…)"))?;
+    let host = origin(queue).ok_or_else(|| denied("it is no address (https://…)"))?;
     let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", &target(operation))]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut request = Request::post_json(format!("{host}/"), body);
@@ -122,12 +122,12 @@ fn headers(
 ) -> Result<Vec<(String, String)>, CallError> {
     let mut parts = secret.expose().split_whitespace().skip(2);
     let (Some(id), Some(key)) = (parts.next(), parts.next()) else {
-        return Err(not_set_up("the secret does not hold the id and the secret of its key"));
+        return Err(denied("the secret does not hold the id and the secret of its key"));
     };
-    let origin = origin(&request.path).ok_or_else(|| not_set_up("it is no address"))?;
+    let origin = origin(&request.path).ok_or_else(|| denied("it is no address"))?;
     let host = origin.trim_start_matches("https://");
     let region = region(host)
-        .ok_or_else(|| not_set_up("its region is not in its address (sqs.REGION.amazonaws.com)"))?;
+        .ok_or_else(|| denied("its region is not in its address (sqs.REGION.amazonaws.com)"))?;
     let moment = now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
     let day = &moment[..8];
 
@@ -164,7 +164,7 @@ fn region(host: &str) -> Option<&str> {
 
 fn mac(key: &[u8], text: &str) -> Result<Vec<u8>, CallError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key)
-        .map_err(|_| not_set_up("nothing can be signed with its key"))?;
+        .map_err(|_| denied("nothing can be signed with its key"))?;
     mac.update(text.as_bytes());
     Ok(mac.finalize().into_bytes().to_vec())
 }
@@ -174,7 +174,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The rest of the connection goes on without its queue.
-fn not_set_up(why: &str) -> CallError {
+fn denied(why: &str) -> CallError {
     CallError::Denied { lacks: format!("read the queue: {why}") }
 }
 

@@ -239,15 +239,9 @@ pub struct Stream {
     pub help: &'static str,
     /// How often, unless the connection says otherwise.
     pub every_s: u32,
-    /// The setting without which it is not polled.
+    /// The setting without which it is not polled. Such a stream only announces what another one sweeps:
+    /// that it was read makes nothing complete.
     pub needs: Option<&'static str>,
-}
-
-impl Stream {
-    /// Whether a connection that is set up so has it.
-    pub fn is_set_up(&self, settings: &Settings) -> bool {
-        self.needs.is_none_or(|needs| settings.get(needs).is_some())
-    }
 }
 
 /// A connector that talks: polls, reads, delivers.

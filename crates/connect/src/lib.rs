@@ -67,3 +67,11 @@ pub struct Connector {
     /// come.
     pub hides_shipments: bool,
 }
+
+impl Connector {
+    /// The streams that a connection with these settings has.
+    pub fn streams(&self, settings: &Settings) -> impl Iterator<Item = &'static Stream> {
+        let all = self.conversations.map_or(&[][..], |it| it.streams);
+        all.iter().filter(|stream| stream.needs.is_none_or(|it| settings.get(it).is_some()))
+    }
+}

@@ -17,7 +17,7 @@ use crate::setup::{Connection, Hub};
 use crate::talk;
 
 /// The sources' own indexes lag behind what they have made, and their clocks are not ours. To this
-/// comes the interval of the quickest poll: what that brings in its turn is not sought by a list.
+/// comes the interval of the quickest sweep: what that brings in its turn is not sought by a list.
 const LAG: SignedDuration = SignedDuration::from_mins(5);
 /// So long is a window, or longer where nobody asked for longer.
 const EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -69,7 +69,7 @@ fn open_windows(
         listings::forget_the_future(tx, name, kind, now)?;
         newest = listings::newest(tx, name, kind)?;
     }
-    let poll = talk::poll_intervals(connection).min().unwrap_or_default();
+    let poll = talk::sweep_intervals(connection).min().unwrap_or_default();
     let end = minute(now.checked_sub(LAG.saturating_add(poll)).unwrap_or(now));
     let first = minute(now.checked_sub(REACH).unwrap_or(now).max(connection.since));
     let mut from = newest.map_or(first, |it| it.until);

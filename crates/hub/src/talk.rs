@@ -751,19 +751,19 @@ fn window_of(kind: &str, from: Timestamp) -> Result<(Kind, Timestamp), StoreErro
     Ok((kind.parse().map_err(StoreError::corrupt)?, from))
 }
 
-/// How long each stream of a connection rests between two polls.
-pub(crate) fn poll_intervals(connection: &Connection) -> impl Iterator<Item = SignedDuration> {
-    let streams = connection.connector.conversations.map_or(&[][..], |it| it.streams);
+/// How long each sweep of a connection rests between two polls.
+pub(crate) fn sweep_intervals(connection: &Connection) -> impl Iterator<Item = SignedDuration> {
+    let streams = connection.connector.streams(&connection.settings);
     streams
-        .iter()
+        .filter(|stream| stream.needs.is_none())
         .map(|known| poll_interval(connection, &Purpose::Poll { stream: known.name.to_owned() }))
 }
 
 fn poll_interval(connection: &Connection, purpose: &Purpose) -> SignedDuration {
     const DEFAULT_S: u32 = 300;
     let Purpose::Poll { stream } = purpose else { return SignedDuration::ZERO };
-    let streams = connection.connector.conversations.map_or(&[][..], |it| it.streams);
-    let own = streams.iter().find(|known| known.name == stream).map(|known| known.every_s);
+    let mut streams = connection.connector.streams(&connection.settings);
+    let own = streams.find(|known| known.name == stream).map(|known| known.every_s);
     let seconds = connection.poll_every_s.or(own).unwrap_or(DEFAULT_S);
     SignedDuration::from_secs(i64::from(seconds))
 }

@@ -24,7 +24,7 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
     let before = now.checked_sub(WAITING_MAX).unwrap_or(now);
     let asked = now.checked_sub(ASK_AGAIN).unwrap_or(now);
     let latest = now.checked_add(PUT_OFF_MAX).unwrap_or(now);
-    let longest = hub.setup.connections.values().flat_map(talk::poll_intervals).max();
+    let longest = hub.setup.connections.values().flat_map(talk::sweep_intervals).max();
     let latest_poll = latest.checked_add(longest.unwrap_or_default()).unwrap_or(latest);
     audit::seal_all(&hub.store, &leases)?;
     let hub_for_write = hub.clone();

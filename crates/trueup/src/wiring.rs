@@ -203,13 +203,8 @@ pub fn store_shown(at: &StoreAt) -> String {
 pub fn declare_streams(hub: &Hub) -> Result<()> {
     let mut known = Vec::new();
     for connection in hub.setup.connections.values() {
-        let streams = connection.connector.conversations.map_or(&[][..], |it| it.streams);
-        known.extend(
-            streams
-                .iter()
-                .filter(|stream| stream.is_set_up(&connection.settings))
-                .map(|stream| (connection.name.clone(), stream.name)),
-        );
+        let streams = connection.connector.streams(&connection.settings);
+        known.extend(streams.map(|stream| (connection.name.clone(), stream.name)));
     }
     hub.store
         .write(move |tx| {

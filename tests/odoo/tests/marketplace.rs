@@ -14,14 +14,14 @@ use trueup_connect::sandbox::Sandbox;
 use trueup_connect::{Auth, CallError, Connector, Reply, Request, Secret, Settings};
 use trueup_domain::Currency;
 use trueup_domain::calendar::Calendar;
-use trueup_domain::document::Tender;
+use trueup_domain::document::{Kind, Tender};
 use trueup_hub::proofs::Evidence;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub, receive, token};
 use trueup_odoo::sandbox::{HUB_KEY, OdooSandbox};
 use trueup_odoo::setup::{Clears, WantedGateway, WantedProduct, demo};
-use trueup_store::{Store, cases, commands, facts, mappings, scopes, streams};
+use trueup_store::{Store, cases, commands, facts, listings, mappings, scopes, streams};
 
 const MARKET: &str = "amazon";
 const BANK: &str = "bank";
@@ -411,4 +411,15 @@ fn b9_who_was_asked_to_wait_asks_nothing_else_meanwhile() {
     assert_eq!(road.world.amazon.calls.len(), 1);
     road.step(at("2026-09-02T12:04:00Z"));
     assert!(road.world.amazon.calls.contains(&"GET /reports/2021-06-30/reports".to_owned()));
+}
+
+/// What is announced each minute makes nothing complete: a window is listed once the sweep, every ten
+/// minutes, has had its turn after it.
+#[test]
+fn a_window_is_listed_once_the_sweep_has_had_its_turn() {
+    let mut road = Road::new();
+    road.step(at("2026-09-02T12:00:00Z"));
+    let newest = road.hub.store.read(|tx| listings::newest(tx, MARKET, Kind::Order));
+    let until = newest.expect("readable").expect("a window").until;
+    assert_eq!(until, at("2026-09-02T11:45:00Z"));
 }

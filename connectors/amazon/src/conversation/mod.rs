@@ -1,10 +1,10 @@
 //! Polls and reads. Nothing is ever written to Amazon; what the hub has is deleted from the queue.
 //!
-//! | module        | holds                                                            |
-//! |---------------|------------------------------------------------------------------|
-//! | [`notifications`] | what Amazon announces in a queue of the seller             |
-//! | [`orders`]    | the sweep over what was updated, and reads of single orders      |
-//! | [`reports`]   | the list of settlement reports, and their documents              |
+//! | module            | holds                                                        |
+//! |-------------------|--------------------------------------------------------------|
+//! | [`notifications`] | what Amazon announces in a queue of the seller               |
+//! | [`orders`]        | the sweep over what was updated, and reads of single orders  |
+//! | [`reports`]       | the list of settlement reports, and their documents          |
 //!
 //! A poll hands out its cursor with its records. What a crash costs is one conversation: the next
 //! one begins at the old cursor, and what is read twice decodes to the same documents.

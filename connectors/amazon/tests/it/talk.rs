@@ -454,7 +454,6 @@ fn a_queue_that_cannot_be_read_stops_nothing_else() {
     carrier.settings.0.remove("queue_url");
     let nothing = carrier.poll("notifications", None, at(2));
     assert!(nothing.records.is_empty() && nothing.cursor.is_none());
-    let streams = CONNECTOR.conversations.expect("it talks").streams;
-    let set_up = |settings: &Settings| streams.iter().filter(|it| it.is_set_up(settings)).count();
-    assert_eq!((set_up(&carrier.settings), set_up(&announcing().settings)), (2, 3));
+    let polled = |settings: &Settings| CONNECTOR.streams(settings).count();
+    assert_eq!((polled(&carrier.settings), polled(&announcing().settings)), (2, 3));
 }

@@ -110,13 +110,8 @@ pub fn bare(
 pub fn declare_streams(hub: &Hub) -> Result<()> {
     let mut streams = Vec::new();
     for connection in hub.setup.connections.values() {
-        let known = connection.connector.conversations.map_or(&[][..], |it| it.streams);
-        streams.extend(
-            known
-                .iter()
-                .filter(|stream| stream.is_set_up(&connection.settings))
-                .map(|stream| (connection.name.clone(), stream.name)),
-        );
+        let known = connection.connector.streams(&connection.settings);
+        streams.extend(known.map(|stream| (connection.name.clone(), stream.name)));
     }
     hub.store.write(move |tx| {
         for (connection, stream) in &streams {
