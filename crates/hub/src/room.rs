@@ -1,43 +1,53 @@
 //! How much room the disk of the store has left, and what is not done any more while it is short
 //! (row C8 of the failure model).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Of a thousand parts of the disk, from which on something is done about it.
-const FILLING: u64 = 800;
-const SCARCE: u64 = 900;
-const FULL: u64 = 950;
+const GIB: u64 = 1 << 30;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     Plenty,
-    /// From 80 %: a person is told.
+    /// A person is told.
     Filling,
-    /// From 90 %: nothing is polled, and what no money waits for is not delivered.
+    /// Nothing is polled, and what no money waits for is not delivered.
     Scarce,
-    /// From 95 %: nothing more is taken in. What is here goes on, into the room that is left.
+    /// Nothing more is taken in. What is here goes on, into the room that is left.
     Full,
 }
 
+/// From how full a disk on something is left undone: so many thousandths of it are used, *and* less
+/// than so many bytes are left. Five hundredths of a large disk are room for years, and who turns
+/// orders away for them does harm.
+const MARKS: [(Level, u64, u64); 3] =
+    [(Level::Full, 950, GIB), (Level::Scarce, 900, 4 * GIB), (Level::Filling, 800, 16 * GIB)];
+
+/// How full a disk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Thousandths of what this user may use.
+    pub used_per_mille: u64,
+    /// Bytes that this user may still use.
+    pub left: u64,
+}
+
 impl Level {
-    pub const fn of(used_per_mille: u64) -> Self {
-        match used_per_mille {
-            FULL.. => Self::Full,
-            SCARCE.. => Self::Scarce,
-            FILLING.. => Self::Filling,
-            _ => Self::Plenty,
-        }
+    pub fn of(fill: Fill) -> Self {
+        let reached =
+            |(_, used, left): &&(Self, u64, u64)| fill.used_per_mille >= *used && fill.left < *left;
+        MARKS.iter().find(reached).map_or(Self::Plenty, |(level, ..)| *level)
     }
 
     /// What the hub leaves undone, for people.
     pub const fn says(self) -> &'static str {
         match self {
             Self::Plenty => "nothing is left undone",
-            Self::Filling => "nothing is left undone yet; from 90 % nothing is polled",
+            Self::Filling => {
+                "nothing is left undone yet; from 90 % and with less than 4 GiB nothing is polled"
+            }
             Self::Scarce => {
                 "nothing is polled, and goods and ties of payments are not delivered; from 95 % \
-                 nothing is taken in"
+                 and with less than 1 GiB nothing is taken in"
             }
             Self::Full => {
                 "nothing is taken in: senders are told to come again, and what they give up on is \
@@ -49,20 +59,26 @@ impl Level {
 
 /// The room as it was seen last, shared by all who mind it.
 #[derive(Clone, Debug, Default)]
-pub struct Room(Arc<AtomicU64>);
+pub struct Room(Arc<Mutex<Fill>>);
+
+/// As nobody has looked yet, or the store is a database elsewhere.
+impl Default for Fill {
+    fn default() -> Self {
+        Self { used_per_mille: 0, left: u64::MAX }
+    }
+}
 
 impl Room {
-    /// Notes how much of the disk is used, in thousandths. Nobody notes it for a database elsewhere.
-    pub fn note(&self, used_per_mille: u64) {
-        self.0.store(used_per_mille, Ordering::Relaxed);
+    pub fn note(&self, fill: Fill) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fill;
     }
 
-    pub fn used_per_mille(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    pub fn fill(&self) -> Fill {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn level(&self) -> Level {
-        Level::of(self.used_per_mille())
+        Level::of(self.fill())
     }
 }
 
@@ -72,17 +88,21 @@ mod tests {
 
     #[test]
     fn c8_less_is_done_the_fuller_the_disk_is() {
-        for (used, level) in [
-            (0, Level::Plenty),
-            (799, Level::Plenty),
-            (800, Level::Filling),
-            (899, Level::Filling),
-            (900, Level::Scarce),
-            (949, Level::Scarce),
-            (950, Level::Full),
-            (1000, Level::Full),
+        for (used_per_mille, left, level) in [
+            (0, 0, Level::Plenty),
+            (799, 0, Level::Plenty),
+            (800, 16 * GIB - 1, Level::Filling),
+            (800, 16 * GIB, Level::Plenty),
+            (899, 0, Level::Filling),
+            (900, 4 * GIB - 1, Level::Scarce),
+            (900, 4 * GIB, Level::Filling),
+            (949, 0, Level::Scarce),
+            (950, GIB - 1, Level::Full),
+            (950, GIB, Level::Scarce),
+            (1000, 16 * GIB, Level::Plenty),
+            (1000, 0, Level::Full),
         ] {
-            assert_eq!(Level::of(used), level, "{used}");
+            assert_eq!(Level::of(Fill { used_per_mille, left }), level, "{used_per_mille}, {left}");
         }
     }
 }

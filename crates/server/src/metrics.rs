@@ -34,7 +34,7 @@ async fn metrics(State(state): State<ServerState>) -> Result<Response, Problem> 
                 schedule_metrics(tx, &mut text, &all, now)?;
                 process_metrics(tx, &mut text, now)?;
                 let help = "Part of the disk of the store that is used; 0 where it is elsewhere.";
-                let used = hub.room.used_per_mille();
+                let used = hub.room.fill().used_per_mille;
                 Family::new(&mut text, "trueup_disk_used_ratio", "gauge", help)
                     .sample(&[], &format_args!("{}.{:03}", used / 1000, used % 1000));
                 Ok(text)

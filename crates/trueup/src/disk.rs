@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use trueup_hub::Hub;
-use trueup_hub::room::Level;
+use trueup_hub::room::{Fill, Level};
 use trueup_store::{StoreError, cases};
 
 /// How often the file and its disk are looked at.
@@ -55,8 +55,8 @@ impl Disk {
         }
         if self.looked.is_none_or(|at| at.elapsed() >= ROOM_EVERY) {
             self.looked = Some(Instant::now());
-            match used_per_mille(&self.file) {
-                Ok(used) => self.mind(hub, used, now),
+            match fill(&self.file) {
+                Ok(fill) => self.mind(hub, fill, now),
                 Err(error) => tracing::warn!(%error, "the disk of the store cannot be asked"),
             }
         }
@@ -64,17 +64,18 @@ impl Disk {
     }
 
     /// Notes the room, and tells a person while it is short.
-    fn mind(&mut self, hub: &Hub, used: u64, now: Timestamp) {
-        hub.room.note(used);
+    fn mind(&mut self, hub: &Hub, fill: Fill, now: Timestamp) {
+        hub.room.note(fill);
+        let percent = fill.used_per_mille / 10;
         let level = hub.room.level();
         let before = self.told.unwrap_or(Level::Plenty);
         if self.told.is_some() && level == before {
             return;
         }
         if level > before {
-            tracing::warn!(percent = used / 10, does = level.says(), "the disk is filling");
+            tracing::warn!(percent, does = level.says(), "the disk is filling");
         } else if level < before {
-            tracing::info!(percent = used / 10, does = level.says(), "the disk has room again");
+            tracing::info!(percent, does = level.says(), "the disk has room again");
         }
         let folder = self.file.parent().unwrap_or(&self.file).display().to_string();
         let told = hub.store.write(move |tx| {
@@ -85,7 +86,7 @@ impl Disk {
                 kind: "disk_filling",
                 subject: SUBJECT,
                 entity: "",
-                title: &format!("The disk of the store is {} % full", used / 10),
+                title: &format!("The disk of the store is {percent} % full"),
                 detail: &format!("`{folder}`: {}", level.says()),
                 remedy: "make room on that disk, or move the store to a larger one; the hub goes \
                          on by itself",
@@ -107,12 +108,13 @@ fn identity(file: &Path) -> std::io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// How much of the disk of a file is used, in thousandths of what this user may use of it.
-pub fn used_per_mille(file: &Path) -> std::io::Result<u64> {
+/// How full the disk of a file is, of what this user may use of it.
+pub fn fill(file: &Path) -> std::io::Result<Fill> {
     let stat = rustix::fs::statvfs(file)?;
     let used = stat.f_blocks.saturating_sub(stat.f_bfree);
     let all = used.saturating_add(stat.f_bavail);
-    Ok(used.saturating_mul(1000).checked_div(all).unwrap_or(0))
+    let used_per_mille = used.saturating_mul(1000).checked_div(all).unwrap_or(0);
+    Ok(Fill { used_per_mille, left: stat.f_bavail.saturating_mul(stat.f_frsize) })
 }
 
 #[cfg(test)]
@@ -136,20 +138,25 @@ mod tests {
         open.into_iter().map(|case| format!("{}: {}", case.kind, case.title)).collect()
     }
 
+    /// A small disk, so that what is used says it all.
+    fn short(used_per_mille: u64) -> Fill {
+        Fill { used_per_mille, left: 1000 - used_per_mille }
+    }
+
     #[test]
     fn c8_a_disk_that_fills_is_a_case_until_it_has_room() {
         let folder = tempfile::tempdir().unwrap();
         let (hub, file) = hub(folder.path());
         let mut disk = Disk::of(&file).unwrap();
         let now = crate::wiring::now();
-        disk.mind(&hub, 500, now);
+        disk.mind(&hub, short(500), now);
         assert!(open_cases(&hub).is_empty());
-        disk.mind(&hub, 812, now);
+        disk.mind(&hub, short(812), now);
         assert_eq!(open_cases(&hub), ["disk_filling: The disk of the store is 81 % full"]);
-        disk.mind(&hub, 961, now);
+        disk.mind(&hub, short(961), now);
         assert_eq!(open_cases(&hub), ["disk_filling: The disk of the store is 96 % full"]);
         assert_eq!(hub.room.level(), Level::Full);
-        disk.mind(&hub, 700, now);
+        disk.mind(&hub, short(700), now);
         assert!(open_cases(&hub).is_empty());
         assert_eq!(hub.room.level(), Level::Plenty);
     }
@@ -157,12 +164,12 @@ mod tests {
     #[test]
     fn c8_the_disk_is_asked() {
         let folder = tempfile::tempdir().unwrap();
-        let used = used_per_mille(folder.path()).unwrap();
-        assert!((1..=1000).contains(&used), "{used}");
+        let asked = fill(folder.path()).unwrap();
+        assert!((1..=1000).contains(&asked.used_per_mille) && asked.left > 0, "{asked:?}");
         let (hub, file) = hub(folder.path());
         let mut disk = Disk::of(&file).unwrap();
         assert!(disk.look(&hub, crate::wiring::now()).is_none());
-        assert!(hub.room.used_per_mille().abs_diff(used) < 50);
+        assert!(hub.room.fill().used_per_mille.abs_diff(asked.used_per_mille) < 50);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use trueup_connect::{
 use trueup_domain::Kind;
 use trueup_domain::completeness::Listed;
 use trueup_domain::document::{Order, Version};
+use trueup_hub::room::Fill;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub};
@@ -201,10 +202,10 @@ fn a7_an_order_that_never_came_is_found_in_a_list_and_fetched() {
 fn c8_nothing_is_asked_of_a_source_while_the_disk_is_short() {
     let hub = hub();
     let mut source = Source { orders: vec![made("lost", 120)], ..Source::default() };
-    hub.room.note(900);
+    hub.room.note(Fill { used_per_mille: 900, left: 1 });
     drain(&hub, &mut source, HOUR + 300);
     assert!(source.lists.is_empty(), "{:?}", source.lists);
-    hub.room.note(899);
+    hub.room.note(Fill { used_per_mille: 899, left: 1 });
     drain(&hub, &mut source, HOUR + 301);
     assert_eq!(source.lists, [(at(0), at(HOUR))]);
 }

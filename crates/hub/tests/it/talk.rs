@@ -5,6 +5,7 @@ use std::cell::Cell;
 use jiff::tz::TimeZone;
 use trueup_domain::command::CommandKind;
 use trueup_domain::document::{Document, PaymentKind};
+use trueup_hub::room::Fill;
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::talk::{self, Next, Window, Windows};
@@ -346,13 +347,13 @@ fn a_crash_before_the_send_leaves_nothing_hanging() {
 fn c8_what_nobody_waits_for_is_not_delivered_while_the_disk_is_short() {
     let hub = sold();
     let mut books = Books::default();
-    hub.room.note(930);
+    hub.room.note(Fill { used_per_mille: 930, left: 1 });
     for seconds in [10, 20, 400] {
         drain(&hub, &mut books, seconds);
     }
     let states = COMMANDS.map(|command| command_state(&hub, command));
     assert_eq!(states, ["applied", "applied", "applied", "ready"]);
-    hub.room.note(700);
+    hub.room.note(Fill { used_per_mille: 700, left: 1 });
     drain(&hub, &mut books, 410);
     assert!(all_applied(&hub));
 }

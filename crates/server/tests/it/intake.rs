@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use trueup_connect::Secret;
 use trueup_connect::webhook::SignedDelivery;
+use trueup_hub::room::Fill;
 use trueup_store::messages;
 
 use crate::fixture::{ACCOUNT, PORTAL, PORTAL_SECRET, SHOP, Server, now};
@@ -125,12 +126,12 @@ async fn a16_an_encoded_body_is_not_unpacked() {
 async fn c8_nothing_is_taken_in_while_the_disk_is_nearly_full() {
     let server = Server::empty();
     let secret = Secret::new("hush");
-    server.hub.room.note(951);
+    server.hub.room.note(Fill { used_per_mille: 951, left: 1 });
     let answer = server.deliver(&signed(&secret, "wh-1", b"{}")).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!((answer.code().as_str(), answer.header("retry-after")), ("TU410", "5"));
     assert!(stored(&server).is_empty());
-    server.hub.room.note(949);
+    server.hub.room.note(Fill { used_per_mille: 949, left: 1 });
     assert_eq!(server.deliver(&signed(&secret, "wh-1", b"{}")).await.status, StatusCode::OK);
 }
 

@@ -175,15 +175,16 @@ impl Findings {
     /// How full the disk is that the store lies on, where it lies here.
     fn disk(&mut self, at: &StoreAt) {
         let StoreAt::Sqlite(file) = at else { return };
-        match disk::used_per_mille(file) {
-            Ok(used) => {
-                let level = Level::of(used);
+        match disk::fill(file) {
+            Ok(fill) => {
+                let level = Level::of(fill);
                 let verdict = match level {
                     Level::Plenty => Verdict::Ok,
                     Level::Filling => Verdict::Note,
                     Level::Scarce | Level::Full => Verdict::Missing,
                 };
-                let detail = format!("{} % of its disk is used; {}", used / 10, level.says());
+                let detail =
+                    format!("{} % of its disk is used; {}", fill.used_per_mille / 10, level.says());
                 let remedy = if verdict == Verdict::Ok { "" } else { "make room on that disk" };
                 self.add("store", "disk", verdict, detail, remedy);
             }

@@ -95,6 +95,13 @@ impl Server {
         self.try_webhook(id, body, secret).expect("it listens")
     }
 
+    /// Delivers what must be acknowledged.
+    #[track_caller]
+    pub fn takes_in(&self, id: &str, body: &[u8], secret: &str) {
+        let answer = self.webhook(id, body, secret);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     /// `None` where nobody listens any more; nothing where it ended before it answered.
     fn try_webhook(&self, id: &str, body: &[u8], secret: &str) -> Option<String> {
         let webhooks = trueup::connectors::find("shopify").unwrap().webhooks.unwrap();
@@ -155,8 +162,8 @@ fn the_server_takes_webhooks_and_dropped_files_and_ends_when_asked() {
     let place = Place::configured();
     let server = Server::start(&place, &[]);
     let order = fs::read(fixture("shopify", "orders~updated__pair_1_rest.json")).unwrap();
-    assert!(server.webhook("one", &order, SECRET).starts_with("HTTP/1.1 200"));
-    assert!(server.webhook("one", &order, SECRET).starts_with("HTTP/1.1 200"), "a repeat is fine");
+    server.takes_in("one", &order, SECRET);
+    server.takes_in("one", &order, SECRET);
     assert!(server.webhook("two", &order, "another secret").starts_with("HTTP/1.1 401"));
 
     fs::copy(fixture("bank", "__scenario_eur.sta"), place.path("inbox/day.sta")).unwrap();
@@ -268,7 +275,7 @@ fn what_is_killed_at_once_can_be_started_at_once() {
         let server = Server::start(&place, &[]);
         let order = fs::read(fixture("shopify", "orders~updated__pair_1_rest.json")).unwrap();
         let id = format!("delivery {round}");
-        assert!(server.webhook(&id, &order, SECRET).starts_with("HTTP/1.1 200"));
+        server.takes_in(&id, &order, SECRET);
         // Dropping it kills it.
     }
     let server = Server::start(&place, &[]);
@@ -323,14 +330,14 @@ fn one_of_two_servers_on_postgresql_works_and_the_other_takes_over() {
     let store = Store::open_postgres(&database.url()).unwrap();
     let order = fs::read(fixture("shopify", "orders~updated__pair_1_rest.json")).unwrap();
     // The one that waits receives; the one that works decodes.
-    assert!(second.webhook("one", &order, SECRET).starts_with("HTTP/1.1 200"));
+    second.takes_in("one", &order, SECRET);
     wait_for(&store, "shop", "decoded", 1);
     assert!(second.hears_within(WORKS, Duration::from_secs(4)).is_none(), "both work");
     place.run(&["poll"]).ended(3).complained("TU507");
 
     assert_eq!(first.end(), 0);
     second.hears(WORKS);
-    assert!(second.webhook("two", &order, SECRET).starts_with("HTTP/1.1 200"));
+    second.takes_in("two", &order, SECRET);
     wait_for(&store, "shop", "decoded", 2);
 
     // Killed, it holds its lease until that runs out; then the next one works.
