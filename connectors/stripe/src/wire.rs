@@ -259,5 +259,9 @@ pub struct FeeDetail {
 pub struct Source {
     pub object: String,
     #[serde(default)]
+    pub amount: Option<NumberText>,
+    #[serde(default)]
+    pub currency: Option<String>,
+    #[serde(default)]
     pub charge: Option<Expandable>,
 }

@@ -2,7 +2,7 @@
 //!
 //! A mapping is immutable and has a version; every fact pins the version it was derived with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use rust_decimal::Decimal;
@@ -262,6 +262,8 @@ pub enum Missing {
     Gateway(String),
     #[error("the role {0} has no account")]
     Account(String),
+    #[error("the gateways of `{0}` clear on several accounts, and its ledger has one balance")]
+    OneClearing(String),
 }
 
 impl Mapping {
@@ -324,13 +326,38 @@ impl Mapping {
     }
 
     /// The account between capture and payout of what a sub-ledger row of clearing names: a provider,
-    /// or the channel's own word for a gateway without one.
-    pub fn clearing_account(&self, of: &str) -> Result<TargetRef, Missing> {
+    /// or the channel's own word for a gateway without one. What a provider converts into another
+    /// currency may have an account for that (`clearing/<word>/<currency>`).
+    pub fn clearing_account(&self, of: &str, currency: Currency) -> Result<TargetRef, Missing> {
         let mut words = self.gateways.iter().filter_map(|(word, gateway)| {
             (gateway.provider.as_deref().unwrap_or(word) == of).then_some(word.as_str())
         });
-        let own = words.find_map(|word| self.accounts.get(&format!("clearing/{word}")));
+        let own = words.find_map(|word| self.clearing_of_word(word, currency));
         own.cloned().map_or_else(|| self.account(Role::Clearing, Some(of)), Ok)
+    }
+
+    /// The account on which all gateways of a provider clear: what its ledger says has one balance.
+    pub fn ledger_account(&self, of: &str, currency: Currency) -> Result<TargetRef, Missing> {
+        let words = self
+            .gateways
+            .iter()
+            .filter(|(word, gateway)| gateway.provider.as_deref().unwrap_or(word.as_str()) == of);
+        let own = words.filter_map(|(word, _)| self.clearing_of_word(word, currency));
+        if own.collect::<BTreeSet<_>>().len() > 1 {
+            return Err(Missing::OneClearing(of.to_owned()));
+        }
+        self.clearing_account(of, currency)
+    }
+
+    fn clearing_of_word(&self, word: &str, currency: Currency) -> Option<&TargetRef> {
+        let own = format!("{}/{word}", Role::Clearing.word());
+        let of_currency = self.accounts.get(&format!("{own}/{}", currency.code()));
+        of_currency.or_else(|| self.accounts.get(&own))
+    }
+
+    /// It says where the money of a provider's connection stands.
+    pub fn names_provider(&self, connection: &str) -> bool {
+        self.gateways.values().any(|gateway| gateway.provider.as_deref() == Some(connection))
     }
 
     pub fn tax(

@@ -232,6 +232,7 @@ fn gather(tx: &mut Tx<'_>, roots: &[DueRoot]) -> Result<Vec<Gathered>, StoreErro
     for ((root, stated), written) in roots.iter().zip(stated).zip(written) {
         let newest = || newest.get(root.connection.as_str()).cloned().flatten();
         let mapping = match root.mapping_version {
+            _ if is_of_ledger(root) => of_provider(tx, root)?,
             // A pinned version that lacks something does not hold the root for ever.
             Some(_) if is_waiting_for_mapping(tx, &root.id)? => newest(),
             None => newest(),
@@ -245,6 +246,25 @@ fn gather(tx: &mut Tx<'_>, roots: &[DueRoot]) -> Result<Vec<Gathered>, StoreErro
         )?);
     }
     Ok(gathered)
+}
+
+/// It sums up what the ledger of a provider says.
+fn is_of_ledger(root: &DueRoot) -> bool {
+    root.root.kind == RootKind::Summary
+        && summary::Of::parse(&root.root.external_id).is_some_and(|of| of.ledger)
+}
+
+/// Where the money of a provider stands, as the channels say whose money it is. An entry stays as the
+/// mapping had it that it was made with.
+fn of_provider(tx: &mut Tx<'_>, root: &DueRoot) -> Result<Option<Mapping>, StoreError> {
+    let found = mappings::of_provider(tx, &root.connection)?;
+    let Some((channel, newest)) = found.into_iter().next() else { return Ok(None) };
+    let pinned = match root.mapping_version {
+        Some(_) if is_waiting_for_mapping(tx, &root.id)? => None,
+        None => None,
+        pinned => mappings::get(tx, &channel, pinned)?,
+    };
+    Ok(pinned.or(Some(newest)))
 }
 
 /// What only roots of some kinds depend on.
@@ -546,6 +566,7 @@ pub(crate) fn record(
         entity: &decision.entity,
         mapping_version: decision.mapping_version.unwrap_or(0),
         now,
+        ledger_since: hub.connection(&root.connection).and_then(|it| it.ledger_since),
         newest: None,
     };
     if derived.standing.state == STUCK {

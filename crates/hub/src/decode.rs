@@ -509,7 +509,8 @@ fn without_version(document: &Document, known: &str) -> Newer {
     }
 }
 
-/// Whether `new` only says more than `old`: an open row that is in a payout now.
+/// Whether `new` only says more than `old`: an open row that is in a payout now, or one that was read
+/// without the object that it books.
 fn completes(new: &LedgerRow, old: &LedgerRow) -> bool {
     let fills = |new: &Option<String>, old: &Option<String>| old.is_none() || new == old;
     let mut same = old.clone();
@@ -519,7 +520,9 @@ fn completes(new: &LedgerRow, old: &LedgerRow) -> bool {
     same.order.clone_from(&new.order);
     same.object.clone_from(&new.object);
     same.description.clone_from(&new.description);
+    same.presentment = new.presentment;
     same == *new
+        && (old.presentment.is_none() || new.presentment == old.presentment)
         && fills(&new.payout, &old.payout)
         && fills(&new.capture, &old.capture)
         && fills(&new.order, &old.order)

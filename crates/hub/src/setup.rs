@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use trueup_connect::{Connector, Secret, Settings};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::derive::FeeSchedule;
@@ -36,6 +37,9 @@ pub struct Connection {
     pub since: Timestamp,
     /// How its sales go into the books.
     pub posting: Posting,
+    /// The day from which on what its ledger says goes into the books: fees, disputes, reserves,
+    /// payouts. `None`: somebody else books it.
+    pub ledger_since: Option<Date>,
     pub fees: Option<FeeSchedule>,
     /// Words by which the bank names this provider.
     pub bank_names: Vec<String>,

@@ -4,7 +4,8 @@
 //! A day is summed up once it is over, a payout once its rows add up to it, and what is left of a
 //! month once that is over; and nothing has been added for a while. What is known later goes into a
 //! further entry; where the books certainly have nothing of one, because they refused it, it is made
-//! anew with what came since. Goods that move by the day are summed up in the same way, whatever sums
+//! anew with what came since. What the ledger of a provider says is summed up by payout and month, too,
+//! where its connection says from when on. Goods that move by the day are summed up in the same way, whatever sums
 //! up their money (P4).
 
 use std::collections::BTreeSet;
@@ -26,9 +27,15 @@ const QUIET: SignedDuration = SignedDuration::from_mins(5);
 /// The sales of one entry at most, so that no transaction grows with the day.
 const SALES_MAX: i64 = 1_000;
 
+/// The rows of a ledger in one entry at most, for the same reason.
+const ROWS_MAX: i64 = 10_000;
+
 /// Makes the entries whose time has come. What a payout pays out goes into its own, what is left of a
 /// month when it is over into that of the month.
 pub fn step(tx: &mut Tx<'_>, hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
+    let connections = hub.setup.connections.iter();
+    let posted = connections.filter_map(|(name, it)| Some((name.as_str(), it.ledger_since?)));
+    summaries::gather_ledgers(tx, &posted.collect(), now)?;
     let open = summaries::open(tx)?;
     let by_payout: BTreeSet<&str> = open
         .iter()
@@ -43,9 +50,26 @@ pub fn step(tx: &mut Tx<'_>, hub: &Hub, now: Timestamp) -> Result<(), StoreError
             }
         }
     }
+    let ledgers: BTreeSet<&str> = open
+        .iter()
+        .filter(|open| open.is_of_ledger())
+        .map(|open| open.connection.as_str())
+        .collect();
+    for connection in ledgers {
+        for open in summaries::open_ledger_payouts(tx, connection)? {
+            if is_quiet(tx, &open, now)? {
+                reopen(tx, &open, now)?;
+                while summaries::take_ledger(tx, &open, ROWS_MAX, now)?.is_some() {}
+            }
+        }
+    }
     for open in of_days_and_months(tx, hub)? {
         if is_over(tx, hub, &open, now)? && is_quiet(tx, &open, now)? {
             reopen(tx, &open, now)?;
+            if open.is_of_ledger() {
+                while summaries::take_ledger(tx, &open, ROWS_MAX, now)?.is_some() {}
+                continue;
+            }
             while summaries::take(tx, &open, SALES_MAX, now)?.is_some() {}
         }
     }
@@ -66,12 +90,7 @@ fn of_days_and_months(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Open>, StoreErro
     let mut all: Vec<Open> = Vec::new();
     for open in summaries::open(tx)? {
         let span = match open.span {
-            // No payout says when goods leave.
-            Span::Day(day)
-                if posting(hub, &open.connection) == Posting::Payout && !open.is_of_goods() =>
-            {
-                Span::month(day)
-            }
+            Span::Day(day) if by_month(hub, &open) => Span::month(day),
             other => other,
         };
         let same = |known: &&mut Open| {
@@ -86,6 +105,12 @@ fn of_days_and_months(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<Open>, StoreErro
         }
     }
     Ok(all)
+}
+
+/// No payout says when goods leave.
+fn by_month(hub: &Hub, open: &Open) -> bool {
+    let by_payout = posting(hub, &open.connection) == Posting::Payout;
+    open.is_of_ledger() || (by_payout && !open.is_of_goods())
 }
 
 fn reopen(tx: &mut Tx<'_>, open: &Open, now: Timestamp) -> Result<(), StoreError> {

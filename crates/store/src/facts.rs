@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use trueup_domain::fact::{Change, Fact, FactContent, FactKey, Written};
 use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::journal::Entry;
@@ -73,6 +74,9 @@ pub struct Place<'a> {
     pub entity: &'a str,
     pub mapping_version: i64,
     pub now: Timestamp,
+    /// The day from which on what the connection's ledger says goes into the books; `None`: it does
+    /// not.
+    pub ledger_since: Option<Date>,
     /// What the caller knows of the facts, so that nobody has to ask.
     pub newest: Option<&'a Newest>,
 }

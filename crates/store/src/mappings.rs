@@ -1,5 +1,7 @@
 //! Immutable versions of what a source's words mean in the books.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use trueup_domain::mapping::Mapping;
@@ -35,6 +37,11 @@ pub fn approve(
     let done = Done { kind: MAPPING, subject: &subject, person: author, detail };
     audit::record(tx, &done, now)?;
     documents::raise_waiting(tx, connection)?;
+    // What their ledgers say goes into the books by the mappings of the channels that name them.
+    let providers = mapping.gateways.values().filter_map(|gateway| gateway.provider.as_deref());
+    for provider in providers.collect::<BTreeSet<_>>() {
+        documents::raise_waiting(tx, provider)?;
+    }
     Ok(version)
 }
 
@@ -81,6 +88,28 @@ pub fn newest_each(tx: &mut Tx<'_>, connections: &[&str]) -> Result<Vec<Option<M
         &many::each(connections.iter().copied()),
     )?;
     found.iter().map(|rows| rows.first().map(read).transpose()).collect()
+}
+
+/// The mappings that say where the money of a provider's connection stands, with the channels that
+/// they are of: its own if it has one, else those that name it. Newest versions.
+pub fn of_provider(tx: &mut Tx<'_>, provider: &str) -> Result<Vec<(String, Mapping)>> {
+    let rows = tx.query(
+        "SELECT m.body, m.connection FROM mappings m
+         WHERE m.version = (SELECT MAX(n.version) FROM mappings n WHERE n.connection = m.connection)
+         ORDER BY m.connection",
+        values![],
+    )?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let (connection, mapping) = (row.text(1)?, read(row)?);
+        if connection == provider {
+            return Ok(vec![(connection, mapping)]);
+        }
+        if mapping.names_provider(provider) {
+            found.push((connection, mapping));
+        }
+    }
+    Ok(found)
 }
 
 fn read(row: &Row) -> Result<Mapping> {

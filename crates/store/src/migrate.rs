@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20, include_str!("../migrations/0020_processes.sql")),
     (21, include_str!("../migrations/0021_corrections.sql")),
     (22, include_str!("../migrations/0022_audit.sql")),
+    (23, include_str!("../migrations/0023_ledgers.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

@@ -6,16 +6,18 @@
 //! |-------------|-------------------------------------------------------------------------|
 //! | this one    | rows, and the entries and transfers that take them                      |
 //! | [`goods`]   | the rows that are units                                                 |
+//! | [`ledger`]  | what the ledger of a provider says                                      |
 //! | [`payouts`] | which open rows a payout pays out                                       |
 
 mod goods;
+mod ledger;
 mod payouts;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use trueup_domain::command::CommandKind;
 use trueup_domain::derive::books::BACK;
-use trueup_domain::derive::summary::{Of, Part, SummedRow, entry_key};
+use trueup_domain::derive::summary::{LEDGER, Of, Part, SummedRow, entry_key};
 use trueup_domain::derive::transfer::{GOODS, Of as Moved};
 use trueup_domain::document::{Root, RootKind};
 use trueup_domain::fact::{FactContent, FactKey};
@@ -25,6 +27,7 @@ use trueup_domain::posting::Span;
 
 pub(crate) use self::goods::note_units;
 pub use self::goods::{moved, moved_by};
+pub use self::ledger::{gather as gather_ledgers, open_ledger_payouts, take_ledger};
 pub use self::payouts::{of_payout, open_payouts, take_payout};
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
@@ -44,7 +47,10 @@ pub(crate) fn note(
     entry: &Entry,
     reversal: bool,
 ) -> Result<()> {
-    let (Some(summed), Some(line)) = (&entry.summed, entry.lines.first()) else { return Ok(()) };
+    let Some(summed) = &entry.summed else {
+        return ledger::note(tx, place, key, generation, entry, reversal);
+    };
+    let Some(line) = entry.lines.first() else { return Ok(()) };
     let (_, stated) = &summed.states;
     let came_back = stated.strip_suffix(BACK);
     let row = NewRow {
@@ -115,6 +121,10 @@ impl Open {
 
     pub fn is_of_goods(&self) -> bool {
         self.what.starts_with(GOODS)
+    }
+
+    pub fn is_of_ledger(&self) -> bool {
+        self.what.starts_with(LEDGER)
     }
 
     fn root_id(&self) -> String {
@@ -240,9 +250,9 @@ pub fn reopen(tx: &mut Tx<'_>, open: &Open) -> Result<Vec<String>> {
     Ok(refused)
 }
 
-/// The number and the moment of what took a row, its sign, its order, its fact, and its date.
+/// The number and the moment of what took a row, its sign, its order, its fact, its date, its root.
 const ROWS: &str = "SELECT s.entry, s.made_at, s.reversal, r.external_id, r.number, f.content,
-         COALESCE(s.dated, s.day)
+         COALESCE(s.dated, s.day), s.root
      FROM summary_rows s JOIN roots r ON r.id = s.root
      JOIN facts f ON f.root = s.root AND f.kind = s.kind AND f.part = s.part
          AND f.generation = s.generation";
@@ -273,7 +283,13 @@ fn summed(row: &Row) -> Result<SummedRow> {
     let FactContent::Entry(entry) = content else {
         return Err(StoreError::corrupt("a row of a sum is no entry"));
     };
-    Ok(SummedRow { order: row.text(3)?, number: row.text(4)?, reversal: row.int(2)? == 1, entry })
+    Ok(SummedRow {
+        root: row.text(7)?,
+        order: row.text(3)?,
+        number: row.text(4)?,
+        reversal: row.int(2)? == 1,
+        entry,
+    })
 }
 
 /// The entries of a day with their rows.
@@ -296,6 +312,12 @@ pub fn parts(tx: &mut Tx<'_>, summary: &str) -> Result<Vec<Part>> {
 /// The rows of one entry.
 pub fn rows(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<SummedRow>> {
     taken_by(tx, summary, number)?.iter().map(summed).collect()
+}
+
+/// What an entry is the sum of, for people.
+pub fn counted(summary: &str) -> &'static str {
+    let of = summary.split_once("/summary/").and_then(|(_, of)| Of::parse(of));
+    if of.is_some_and(|of| of.ledger) { "ledger rows" } else { "sales" }
 }
 
 /// An entry or transfer as people see it.

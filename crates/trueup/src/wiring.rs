@@ -89,6 +89,7 @@ pub fn connection(
         account: configured.account.clone().or_else(|| usual_account(configured)),
         since: configured.since,
         posting: configured.posting,
+        ledger_since: configured.ledger_since,
         fees: configured.fees.map(|(rate, fixed)| FeeSchedule { rate, fixed }),
         bank_names: configured.bank_names.clone(),
         poll_every_s: configured.poll_every_s,

@@ -222,6 +222,7 @@ fn sale(tx: &mut Tx<'_>, number: u32, group: u32) -> trueup_store::Result<i64> {
         fee: money(fee)?,
         net: money(total - fee)?,
         fees: Vec::new(),
+        presentment: None,
         object: Some(format!("ch_{id}")),
         capture: None,
         order: None,
@@ -351,8 +352,15 @@ fn item(
         replaces: None,
     };
     let now = moment(day);
-    let place =
-        Place { environment: "bench", root, entity: ENTITY, mapping_version: 1, now, newest: None };
+    let place = Place {
+        environment: "bench",
+        root,
+        entity: ENTITY,
+        mapping_version: 1,
+        now,
+        ledger_since: None,
+        newest: None,
+    };
     facts::apply(tx, place, &change)
 }
 

@@ -53,6 +53,7 @@ fn payout(id: &str, when: &str, orders: &[&str]) -> Vec<Document> {
             fee: money("1.87"),
             net: money("52.13"),
             fees: Vec::new(),
+            presentment: None,
             object: Some(format!("ch_{order}_p1")),
             capture: None,
             order: None,

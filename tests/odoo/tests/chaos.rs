@@ -119,6 +119,10 @@ fn carry(mut from: TcpStream, mut to: TcpStream, answers: bool, state: &State) {
             break;
         }
         if state.mode() == Mode::Still {
+            // What is there and is not carried waits, whether it was read before or not.
+            if from.peek(&mut piece[..1]).is_ok_and(|count| count > 0) {
+                state.waited.fetch_add(1, Ordering::Relaxed);
+            }
             std::thread::sleep(LOOK_EVERY);
             continue;
         }

@@ -123,6 +123,7 @@ fn connection(name: &str, connector: &'static Connector) -> Connection {
         since: at("2026-09-01T00:00:00Z"),
         fees: None,
         posting: trueup_domain::posting::Posting::default(),
+        ledger_since: None,
         bank_names: vec!["AMAZON".to_owned()],
         poll_every_s: None,
         calls_per_minute: None,

@@ -143,6 +143,7 @@ fn hub() -> Hub {
         since: "2026-11-01T00:00:00Z".parse().expect("a time"),
         fees: None,
         posting: trueup_domain::posting::Posting::default(),
+        ledger_since: None,
         bank_names: Vec::new(),
         poll_every_s: None,
         calls_per_minute: None,

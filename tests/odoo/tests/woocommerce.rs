@@ -103,6 +103,7 @@ impl<'a> Market<'a> {
             since: Timestamp::MIN,
             fees: None,
             posting: trueup_domain::posting::Posting::default(),
+            ledger_since: None,
             bank_names: Vec::new(),
             poll_every_s: None,
             calls_per_minute: None,

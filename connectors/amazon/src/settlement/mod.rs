@@ -192,6 +192,7 @@ fn row(summary: &Summary, entry: &Entry) -> LedgerRow {
         fee: Money::zero(summary.currency),
         net: entry.amount,
         fees: Vec::new(),
+        presentment: None,
         object,
         capture: entry.order.clone(),
         order: entry.order.clone(),

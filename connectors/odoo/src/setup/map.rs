@@ -42,8 +42,10 @@ pub fn proposal(report: &SetupReport, wanted: &Wanted) -> Vec<(String, Proposed)
         all.push((role.word().to_owned(), Proposed { id: made(&key), name }));
     }
     for gateway in wanted.gateways.iter().filter(|it| it.clears == Clears::Clearing) {
-        let id = made(&plan::clearing_key(company, &gateway.word));
-        let name = format!("{}{}", plan::CLEARING, gateway.title);
+        let word = wanted.clears_as(gateway);
+        let id = made(&plan::clearing_key(company, word));
+        let first = wanted.gateways.iter().find(|it| it.word == word).unwrap_or(gateway);
+        let name = format!("{}{}", plan::CLEARING, first.title);
         let role = format!("{}/{}", Role::Clearing.word(), gateway.word);
         all.push((role, Proposed { id, name }));
     }
@@ -85,7 +87,8 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
 
     let mut gateways = BTreeMap::new();
     for gateway in &wanted.gateways {
-        let key = plan::journal_key(company, &gateway.word);
+        let word = wanted.clears_as(gateway);
+        let key = plan::journal_key(company, word);
         let journal = id(&key)?;
         let line = |inbound: bool| {
             let line = report.method_lines.iter().find(|line| {
@@ -100,7 +103,7 @@ pub fn mapping(report: &SetupReport, wanted: &Wanted, made: &Made) -> Result<Map
         };
         let (inbound_line, outbound_line) = (line(true)?, line(false)?);
         if gateway.clears == Clears::Clearing {
-            let account = id(&plan::clearing_key(company, &gateway.word))?;
+            let account = id(&plan::clearing_key(company, word))?;
             accounts.insert(format!("{}/{}", Role::Clearing.word(), gateway.word), account);
         }
         let (tender, provider) = (gateway.tender, gateway.provider.clone());

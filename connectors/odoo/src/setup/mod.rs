@@ -79,6 +79,20 @@ pub enum Customers {
     One,
 }
 
+impl Wanted {
+    /// The word whose journal and account a gateway clears on: that of the first gateway of the same
+    /// provider and currency, because what the provider's ledger says has one balance.
+    pub(crate) fn clears_as<'a>(&'a self, gateway: &'a WantedGateway) -> &'a str {
+        let same = |other: &&WantedGateway| {
+            gateway.clears == Clears::Clearing
+                && other.clears == Clears::Clearing
+                && gateway.provider.is_some()
+                && (&other.provider, other.currency) == (&gateway.provider, gateway.currency)
+        };
+        self.gateways.iter().find(same).map_or(&gateway.word, |first| &first.word)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedGateway {
     /// The channel's word for it, such as `shopify_payments`.

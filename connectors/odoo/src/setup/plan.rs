@@ -140,7 +140,7 @@ pub fn plan(report: &SetupReport, wanted: &Wanted) -> Result<Vec<Creation>, Setu
         );
     }
     planner.journal(entry_journal_key(company), "Trueup entries", "TRUP", "general", None, None);
-    for gateway in &wanted.gateways {
+    for gateway in wanted.gateways.iter().filter(|it| wanted.clears_as(it) == it.word) {
         let account = match gateway.clears {
             Clears::Clearing => {
                 let key = clearing_key(company, &gateway.word);

@@ -529,7 +529,7 @@ impl SetupReport {
             .gateways
             .iter()
             .filter_map(|it| {
-                let key = super::plan::journal_key(self.company_id, &it.word);
+                let key = super::plan::journal_key(self.company_id, wanted.clears_as(it));
                 self.existing.as_ref()?.get(&key).copied()
             })
             .collect();

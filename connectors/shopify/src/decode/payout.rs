@@ -151,6 +151,8 @@ fn row(said: Row) -> Result<LedgerRow, DecodeError> {
         fee: said.fee,
         net: said.net,
         fees,
+        // Its rows say nothing of the currency that a customer paid in.
+        presentment: None,
         // Disputes name themselves; everything else that concerns an order names its transaction.
         object: match class {
             RowClass::Dispute | RowClass::DisputeReversal => said.source.map(|id| id.0),

@@ -34,6 +34,7 @@ pub fn decode(row: BalanceTransaction, member_of: Option<&str>) -> Result<Ledger
         fee,
         net,
         fees: fees(&row.fee_details, fee, currency, class)?,
+        presentment: presentment(row.source.as_ref(), class, gross)?,
         capture: row.source.as_ref().map(charge_of).transpose()?.flatten(),
         object: row.source.map(Expandable::into_id),
         order: None,
@@ -42,6 +43,39 @@ pub fn decode(row: BalanceTransaction, member_of: Option<&str>) -> Result<Ledger
         available_on: Some(day("available_on", row.available_on)?),
         description: present(row.description),
     })
+}
+
+/// What the customer paid or got back, in his currency, where the account is kept in another. Stripe
+/// states the amount of a row in the account's currency alone; the object that it books says the
+/// other, where it stands there whole (`exchange_rate` is rounded, so nothing is computed with it).
+/// <https://docs.stripe.com/api/balance_transactions/object>
+fn presentment(
+    source: Option<&Expandable>,
+    class: RowClass,
+    gross: Money,
+) -> Result<Option<Money>, DecodeError> {
+    let Some(Expandable::Object { raw, .. }) = source else { return Ok(None) };
+    let moves_the_customers_money = matches!(
+        class,
+        RowClass::Capture
+            | RowClass::PartialCaptureReversal
+            | RowClass::Refund
+            | RowClass::RefundFailure
+            | RowClass::Dispute
+            | RowClass::DisputeReversal
+    );
+    let source: Source = json::read(raw.get().as_bytes())?;
+    let (Some(amount), Some(code)) = (&source.amount, &source.currency) else { return Ok(None) };
+    if !moves_the_customers_money || !matches!(&*source.object, "charge" | "refund" | "dispute") {
+        return Ok(None);
+    }
+    let currency = money::currency(code)?;
+    if currency == gross.currency() {
+        return Ok(None);
+    }
+    let amount = money::amount("source.amount", amount, currency)?;
+    let signed = if gross.is_negative() { amount.checked_neg() } else { Ok(amount) };
+    signed.map(Some).map_err(|error| DecodeError::amount("source.amount", error))
 }
 
 fn fees(

@@ -1,4 +1,5 @@
-//! Stripe played by a pure function: one account in one currency.
+//! Stripe played by a pure function: one account in one currency, which converts what is charged in
+//! another.
 //!
 //! | module       | holds                                                             |
 //! |--------------|-------------------------------------------------------------------|
@@ -55,6 +56,8 @@ pub struct StripeSandbox {
     currency: String,
     fee_fixed: i64,
     settlement_days: i64,
+    /// What one unit of another currency is in the account's, in millionths, by its code.
+    rates: BTreeMap<String, i64>,
     counters: BTreeMap<&'static str, u64>,
     charges: BTreeMap<String, Charge>,
     refunds: BTreeMap<String, Refund>,
@@ -99,6 +102,7 @@ impl StripeSandbox {
             currency: currency.code().to_ascii_lowercase(),
             fee_fixed: if thousandths { 300 } else { 30 },
             settlement_days: 2,
+            rates: BTreeMap::new(),
             counters: BTreeMap::new(),
             charges: BTreeMap::new(),
             refunds: BTreeMap::new(),
@@ -124,6 +128,11 @@ impl StripeSandbox {
     pub fn settling_after(mut self, days: u16) -> Self {
         self.settlement_days = i64::from(days);
         self
+    }
+
+    /// From now on, what one unit of `currency` is in the account's, in millionths.
+    pub fn put_rate(&mut self, currency: Currency, millionths: i64) {
+        self.rates.insert(currency.code().to_ascii_lowercase(), millionths);
     }
 
     pub fn account(&self) -> &str {

@@ -10,6 +10,8 @@ use super::StripeSandbox;
 pub(super) struct Charge {
     pub id: String,
     pub intent: String,
+    /// Its amounts are in it, whatever the account's is.
+    pub currency: String,
     pub amount: i64,
     pub amount_captured: i64,
     pub amount_refunded: i64,
@@ -72,6 +74,8 @@ pub(super) struct Row {
     pub created: i64,
     pub available_on: i64,
     pub payout: Option<String>,
+    /// In millionths, of what was converted.
+    pub exchange_rate: Option<i64>,
 }
 
 impl Row {
@@ -95,7 +99,7 @@ impl StripeSandbox {
             "balance_transaction": charge.row,
             "captured": charge.row.is_some(),
             "created": charge.created,
-            "currency": self.currency,
+            "currency": charge.currency,
             "description": charge.description,
             "disputed": charge.disputed,
             "failure_balance_transaction": null,
@@ -124,7 +128,7 @@ impl StripeSandbox {
             "amount_received": charge.amount_captured,
             "capture_method": "automatic",
             "created": charge.created,
-            "currency": self.currency,
+            "currency": charge.currency,
             "description": charge.description,
             "latest_charge": latest_charge,
             "livemode": false,
@@ -144,7 +148,7 @@ impl StripeSandbox {
             "balance_transaction": refund.row,
             "charge": refund.charge,
             "created": refund.created,
-            "currency": self.currency,
+            "currency": self.currency_of(&refund.charge),
             "metadata": {},
             "payment_intent": intent,
             "reason": "requested_by_customer",
@@ -174,7 +178,7 @@ impl StripeSandbox {
             "balance_transactions": rows,
             "charge": dispute.charge,
             "created": dispute.created,
-            "currency": self.currency,
+            "currency": self.currency_of(&dispute.charge),
             "evidence": {},
             "evidence_details": {
                 "due_by": dispute.created + 10 * 86_400,
@@ -263,7 +267,7 @@ impl StripeSandbox {
             "created": row.created,
             "currency": self.currency,
             "description": row.description,
-            "exchange_rate": null,
+            "exchange_rate": row.exchange_rate.map(millionths),
             "fee": row.fee(),
             "fee_details": details,
             "net": row.net(),
@@ -272,6 +276,11 @@ impl StripeSandbox {
             "status": if available { "available" } else { "pending" },
             "type": row.kind,
         })
+    }
+
+    /// What a charge and all that follows it is counted in.
+    pub(super) fn currency_of(&self, charge: &str) -> &str {
+        self.charges.get(charge).map_or(&self.currency, |charge| &charge.currency)
     }
 
     /// Any object by its id.
@@ -287,6 +296,12 @@ impl StripeSandbox {
         }
         self.payouts.get(id).map(|payout| self.payout_json(payout))
     }
+}
+
+/// A number of JSON, with as many decimals as it has.
+fn millionths(rate: i64) -> Value {
+    let text = format!("{}.{:06}", rate / 1_000_000, rate % 1_000_000);
+    serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 /// What the bank line of a payout carries as its end-to-end reference.

@@ -1,6 +1,7 @@
 //! What happens in the account: each thing books its rows and tells its events.
 
 use jiff::Timestamp;
+use trueup_domain::money::Currency;
 
 use super::StripeSandbox;
 use super::objects::{Charge, Dispute, Refund, Row};
@@ -26,7 +27,49 @@ impl StripeSandbox {
         description: &str,
         now: Timestamp,
     ) -> String {
-        self.take(amount, amount, fee, description, now)
+        let currency = self.currency.clone();
+        self.take(&currency, (amount, amount), fee, description, now)
+    }
+
+    /// A card is charged in another currency than the account's: Stripe converts it at the rate of
+    /// the moment, and takes its fee of what comes out. `None` where nobody said the rate.
+    pub fn charge_in(
+        &mut self,
+        currency: Currency,
+        amount: i64,
+        description: &str,
+        now: Timestamp,
+    ) -> Option<String> {
+        let currency = currency.code().to_ascii_lowercase();
+        let (converted, _) = self.converted(&currency, amount)?;
+        let fee = self.fee_of(converted);
+        Some(self.take(&currency, (amount, amount), fee, description, now))
+    }
+
+    /// What an amount is in the account's currency, and the rate where it is in another.
+    fn converted(&self, currency: &str, amount: i64) -> Option<(i64, Option<i64>)> {
+        if currency == self.currency {
+            return Some((amount, None));
+        }
+        let rate = *self.rates.get(currency)?;
+        let exact = i128::from(amount) * i128::from(rate);
+        let half = if exact < 0 { -500_000 } else { 500_000 };
+        Some((i64::try_from((exact + half) / 1_000_000).ok()?, Some(rate)))
+    }
+
+    /// A row about a charge, whose amount is counted as the charge is.
+    fn row_of(
+        &self,
+        charge: &str,
+        (kind, category): (&str, &str),
+        amount: i64,
+        source: &str,
+        text: &str,
+    ) -> Row {
+        let currency = self.currency_of(charge);
+        // A rate that was there for the charge does not go away.
+        let (amount, exchange_rate) = self.converted(currency, amount).unwrap_or((amount, None));
+        Row { exchange_rate, ..row(kind, category, amount, Some(source), text) }
     }
 
     /// More was authorised than is captured. Stripe books the whole and, with it, the reversal of
@@ -38,22 +81,34 @@ impl StripeSandbox {
         description: &str,
         now: Timestamp,
     ) -> String {
-        self.take(authorized, captured, self.fee_of(captured), description, now)
+        let currency = self.currency.clone();
+        let fee = self.fee_of(captured);
+        self.take(&currency, (authorized, captured), fee, description, now)
     }
 
     /// A card is declined: a charge without money.
     pub fn decline(&mut self, amount: i64, description: &str, now: Timestamp) -> String {
-        let charge = Charge { status: "failed", ..self.new_charge(amount, description, now) };
+        let charge = Charge {
+            status: "failed",
+            ..self.new_charge(&self.currency.clone(), amount, description, now)
+        };
         let id = charge.id.clone();
         self.tell("charge.failed", &self.charge_json(&charge), now);
         self.charges.insert(id.clone(), charge);
         id
     }
 
-    fn new_charge(&mut self, amount: i64, description: &str, now: Timestamp) -> Charge {
+    fn new_charge(
+        &mut self,
+        currency: &str,
+        amount: i64,
+        description: &str,
+        now: Timestamp,
+    ) -> Charge {
         Charge {
             id: self.next_id("ch"),
             intent: self.next_id("pi"),
+            currency: currency.to_owned(),
             amount,
             amount_captured: 0,
             amount_refunded: 0,
@@ -67,20 +122,21 @@ impl StripeSandbox {
 
     fn take(
         &mut self,
-        amount: i64,
-        captured: i64,
+        currency: &str,
+        (amount, captured): (i64, i64),
         fee: i64,
         description: &str,
         now: Timestamp,
     ) -> String {
-        let mut charge = self.new_charge(amount, description, now);
+        let mut charge = self.new_charge(currency, amount, description, now);
         let id = charge.id.clone();
+        self.charges.insert(id.clone(), charge.clone());
         let settles = self.settles_on(now);
         let taken = self.book(
             Row {
                 fees: vec![(fee, "stripe_fee", "Stripe processing fees")],
                 available_on: settles,
-                ..row("charge", "charge", amount, Some(&id), description)
+                ..self.row_of(&id, ("charge", "charge"), amount, &id, description)
             },
             now,
         );
@@ -89,11 +145,11 @@ impl StripeSandbox {
             let text = format!("REFUND FOR CHARGE ({description})");
             let reversal = Row {
                 available_on: settles,
-                ..row(
-                    "refund",
-                    "partial_capture_reversal",
+                ..self.row_of(
+                    &id,
+                    ("refund", "partial_capture_reversal"),
                     captured - amount,
-                    Some(&released),
+                    &released,
                     &text,
                 )
             };
@@ -129,7 +185,8 @@ impl StripeSandbox {
         let refunded = refunded.clone();
         let id = self.next_id("re");
         let text = format!("REFUND FOR CHARGE ({})", refunded.description);
-        let row = self.book(row("refund", "refund", -amount, Some(&id), &text), now);
+        let row = self.row_of(&refunded.id, ("refund", "refund"), -amount, &id, &text);
+        let row = self.book(row, now);
         let refund = Refund {
             id: id.clone(),
             charge: refunded.id.clone(),
@@ -155,7 +212,8 @@ impl StripeSandbox {
         charge.amount_refunded -= failed.amount;
         let charge = charge.clone();
         let text = format!("REFUND FAILURE ({})", charge.description);
-        let booked = row("refund_failure", "refund_failure", failed.amount, Some(refund), &text);
+        let kind = ("refund_failure", "refund_failure");
+        let booked = self.row_of(&failed.charge, kind, failed.amount, refund, &text);
         let row = self.book(booked, now);
         let failed = Refund { failure_row: Some(row.clone()), ..failed };
         self.tell("charge.refund.updated", &self.refund_json(&failed), now);
@@ -212,7 +270,13 @@ impl StripeSandbox {
         let text = format!("Chargeback withdrawal for {}", dispute.charge);
         let withdrawal = Row {
             fees: vec![(dispute.fee, "stripe_fee", "Dispute fee")],
-            ..row("adjustment", "dispute", -dispute.amount, Some(&dispute.id), &text)
+            ..self.row_of(
+                &dispute.charge,
+                ("adjustment", "dispute"),
+                -dispute.amount,
+                &dispute.id,
+                &text,
+            )
         };
         dispute.rows.push(self.book(withdrawal, now));
         let told = self.dispute_json(dispute, now);
@@ -226,7 +290,8 @@ impl StripeSandbox {
         self.tell("charge.dispute.closed", &self.dispute_json(&won, now), now);
         let fee = if fee_returned { -won.fee } else { 0 };
         let text = format!("Chargeback reversal for {}", won.charge);
-        let mut reversal = row("adjustment", "dispute_reversal", won.amount, Some(&won.id), &text);
+        let kind = ("adjustment", "dispute_reversal");
+        let mut reversal = self.row_of(&won.charge, kind, won.amount, &won.id, &text);
         if fee != 0 {
             reversal.fees = vec![(fee, "stripe_fee", "Dispute fee refund")];
         }
@@ -321,5 +386,6 @@ pub(super) fn row(
         created: 0,
         available_on: 0,
         payout: None,
+        exchange_rate: None,
     }
 }

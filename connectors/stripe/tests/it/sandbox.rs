@@ -318,3 +318,37 @@ fn the_same_calls_make_the_same_bytes() {
     let (mut one, mut other) = (week().stripe, week().stripe);
     assert_eq!(one.take_deliveries(), other.take_deliveries());
 }
+
+/// D9: an account in euros that sells in dollars, whose money Stripe converts as it comes and goes.
+#[test]
+fn d9_a_row_says_what_the_customer_paid_in_his_currency() {
+    let dollars = trueup_domain::money::Currency::parse("USD").expect("a currency");
+    let mut stripe = StripeSandbox::new("acct_demo", eur());
+    assert_eq!(stripe.charge_in(dollars, 10_000, "Order 1", at(0)), None, "nobody said the rate");
+    stripe.put_rate(dollars, 925_930);
+    let charge = stripe.charge_in(dollars, 10_000, "Order 1", at(0)).expect("it has a rate");
+    stripe.put_rate(dollars, 900_000);
+    stripe.refund(&charge, 2_500, at(3_600)).expect("enough is left");
+    stripe.dispute(&charge, 7_500, 1_500, at(7_200)).expect("a charge");
+    stripe.charge(1_000, "Order 2", at(10_800));
+    stripe.pay_out(at(3 * 86_400), day(5)).expect("money to pay out");
+    let rows = rows_of(&Talk::new(&mut stripe).poll_all("balance_transactions"));
+    let mut told: Vec<String> = rows
+        .values()
+        .map(|row| {
+            let presentment = row.presentment.map(|it| it.to_string()).unwrap_or_default();
+            format!("{:?} {} less {}: {presentment}", row.class, row.gross, row.fee)
+        })
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "Capture 10.00 EUR less 0.59 EUR: ",
+            "Capture 92.59 EUR less 2.99 EUR: 100.00 USD",
+            "Dispute -67.50 EUR less 15.00 EUR: -75.00 USD",
+            "Payout 5.99 EUR less 0.00 EUR: ",
+            "Refund -22.50 EUR less 0.00 EUR: -25.00 USD",
+        ]
+    );
+}

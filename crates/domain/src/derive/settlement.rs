@@ -12,6 +12,9 @@ use crate::journal::{Booker, EntryBuilder, Role};
 use crate::money::Money;
 use crate::planted::planted;
 
+/// The facts of a provider's ledger that we post ourselves.
+pub const FACTS: [&str; 4] = ["ledger_row", "conversion", "payout", "dispute_lost"];
+
 /// Business days in which a provider should have paid out a row.
 const PAYOUT_DUE_BUSINESS_DAYS: u32 = 7;
 /// Business days in which the bank should show a payout after its arrival date.
@@ -31,9 +34,16 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
     let mut entry = EntryBuilder::new(date, booker, row.net.currency(), memo);
     // What the row does to the clearing account, against the role of its class. Captures, refunds
     // and the way back of one that failed are written by the sale; the row only adds their fee.
-    if let Some(role) = role_of(row.class) {
-        entry.debit(Role::Clearing, Some(around.connection), row.gross);
-        entry.credit(role, qualifier_of(role, around), row.gross)?;
+    match (row.presentment, role_of(row.class)) {
+        (Some(presentment), role) => {
+            let role = role.unwrap_or(Role::Clearing);
+            convert(&mut derived, &mut entry, row, presentment, role, around)?;
+        }
+        (None, Some(role)) => {
+            entry.debit(Role::Clearing, Some(around.connection), row.gross);
+            entry.credit(role, qualifier_of(role, around), row.gross)?;
+        }
+        (None, None) => {}
     }
     let fee_role = if row.class == RowClass::Dispute || row.class == RowClass::DisputeReversal {
         Role::ChargebackCost
@@ -91,6 +101,35 @@ pub fn derive_row(row: &LedgerRow, around: &Surroundings<'_>) -> Result<Derived,
     Ok(derived)
 }
 
+/// Money that the provider converted left `role` in the currency that the customer paid in, and came
+/// in another (D9). Each currency balances for itself against the conversion, which so holds one
+/// against the other: what it comes to in the currency of the books is what the conversion won or
+/// lost, and the books themselves value it at their own rate (P18).
+fn convert(
+    derived: &mut Derived,
+    entry: &mut EntryBuilder,
+    row: &LedgerRow,
+    presentment: Money,
+    role: Role,
+    around: &Surroundings<'_>,
+) -> Result<(), DeriveError> {
+    entry.debit(Role::Clearing, Some(around.connection), row.gross);
+    entry.credit(Role::Fx, None, row.gross)?;
+    let memo = format!("{} {} converted", row.kind, row.id);
+    let (date, currency) = (around.day(row.occurred_at), presentment.currency());
+    let mut given = EntryBuilder::new(date, Booker::Trueup, currency, memo);
+    given.debit(Role::Fx, None, presentment);
+    let qualifier = match role {
+        Role::Clearing => Some(around.connection),
+        role => qualifier_of(role, around),
+    };
+    given.credit(role, qualifier, presentment)?;
+    if let Some(given) = given.build()? {
+        derived.facts.push(Fact::new("conversion", "1", FactContent::Entry(given)));
+    }
+    Ok(())
+}
+
 /// The role against which the clearing account moves; none where another source writes the fact.
 fn role_of(class: RowClass) -> Option<Role> {
     match class {
@@ -130,20 +169,22 @@ fn add_items(
     date: jiff::civil::Date,
 ) -> Result<(), DeriveError> {
     let connection = around.connection;
+    // What the other sides state too, in the currency that they know it in.
+    let gross = row.presentment.unwrap_or(row.gross);
     let object = row.object.as_deref().unwrap_or(&row.id);
     let about = match row.class {
         RowClass::Capture => {
-            Some((ItemKind::Capture, format!("capture/{connection}/{object}"), row.gross))
+            Some((ItemKind::Capture, format!("capture/{connection}/{object}"), gross))
         }
         RowClass::PartialCaptureReversal => {
             let capture = row.capture.as_deref().unwrap_or(object);
-            Some((ItemKind::Capture, format!("capture/{connection}/{capture}"), row.gross))
+            Some((ItemKind::Capture, format!("capture/{connection}/{capture}"), gross))
         }
         // A failed one takes back what the refund stated, under the same key.
         RowClass::Refund | RowClass::RefundFailure => Some((
             ItemKind::RefundPaid,
             format!("refund_paid/{connection}/{object}"),
-            row.gross.checked_neg()?,
+            gross.checked_neg()?,
         )),
         RowClass::Payout
         | RowClass::PayoutReturn
@@ -151,13 +192,13 @@ fn add_items(
         | RowClass::Transfer
         | RowClass::TopUp => None,
         RowClass::Dispute | RowClass::DisputeReversal => {
-            Some((ItemKind::Dispute, format!("dispute/{connection}/{object}"), row.gross))
+            Some((ItemKind::Dispute, format!("dispute/{connection}/{object}"), gross))
         }
         RowClass::Reserve | RowClass::ReserveRelease => {
-            Some((ItemKind::Reserve, format!("reserve/{connection}/{}", row.id), row.gross))
+            Some((ItemKind::Reserve, format!("reserve/{connection}/{}", row.id), gross))
         }
         RowClass::Unknown => {
-            Some((ItemKind::Unknown, format!("unknown/{connection}/{}", row.id), row.gross))
+            Some((ItemKind::Unknown, format!("unknown/{connection}/{}", row.id), gross))
         }
         RowClass::Fee
         | RowClass::WithheldTax
@@ -166,7 +207,7 @@ fn add_items(
         | RowClass::Loan
         | RowClass::Conversion
         | RowClass::Adjustment => {
-            Some((ItemKind::Fee, format!("fee/{connection}/{}", row.id), row.gross))
+            Some((ItemKind::Fee, format!("fee/{connection}/{}", row.id), gross))
         }
     };
     let mut hints: Vec<String> = Vec::new();

@@ -1,11 +1,13 @@
 //! The entries that sum up the sales of one channel and currency: of a day, of a payout, or what is
-//! open of a month when it ends (`POSTING.md` P5, P21).
+//! open of a month when it ends (`POSTING.md` P5, P21); and those that sum up what the ledger of a
+//! provider says beside, of a payout or a month.
 //!
 //! The rows that go into an entry are chosen once, when it is made, and stay in it: what is known
 //! later goes into a further one. So each entry is the sum of a list of rows, all of one month, and
 //! all entries of a channel are the sum of all rows of its sales.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::civil::Date;
 
@@ -29,18 +31,40 @@ pub const REFUNDS: &str = "refunds";
 const PAYMENTS: &str = "payments";
 const REPAYMENTS: &str = "repayments";
 
+/// Tells what a provider's ledger says from sales where both are summed up.
+pub const LEDGER: &str = "ledger/";
+
 /// What some entries sum up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Of {
     pub span: Span,
+    /// What the ledger of a provider says, rather than sales.
+    pub ledger: bool,
     pub currency: Currency,
 }
 
 impl Of {
-    /// From the id of their root, `<span>/<currency>`.
+    /// From the id of their root, `<span>/<currency>` or `<span>/ledger/<currency>`.
     pub fn parse(root: &str) -> Option<Self> {
         let (span, currency) = root.rsplit_once('/')?;
-        Some(Self { span: Span::parse(span)?, currency: Currency::parse(currency).ok()? })
+        let of_ledger = span.strip_suffix(LEDGER.trim_end_matches('/'));
+        let of_ledger = of_ledger.and_then(|span| span.strip_suffix('/'));
+        let span = Span::parse(of_ledger.unwrap_or(span))?;
+        let currency = Currency::parse(currency).ok()?;
+        Some(Self { span, ledger: of_ledger.is_some(), currency })
+    }
+
+    /// For people.
+    fn name(&self) -> String {
+        let ledger = if self.ledger { " ledger" } else { "" };
+        format!("{}{ledger} {}", self.span, self.currency.code())
+    }
+}
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ledger = if self.ledger { LEDGER } else { "" };
+        write!(f, "{}/{ledger}{}", self.span, self.currency.code())
     }
 }
 
@@ -60,7 +84,9 @@ pub struct Part {
 /// An entry of the sub-ledger as it is summed up.
 #[derive(Clone, Debug)]
 pub struct SummedRow {
-    /// The channel's id and number of the order that it is of.
+    /// The root that states it: a sale, a row of a ledger.
+    pub root: String,
+    /// The source's id and number of it.
     pub order: String,
     pub number: String,
     /// It takes the entry back.
@@ -80,7 +106,7 @@ pub struct StatedByRows {
 
 /// The key under which channel and books state what an entry comes to.
 pub fn entry_key(connection: &str, of: &Of, number: u32) -> String {
-    format!("entry/{connection}/{}/{}/{number}", of.span, of.currency.code())
+    format!("entry/{connection}/{of}/{number}")
 }
 
 /// The keys of a tax of an entry and of its base.
@@ -94,23 +120,10 @@ pub fn derive(of: &Of, parts: &[Part], around: &Surroundings<'_>) -> Result<Deri
         Span::Month(_) | Span::Payout { .. } => parts.iter().map(|part| part.dated).max(),
     };
     let mut derived = Derived {
-        standing: Standing {
-            number: format!("{} {}", of.span, of.currency.code()),
-            state: "summed".to_owned(),
-            day,
-            amount: None,
-        },
+        standing: Standing { number: of.name(), state: "summed".to_owned(), day, amount: None },
         ..Derived::default()
     };
-    let mut sold = Money::zero(of.currency);
-    for part in parts {
-        for stated in stated(of.currency, &part.rows)? {
-            if stated.kind == ItemKind::Document {
-                sold = sold.checked_add(stated.amount)?;
-            }
-        }
-    }
-    derived.standing.amount = Some(sold);
+    derived.standing.amount = Some(comes_to(of, parts)?);
     let Some(mapping) = around.mapping else {
         derived.waiting = Some(Waiting::NoMapping);
         return Ok(derived);
@@ -130,6 +143,27 @@ pub fn derive(of: &Of, parts: &[Part], around: &Surroundings<'_>) -> Result<Deri
         derived.waiting = Some(Waiting::Mapping(missing));
     }
     Ok(derived)
+}
+
+/// What was sold, or what a ledger moved to clearing beside it.
+fn comes_to(of: &Of, parts: &[Part]) -> Result<Money, MoneyError> {
+    let mut sum = Money::zero(of.currency);
+    for part in parts {
+        if !of.ledger {
+            for stated in stated(of.currency, &part.rows)? {
+                if stated.kind == ItemKind::Document {
+                    sum = sum.checked_add(stated.amount)?;
+                }
+            }
+            continue;
+        }
+        for row in &part.rows {
+            for line in row.entry.lines.iter().filter(|line| line.role == Role::Clearing) {
+                sum = sum.checked_add(signed(row, line.amount)?)?;
+            }
+        }
+    }
+    Ok(sum)
 }
 
 /// The command of one entry, and what must be found in the books of it.
@@ -223,7 +257,7 @@ fn content(
             taxes.push(EntryTax { tax: tax.clone(), name, amount, refund });
             continue;
         }
-        match account(mapping, &bucket) {
+        match account(mapping, &bucket, of) {
             Ok(account) => {
                 let name = name(&bucket);
                 lines.push(AccountLine { account, name, amount, taxes: bucket.taxes, refund });
@@ -249,6 +283,7 @@ fn content(
 fn reference(of: &Of, part: &Part, connection: &str) -> String {
     let further =
         if part.number == 1 { String::new() } else { format!(", further entry {}", part.number) };
+    let connection = if of.ledger { format!("{connection} ledger") } else { connection.to_owned() };
     match &of.span {
         Span::Day(day) => format!("{connection} {day}{further}"),
         Span::Month(_) => format!("{connection} {}, not paid out{further}", of.span),
@@ -290,9 +325,12 @@ fn signed(row: &SummedRow, amount: Money) -> Result<Money, MoneyError> {
     if row.reversal { amount.checked_neg() } else { Ok(amount) }
 }
 
-fn account(mapping: &Mapping, bucket: &Bucket) -> Result<TargetRef, Missing> {
+fn account(mapping: &Mapping, bucket: &Bucket, of: &Of) -> Result<TargetRef, Missing> {
     match (bucket.role, &bucket.qualifier) {
-        (Role::Clearing, Some(of)) => mapping.clearing_account(of),
+        (Role::Clearing, Some(provider)) if of.ledger => {
+            mapping.ledger_account(provider, of.currency)
+        }
+        (Role::Clearing, Some(provider)) => mapping.clearing_account(provider, of.currency),
         (role, qualifier) => mapping.account(role, qualifier.as_deref()),
     }
 }

@@ -21,6 +21,10 @@ pub struct LedgerRow {
     /// `gross − fee`; checked by the connector.
     pub net: Money,
     pub fees: Vec<FeePart>,
+    /// What the object is in the currency that the customer paid in, signed as `gross`, where the
+    /// provider converted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presentment: Option<Money>,
     /// The object this row books: a charge, a refund, a dispute, a channel's transaction.
     pub object: Option<String>,
     /// The capture at the end of the row's source chain, where the provider says so.

@@ -54,6 +54,7 @@ fn sold(id: &str) -> Order {
 fn rows(derived: &Derived, id: &str, reversal: bool) -> Vec<SummedRow> {
     let own = entries(&derived.facts).filter(|entry| entry.summed.is_some());
     own.map(|entry| SummedRow {
+        root: format!("shop/sale/{id}"),
         order: id.to_owned(),
         number: format!("#{id}"),
         reversal,
@@ -72,7 +73,7 @@ fn summed(parts: Vec<Vec<SummedRow>>, mapping: &Mapping) -> Derived {
             rows,
         })
         .collect();
-    let of = Of { span: Span::Day(date(2026, 6, 15)), currency: usd() };
+    let of = Of { span: Span::Day(date(2026, 6, 15)), ledger: false, currency: usd() };
     Given { mapping: Some(mapping.clone()), ..by_day() }.summary(&of, &parts)
 }
 

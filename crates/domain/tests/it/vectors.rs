@@ -14,6 +14,7 @@ use trueup_domain::document::{
 use trueup_domain::fact::FactContent;
 use trueup_domain::item::ItemKind;
 use trueup_domain::journal::Role;
+use trueup_domain::money::{Currency, Money};
 
 use crate::world::{
     Given, charge, commands, discount, dispute, entries, line, money, net, order, paid, paid_back,
@@ -61,6 +62,104 @@ fn check(block: &str, derived: &[&Derived]) {
     expected.retain(|_, sum| *sum != 0);
     actual.retain(|_, sum| *sum != 0);
     assert_eq!(actual, expected, "{block}");
+}
+
+/// What is on each account in each currency, with a sign for credit, as the block says it.
+fn by_currency(derived: &[&Derived]) -> Vec<String> {
+    let mut sums: BTreeMap<(String, Role), i64> = BTreeMap::new();
+    for entry in derived.iter().flat_map(|one| entries(&one.facts)) {
+        for line in &entry.lines {
+            let currency = line.amount.currency().code().to_owned();
+            *sums.entry((currency, line.role)).or_default() += line.amount.minor();
+        }
+    }
+    let told = sums.into_iter().filter(|(_, sum)| *sum != 0);
+    told.map(|((currency, role), sum)| format!("{} {currency} {sum}", role.word())).collect()
+}
+
+fn in_eur(text: &str) -> Money {
+    Money::parse(text, Currency::parse("EUR").expect("a currency")).expect("an amount")
+}
+
+/// A balance in euros that the provider converts before it pays out: the rows of both sides.
+#[test]
+fn d9_a_balance_is_converted() {
+    let capture = LedgerRow {
+        gross: in_eur("100.00"),
+        fee: in_eur("3.00"),
+        net: in_eur("97.00"),
+        ..row("c1", RowClass::Capture, "0", "0")
+    };
+    let given = LedgerRow {
+        gross: in_eur("-97.00"),
+        fee: in_eur("0"),
+        net: in_eur("-97.00"),
+        ..row("v1", RowClass::Conversion, "0", "0")
+    };
+    let taken = row("v2", RowClass::Conversion, "104.76", "0");
+    let rows = [&capture, &given, &taken].map(|row| Given::provider().row(row));
+    let out = Given::provider().payout(&payout("po1", PayoutStatus::Paid, "104.76"));
+    let all = [&rows[0], &rows[1], &rows[2], &out];
+    // The payment of 100.00 is what the books put on clearing by themselves.
+    assert_eq!(
+        by_currency(&all),
+        [
+            "clearing EUR -10000",
+            "processing_fees EUR 300",
+            "fx EUR 9700",
+            "in_transit USD 10476",
+            "fx USD -10476",
+        ]
+    );
+    // At 1.10, the rate of the books: 106.70 given for 104.76.
+    assert_eq!(9700 * 110 / 100 - 10_476, 194);
+}
+
+/// A provider that converts each charge as it comes, and charges its fee on what it made of it.
+#[test]
+fn d9_a_charge_is_converted_as_it_comes() {
+    let capture = LedgerRow {
+        presentment: Some(in_eur("100.00")),
+        ..row("c1", RowClass::Capture, "108.00", "3.24")
+    };
+    let refund = LedgerRow {
+        presentment: Some(in_eur("-40.00")),
+        ..row("r1", RowClass::Refund, "-43.60", "0")
+    };
+    let dispute = LedgerRow {
+        presentment: Some(in_eur("-60.00")),
+        ..row("d1", RowClass::Dispute, "-65.00", "15.00")
+    };
+    let derived = [&capture, &refund, &dispute].map(|row| Given::provider().row(row));
+    let all: Vec<&Derived> = derived.iter().collect();
+    assert_eq!(
+        by_currency(&all),
+        [
+            "clearing EUR -6000",
+            "disputes_receivable EUR 6000",
+            // 100.00 taken and 40.00 given back are the customer's; 60.00 is disputed.
+            "clearing USD -1884",
+            "chargeback_cost USD 1500",
+            "processing_fees USD 324",
+            "fx USD 60",
+        ]
+    );
+    // The other sides state what the customer paid.
+    let stated = derived.iter().flat_map(|one| &one.facts).filter_map(|fact| match &fact.content {
+        FactContent::Item(item) => Some(format!("{} {}", item.kind.word(), item.amount)),
+        _ => None,
+    });
+    assert_eq!(
+        stated.collect::<Vec<_>>(),
+        [
+            "capture 100.00 EUR",
+            "payout_row 104.76 USD",
+            "refund_paid 40.00 EUR",
+            "payout_row -43.60 USD",
+            "dispute -60.00 EUR",
+            "payout_row -80.00 USD",
+        ]
+    );
 }
 
 /// 200.00 of goods in two equal units, 20.00 off, 10.00 shipping, 8 % tax.

@@ -297,6 +297,7 @@ pub fn row(id: &str, class: RowClass, gross: &str, fee: &str) -> LedgerRow {
         fee,
         net: gross.checked_sub(fee).expect("in range"),
         fees: Vec::new(),
+        presentment: None,
         object: Some(format!("ch_{id}")),
         capture: None,
         order: None,

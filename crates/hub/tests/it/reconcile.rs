@@ -23,6 +23,7 @@ pub fn row(id: &str, net: &str, payout: &str) -> LedgerRow {
         fee: money("0"),
         net: money(net),
         fees: Vec::new(),
+        presentment: None,
         object: Some(format!("ch_{id}")),
         capture: None,
         order: None,

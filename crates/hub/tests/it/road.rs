@@ -392,6 +392,7 @@ fn row(id: &str, payout: Option<&str>) -> LedgerRow {
         fee: money("0.50"),
         net: money("9.50"),
         fees: Vec::new(),
+        presentment: None,
         object: Some("ch_p1".to_owned()),
         capture: None,
         order: None,

@@ -157,6 +157,7 @@ pub fn connection(name: &str, connector: &'static Connector) -> Connection {
         since: Timestamp::MIN,
         fees: None,
         posting: trueup_domain::posting::Posting::default(),
+        ledger_since: None,
         bank_names: vec![name.to_owned()],
         poll_every_s: None,
         calls_per_minute: None,

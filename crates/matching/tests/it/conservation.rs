@@ -17,6 +17,7 @@ fn row(class: RowClass, gross: i64, fee: i64) -> LedgerRow {
         fee: euro(fee),
         net: euro(gross - fee),
         fees: Vec::new(),
+        presentment: None,
         object: None,
         capture: Some("ch_1".to_owned()),
         order: None,

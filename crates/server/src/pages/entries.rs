@@ -1,4 +1,5 @@
-//! The entries of the books that sum up sales, and the orders in each, adding up to what it books.
+//! The entries of the books that sum up sales or what a provider's ledger says, and what is in each,
+//! adding up to what it books.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,8 @@ struct Row {
     number: i64,
     dated: String,
     sales: String,
+    /// What it is so many of.
+    counted: &'static str,
     state: String,
     record: String,
     error: String,
@@ -105,6 +108,7 @@ impl From<ShownEntry> for Row {
             number: entry.number,
             dated: entry.dated,
             sales: format::count(entry.orders),
+            counted: summaries::counted(&entry.summary),
             state: entry.state.unwrap_or_else(|| "not asked for".to_owned()),
             record: entry.record.unwrap_or_default(),
             error: entry.error.unwrap_or_default(),
@@ -202,7 +206,6 @@ fn entry(
         return Ok(None);
     };
     let rows = summaries::rows(tx, summary, number)?;
-    let (connection, _) = summary.split_once("/summary/").unwrap_or((summary, ""));
     let currency = summary.rsplit('/').next().unwrap_or_default().to_owned();
     let (accounts, orders) = pivot(&rows);
     let sums: Vec<i64> = (0..accounts.len())
@@ -219,7 +222,7 @@ fn entry(
         orders: orders
             .iter()
             .map(|(id, order)| OrderRow {
-                href: format::root_page(&sale(connection, id)),
+                href: format::root_page(id),
                 number: order.number.clone(),
                 cells: (0..accounts.len()).map(|place| cell(order.amounts.get(&place))).collect(),
             })
@@ -252,12 +255,12 @@ struct Share {
 }
 
 /// The accounts of an entry in the order in which they occur, by role and qualifier; and what each
-/// order has on them, by its id.
+/// order or row of a ledger has on them, by its root.
 fn pivot(rows: &[SummedRow]) -> (Vec<(&str, &str)>, BTreeMap<&str, Share>) {
     let mut accounts: Vec<(&str, &str)> = Vec::new();
     let mut orders: BTreeMap<&str, Share> = BTreeMap::new();
     for row in rows {
-        let order = orders.entry(row.order.as_str()).or_default();
+        let order = orders.entry(row.root.as_str()).or_default();
         order.number.clone_from(&row.number);
         for line in &row.entry.lines {
             let account = (line.role.word(), line.qualifier.as_deref().unwrap_or_default());

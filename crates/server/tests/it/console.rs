@@ -76,12 +76,15 @@ async fn an_order_shows_its_life() {
 #[tokio::test]
 async fn an_entry_adds_up_from_its_orders() {
     let server = Server::with_orders();
-    has(&text(&server, "/entries").await, &["No entry sums up sales"]);
+    has(&text(&server, "/entries").await, &["No entry sums up anything"]);
     sum_up(&server.hub);
     let list = text(&server, "/entries").await;
     has(&list, &["acme/summary/2026-03-04/EUR", "/entries/1/acme/summary/2026-03-04/EUR"]);
     assert!(list.contains("/entries/2/"), "the changed price has an entry of its own");
-    has(&text(&server, "/entries?day=2026-03-05").await, &["No entry sums up sales on this day"]);
+    has(
+        &text(&server, "/entries?day=2026-03-05").await,
+        &["No entry sums up anything on this day"],
+    );
     assert_eq!(server.get("/entries?day=soon").await.status, StatusCode::BAD_REQUEST);
     let first = text(&server, "/entries/1/acme/summary/2026-03-04/EUR").await;
     has(&first, &["#1001", "1,234.56", "50.00", "1,284.56", "-1,284.56", "acme &#60;pay&#62;"]);

@@ -61,6 +61,7 @@ fn connection(name: &str) -> Connection {
         since: Timestamp::UNIX_EPOCH,
         fees: None,
         posting: trueup_domain::posting::Posting::default(),
+        ledger_since: None,
         bank_names: Vec::new(),
         poll_every_s: None,
         calls_per_minute: None,
@@ -283,6 +284,7 @@ fn place(root: &str) -> Place<'_> {
         entity: "Acme <EU>",
         mapping_version: 1,
         now: now(),
+        ledger_since: None,
         newest: None,
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use trueup_domain::derive::summary::Of;
+use trueup_domain::document::{Root, RootKind};
 use trueup_domain::posting::Span;
 
 use super::{ENTRIES, Open, ShownEntry, day, next_number, shown};
@@ -220,16 +221,30 @@ fn open_of_sale(tx: &mut Tx<'_>, open: &Open, sale: &str) -> Result<Vec<(Key, Da
         .collect()
 }
 
-/// The entries that hold money of a payout, whatever they sum up; `payout` is the key under which its
-/// rows are.
+/// The entries that hold money of a payout, whatever they sum up, or rows of its ledger; `payout` is the
+/// key under which its rows are.
 pub fn of_payout(tx: &mut Tx<'_>, payout: &str) -> Result<Vec<ShownEntry>> {
+    let header = match Span::parse(payout) {
+        Some(Span::Payout { provider, id }) => {
+            let root = Root { kind: RootKind::Payout, external_id: id };
+            documents::root_id(&provider, &root)
+        }
+        _ => String::new(),
+    };
     let rows = tx.query(
         &format!(
             "{ENTRIES} WHERE s.entry IS NOT NULL AND (s.summary, s.entry) IN (
-                 SELECT own.summary, own.entry FROM {SAME_MONEY} WHERE p.key = $1)
+                 SELECT own.summary, own.entry FROM {SAME_MONEY} WHERE p.key = $1
+                 UNION
+                 SELECT own.summary, own.entry FROM items p
+                 JOIN summary_rows own ON own.root = p.root AND own.what LIKE 'ledger/%'
+                 WHERE p.key = $1 AND p.live = 1 AND p.kind IN ('payout_row', 'payout')
+                 UNION
+                 SELECT own.summary, own.entry FROM summary_rows own
+                 WHERE own.root = $2 AND own.what LIKE 'ledger/%')
              GROUP BY s.summary, s.entry ORDER BY 4, s.summary, s.entry"
         ),
-        values![payout],
+        values![payout, header],
     )?;
     rows.iter().map(|row| shown(tx, row)).collect()
 }

@@ -20,6 +20,7 @@ mod scopes;
 mod skips;
 mod streams;
 mod summaries;
+mod summary_ledgers;
 mod summary_payouts;
 mod ties;
 mod transactions;

@@ -82,6 +82,7 @@ pub fn ledger_row(id: &str) -> Document {
         fee: money("0.50"),
         net: money("9.50"),
         fees: Vec::new(),
+        presentment: None,
         object: None,
         capture: None,
         order: None,
@@ -93,7 +94,15 @@ pub fn ledger_row(id: &str) -> Document {
 }
 
 pub fn place(root: &str) -> Place<'_> {
-    Place { environment: "test", root, entity: "nl", mapping_version: 1, now: at(0), newest: None }
+    Place {
+        environment: "test",
+        root,
+        entity: "nl",
+        mapping_version: 1,
+        now: at(0),
+        ledger_since: None,
+        newest: None,
+    }
 }
 
 pub fn entry(minor: i64) -> Entry {

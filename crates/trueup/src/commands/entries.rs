@@ -1,4 +1,4 @@
-//! `trueup entries`: the entries of the books that sum up sales.
+//! `trueup entries`: the entries of the books that sum up sales, or what a ledger says.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,8 @@ use crate::wiring;
 /// So many are shown unless a day is named.
 const SHOWN: i64 = 200;
 
-/// List the entries that sum up sales, for channels with `posting = "day"` or `"payout"`.
+/// List the entries that sum up sales, for channels with `posting = "day"` or `"payout"`, and what the
+/// ledgers of providers say, for connections with `ledger_since`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -79,16 +80,16 @@ pub fn run(global: &Global, args: &EntriesArgs) -> Result<ExitCode> {
     if args.json {
         say_json(&shown)?;
     } else if shown.is_empty() {
-        say("no entry sums up sales\n")?;
+        say("no entry sums up anything\n")?;
     } else {
-        let mut table = print::table(["Sums up", "Entry", "Of", "Sales", "State", "Record"]);
+        let mut table = print::table(["Sums up", "Entry", "Of", "So many", "State", "Record"]);
         print::right(&mut table, [1, 3]);
         for entry in &shown {
             table.add_row([
                 print::short(&entry.summary),
                 entry.number.to_string(),
                 entry.dated.clone(),
-                entry.sales.to_string(),
+                format!("{} {}", entry.sales, summaries::counted(&entry.summary)),
                 entry.state.clone(),
                 print::short(entry.record.as_deref().or(entry.error.as_deref()).unwrap_or("")),
             ]);

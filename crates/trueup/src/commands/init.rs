@@ -281,6 +281,9 @@ fn section(connector: &Connector) -> String {
              each,\n# \"day\" one entry for each day and currency, \"payout\" one for each payout and month end\n\
              # (docs/posting.md).\n\
              # posting = \"transaction\"\n\
+             # From which day on what its ledger says goes into the books: fees, disputes, reserves,\n\
+             # payouts, an entry for each payout and month end. Leave it out while somebody else books it.\n\
+             # ledger_since = \"2026-12-01\"\n\
              # Words by which the bank names this provider on its lines.\n# bank_names = [\"STRIPE\"]\n"
                 .replace("STRIPE", &variable)
                 .as_str(),

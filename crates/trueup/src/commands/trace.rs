@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use trueup_hub::trace::{self, Trace};
+use trueup_store::summaries;
 
 use super::{say, say_json};
 use crate::cli::Global;
@@ -119,12 +120,13 @@ fn shown(trace: &Trace) -> String {
     for entry in &trace.entries {
         let record = entry.record.as_deref().or(entry.error.as_deref()).unwrap_or_default();
         text.push_str(&format!(
-            "  {} entry {} of {}  {}  {} sales  {}  {}\n",
+            "  {} entry {} of {}  {}  {} {}  {}  {}\n",
             print::plain(&entry.summary),
             entry.number,
             entry.dated,
             entry.state.as_deref().unwrap_or("not asked for"),
             entry.sales,
+            summaries::counted(&entry.summary),
             print::word(&entry.status),
             print::plain(record)
         ));

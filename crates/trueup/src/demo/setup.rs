@@ -98,6 +98,7 @@ pub fn bare(
         since: since.unwrap_or(Timestamp::UNIX_EPOCH),
         fees: None,
         posting: trueup_domain::posting::Posting::default(),
+        ledger_since: None,
         bank_names: Vec::new(),
         poll_every_s: Some(POLL_EVERY_S),
         calls_per_minute: None,

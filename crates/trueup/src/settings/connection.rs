@@ -40,6 +40,7 @@ pub(super) struct ConnectionSection {
     #[serde(default)]
     windows: BTreeMap<Spanned<String>, Spanned<String>>,
     posting: Option<Spanned<String>>,
+    ledger_since: Option<Spanned<Word>>,
     #[serde(default)]
     settings: BTreeMap<Spanned<String>, Spanned<Word>>,
     fees: Option<FeesSection>,
@@ -177,6 +178,7 @@ impl ConnectionSection {
             completeness: self.completeness.unwrap_or(true),
             windows,
             posting: self.posting.as_ref().map(posting).transpose()?.unwrap_or_default(),
+            ledger_since: self.ledger_since.as_ref().map(day).transpose()?,
             entity: self.entity.into_inner(),
             url: self.url.map(Spanned::into_inner),
             account: self.account,
@@ -353,6 +355,13 @@ fn posting(word: &Spanned<String>) -> Result<Posting, Mistake> {
         let known: Vec<&str> = Posting::ALL.iter().map(|mode| mode.word()).collect();
         let what = format!("there is no way of posting `{}`", word.as_ref());
         Mistake::at(word, what, format!("there are: {}", known.join(", ")))
+    })
+}
+
+fn day(word: &Spanned<Word>) -> Result<Date, Mistake> {
+    let text = &word.as_ref().0;
+    text.parse().map_err(|_| {
+        Mistake::at(word, format!("`{text}` is no day"), "write \"2026-01-01\", or take it out")
     })
 }
 

@@ -128,6 +128,7 @@ pub struct Configured {
     pub windows: Windows,
     /// How its sales go into the books.
     pub posting: Posting,
+    pub ledger_since: Option<Date>,
     pub settings: BTreeMap<String, String>,
     /// When its sales are invoiced.
     pub invoices: InvoicePolicy,
@@ -659,6 +660,7 @@ missed = "skip"
         let secret = "secret_env = \"SHOP_EU_TOKEN\"";
         let with = |more: &str| format!("{secret}\n{more}");
         check(secret, &with("goods = \"day\""), &["line 23", "order", "posting"]);
+        check(secret, &with("ledger_since = \"soon\""), &["line 23", "soon", "no day"]);
         check(secret, &with("goods = \"never\""), &["line 23", "never", "channel"]);
         check(
             secret,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::webhook::SignedDelivery;
 use trueup_connect::{Auth, CallError, Connector, DecodeError, Decoded, Message, Reply, Request};
@@ -87,6 +88,22 @@ impl Road {
 
     /// The same over any store.
     pub fn over(store: Store, us: &Mapping, eu: &Mapping, posting: Posting) -> Self {
+        Self::build(store, us, eu, posting, None)
+    }
+
+    /// A hub that posts each sale, and what the providers' ledgers say since a day.
+    pub fn with_ledgers(us: &Mapping, eu: &Mapping, since: Date) -> Self {
+        let store = Store::in_memory().expect("a store");
+        Self::build(store, us, eu, Posting::Transaction, Some(since))
+    }
+
+    fn build(
+        store: Store,
+        us: &Mapping,
+        eu: &Mapping,
+        posting: Posting,
+        ledger_since: Option<Date>,
+    ) -> Self {
         let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
             name: name.to_owned(),
             connector,
@@ -100,6 +117,7 @@ impl Road {
             since: Timestamp::MIN,
             fees: None,
             posting,
+            ledger_since: ledger_since.filter(|_| name.starts_with("stripe")),
             bank_names: Vec::new(),
             poll_every_s: None,
             calls_per_minute: None,
@@ -234,6 +252,20 @@ impl Road {
     pub fn change_books(&mut self, change: impl FnOnce(&mut Connection)) {
         let mut connections = self.hub.setup.connections.clone();
         change(connections.get_mut("odoo").expect("configured"));
+        let setup = HubSetup {
+            environment: ENVIRONMENT.to_owned(),
+            connections,
+            calendar: Calendar::default(),
+        };
+        self.hub = Hub::new(self.hub.store.clone(), setup);
+    }
+
+    /// The same hub that posts what its providers' ledgers say since a day, or not at all.
+    pub fn post_ledgers(&mut self, since: Option<Date>) {
+        let mut connections = self.hub.setup.connections.clone();
+        for (name, connection) in &mut connections {
+            connection.ledger_since = since.filter(|_| name.starts_with("stripe"));
+        }
         let setup = HubSetup {
             environment: ENVIRONMENT.to_owned(),
             connections,

@@ -179,6 +179,7 @@ impl Till {
                 fee: self.zero(),
                 net: gross,
                 fees: Vec::new(),
+                presentment: None,
                 object: Some(format!("ch_{}_{id}", self.order)),
                 capture: None,
                 order: None,

@@ -79,6 +79,7 @@ impl Stage {
             since: Timestamp::MIN,
             fees: None,
             posting: Posting::default(),
+            ledger_since: None,
             bank_names: Vec::new(),
             poll_every_s: None,
             calls_per_minute: None,

@@ -1,0 +1,258 @@
+//! What the ledger of a provider says, and which of it is in one entry (`POSTING.md` P3, P9, P21).
+//!
+//! A payout whose rows add up to it is summed up at once, with its own leaving; what is in none when
+//! a month is over goes with the month. While a payout holds a row that nobody has decided about,
+//! nothing of it is.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use trueup_domain::derive::settlement;
+use trueup_domain::derive::summary::LEDGER;
+use trueup_domain::document::{Root, RootKind};
+use trueup_domain::fact::FactKey;
+use trueup_domain::journal::{Booker, Entry, Role};
+use trueup_domain::posting::Span;
+
+use super::{NewRow, Open, add, day, next_number};
+use crate::database::{StoreError, Tx};
+use crate::facts::Place;
+use crate::messages::moment;
+use crate::{Result, documents, values};
+
+/// Notes a row of a ledger, where its connection's are posted.
+pub(super) fn note(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    key: &FactKey,
+    generation: u32,
+    entry: &Entry,
+    reversal: bool,
+) -> Result<()> {
+    let Some(line) = entry.lines.first() else { return Ok(()) };
+    let is_of_ledger = entry.booker == Booker::Trueup
+        && settlement::FACTS.contains(&key.kind.as_str())
+        && entry.lines.iter().all(|line| line.role != Role::Unknown);
+    if !is_of_ledger || place.ledger_since.is_none_or(|since| entry.date < since) {
+        return Ok(());
+    }
+    let what = format!("{LEDGER}{}", line.amount.currency().code());
+    let row = NewRow { day: entry.date, what: &what, states: None, back: false };
+    add(tx, place, key, generation, reversal, row)
+}
+
+/// Gathers what the ledgers of these connections have said since a day, also before anybody wanted it
+/// in the books, and of no others. What is in an entry stays there. Cheap where nothing changed.
+pub fn gather(tx: &mut Tx<'_>, wanted: &BTreeMap<&str, Date>, now: Timestamp) -> Result<()> {
+    let mut known = BTreeMap::new();
+    for row in tx.query("SELECT connection, since FROM ledgers", values![])? {
+        known.insert(row.text(0)?, row.text(1)?);
+    }
+    let none_any_more = known.keys().filter(|name| !wanted.contains_key(name.as_str()));
+    for connection in none_any_more {
+        gather_one(tx, connection, None, now)?;
+    }
+    for (connection, since) in wanted {
+        let since = since.to_string();
+        if known.get(*connection) != Some(&since) {
+            gather_one(tx, connection, Some(since), now)?;
+        }
+    }
+    Ok(())
+}
+
+fn gather_one(
+    tx: &mut Tx<'_>,
+    connection: &str,
+    since: Option<String>,
+    now: Timestamp,
+) -> Result<()> {
+    tx.write(
+        "DELETE FROM summary_rows
+         WHERE connection = $1 AND entry IS NULL AND what LIKE 'ledger/%' AND day < $2",
+        values![connection, since.as_deref().unwrap_or("9999")],
+    )?;
+    tx.write("DELETE FROM ledgers WHERE connection = $1", values![connection])?;
+    let Some(since) = since else { return Ok(()) };
+    tx.write(
+        "INSERT INTO ledgers (connection, since) VALUES ($1, $2)",
+        values![connection, &since],
+    )?;
+    let kinds = settlement::FACTS.map(|kind| format!("'{kind}'")).join(", ");
+    tx.write(
+        &format!(
+            "INSERT INTO summary_rows (root, kind, part, generation, reversal, connection, day,
+                 what, written_at)
+             SELECT e.root, e.kind, e.part, e.generation, e.reversal, $1, e.day,
+                 '{LEDGER}' || e.currency, $2
+             FROM roots r JOIN entry_lines e ON e.root = r.id
+             WHERE r.connection = $1 AND r.kind IN ($3, $4, $5) AND e.kind IN ({kinds})
+                 AND e.booker = $6 AND e.day >= $7
+                 AND e.position = 0
+                 AND NOT EXISTS (SELECT 1 FROM entry_lines u
+                     WHERE u.root = e.root AND u.kind = e.kind AND u.part = e.part
+                         AND u.generation = e.generation AND u.role = $8)
+                 AND NOT EXISTS (SELECT 1 FROM summary_rows s
+                     WHERE s.root = e.root AND s.kind = e.kind AND s.part = e.part
+                         AND s.generation = e.generation AND s.reversal = e.reversal)"
+        ),
+        values![
+            connection,
+            now.as_microsecond(),
+            RootKind::LedgerRow.word(),
+            RootKind::Payout.word(),
+            RootKind::Dispute.word(),
+            Booker::Trueup.word(),
+            since,
+            Role::Unknown.word()
+        ],
+    )?;
+    Ok(())
+}
+
+/// The payouts that rows of a ledger are in, or are: each with its own leaving.
+const IN_PAYOUT: &str = "summary_rows own
+     JOIN items p ON p.root = own.root AND p.live = 1 AND p.key LIKE 'payout/%'
+         AND p.kind IN ('payout_row', 'payout')";
+
+/// Nobody has decided about a row of the payout with this key.
+const HOLDS_UNKNOWN: &str = "SELECT 1 FROM items q
+     JOIN items u ON u.root = q.root AND u.live = 1 AND u.kind = 'unknown'
+     WHERE q.live = 1 AND q.kind = 'payout_row' AND q.key = p.key";
+
+/// The payouts of which rows of a ledger are in no entry, the oldest first. One whose rows do not add
+/// up to it is left out, and so is one that holds what nobody has decided about.
+pub fn open_ledger_payouts(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Open>> {
+    let start = format!("payout/{connection}/");
+    let rows = tx.query(
+        &format!(
+            "SELECT key, what, COUNT(*), MAX(written_at), MIN(day) FROM (
+                 SELECT p.key AS key, own.what AS what, own.written_at AS written_at,
+                     own.day AS day
+                 FROM {IN_PAYOUT}
+                 JOIN scopes c ON c.key = p.key AND c.status = 'proven'
+                 WHERE own.connection = $1 AND own.entry IS NULL AND own.what LIKE 'ledger/%'
+                     AND NOT EXISTS ({HOLDS_UNKNOWN})
+                 UNION ALL
+                 SELECT $2 || r.external_id, own.what, own.written_at, own.day
+                 FROM summary_rows own JOIN roots r ON r.id = own.root AND r.kind = $3
+                 WHERE own.connection = $1 AND own.entry IS NULL AND own.what LIKE 'ledger/%'
+                     AND NOT EXISTS (SELECT 1 FROM items p
+                         WHERE p.root = own.root AND p.live = 1 AND p.kind = 'payout'
+                             AND p.key LIKE 'payout/%')
+             ) open GROUP BY key, what ORDER BY 5, key, what"
+        ),
+        values![connection, &start, RootKind::Payout.word()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let key = row.text(0)?;
+            let span = Span::parse(&key)
+                .ok_or_else(|| StoreError::corrupt(format!("{key} names no payout")))?;
+            Ok(Open {
+                connection: connection.to_owned(),
+                span,
+                what: row.text(1)?,
+                rows: row.int(2)?,
+                newest: moment(row.int(3)?)?,
+            })
+        })
+        .collect()
+}
+
+/// Takes up to `rows` open rows of a ledger into a further entry: of one month of a payout, or those of
+/// a month that are in no payout of their own. Returns its number; `None` when no row was open.
+pub fn take_ledger(tx: &mut Tx<'_>, open: &Open, rows: i64, now: Timestamp) -> Result<Option<i64>> {
+    match &open.span {
+        Span::Payout { provider, id } => take_of_payout(tx, open, (provider, id), rows, now),
+        Span::Month(_) | Span::Day(_) => take_of_month(tx, open, rows, now),
+    }
+}
+
+fn take_of_payout(
+    tx: &mut Tx<'_>,
+    open: &Open,
+    (provider, id): (&str, &str),
+    rows: i64,
+    now: Timestamp,
+) -> Result<Option<i64>> {
+    let key = open.span.to_string();
+    let header = Root { kind: RootKind::Payout, external_id: id.to_owned() };
+    let header = documents::root_id(provider, &header);
+    let own = "own.connection = $1 AND own.what = $2 AND own.entry IS NULL AND (own.root = $4
+         OR own.root IN (SELECT p.root FROM items p
+             WHERE p.key = $3 AND p.live = 1 AND p.kind = 'payout_row'))";
+    let first = tx.query_one(
+        &format!("SELECT MIN(own.day) FROM summary_rows own WHERE {own}"),
+        values![&open.connection, &open.what, &key, &header],
+    )?;
+    let Some(first) = first.map(|row| row.opt_text(0)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let month = day(&first)?;
+    // An entry stands where the payout left, or at the end of its month where that was later.
+    let last = tx.query_one(
+        "SELECT MAX(day) FROM summary_rows WHERE root = $1 OR root IN (
+             SELECT p.root FROM items p WHERE p.key = $2 AND p.live = 1 AND p.kind = 'payout_row')",
+        values![&header, &key],
+    )?;
+    let last = last.map(|row| row.opt_text(0)).transpose()?.flatten().unwrap_or(first);
+    let until = month.last_of_month();
+    let dated = day(&last)?.min(until);
+    let root = open.root_id();
+    let number = next_number(tx, &root)?;
+    let chosen = format!(
+        "SELECT own.root FROM summary_rows own WHERE {own} AND own.day <= $5
+         GROUP BY own.root ORDER BY own.root LIMIT $6"
+    );
+    tx.write(
+        &format!(
+            "UPDATE summary_rows SET summary = $7, entry = $8, made_at = $9, dated = $10
+             WHERE connection = $1 AND what = $2 AND entry IS NULL AND day <= $5
+                 AND root IN ({chosen})"
+        ),
+        values![
+            &open.connection,
+            &open.what,
+            &key,
+            &header,
+            until.to_string(),
+            rows,
+            &root,
+            number,
+            now.as_microsecond(),
+            dated.to_string()
+        ],
+    )?;
+    documents::raise(tx, &open.connection, &open.root())?;
+    Ok(Some(number))
+}
+
+fn take_of_month(tx: &mut Tx<'_>, open: &Open, rows: i64, now: Timestamp) -> Result<Option<i64>> {
+    let Some((from, to)) = open.span.days() else { return Ok(None) };
+    let root = open.root_id();
+    let number = next_number(tx, &root)?;
+    let (from, to) = (from.to_string(), to.to_string());
+    let taken = tx.execute(
+        &format!(
+            "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3, dated = $5
+             WHERE connection = $6 AND day >= $4 AND day <= $5 AND what = $7 AND entry IS NULL
+                 AND root IN (
+                     SELECT own.root FROM summary_rows own
+                     WHERE own.connection = $6 AND own.day >= $4 AND own.day <= $5
+                         AND own.what = $7 AND own.entry IS NULL
+                         AND NOT EXISTS (SELECT 1 FROM items p
+                             WHERE p.root = own.root AND p.live = 1
+                                 AND p.kind IN ('payout_row', 'payout')
+                                 AND EXISTS ({HOLDS_UNKNOWN}))
+                     GROUP BY own.root ORDER BY own.root LIMIT $8)"
+        ),
+        values![&root, number, now.as_microsecond(), from, to, &open.connection, &open.what, rows],
+    )?;
+    if taken == 0 {
+        return Ok(None);
+    }
+    documents::raise(tx, &open.connection, &open.root())?;
+    Ok(Some(number))
+}

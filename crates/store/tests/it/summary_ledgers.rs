@@ -1,0 +1,217 @@
+//! What the ledger of a provider says, and the entries of the books that take it.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::{Date, date};
+use trueup_domain::document::{Root, RootKind};
+use trueup_domain::fact::{Fact, FactContent};
+use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::journal::{Booker, Entry, EntryBuilder, Role};
+use trueup_domain::posting::Span;
+use trueup_store::scopes::{self, Verdict};
+use trueup_store::summaries::{self, Open};
+use trueup_store::{SHARDS, Store, documents};
+
+use crate::engines::on_every_engine;
+use crate::world::{at, decide, eur, fact, item, money, read, write};
+
+fn root(kind: RootKind, id: &str) -> Root {
+    Root { kind, external_id: id.to_owned() }
+}
+
+/// Something that the ledger of `card` says, under the root that says it.
+fn says(store: &Store, root: &Root, facts: Vec<Fact>, seconds: i64) -> String {
+    let id = documents::root_id("card", root);
+    let raised = root.clone();
+    write(store, move |tx| documents::raise(tx, "card", &raised));
+    decide(store, Box::leak(id.clone().into_boxed_str()), facts, seconds);
+    id
+}
+
+fn entry(role: Role, date: Date) -> FactContent {
+    let mut entry = EntryBuilder::new(date, Booker::Trueup, eur(), "said");
+    entry.debit(role, None, money("1.00"));
+    entry.credit(Role::Clearing, Some("card"), money("1.00")).expect("in range");
+    FactContent::Entry(entry.build().expect("balanced").expect("an entry"))
+}
+
+fn fee(store: &Store, id: &str, day: Date, payout: Option<&str>) -> String {
+    fee_as(store, id, day, payout, Role::ProcessingFees)
+}
+
+fn fee_as(store: &Store, id: &str, day: Date, payout: Option<&str>, role: Role) -> String {
+    let mut facts = vec![fact("ledger_row", "1", entry(role, day))];
+    if let Some(payout) = payout {
+        let key = format!("payout/card/{payout}");
+        let row = item(Side::Settlement, ItemKind::PayoutRow, &key, -100);
+        facts.push(fact("item", "payout", FactContent::Item(row)));
+    }
+    if role == Role::Unknown {
+        let odd = item(Side::Settlement, ItemKind::Unknown, &format!("unknown/card/{id}"), -100);
+        facts.push(fact("item", "about", FactContent::Item(odd)));
+    }
+    says(store, &root(RootKind::LedgerRow, id), facts, 1)
+}
+
+/// A payout that left; one whose rows are listed states what they add up to.
+fn leaves(store: &Store, id: &str, day: Date, itemised: bool) {
+    let mut facts = vec![fact("payout", "1", entry(Role::InTransit, day))];
+    let mut header = |part: &str, key: String| {
+        let item = item(Side::Settlement, ItemKind::Payout, &key, 1000);
+        facts.push(fact("item", part, FactContent::Item(item)));
+    };
+    header("bank", format!("bank/card/{id}"));
+    if itemised {
+        header("payout", format!("payout/card/{id}"));
+    }
+    says(store, &root(RootKind::Payout, id), facts, 2);
+}
+
+fn is_proven(store: &Store, key: &'static str) {
+    let verdict = |status: &str| Verdict {
+        status: status.to_owned(),
+        break_kind: None,
+        amount: 1000,
+        difference: 0,
+        currency: "EUR".to_owned(),
+        entity: "nl".to_owned(),
+        day: "2026-07-03".to_owned(),
+        due: None,
+        detail: String::new(),
+    };
+    let (proven, open) = (verdict("proven"), verdict("not_due"));
+    write(store, move |tx| {
+        for scope in scopes::take_due(tx, 0, SHARDS, 100)? {
+            let verdict = if scope.key == key { &proven } else { &open };
+            scopes::judge(tx, &scope, verdict)?;
+        }
+        Ok(())
+    });
+}
+
+fn gather(store: &Store, since: Option<Date>) {
+    let wanted: BTreeMap<&str, Date> = since.map(|since| ("card", since)).into_iter().collect();
+    write(store, move |tx| summaries::gather_ledgers(tx, &wanted, at(5)));
+}
+
+fn open_payouts(store: &Store) -> Vec<String> {
+    let open = read(store, |tx| summaries::open_ledger_payouts(tx, "card"));
+    open.iter().map(|one| format!("{} {} {}", one.span, one.what, one.rows)).collect()
+}
+
+fn take(store: &Store, span: Span) -> Option<i64> {
+    let open = Open {
+        connection: "card".to_owned(),
+        span,
+        what: "ledger/EUR".to_owned(),
+        rows: 0,
+        newest: at(0),
+    };
+    write(store, move |tx| summaries::take_ledger(tx, &open, 10, at(9)))
+}
+
+fn payout(id: &str) -> Span {
+    Span::Payout { provider: "card".to_owned(), id: id.to_owned() }
+}
+
+/// The entries of a summary: `number of date: roots`.
+fn parts(store: &Store, summary: &'static str) -> Vec<String> {
+    let parts = read(store, move |tx| summaries::parts(tx, summary));
+    let told = parts.iter().map(|part| {
+        let rows = part.rows.iter().map(|row| {
+            let sign = if row.reversal { "less " } else { "" };
+            format!("{sign}{}", row.order)
+        });
+        format!("{} of {}: {}", part.number, part.dated, rows.collect::<Vec<_>>().join(" "))
+    });
+    told.collect()
+}
+
+const FIRST: &str = "card/summary/payout/card/po_1/ledger/EUR";
+
+on_every_engine! {
+    fn a_payout_takes_the_rows_of_its_ledger_month_by_month(store) {
+        let (june, july) = (date(2026, 6, 29), date(2026, 7, 2));
+        fee(store, "f1", june, Some("po_1"));
+        fee(store, "f2", july, Some("po_1"));
+        fee(store, "f3", june, None);
+        leaves(store, "po_1", date(2026, 7, 3), true);
+        assert_eq!(open_payouts(store), [""; 0], "nobody wants it in the books");
+        gather(store, Some(date(2026, 6, 1)));
+        assert_eq!(open_payouts(store), [""; 0], "a row may be to come");
+        is_proven(store, "payout/card/po_1");
+        assert_eq!(open_payouts(store), ["payout/card/po_1 ledger/EUR 3"]);
+        assert_eq!(take(store, payout("po_1")), Some(1));
+        assert_eq!(take(store, payout("po_1")), Some(2));
+        assert_eq!(take(store, payout("po_1")), None);
+        assert_eq!(parts(store, FIRST), ["1 of 2026-06-30: f1", "2 of 2026-07-03: f2 po_1"]);
+        assert_eq!(take(store, Span::month(june)), Some(1));
+        assert_eq!(parts(store, "card/summary/2026-06/ledger/EUR"), ["1 of 2026-06-30: f3"]);
+        assert_eq!(take(store, Span::month(july)), None);
+        let shown = read(store, |tx| summaries::of_payout(tx, "payout/card/po_1"));
+        assert_eq!(shown.len(), 2, "{shown:?}");
+    }
+
+    fn p9_a_payout_with_an_unknown_row_is_left_alone(store) {
+        let july = date(2026, 7, 2);
+        gather(store, Some(date(2026, 6, 1)));
+        fee(store, "f1", july, Some("po_1"));
+        fee_as(store, "odd", july, Some("po_1"), Role::Unknown);
+        leaves(store, "po_1", date(2026, 7, 3), true);
+        gather(store, None);
+        gather(store, Some(date(2026, 6, 1)));
+        is_proven(store, "payout/card/po_1");
+        assert_eq!(open_payouts(store), [""; 0]);
+        assert_eq!(take(store, Span::month(july)), None, "nor when its month ends");
+        fee(store, "odd", july, Some("po_1"));
+        gather(store, None);
+        gather(store, Some(date(2026, 6, 1)));
+        is_proven(store, "payout/card/po_1");
+        assert_eq!(open_payouts(store), ["payout/card/po_1 ledger/EUR 3"]);
+        assert_eq!(take(store, payout("po_1")), Some(1));
+        assert_eq!(parts(store, FIRST), ["1 of 2026-07-03: f1 odd po_1"]);
+    }
+
+    fn a_payout_that_lists_nothing_goes_by_itself_and_what_comes_back_follows_it(store) {
+        leaves(store, "po_1", date(2026, 7, 3), false);
+        gather(store, Some(date(2026, 6, 1)));
+        assert_eq!(open_payouts(store), ["payout/card/po_1 ledger/EUR 1"]);
+        assert_eq!(take(store, payout("po_1")), Some(1));
+        // It failed. Nothing is posted of the row while nobody wants it.
+        says(store, &root(RootKind::Payout, "po_1"), Vec::new(), 3);
+        assert_eq!(open_payouts(store), [""; 0]);
+        gather(store, None);
+        gather(store, Some(date(2026, 6, 1)));
+        assert_eq!(open_payouts(store), ["payout/card/po_1 ledger/EUR 1"]);
+        assert_eq!(take(store, payout("po_1")), Some(2));
+        assert_eq!(parts(store, FIRST), ["1 of 2026-07-03: po_1", "2 of 2026-07-03: less po_1"]);
+    }
+
+    fn a_ledger_is_gathered_since_a_day_and_what_an_entry_took_stays_there(store) {
+        fee(store, "old", date(2026, 5, 31), None);
+        fee(store, "new", date(2026, 6, 1), None);
+        let of_june = Entry { date: date(2026, 6, 2), ..match entry(Role::ProcessingFees, date(2026, 6, 2)) {
+            FactContent::Entry(entry) => entry,
+            _ => unreachable!("it is one"),
+        } };
+        // What the books post by themselves is no row of it.
+        let own = Entry { booker: Booker::Odoo, ..of_june };
+        let own = vec![fact("ledger_row", "1", FactContent::Entry(own))];
+        says(store, &root(RootKind::LedgerRow, "theirs"), own, 1);
+        gather(store, Some(date(2026, 6, 1)));
+        gather(store, Some(date(2026, 6, 1)));
+        let days = |store| {
+            let open = read(store, summaries::open);
+            open.iter().map(|one| format!("{} {} {}", one.span, one.what, one.rows)).collect::<Vec<_>>()
+        };
+        assert_eq!(days(store), ["2026-06-01 ledger/EUR 1"]);
+        gather(store, Some(date(2026, 5, 1)));
+        assert_eq!(days(store), ["2026-05-31 ledger/EUR 1", "2026-06-01 ledger/EUR 1"]);
+        assert_eq!(take(store, Span::month(date(2026, 5, 1))), Some(1));
+        gather(store, Some(date(2026, 6, 1)));
+        assert_eq!(days(store), ["2026-06-01 ledger/EUR 1"]);
+        gather(store, None);
+        assert_eq!(days(store), [""; 0]);
+        assert_eq!(parts(store, "card/summary/2026-05/ledger/EUR"), ["1 of 2026-05-31: old"]);
+    }
+}
