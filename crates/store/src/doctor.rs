@@ -137,7 +137,10 @@ pub fn unapproved(tx: &mut Tx<'_>) -> Result<Vec<String>> {
         "SELECT DISTINCT f.root FROM facts f JOIN roots r ON r.id = f.root
          WHERE f.mapping_version <> 0 AND NOT EXISTS (
              SELECT 1 FROM mappings m
-             WHERE m.connection = r.connection AND m.version = f.mapping_version)
+             WHERE m.version = f.mapping_version AND (m.connection = r.connection
+                 -- What the ledger of a provider says is booked by who names the provider.
+                 OR (r.kind = 'summary' AND r.external_id LIKE '%/ledger/%'
+                     AND m.body LIKE '%"provider":"' || r.connection || '"%')))
          ORDER BY 1 LIMIT 20",
         values![],
     )?;

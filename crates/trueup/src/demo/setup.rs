@@ -65,6 +65,9 @@ pub fn hub(
             odoo.settings.0.insert("database".to_owned(), database.clone());
         }
     }
+    for connection in [&mut eu, &mut stripe] {
+        connection.ledger_since = Some(since.to_zoned(jiff::tz::TimeZone::UTC).date());
+    }
     let connections =
         [us, eu, stripe, new(BANK_US, "bank", "us")?, new(BANK_EU, "bank", "eu")?, odoo];
     let setup = HubSetup {
