@@ -140,7 +140,7 @@ pub fn unapproved(tx: &mut Tx<'_>) -> Result<Vec<String>> {
              WHERE m.version = f.mapping_version AND (m.connection = r.connection
                  -- What the ledger of a provider says is booked by who names the provider.
                  OR (r.kind = 'summary' AND r.external_id LIKE '%/ledger/%'
-                     AND m.body LIKE '%"provider":"' || r.connection || '"%')))
+                     AND m.body LIKE '%\"provider\":\"' || r.connection || '\"%')))
          ORDER BY 1 LIMIT 20",
         values![],
     )?;
