@@ -108,6 +108,22 @@ pub fn without_evidence(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     texts(&rows)
 }
 
+/// What the entries that the books hold of the ledgers of providers move on clearing, in minor units,
+/// by entity.
+pub fn clearing_of_ledgers(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>> {
+    let rows = tx.query(
+        "SELECT e.entity, CAST(SUM(e.amount) AS BIGINT) FROM summary_rows s
+         JOIN entry_lines e ON e.root = s.root AND e.kind = s.kind AND e.part = s.part
+             AND e.generation = s.generation AND e.reversal = s.reversal AND e.role = 'clearing'
+         WHERE s.what LIKE 'ledger/%' AND EXISTS (SELECT 1 FROM commands c
+             WHERE c.root = s.summary AND c.part = CAST(s.entry AS TEXT) AND c.state = 'applied'
+                 AND c.fact_kind = 'entry')
+         GROUP BY e.entity ORDER BY e.entity",
+        values![],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
 /// Each root with how much has arrived of it, and up to where it is decided.
 pub fn roots(tx: &mut Tx<'_>) -> Result<Vec<(String, i64, i64)>> {
     let rows = tx.query("SELECT id, arrived, decided FROM roots ORDER BY id", values![])?;

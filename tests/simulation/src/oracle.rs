@@ -40,12 +40,18 @@ use trueup_hub::replay::{self, Selection};
 use trueup_hub::{Hub, Worker, audit, decide, decode, reconcile};
 use trueup_odoo::OdooSandbox;
 use trueup_sandbox::World;
-use trueup_store::{SHARDS, cases, commands, doctor, documents, facts, messages, scopes, streams};
+use trueup_store::{
+    SHARDS, cases, commands, doctor, documents, facts, messages, scopes, streams, summaries,
+};
 
 use crate::rig::Carried;
 use crate::truth::{self, Stands};
 use crate::weather::Hits;
 
+/// What the names of the accounts begin with on which providers clear.
+const CLEARING: &str = "Clearing ";
+/// What the names of entries begin with that the hub posts itself.
+const OWN: &str = "TRUP/";
 /// Attempts of one command, whatever the weather: after so many certain failures it is a case.
 const ATTEMPTS_MAX: i64 = 100;
 /// Calls to the books in the half hour after the faults stopped.
@@ -167,6 +173,7 @@ pub fn audit(
     i2_nothing_is_taken_back_for_a_further_line(hub, &watch.only_extended)?;
     let books = truth::books(odoo)?;
     i3_money_is_conserved(hub, world, &orders, &books)?;
+    i3_ledgers_are_in_the_books(hub, odoo)?;
     crate::sold::sales_are_kept(hub)?;
     i5_claims_are_whole(hub)?;
     i6_no_more_goes_back(hub)?;
@@ -377,6 +384,43 @@ fn i3_money_is_conserved(
             "I3: the clearing account of {provider} holds {found}, the provider says {expected}"
         );
     }
+    Ok(())
+}
+
+/// What a provider's ledger says is in the books once: nothing of a proven payout is left out, and what
+/// the entries move on clearing there is what their rows do.
+fn i3_ledgers_are_in_the_books(hub: &Hub, odoo: &OdooSandbox) -> Result<()> {
+    for name in hub.setup.connections.keys() {
+        let left = hub.store.read(|tx| summaries::open_ledger_payouts(tx, name))?;
+        ensure!(left.is_empty(), "I3: in no entry of the books: {left:?}");
+    }
+    let entries = json!([["move_type", "=", "entry"]]);
+    let entries = odoo.read_all("account.move", &entries, &["id", "name"]);
+    // A payment is a move of that type, too, in the journal of its gateway.
+    let own = entries.iter().filter(|it| it["name"].as_str().is_some_and(|it| it.starts_with(OWN)));
+    let entries: BTreeSet<i64> = own.filter_map(|one| one["id"].as_i64()).collect();
+    let posted = json!([["parent_state", "=", "posted"]]);
+    let fields = ["move_id", "account_id", "company_id", "balance"];
+    let mut found: BTreeMap<&str, i64> = BTreeMap::new();
+    for line in odoo.read_all("account.move.line", &posted, &fields) {
+        let of = |field: &str| line[field][0].as_i64();
+        let account = line["account_id"][1].as_str().unwrap_or_default();
+        if of("move_id").is_none_or(|id| !entries.contains(&id)) || !account.contains(CLEARING) {
+            continue;
+        }
+        let entity = if of("company_id") == Some(1) { "us" } else { "eu" };
+        *found.entry(entity).or_default() += truth::cents(&line["balance"])?;
+    }
+    let expected = hub.store.read(doctor::clearing_of_ledgers)?;
+    let mut expected: BTreeMap<&str, i64> =
+        expected.iter().map(|(entity, sum)| (entity.as_str(), *sum)).collect();
+    for sums in [&mut found, &mut expected] {
+        sums.retain(|_, sum| *sum != 0);
+    }
+    ensure!(
+        found == expected,
+        "I3: entries of the books move {found:?} on clearing, the rows in them {expected:?}"
+    );
     Ok(())
 }
 
@@ -645,7 +689,13 @@ fn end_state(hub: &Hub, books: BTreeMap<String, i64>) -> Result<EndState> {
             .into_iter()
             .map(|sale| (sale.id, format!("{} {:?}", sale.state, sale.waiting)))
             .collect(),
-        scopes: standing(scopes.into_iter().filter(|it| !has_twins(&it.key)).collect()),
+        scopes: standing(
+            scopes
+                .into_iter()
+                // In which entry a row goes is a matter of when it is known.
+                .filter(|it| !has_twins(&it.key) && !it.key.starts_with("entry/"))
+                .collect(),
+        ),
         books,
     })
 }

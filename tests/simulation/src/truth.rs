@@ -175,7 +175,7 @@ pub fn delivered(odoo: &OdooSandbox, shop: &str, number: &str) -> Result<Decimal
 }
 
 /// Cents of an amount as Odoo writes it.
-fn cents(amount: &Value) -> Result<i64> {
+pub fn cents(amount: &Value) -> Result<i64> {
     let amount: Decimal = amount.to_string().parse()?;
     (amount * Decimal::ONE_HUNDRED).to_i64().context("cents")
 }
