@@ -349,6 +349,23 @@ impl Mapping {
         self.clearing_account(of, currency)
     }
 
+    /// What entries of a provider's ledger usually need and this mapping lacks.
+    pub fn missing_of_ledger(&self, of: &str, currency: Currency) -> Vec<Missing> {
+        const ROLES: [Role; 8] = [
+            Role::InTransit,
+            Role::ProcessingFees,
+            Role::OtherFees,
+            Role::ReserveHeld,
+            Role::DisputesReceivable,
+            Role::ChargebackCost,
+            Role::Adjustments,
+            Role::Fx,
+        ];
+        let roles = ROLES.iter().map(|role| self.account(*role, Some(of)));
+        let clearing = [self.ledger_account(of, currency)].into_iter();
+        clearing.chain(roles).filter_map(Result::err).collect()
+    }
+
     fn clearing_of_word(&self, word: &str, currency: Currency) -> Option<&TargetRef> {
         let own = format!("{}/{word}", Role::Clearing.word());
         let of_currency = self.accounts.get(&format!("{own}/{}", currency.code()));

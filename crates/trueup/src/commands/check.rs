@@ -135,6 +135,7 @@ fn examine(
             found.add("store", "open", Verdict::Ok, schema, "");
             found.disk(&settings.store);
             found.mappings(hub)?;
+            found.ledgers(settings, hub)?;
         }
         Err(error) => {
             let failure = error.downcast_ref::<Failure>();
@@ -237,6 +238,45 @@ impl Findings {
                      trueup mapping approve",
                 ),
             }
+        }
+        Ok(())
+    }
+
+    /// What a provider's ledger says goes into the books on the accounts of who names it.
+    fn ledgers(&mut self, settings: &Settings, hub: &Hub) -> Result<()> {
+        for connection in hub.setup.connections.values() {
+            let name = &connection.name;
+            let named = hub.store.read(|tx| mappings::of_provider(tx, name))?;
+            let named = named.into_iter().find(|(_, mapping)| mapping.names_provider(name));
+            let (verdict, detail, remedy) = match (named, connection.ledger_since) {
+                (None, None) => continue,
+                (None, Some(_)) => (
+                    Verdict::Missing,
+                    "no approved mapping names it as the provider of a gateway".to_owned(),
+                    "name it there, or take `ledger_since` out",
+                ),
+                (Some(_), None) => (
+                    Verdict::Note,
+                    "its fees, disputes and payouts do not go into the books".to_owned(),
+                    "write `ledger_since`, unless somebody else books them",
+                ),
+                (Some((channel, mapping)), Some(since)) => {
+                    let entity = settings.entities.get(&connection.entity);
+                    let missing = entity.map(|it| mapping.missing_of_ledger(name, it.currency));
+                    let missing: Vec<String> =
+                        missing.unwrap_or_default().iter().map(ToString::to_string).collect();
+                    if missing.is_empty() {
+                        let detail = format!(
+                            "goes into the books since {since}, by the mapping of {channel}"
+                        );
+                        (Verdict::Ok, detail, "")
+                    } else {
+                        let detail = format!("the mapping of {channel}: {}", missing.join("; "));
+                        (Verdict::Missing, detail, "approve a mapping that has all of them")
+                    }
+                }
+            };
+            self.add(name, "ledger", verdict, detail, remedy);
         }
         Ok(())
     }
