@@ -16,7 +16,7 @@ use trueup_domain::journal::{Booker, Entry, Role};
 use trueup_domain::posting::Span;
 
 use super::{NewRow, Open, add, day, next_number};
-use crate::database::{StoreError, Tx};
+use crate::database::Tx;
 use crate::facts::Place;
 use crate::messages::moment;
 use crate::{Result, documents, values};
@@ -111,54 +111,63 @@ fn gather_one(
     Ok(())
 }
 
-/// The payouts that rows of a ledger are in, or are: each with its own leaving.
-const IN_PAYOUT: &str = "summary_rows own
-     JOIN items p ON p.root = own.root AND p.live = 1 AND p.key LIKE 'payout/%'
-         AND p.kind IN ('payout_row', 'payout')";
-
 /// Nobody has decided about a row of the payout with this key.
 const HOLDS_UNKNOWN: &str = "SELECT 1 FROM items q
      JOIN items u ON u.root = q.root AND u.live = 1 AND u.kind = 'unknown'
      WHERE q.live = 1 AND q.kind = 'payout_row' AND q.key = p.key";
 
-/// The payouts of which rows of a ledger are in no entry, the oldest first. One whose rows do not add
-/// up to it is left out, and so is one that holds what nobody has decided about.
+/// A row of a ledger that is in no entry, of a payout: the payout itself, or what it holds.
+const OPEN_OF_PAYOUT: &str =
+    "own.connection = $1 AND own.entry IS NULL AND own.what LIKE 'ledger/%'
+     AND (own.root = $3 OR own.root IN (SELECT p.root FROM items p
+         WHERE p.key = $2 AND p.live = 1 AND p.kind = 'payout_row'))";
+
+/// The payouts whose own leaving, or its taking back, is in no entry, the oldest first, with what else
+/// is open of them in each currency. One whose rows do not add up to it is left out, and so is one
+/// that holds what nobody has decided about. What is known of a payout after its entry waits for the
+/// end of the month, so that nobody looks through all that is in no payout yet.
 pub fn open_ledger_payouts(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Open>> {
-    let start = format!("payout/{connection}/");
-    let rows = tx.query(
+    let left = tx.query(
         &format!(
-            "SELECT key, what, COUNT(*), MAX(written_at), MIN(day) FROM (
-                 SELECT p.key AS key, own.what AS what, own.written_at AS written_at,
-                     own.day AS day
-                 FROM {IN_PAYOUT}
-                 JOIN scopes c ON c.key = p.key AND c.status = 'proven'
-                 WHERE own.connection = $1 AND own.entry IS NULL AND own.what LIKE 'ledger/%'
-                     AND NOT EXISTS ({HOLDS_UNKNOWN})
-                 UNION ALL
-                 SELECT $2 || r.external_id, own.what, own.written_at, own.day
-                 FROM summary_rows own JOIN roots r ON r.id = own.root AND r.kind = $3
-                 WHERE own.connection = $1 AND own.entry IS NULL AND own.what LIKE 'ledger/%'
-                     AND NOT EXISTS (SELECT 1 FROM items p
-                         WHERE p.root = own.root AND p.live = 1 AND p.kind = 'payout'
-                             AND p.key LIKE 'payout/%')
-             ) open GROUP BY key, what ORDER BY 5, key, what"
+            "SELECT own.root, r.external_id, MIN(own.day)
+             FROM summary_rows own JOIN roots r ON r.id = own.root
+             WHERE own.connection = $1 AND own.entry IS NULL AND own.what LIKE 'ledger/%'
+                 AND own.kind = 'payout' AND NOT EXISTS (SELECT 1 FROM items p
+                     WHERE p.root = own.root AND p.live = 1 AND p.kind = 'payout'
+                         AND p.key LIKE 'payout/%'
+                         AND (NOT EXISTS (SELECT 1 FROM scopes c
+                                 WHERE c.key = p.key AND c.status = 'proven')
+                             OR EXISTS ({HOLDS_UNKNOWN})))
+             GROUP BY own.root, r.external_id ORDER BY 3, 2"
         ),
-        values![connection, &start, RootKind::Payout.word()],
+        values![connection],
     )?;
-    rows.iter()
-        .map(|row| {
-            let key = row.text(0)?;
-            let span = Span::parse(&key)
-                .ok_or_else(|| StoreError::corrupt(format!("{key} names no payout")))?;
-            Ok(Open {
+    let mut payouts = Vec::new();
+    for row in left {
+        let (root, id) = (row.text(0)?, row.text(1)?);
+        let span = Span::Payout { provider: connection.to_owned(), id };
+        let currencies = tx.query(
+            &format!(
+                "SELECT own.what, COUNT(*), MAX(own.written_at) FROM summary_rows own
+                 WHERE {OPEN_OF_PAYOUT} GROUP BY own.what ORDER BY own.what"
+            ),
+            values![connection, span.to_string(), root],
+        )?;
+        let mut newest = Timestamp::MIN;
+        for row in &currencies {
+            newest = newest.max(moment(row.int(2)?)?);
+        }
+        for row in &currencies {
+            payouts.push(Open {
                 connection: connection.to_owned(),
-                span,
-                what: row.text(1)?,
-                rows: row.int(2)?,
-                newest: moment(row.int(3)?)?,
-            })
-        })
-        .collect()
+                span: span.clone(),
+                what: row.text(0)?,
+                rows: row.int(1)?,
+                newest,
+            });
+        }
+    }
+    Ok(payouts)
 }
 
 /// Takes up to `rows` open rows of a ledger into a further entry: of one month of a payout, or those of
@@ -180,12 +189,10 @@ fn take_of_payout(
     let key = open.span.to_string();
     let header = Root { kind: RootKind::Payout, external_id: id.to_owned() };
     let header = documents::root_id(provider, &header);
-    let own = "own.connection = $1 AND own.what = $2 AND own.entry IS NULL AND (own.root = $4
-         OR own.root IN (SELECT p.root FROM items p
-             WHERE p.key = $3 AND p.live = 1 AND p.kind = 'payout_row'))";
+    let own = format!("{OPEN_OF_PAYOUT} AND own.what = $4");
     let first = tx.query_one(
         &format!("SELECT MIN(own.day) FROM summary_rows own WHERE {own}"),
-        values![&open.connection, &open.what, &key, &header],
+        values![&open.connection, &key, &header, &open.what],
     )?;
     let Some(first) = first.map(|row| row.opt_text(0)).transpose()?.flatten() else {
         return Ok(None);
@@ -209,14 +216,14 @@ fn take_of_payout(
     tx.write(
         &format!(
             "UPDATE summary_rows SET summary = $7, entry = $8, made_at = $9, dated = $10
-             WHERE connection = $1 AND what = $2 AND entry IS NULL AND day <= $5
+             WHERE connection = $1 AND what = $4 AND entry IS NULL AND day <= $5
                  AND root IN ({chosen})"
         ),
         values![
             &open.connection,
-            &open.what,
             &key,
             &header,
+            &open.what,
             until.to_string(),
             rows,
             &root,
