@@ -65,7 +65,7 @@ pub(crate) fn note(
 /// What a row says beside the fact that it is.
 struct NewRow<'a> {
     day: Date,
-    /// A currency, or `goods/` and a location of the books.
+    /// A currency, `ledger/` and a currency, or `goods/` and a location of the books.
     what: &'a str,
     /// The key that its sale states it under, and whether as what came back; units state nothing.
     states: Option<&'a str>,
@@ -106,7 +106,7 @@ fn add(
 pub struct Open {
     pub connection: String,
     pub span: Span,
-    /// A currency, or `goods/` and a location of the books.
+    /// A currency, `ledger/` and a currency, or `goods/` and a location of the books.
     pub what: String,
     pub rows: i64,
     /// When the newest of them was written.

@@ -6,13 +6,15 @@
 //! | I1        | every acknowledged delivery is in the inbox, once, and every message is settled     |
 //! | I2        | each applied command is one record of the books, and each record is one command's;  |
 //! |           | what was read back is kept, and nothing is taken back for a further line            |
-//! | I3        | money is conserved: books, sub-ledger and providers hold what the channels sold     |
+//! | I3        | money is conserved: books, sub-ledger and providers hold what the channels sold,    |
+//! |           | and what the ledgers of providers say is in the books once                          |
 //! | I4        | every entry balances                                                                |
 //! | I5        | each bank line and payout is claimed once, by what sums to it                       |
 //! | I6        | no more goes back than was taken                                                    |
 //! | I7        | the books delivered what left and did not come back                                 |
 //! | I8        | versions never decrease, lanes carry one batch, nothing is written without a lease, |
 //! |           | what is known is not forgotten for what was before                                  |
+//! | I9        | the chain of the audit holds, and something is in it                                |
 //! | I10       | nothing is booked by a mapping that nobody approved                                 |
 //! | I11       | no row, match or document crosses entities                                          |
 //! | I12       | no secret is in any row                                                             |
@@ -20,8 +22,6 @@
 //! | I14       | the liability of gift cards is what was sold less what was used                     |
 //! | I15       | half an hour after the faults stop everything is done, and no case is open          |
 //! | I16       | requests, attempts and rows stay within bounds                                      |
-//!
-//! I9, the chain of the audit, is not built yet: every decision is a message, and nothing seals them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -55,18 +55,16 @@ fn presentment(
     gross: Money,
 ) -> Result<Option<Money>, DecodeError> {
     let Some(Expandable::Object { raw, .. }) = source else { return Ok(None) };
-    let moves_the_customers_money = matches!(
-        class,
-        RowClass::Capture
-            | RowClass::PartialCaptureReversal
-            | RowClass::Refund
-            | RowClass::RefundFailure
-            | RowClass::Dispute
-            | RowClass::DisputeReversal
-    );
     let source: Source = json::read(raw.get().as_bytes())?;
     let (Some(amount), Some(code)) = (&source.amount, &source.currency) else { return Ok(None) };
-    if !moves_the_customers_money || !matches!(&*source.object, "charge" | "refund" | "dispute") {
+    // The object whose amount is that of the row: a charge says the whole, not what is reversed of it.
+    let booked = match class {
+        RowClass::Capture => "charge",
+        RowClass::PartialCaptureReversal | RowClass::Refund | RowClass::RefundFailure => "refund",
+        RowClass::Dispute | RowClass::DisputeReversal => "dispute",
+        _ => return Ok(None),
+    };
+    if source.object != booked {
         return Ok(None);
     }
     let currency = money::currency(code)?;
