@@ -71,8 +71,9 @@ pub fn step(hub: &Hub, worker: &Worker, now: Timestamp) -> Result<usize, StoreEr
             if tx.has_rivals() {
                 hold_all(tx, &decisions)?;
             }
+            let ledgers = summaries::ledger_days(tx)?;
             for decision in &decisions {
-                record(tx, &hub_for_write, decision, now)?;
+                record(tx, &hub_for_write, decision, &ledgers, now)?;
             }
             let roots: Vec<&str> = decisions.iter().map(|it| it.root.id.as_str()).collect();
             skips::stand_in(tx, &roots, now)?;
@@ -553,6 +554,7 @@ pub(crate) fn record(
     tx: &mut Tx<'_>,
     hub: &Hub,
     decision: &Decision,
+    ledgers: &BTreeMap<String, Date>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let root = &decision.root;
@@ -566,7 +568,7 @@ pub(crate) fn record(
         entity: &decision.entity,
         mapping_version: decision.mapping_version.unwrap_or(0),
         now,
-        ledger_since: hub.connection(&root.connection).and_then(|it| it.ledger_since),
+        ledger_since: ledgers.get(&root.connection).copied(),
         newest: None,
     };
     if derived.standing.state == STUCK {

@@ -23,7 +23,7 @@ use trueup_domain::planted::planted;
 use trueup_store::documents::{Known, ShownRoot};
 use trueup_store::facts::Balance;
 use trueup_store::messages::{Past, Wanted};
-use trueup_store::{StoreError, Tx, cases, commands, documents, facts, messages};
+use trueup_store::{StoreError, Tx, cases, commands, documents, facts, messages, summaries};
 
 use crate::decide;
 use crate::decisions::{CONNECTION, What};
@@ -535,7 +535,8 @@ fn rehearse(
             shared.insert(shared_root.clone(), commands::of_root(tx, &shared_root)?);
         }
         let changes = decision.changes();
-        decide::record(tx, hub, &decision, now)?;
+        let ledgers = summaries::ledger_days(tx)?;
+        decide::record(tx, hub, &decision, &ledgers, now)?;
         commands::skips::stand_in(tx, &[root], now)?;
         let after = Stands::of(tx, root)?;
         let mut found = commands_changed(&before.commands, &after.commands);

@@ -27,7 +27,9 @@ use trueup_domain::posting::Span;
 
 pub(crate) use self::goods::note_units;
 pub use self::goods::{moved, moved_by};
-pub use self::ledger::{gather as gather_ledgers, open_ledger_payouts, take_ledger};
+pub use self::ledger::{
+    days as ledger_days, gather as gather_ledgers, open_ledger_payouts, take_ledger,
+};
 pub use self::payouts::{of_payout, open_payouts, take_payout};
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;
@@ -155,19 +157,32 @@ pub fn open(tx: &mut Tx<'_>) -> Result<Vec<Open>> {
 /// Takes the open rows of up to `sales` sales of a day or month into a further entry. Returns its
 /// number; `None` when no row was open.
 pub fn take(tx: &mut Tx<'_>, open: &Open, sales: i64, now: Timestamp) -> Result<Option<i64>> {
+    take_where(tx, open, sales, "", now)
+}
+
+/// As [`take`], of the rows `own` that also satisfy a condition in SQL.
+fn take_where(
+    tx: &mut Tx<'_>,
+    open: &Open,
+    roots: i64,
+    condition: &str,
+    now: Timestamp,
+) -> Result<Option<i64>> {
     let Some((from, to)) = open.span.days() else { return Ok(None) };
     let root = open.root_id();
     let number = next_number(tx, &root)?;
     let (from, to) = (from.to_string(), to.to_string());
     let taken = tx.execute(
-        "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3, dated = $5
-         WHERE connection = $6 AND day >= $4 AND day <= $5 AND what = $7 AND entry IS NULL
-             AND root IN (
-                 SELECT DISTINCT root FROM summary_rows
-                 WHERE connection = $6 AND day >= $4 AND day <= $5 AND what = $7
-                     AND entry IS NULL
-                 ORDER BY root LIMIT $8)",
-        values![&root, number, now.as_microsecond(), from, to, &open.connection, &open.what, sales],
+        &format!(
+            "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3, dated = $5
+             WHERE connection = $6 AND day >= $4 AND day <= $5 AND what = $7 AND entry IS NULL
+                 AND root IN (
+                     SELECT DISTINCT own.root FROM summary_rows own
+                     WHERE own.connection = $6 AND own.day >= $4 AND own.day <= $5
+                         AND own.what = $7 AND own.entry IS NULL {condition}
+                     ORDER BY own.root LIMIT $8)"
+        ),
+        values![&root, number, now.as_microsecond(), from, to, &open.connection, &open.what, roots],
     )?;
     if taken == 0 {
         return Ok(None);
@@ -314,10 +329,15 @@ pub fn rows(tx: &mut Tx<'_>, summary: &str, number: i64) -> Result<Vec<SummedRow
     taken_by(tx, summary, number)?.iter().map(summed).collect()
 }
 
-/// What an entry is the sum of, for people.
-pub fn counted(summary: &str) -> &'static str {
+/// What an entry is the sum of so many of, for people.
+pub fn counted(summary: &str, count: i64) -> &'static str {
     let of = summary.split_once("/summary/").and_then(|(_, of)| Of::parse(of));
-    if of.is_some_and(|of| of.ledger) { "ledger rows" } else { "sales" }
+    match (of.is_some_and(|of| of.ledger), count) {
+        (true, 1) => "ledger row",
+        (true, _) => "ledger rows",
+        (false, 1) => "sale",
+        (false, _) => "sales",
+    }
 }
 
 /// An entry or transfer as people see it.

@@ -108,7 +108,7 @@ impl From<ShownEntry> for Row {
             number: entry.number,
             dated: entry.dated,
             sales: format::count(entry.orders),
-            counted: summaries::counted(&entry.summary),
+            counted: summaries::counted(&entry.summary, entry.orders),
             state: entry.state.unwrap_or_else(|| "not asked for".to_owned()),
             record: entry.record.unwrap_or_default(),
             error: entry.error.unwrap_or_default(),

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use trueup_domain::derive::settlement;
 use trueup_domain::derive::summary::LEDGER;
 use trueup_domain::document::{Root, RootKind};
@@ -15,13 +15,28 @@ use trueup_domain::fact::FactKey;
 use trueup_domain::journal::{Booker, Entry, Role};
 use trueup_domain::posting::Span;
 
-use super::{NewRow, Open, add, day, next_number};
+use super::{NewRow, Open, add, day, next_number, take_where};
 use crate::database::Tx;
 use crate::facts::Place;
 use crate::messages::moment;
 use crate::{Result, documents, values};
 
-/// Notes a row of a ledger, where its connection's are posted.
+/// So long after a day was named its ledger is gathered once more: what was decided in that moment, by
+/// a process that knew another day, is written by then, and not yet quiet enough for an entry.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(4);
+/// The day of a ledger that nobody wants in the books any more.
+const NEVER: &str = "9999-12-31";
+
+/// From which day on the ledgers of which connections go into the books, as the last process had it
+/// that made entries: all decide by the same.
+pub fn days(tx: &mut Tx<'_>) -> Result<BTreeMap<String, Date>> {
+    let rows =
+        tx.query("SELECT connection, since FROM ledgers WHERE since < $1", values![NEVER])?;
+    rows.iter().map(|row| Ok((row.text(0)?, day(&row.text(1)?)?))).collect()
+}
+
+/// Notes a row of a ledger, where its connection's are posted. What takes back or restates a row that
+/// is in an entry is one too, whatever its day: we booked that, so nobody else will.
 pub(super) fn note(
     tx: &mut Tx<'_>,
     place: Place<'_>,
@@ -34,30 +49,55 @@ pub(super) fn note(
     let is_of_ledger = entry.booker == Booker::Trueup
         && settlement::FACTS.contains(&key.kind.as_str())
         && entry.lines.iter().all(|line| line.role != Role::Unknown);
-    if !is_of_ledger || place.ledger_since.is_none_or(|since| entry.date < since) {
+    if !is_of_ledger {
         return Ok(());
+    }
+    if place.ledger_since.is_none_or(|since| entry.date < since) {
+        let is_first = generation == 1 && !reversal;
+        if is_first || !is_in_entry(tx, place.root, key)? {
+            return Ok(());
+        }
     }
     let what = format!("{LEDGER}{}", line.amount.currency().code());
     let row = NewRow { day: entry.date, what: &what, states: None, back: false };
     add(tx, place, key, generation, reversal, row)
 }
 
+/// Whether some generation of a row is in an entry.
+fn is_in_entry(tx: &mut Tx<'_>, root: &str, key: &FactKey) -> Result<bool> {
+    let row = tx.query_one(
+        "SELECT root FROM summary_rows
+         WHERE root = $1 AND kind = $2 AND part = $3 AND entry IS NOT NULL LIMIT 1",
+        values![root, &key.kind, &key.part],
+    )?;
+    Ok(row.is_some())
+}
+
+/// A row of the same fact as `own` that is in an entry.
+const POSTED: &str = "SELECT 1 FROM summary_rows t
+     WHERE t.root = own.root AND t.kind = own.kind AND t.part = own.part AND t.entry IS NOT NULL";
+
 /// Gathers what the ledgers of these connections have said since a day, also before anybody wanted it
-/// in the books, and of no others. What is in an entry stays there. Cheap where nothing changed.
+/// in the books, and of no others. What is in an entry stays there, and what takes it back follows it.
+/// Cheap where nothing changed.
 pub fn gather(tx: &mut Tx<'_>, wanted: &BTreeMap<&str, Date>, now: Timestamp) -> Result<()> {
     let mut known = BTreeMap::new();
-    for row in tx.query("SELECT connection, since FROM ledgers", values![])? {
-        known.insert(row.text(0)?, row.text(1)?);
+    for row in tx.query("SELECT connection, since, again_at FROM ledgers", values![])? {
+        let again = row.opt_int(2)?.map(moment).transpose()?;
+        known.insert(row.text(0)?, (row.text(1)?, again));
     }
-    let none_any_more = known.keys().filter(|name| !wanted.contains_key(name.as_str()));
-    for connection in none_any_more {
-        gather_one(tx, connection, None, now)?;
-    }
-    for (connection, since) in wanted {
-        let since = since.to_string();
-        if known.get(*connection) != Some(&since) {
-            gather_one(tx, connection, Some(since), now)?;
-        }
+    let mut since: BTreeMap<&str, String> =
+        known.keys().map(|name| (name.as_str(), NEVER.to_owned())).collect();
+    since.extend(wanted.iter().map(|(name, day)| (*name, day.to_string())));
+    for (connection, since) in since {
+        let again = match known.get(connection) {
+            Some((before, again)) if *before == since => match again {
+                Some(again) if *again <= now => None,
+                _ => continue,
+            },
+            _ => Some(now.checked_add(AGAIN_AFTER).unwrap_or(now)),
+        };
+        gather_one(tx, connection, &since, again, now)?;
     }
     Ok(())
 }
@@ -65,37 +105,39 @@ pub fn gather(tx: &mut Tx<'_>, wanted: &BTreeMap<&str, Date>, now: Timestamp) ->
 fn gather_one(
     tx: &mut Tx<'_>,
     connection: &str,
-    since: Option<String>,
+    since: &str,
+    again: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<()> {
     tx.write(
         "DELETE FROM summary_rows
          WHERE connection = $1 AND entry IS NULL AND what LIKE 'ledger/%' AND day < $2",
-        values![connection, since.as_deref().unwrap_or("9999")],
+        values![connection, since],
     )?;
     tx.write("DELETE FROM ledgers WHERE connection = $1", values![connection])?;
-    let Some(since) = since else { return Ok(()) };
-    tx.write(
-        "INSERT INTO ledgers (connection, since) VALUES ($1, $2)",
-        values![connection, &since],
-    )?;
+    if since != NEVER || again.is_some() {
+        tx.write(
+            "INSERT INTO ledgers (connection, since, again_at) VALUES ($1, $2, $3)",
+            values![connection, since, again.map(Timestamp::as_microsecond)],
+        )?;
+    }
     let kinds = settlement::FACTS.map(|kind| format!("'{kind}'")).join(", ");
     tx.write(
         &format!(
             "INSERT INTO summary_rows (root, kind, part, generation, reversal, connection, day,
                  what, written_at)
-             SELECT e.root, e.kind, e.part, e.generation, e.reversal, $1, e.day,
-                 '{LEDGER}' || e.currency, $2
-             FROM roots r JOIN entry_lines e ON e.root = r.id
-             WHERE r.connection = $1 AND r.kind IN ($3, $4, $5) AND e.kind IN ({kinds})
-                 AND e.booker = $6 AND e.day >= $7
-                 AND e.position = 0
+             SELECT own.root, own.kind, own.part, own.generation, own.reversal, $1, own.day,
+                 '{LEDGER}' || own.currency, $2
+             FROM roots r JOIN entry_lines own ON own.root = r.id
+             WHERE r.connection = $1 AND r.kind IN ($3, $4, $5) AND own.kind IN ({kinds})
+                 AND own.booker = $6 AND (own.day >= $7 OR EXISTS ({POSTED}))
+                 AND own.position = 0
                  AND NOT EXISTS (SELECT 1 FROM entry_lines u
-                     WHERE u.root = e.root AND u.kind = e.kind AND u.part = e.part
-                         AND u.generation = e.generation AND u.role = $8)
+                     WHERE u.root = own.root AND u.kind = own.kind AND u.part = own.part
+                         AND u.generation = own.generation AND u.role = $8)
                  AND NOT EXISTS (SELECT 1 FROM summary_rows s
-                     WHERE s.root = e.root AND s.kind = e.kind AND s.part = e.part
-                         AND s.generation = e.generation AND s.reversal = e.reversal)"
+                     WHERE s.root = own.root AND s.kind = own.kind AND s.part = own.part
+                         AND s.generation = own.generation AND s.reversal = own.reversal)"
         ),
         values![
             connection,
@@ -175,7 +217,15 @@ pub fn open_ledger_payouts(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Open
 pub fn take_ledger(tx: &mut Tx<'_>, open: &Open, rows: i64, now: Timestamp) -> Result<Option<i64>> {
     match &open.span {
         Span::Payout { provider, id } => take_of_payout(tx, open, (provider, id), rows, now),
-        Span::Month(_) | Span::Day(_) => take_of_month(tx, open, rows, now),
+        Span::Month(_) | Span::Day(_) => {
+            let decided = format!(
+                "AND NOT EXISTS (SELECT 1 FROM items p
+                     WHERE p.root = own.root AND p.live = 1
+                         AND p.kind IN ('payout_row', 'payout')
+                         AND EXISTS ({HOLDS_UNKNOWN}))"
+            );
+            take_where(tx, open, rows, &decided, now)
+        }
     }
 }
 
@@ -232,34 +282,6 @@ fn take_of_payout(
             dated.to_string()
         ],
     )?;
-    documents::raise(tx, &open.connection, &open.root())?;
-    Ok(Some(number))
-}
-
-fn take_of_month(tx: &mut Tx<'_>, open: &Open, rows: i64, now: Timestamp) -> Result<Option<i64>> {
-    let Some((from, to)) = open.span.days() else { return Ok(None) };
-    let root = open.root_id();
-    let number = next_number(tx, &root)?;
-    let (from, to) = (from.to_string(), to.to_string());
-    let taken = tx.execute(
-        &format!(
-            "UPDATE summary_rows SET summary = $1, entry = $2, made_at = $3, dated = $5
-             WHERE connection = $6 AND day >= $4 AND day <= $5 AND what = $7 AND entry IS NULL
-                 AND root IN (
-                     SELECT own.root FROM summary_rows own
-                     WHERE own.connection = $6 AND own.day >= $4 AND own.day <= $5
-                         AND own.what = $7 AND own.entry IS NULL
-                         AND NOT EXISTS (SELECT 1 FROM items p
-                             WHERE p.root = own.root AND p.live = 1
-                                 AND p.kind IN ('payout_row', 'payout')
-                                 AND EXISTS ({HOLDS_UNKNOWN}))
-                     GROUP BY own.root ORDER BY own.root LIMIT $8)"
-        ),
-        values![&root, number, now.as_microsecond(), from, to, &open.connection, &open.what, rows],
-    )?;
-    if taken == 0 {
-        return Ok(None);
-    }
     documents::raise(tx, &open.connection, &open.root())?;
     Ok(Some(number))
 }

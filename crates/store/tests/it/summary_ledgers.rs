@@ -13,7 +13,7 @@ use trueup_store::summaries::{self, Open};
 use trueup_store::{SHARDS, Store, documents};
 
 use crate::engines::on_every_engine;
-use crate::world::{at, decide, eur, fact, item, money, read, write};
+use crate::world::{at, decide, deciding_since, eur, fact, item, money, read, write};
 
 fn root(kind: RootKind, id: &str) -> Root {
     Root { kind, external_id: id.to_owned() }
@@ -90,8 +90,26 @@ fn is_proven(store: &Store, key: &'static str) {
 }
 
 fn gather(store: &Store, since: Option<Date>) {
+    gather_at(store, since, 5);
+}
+
+fn gather_at(store: &Store, since: Option<Date>, seconds: i64) {
     let wanted: BTreeMap<&str, Date> = since.map(|since| ("card", since)).into_iter().collect();
-    write(store, move |tx| summaries::gather_ledgers(tx, &wanted, at(5)));
+    write(store, move |tx| summaries::gather_ledgers(tx, &wanted, at(seconds)));
+}
+
+/// A fee as a process decides it that has it that the ledger is posted since a day.
+fn fee_decided(store: &Store, id: &str, day: Date, role: Role, since: Option<Date>) {
+    let root = root(RootKind::LedgerRow, id);
+    let id: &'static str = Box::leak(documents::root_id("card", &root).into_boxed_str());
+    write(store, move |tx| documents::raise(tx, "card", &root));
+    write(store, deciding_since(id, vec![fact("ledger_row", "1", entry(role, day))], 6, since));
+}
+
+/// What is open by day.
+fn days(store: &Store) -> Vec<String> {
+    let open = read(store, summaries::open);
+    open.iter().map(|one| format!("{} {} {}", one.span, one.what, one.rows)).collect()
 }
 
 fn open_payouts(store: &Store) -> Vec<String> {
@@ -177,11 +195,8 @@ on_every_engine! {
         gather(store, Some(date(2026, 6, 1)));
         assert_eq!(open_payouts(store), ["payout/card/po_1 ledger/EUR 1"]);
         assert_eq!(take(store, payout("po_1")), Some(1));
-        // It failed. Nothing is posted of the row while nobody wants it.
+        // It failed.
         says(store, &root(RootKind::Payout, "po_1"), Vec::new(), 3);
-        assert_eq!(open_payouts(store), [""; 0]);
-        gather(store, None);
-        gather(store, Some(date(2026, 6, 1)));
         assert_eq!(open_payouts(store), ["payout/card/po_1 ledger/EUR 1"]);
         assert_eq!(take(store, payout("po_1")), Some(2));
         assert_eq!(parts(store, FIRST), ["1 of 2026-07-03: po_1", "2 of 2026-07-03: less po_1"]);
@@ -200,10 +215,6 @@ on_every_engine! {
         says(store, &root(RootKind::LedgerRow, "theirs"), own, 1);
         gather(store, Some(date(2026, 6, 1)));
         gather(store, Some(date(2026, 6, 1)));
-        let days = |store| {
-            let open = read(store, summaries::open);
-            open.iter().map(|one| format!("{} {} {}", one.span, one.what, one.rows)).collect::<Vec<_>>()
-        };
         assert_eq!(days(store), ["2026-06-01 ledger/EUR 1"]);
         gather(store, Some(date(2026, 5, 1)));
         assert_eq!(days(store), ["2026-05-31 ledger/EUR 1", "2026-06-01 ledger/EUR 1"]);
@@ -213,5 +224,55 @@ on_every_engine! {
         gather(store, None);
         assert_eq!(days(store), [""; 0]);
         assert_eq!(parts(store, "card/summary/2026-05/ledger/EUR"), ["1 of 2026-05-31: old"]);
+    }
+
+    fn what_takes_back_or_restates_a_posted_row_follows_it_whatever_the_day(store) {
+        let may = date(2026, 5, 31);
+        fee(store, "restated", may, None);
+        fee(store, "unseen", may, None);
+        gather(store, Some(date(2026, 5, 1)));
+        assert_eq!(take(store, Span::month(may)), Some(1));
+        gather(store, Some(date(2026, 6, 1)));
+        fee(store, "other", may, None);
+        assert_eq!(days(store), [""; 0], "it is older than the day");
+        fee_as(store, "restated", may, None, Role::ReserveHeld);
+        assert_eq!(days(store), ["2026-05-31 ledger/EUR 2"]);
+        // A process that knew no such rule wrote it.
+        write(store, |tx| {
+            let sql = "DELETE FROM summary_rows WHERE entry IS NULL";
+            tx.execute(sql, trueup_store::values![]).map(drop)
+        });
+        gather(store, None);
+        assert_eq!(days(store), ["2026-05-31 ledger/EUR 2"]);
+        fee_as(store, "unseen", may, None, Role::ReserveHeld);
+        gather(store, Some(date(2026, 6, 1)));
+        assert_eq!(days(store), ["2026-05-31 ledger/EUR 4"]);
+        assert_eq!(take(store, Span::month(may)), Some(2));
+        assert_eq!(
+            parts(store, "card/summary/2026-05/ledger/EUR"),
+            [
+                "1 of 2026-05-31: restated unseen",
+                "2 of 2026-05-31: less restated restated less unseen unseen",
+            ]
+        );
+    }
+
+    fn a_row_that_is_decided_in_the_moment_of_a_change_is_gathered_too(store) {
+        let june = date(2026, 6, 2);
+        gather_at(store, Some(date(2026, 6, 1)), 0);
+        fee_decided(store, "f1", june, Role::ProcessingFees, None);
+        gather_at(store, Some(date(2026, 6, 1)), 239);
+        assert_eq!(days(store), [""; 0]);
+        gather_at(store, Some(date(2026, 6, 1)), 240);
+        assert_eq!(days(store), ["2026-06-02 ledger/EUR 1"]);
+        // The same where nobody wants it any more.
+        gather_at(store, None, 300);
+        fee_decided(store, "f2", june, Role::ProcessingFees, Some(date(2026, 6, 1)));
+        assert_eq!(days(store), ["2026-06-02 ledger/EUR 1"]);
+        gather_at(store, None, 539);
+        assert_eq!(days(store), ["2026-06-02 ledger/EUR 1"]);
+        gather_at(store, None, 540);
+        assert_eq!(days(store), [""; 0]);
+        assert_eq!(read(store, summaries::ledger_days), BTreeMap::new());
     }
 }

@@ -1,6 +1,7 @@
 //! The little that tests of the store need of the world.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use trueup_domain::Money;
 use trueup_domain::command::{
     CommandKind, Content, CreditNoteContent, CustomerRef, Direction, Extent, InvoiceContent,
@@ -16,7 +17,7 @@ use trueup_domain::money::Currency;
 use trueup_store::facts::Place;
 use trueup_store::messages::{NewMessage, Origin, Recorded};
 use trueup_store::waits::Wait;
-use trueup_store::{Store, StoreError, Tx, commands, facts, messages};
+use trueup_store::{Store, StoreError, Tx, commands, facts, messages, summaries};
 
 pub fn eur() -> Currency {
     Currency::parse("EUR").expect("a currency")
@@ -215,10 +216,24 @@ pub fn deciding(
     seconds: i64,
 ) -> impl FnOnce(&mut Tx<'_>) -> Result<usize, StoreError> {
     move |tx| {
+        let connection = root.split('/').next().expect("a connection");
+        let since = summaries::ledger_days(tx)?.get(connection).copied();
+        deciding_since(root, facts, seconds, since)(tx)
+    }
+}
+
+/// The same of a process that has it that the connection's ledger is posted since a day.
+pub fn deciding_since(
+    root: &'static str,
+    facts: Vec<Fact>,
+    seconds: i64,
+    ledger_since: Option<Date>,
+) -> impl FnOnce(&mut Tx<'_>) -> Result<usize, StoreError> {
+    move |tx| {
         let written = facts::written(tx, root)?;
         let changes = difference(&written, facts);
         for change in &changes {
-            let place = Place { now: at(seconds), ..place(root) };
+            let place = Place { now: at(seconds), ledger_since, ..place(root) };
             facts::apply(tx, place, change)?;
         }
         commands::skips::stand_in(tx, &[root], at(seconds))?;

@@ -89,7 +89,7 @@ pub fn run(global: &Global, args: &EntriesArgs) -> Result<ExitCode> {
                 print::short(&entry.summary),
                 entry.number.to_string(),
                 entry.dated.clone(),
-                format!("{} {}", entry.sales, summaries::counted(&entry.summary)),
+                format!("{} {}", entry.sales, summaries::counted(&entry.summary, entry.sales)),
                 entry.state.clone(),
                 print::short(entry.record.as_deref().or(entry.error.as_deref()).unwrap_or("")),
             ]);

@@ -126,7 +126,7 @@ fn shown(trace: &Trace) -> String {
             entry.dated,
             entry.state.as_deref().unwrap_or("not asked for"),
             entry.sales,
-            summaries::counted(&entry.summary),
+            summaries::counted(&entry.summary, entry.sales),
             print::word(&entry.status),
             print::plain(record)
         ));
