@@ -7,6 +7,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod file;
+mod ledger;
+mod provider;
 mod seen;
 mod shopify;
 mod stage;
@@ -152,7 +154,7 @@ fn check(books: &mut dyn Books, may_update: bool) {
     let held = Held::read(books);
     let mut wrong = Vec::new();
     for scenario in &scenarios {
-        let mut account = Account { stage: &stage, held: &held, scenario, wrong: Vec::new() };
+        let mut account = Account::of(&stage, &held, scenario);
         let seen = account.tell();
         // What is known to be wrong stands in the scenario, and is to be taken out once it is mended.
         let known: Vec<String> = scenario.heading("Wrong").into_iter().map(str::to_owned).collect();

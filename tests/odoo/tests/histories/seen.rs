@@ -19,13 +19,14 @@ use trueup_store::{documents, facts, month_ends, summaries};
 
 use crate::common::Books;
 use crate::file::Scenario;
+use crate::provider;
 use crate::stage::{ENVIRONMENT, Stage};
 
 /// All that Odoo holds, by id, so that one reading serves all scenarios.
 pub struct Held {
     orders: BTreeMap<i64, Value>,
     delivered: BTreeMap<i64, Vec<Value>>,
-    moves: BTreeMap<i64, Value>,
+    pub moves: BTreeMap<i64, Value>,
     items: BTreeMap<i64, Vec<Value>>,
     payments: BTreeMap<i64, Value>,
     customers: BTreeMap<i64, Value>,
@@ -111,7 +112,7 @@ fn id(value: &Value) -> i64 {
     value.as_i64().or_else(|| value[0].as_i64()).expect("an id")
 }
 
-fn word(value: &Value) -> &str {
+pub fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("nothing")
 }
 
@@ -128,12 +129,12 @@ fn units(value: &Value) -> i64 {
     minor(value, Currency::parse("JPY").expect("yen"))
 }
 
-fn text(minor: i64, currency: Currency) -> String {
+pub fn text(minor: i64, currency: Currency) -> String {
     Money::from_minor(minor, currency).amount_text()
 }
 
 /// The role of each account, with the gateway of a clearing account.
-fn roles(mapping: &Mapping) -> BTreeMap<i64, String> {
+pub fn roles(mapping: &Mapping) -> BTreeMap<i64, String> {
     let of = |(word, account): (&String, &String)| {
         let role = match word.split_once('/') {
             Some((role, gateway)) => {
@@ -152,7 +153,7 @@ type Sums = BTreeMap<String, i64>;
 /// Units of a product, and what they come to where that is told.
 type Sold = (i64, Option<(i64, Currency)>);
 
-fn in_words(sums: &Sums, currency: Currency) -> String {
+pub fn in_words(sums: &Sums, currency: Currency) -> String {
     let shown = sums.iter().filter(|(_, minor)| **minor != 0);
     let shown: Vec<String> =
         shown.map(|(role, minor)| format!("{role} {}", text(*minor, currency))).collect();
@@ -165,6 +166,14 @@ pub struct Account<'a> {
     pub scenario: &'a Scenario,
     /// What must hold of every scenario and does not hold of this one.
     pub wrong: Vec<String>,
+    /// What the books have on clearing of it, by currency.
+    pub clearing: BTreeMap<String, i64>,
+}
+
+impl<'a> Account<'a> {
+    pub fn of(stage: &'a Stage, held: &'a Held, scenario: &'a Scenario) -> Self {
+        Self { stage, held, scenario, wrong: Vec::new(), clearing: BTreeMap::new() }
+    }
 }
 
 impl Account<'_> {
@@ -189,12 +198,15 @@ impl Account<'_> {
         for root in self.read(move |tx| month_ends::decided(tx, &own)) {
             self.month_end(&root, &mut told);
         }
+        if self.scenario.heading("Ledger").is_some() {
+            self.ledger(&mut told);
+        }
         self.cases(&mut told);
         self.report(&mut told);
         told
     }
 
-    fn read<T: Send + 'static>(
+    pub fn read<T: Send + 'static>(
         &self,
         of: impl FnOnce(&mut trueup_store::Tx<'_>) -> Result<T, trueup_store::StoreError>
         + Send
@@ -223,6 +235,10 @@ impl Account<'_> {
         }
         let journal = self.journal(root, told);
         let books = self.odoo(root, told);
+        let currency = self.currency(root).code().to_owned();
+        let on_clearing: i64 =
+            books.iter().filter(|(role, _)| role.starts_with("clearing/")).map(|(_, it)| it).sum();
+        *self.clearing.entry(currency).or_default() += on_clearing;
         let own = root.to_owned();
         let summed_up = !self.read(move |tx| summaries::is_open(tx, &own))
             && trace.entries.iter().filter_map(|it| it.state.as_deref()).all(is_settled);
@@ -435,7 +451,7 @@ impl Account<'_> {
     }
 
     /// The commands of the entries that the sale's rows are in.
-    fn entries(&self, root: &str) -> Vec<trueup_store::commands::Shown> {
+    pub fn entries(&self, root: &str) -> Vec<trueup_store::commands::Shown> {
         let own = root.to_owned();
         let entries = self.read(move |tx| summaries::of_sale(tx, &own));
         let summaries: BTreeSet<String> = entries.into_iter().map(|one| one.summary).collect();
@@ -586,7 +602,12 @@ impl Account<'_> {
     }
 
     /// What a move comes to on each role, and what is open on its receivable.
-    fn effect(&self, own: i64, currency: Currency, roles: &BTreeMap<i64, String>) -> (Sums, i64) {
+    pub fn effect(
+        &self,
+        own: i64,
+        currency: Currency,
+        roles: &BTreeMap<i64, String>,
+    ) -> (Sums, i64) {
         let (mut sums, mut open) = (Sums::new(), 0);
         for item in self.held.items.get(&own).into_iter().flatten() {
             if item["account_id"] == json!(false) {
@@ -607,8 +628,13 @@ impl Account<'_> {
         told.push_str("cases\n");
         let name = &self.scenario.name;
         // A message that cannot be read is told by its connection, the others by what they are about.
+        let own = [provider::connection_of(self.scenario), provider::bank_of(self.scenario)];
         let about = |case: &Case| {
-            let of = |part: &str| part == name || part.contains(&format!("_{name}_"));
+            let of = |part: &str| {
+                part == name
+                    || part.contains(&format!("_{name}_"))
+                    || (name.starts_with("ledger-") && own.iter().any(|it| it == part))
+            };
             case.subject.split('/').any(of)
                 || case.title.ends_with(&format!(" of {name} cannot be read"))
         };
@@ -618,7 +644,10 @@ impl Account<'_> {
             format!("{}: {detail}", case.kind)
         };
         let all = self.read(cases::open_cases);
-        let mut own: Vec<String> = all.iter().filter(|case| about(case)).map(shown).collect();
+        // Nobody answers for a channel here, so that it cannot be asked.
+        let asked = |case: &Case| case.kind == "connection_down";
+        let own = all.iter().filter(|case| about(case) && !asked(case));
+        let mut own: Vec<String> = own.map(shown).collect();
         own.sort();
         own.dedup();
         if own.is_empty() {
@@ -679,7 +708,7 @@ fn add(sums: &mut Sums, more: &Sums) {
     }
 }
 
-fn is_settled(state: &str) -> bool {
+pub fn is_settled(state: &str) -> bool {
     matches!(state, "applied" | "withdrawn")
 }
 

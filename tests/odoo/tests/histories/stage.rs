@@ -22,6 +22,7 @@ use trueup_store::{Store, cases, commands, mappings, summaries};
 use crate::SetUp;
 use crate::common::Books;
 use crate::file::Scenario;
+use crate::provider;
 use crate::words::{Teller, Told};
 
 pub const ENVIRONMENT: &str = "histories";
@@ -103,6 +104,22 @@ impl Stage {
             if let Some(day) = scenario.heading("Since") {
                 channel.since = format!("{day}T00:00:00Z").parse().expect("a day");
             }
+            if let Some(day) = scenario.heading("Ledger") {
+                let since = Some(day.parse().expect("a day"));
+                connections.push(connection(
+                    &provider::bank_of(scenario),
+                    &trueup_bank::CONNECTOR,
+                    entity,
+                ));
+                if word == "amazon" {
+                    channel.ledger_since = since;
+                } else {
+                    let name = provider::connection_of(scenario);
+                    let mut card = connection(&name, &trueup_stripe::CONNECTOR, entity);
+                    card.ledger_since = since;
+                    connections.push(card);
+                }
+            }
             connections.push(channel);
             own.insert(scenario.name.clone(), mapping(scenario, set_up));
         }
@@ -154,6 +171,7 @@ impl Stage {
             Told::Record { connection, kind, body } | Told::Whole { connection, kind, body } => {
                 self.record(connection, kind, body);
             }
+            Told::Statement { connection, name, body } => self.file(connection, name, body),
             Told::Again => {
                 for told in before {
                     self.say(scenario, told, &[], books);
@@ -239,6 +257,13 @@ impl Stage {
             body: body.to_vec(),
             asked_at: Some(now),
         };
+        self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("stored");
+    }
+
+    fn file(&self, connection: &str, name: &str, body: &[u8]) {
+        let now = self.now;
+        let bank = self.hub.connection(connection).expect("configured");
+        let message = receive::file(bank, name, body.to_vec()).expect("taken");
         self.hub.store.write(move |tx| receive::record(tx, &message, now)).expect("stored");
     }
 
@@ -382,6 +407,13 @@ fn mapping(scenario: &Scenario, set_up: &SetUp) -> Mapping {
         let (sku, components) = bundle.split_once(" is ").expect("what it is");
         let components = components.split(" and ").map(|words| component(words, mapping.currency));
         mapping.bundles.insert(sku.to_owned(), components.collect());
+    }
+    if scenario.heading("Ledger").is_some() && scenario.heading("Channel") != Some("amazon") {
+        for gateway in mapping.gateways.values_mut() {
+            if gateway.provider.as_deref().is_some_and(|name| name.starts_with("stripe-")) {
+                gateway.provider = Some(provider::connection_of(scenario));
+            }
+        }
     }
     for words in scenario.heading("Words").unwrap_or_default().split(", ") {
         let Some((theirs, ours)) = words.split_once(" is ") else { continue };

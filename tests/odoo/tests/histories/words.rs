@@ -1,5 +1,4 @@
-//! From the words of a scenario to what is sent: messages of the signed channel, and rows as Stripe
-//! states them.
+//! From the words of a scenario to what is sent: messages of the signed channel, and what else is said.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +7,7 @@ use trueup_domain::money::{Currency, Money};
 
 use crate::common::Lock;
 use crate::file::{Scenario, Statement};
+use crate::provider::Provider;
 use crate::shopify::Shop;
 
 /// What one statement does.
@@ -18,6 +18,8 @@ pub enum Told {
     Record { connection: String, kind: String, body: Vec<u8> },
     /// An order, whole as it stands at its channel.
     Whole { connection: String, kind: String, body: Vec<u8> },
+    /// A statement of a bank account.
+    Statement { connection: String, name: String, body: Vec<u8> },
     /// Everything that was said so far is said again.
     Again,
     /// Somebody locks a period of the company's books.
@@ -41,6 +43,7 @@ pub struct Teller<'a> {
     stated: BTreeMap<String, u32>,
     /// Whoever states it otherwise than the signed channel.
     shop: Option<Shop>,
+    provider: Provider<'a>,
 }
 
 /// The words of a line, cut at commas, and each at spaces.
@@ -60,7 +63,7 @@ fn place<'a>(rest: &[Vec<&'a str>]) -> Option<&'a str> {
 }
 
 /// A day, or a day with its time.
-fn moment(text: &str) -> String {
+pub fn moment(text: &str) -> String {
     match text.split_once('T') {
         Some((day, time)) => format!("{day}T{time}:00Z"),
         None => format!("{text}T10:00:00Z"),
@@ -73,7 +76,8 @@ impl<'a> Teller<'a> {
         let code = scenario.heading("Currency").unwrap_or(usual);
         let currency = Currency::parse(code).expect("a currency");
         let shop = (scenario.heading("Channel") == Some("shopify")).then(|| Shop::new(currency));
-        Self { scenario, currency, stated: BTreeMap::new(), shop }
+        let provider = Provider::new(scenario, currency);
+        Self { scenario, currency, stated: BTreeMap::new(), shop, provider }
     }
 
     pub fn tell(&mut self, statement: &Statement) -> Told {
@@ -99,8 +103,14 @@ impl<'a> Teller<'a> {
                 let returned = self.returned(id, status, &rest, &statement.details);
                 self.said("returns", returned)
             }
-            ["payout", id, amount, day] => self.payout(id, amount, day),
-            ["stripe", category, id, amount, day] => self.row(category, id, amount, day, &rest),
+            ["payout", id, amount, day] => self.provider.payout(id, amount, day, &rest),
+            ["stripe", category, id, amount, day] => {
+                self.provider.row(category, id, amount, day, &rest)
+            }
+            ["dispute", id, status, amount, day] => {
+                self.provider.dispute(id, status, amount, day, &rest)
+            }
+            ["bank", amount, day] => self.provider.statement(amount, day, &rest),
             ["recorded", kind, path] => {
                 let file = crate::file::folder().join("../../..").join(path);
                 let body = std::fs::read(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -302,7 +312,7 @@ impl<'a> Teller<'a> {
             "processed_at": moment(day),
         });
         if gateway == "stripe" {
-            payment["provider_id"] = json!(self.provider_id(kind == "refund", id));
+            payment["provider_id"] = json!(self.provider.id_of(kind, id));
         }
         for words in rest {
             match words.as_slice() {
@@ -318,11 +328,6 @@ impl<'a> Teller<'a> {
     }
 
     /// Stripe's id of what the channel calls `id`.
-    fn provider_id(&self, back: bool, id: &str) -> String {
-        let start = if back { "re" } else { "ch" };
-        format!("{start}_{}_{id}", self.scenario.name)
-    }
-
     fn refund(
         &mut self,
         id: &str,
@@ -400,69 +405,5 @@ impl<'a> Teller<'a> {
     ) -> Value {
         json!({ "id": id, "order": "1", "sequence": self.sequence(id, rest), "status": status,
             "lines": self.units(details) })
-    }
-
-    /// A balance transaction. The sign of what goes back is Stripe's.
-    fn row(&self, category: &str, id: &str, amount: &str, day: &str, rest: &[Vec<&str>]) -> Told {
-        let minor = |text: &str| self.money(text).minor();
-        let fee = rest.iter().find(|words| words[0] == "fee").map_or(0, |words| minor(words[1]));
-        let amount = minor(amount);
-        let created: jiff::Timestamp = moment(day).parse().expect("a moment");
-        let details = if fee == 0 {
-            json!([])
-        } else {
-            json!([{ "amount": fee, "application": null, "currency": self.currency.code(),
-                "description": "Stripe processing fees", "type": "stripe_fee" }])
-        };
-        let row = json!({
-            "id": format!("txn_{}_{category}_{id}", self.scenario.name),
-            "object": "balance_transaction",
-            "amount": amount,
-            "available_on": created.as_second(),
-            "created": created.as_second(),
-            "currency": self.currency.code().to_lowercase(),
-            "description": null,
-            "exchange_rate": null,
-            "fee": fee,
-            "fee_details": details,
-            "net": amount - fee,
-            "reporting_category": category,
-            "source": self.provider_id(category != "charge", id),
-            "status": "available",
-            "type": category,
-        });
-        let payout = rest.iter().find(|words| words[0] == "in");
-        let kind = match payout {
-            Some(words) => format!("balance_transaction?payout={}", self.payout_id(words[1])),
-            None => "balance_transaction".to_owned(),
-        };
-        self.of_provider(kind, &row)
-    }
-
-    /// A payout on its way, whose rows Stripe can list; the bank has it the next day.
-    fn payout(&self, id: &str, amount: &str, day: &str) -> Told {
-        let created: jiff::Timestamp = moment(day).parse().expect("a moment");
-        let payout = json!({
-            "id": self.payout_id(id),
-            "object": "payout",
-            "amount": self.money(amount).minor(),
-            "arrival_date": created.as_second() / 86_400 * 86_400 + 86_400,
-            "automatic": true,
-            "created": created.as_second(),
-            "currency": self.currency.code().to_lowercase(),
-            "reconciliation_status": "completed",
-            "status": "in_transit",
-        });
-        self.of_provider("payout".to_owned(), &payout)
-    }
-
-    fn payout_id(&self, id: &str) -> String {
-        format!("po_{}_{id}", self.scenario.name)
-    }
-
-    fn of_provider(&self, kind: String, stated: &Value) -> Told {
-        let connection = if self.scenario.european() { "stripe-eu" } else { "stripe-us" };
-        let body = stated.to_string().into_bytes();
-        Told::Record { connection: connection.to_owned(), kind, body }
     }
 }
