@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (22, include_str!("../migrations/0022_audit.sql")),
     (23, include_str!("../migrations/0023_ledgers.sql")),
     (24, include_str!("../migrations/0024_ledgers_again.sql")),
+    (25, include_str!("../migrations/0025_commands_sent.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

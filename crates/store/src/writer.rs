@@ -89,6 +89,8 @@ pub(crate) struct Queue {
     over: Condvar,
     /// Much comes in at the front door: what is behind it is to be written in small parts.
     busy: AtomicBool,
+    /// The log has grown since the last checkpoint.
+    grown: AtomicBool,
     /// Why nothing is written any more.
     damage: OnceLock<String>,
 }
@@ -330,6 +332,7 @@ pub(crate) fn write_groups(
             queue.damaged(&damage);
             return;
         }
+        queue.grown.store(true, Ordering::Relaxed);
         changes.committed();
         // Bound apart, so that the lock is free while the log is written back.
         let long = std::mem::take(&mut queue.lock().long_log);
@@ -342,8 +345,11 @@ pub(crate) fn write_groups(
     }
 }
 
-/// Writes the log back now and then, until the queue is closed.
+/// Writes the log back now and then, until the queue is closed. A log that is written back whole is
+/// left alone until it grows.
 pub(crate) fn checkpoint(connection: &rusqlite::Connection, queue: &Arc<Queue>) {
+    // What an earlier process left.
+    let mut is_whole = false;
     loop {
         let waiting = queue.lock();
         let closed = |waiting: &mut Waiting| !waiting.closed;
@@ -351,17 +357,30 @@ pub(crate) fn checkpoint(connection: &rusqlite::Connection, queue: &Arc<Queue>) 
         if waited.unwrap_or_else(PoisonError::into_inner).0.closed {
             return;
         }
+        if !queue.grown.swap(false, Ordering::Relaxed) && is_whole {
+            continue;
+        }
         match checkpoint_once(connection) {
-            Ok(pages) if pages > LOG_PAGES_MAX => queue.lock().long_log = true,
-            Ok(_) => {}
-            Err(error) if queue.heed(&error) => {}
+            Ok(log) => {
+                is_whole = log.written_back == log.pages;
+                if log.pages > LOG_PAGES_MAX {
+                    queue.lock().long_log = true;
+                }
+            }
+            Err(error) if queue.heed(&error) => is_whole = false,
             Err(_) => return,
         }
     }
 }
 
-/// Writes back what no reader needs any more, without waiting for anybody. Returns how many pages
-/// the log has.
-fn checkpoint_once(connection: &rusqlite::Connection) -> Result<i64> {
-    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?)
+/// What a checkpoint found.
+struct Log {
+    pages: i64,
+    written_back: i64,
+}
+
+/// Writes back what no reader needs any more, without waiting for anybody.
+fn checkpoint_once(connection: &rusqlite::Connection) -> Result<Log> {
+    let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
+    Ok(statement.query_row([], |row| Ok(Log { pages: row.get(1)?, written_back: row.get(2)? }))?)
 }

@@ -119,6 +119,17 @@ fn commands_that_can_go() {
 }
 
 #[test]
+fn commands_that_nobody_carries() {
+    check(
+        include_str!("../../src/commands.rs"),
+        "SELECT DISTINCT lane FROM commands c WHERE target = $1 AND state = 'sent'
+             AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.id = c.conversation)
+         ORDER BY lane",
+        "commands_sent",
+    );
+}
+
+#[test]
 fn commands_that_wait() {
     check(
         include_str!("../../src/waits.rs"),
