@@ -6,11 +6,10 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use common::{Books, Real};
+use common::registers::{Happening, Live, Recorded, Registers, recording};
 use jiff::Timestamp;
 use jiff::civil::date;
-use serde_json::{Value, json};
-use trueup_connect::sandbox::Sandbox;
+use serde_json::json;
 use trueup_connect::webhook::SignedDelivery;
 use trueup_connect::{CallError, Reply, Request, Secret, Settings};
 use trueup_domain::calendar::Calendar;
@@ -19,105 +18,22 @@ use trueup_hub::sales::{self, Dimension, Wanted};
 use trueup_hub::setup::HubSetup;
 use trueup_hub::shell::{self, Transport};
 use trueup_hub::{Connection, Hub, receive};
-use trueup_odoo_pos::OdooPosSandbox;
 use trueup_store::{Store, cases, commands, facts, scopes, streams};
 
 const REGISTERS: &str = "registers";
 const PORTAL: &str = "portal";
 const PORTAL_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-const REGISTER: &str = include_str!("pos/register.py");
-const DAY: &str = include_str!("pos/day.py");
-const LATE: &str = include_str!("pos/late.py");
-const INSTALL: &str = "env['ir.module.module'].search([('name', '=', 'point_of_sale')])\
-                       .button_immediate_install()\nprint('DONE')\n";
-
-/// Who answers the requests of the connection, and what happens at the register in between.
-trait Registers {
-    fn day(&mut self);
-    fn late(&mut self);
-    fn answer(&mut self, request: &Request) -> Result<Reply, CallError>;
-}
-
-struct Played {
-    sandbox: OdooPosSandbox,
-}
-
-impl Played {
-    fn put(&mut self, rows: &str) {
-        let rows: Value = serde_json::from_str(rows).expect("recorded rows");
-        for (model, rows) in rows.as_object().expect("by model") {
-            for row in rows.as_array().expect("rows") {
-                self.sandbox.put(model, row.clone());
-            }
-        }
-    }
-}
-
-impl Registers for Played {
-    fn day(&mut self) {
-        self.put(include_str!("pos/day.json"));
-    }
-
-    fn late(&mut self) {
-        self.put(include_str!("pos/late.json"));
-    }
-
-    fn answer(&mut self, request: &Request) -> Result<Reply, CallError> {
-        Ok(self.sandbox.handle(request, Timestamp::now()))
-    }
-}
-
-/// The real Odoo; keeps the rows that it answers, by model and id, so that they can be played.
-struct Live {
-    real: Real,
-    rows: BTreeMap<String, BTreeMap<i64, Value>>,
-}
-
-impl Live {
-    fn run(&self, script: &str) {
-        let script = format!("{REGISTER}\n{script}");
-        self.real.0.shell(&script).expect("a shell");
-    }
-
-    /// Keeps what was answered since, when asked to.
-    fn record(&mut self, name: &str) {
-        let rows = std::mem::take(&mut self.rows);
-        if std::env::var_os("TRUEUP_RECORD").is_none() {
-            return;
-        }
-        let rows: BTreeMap<&String, Vec<&Value>> =
-            rows.iter().map(|(model, rows)| (model, rows.values().collect())).collect();
-        let path = format!("{}/tests/pos/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        let text = serde_json::to_string_pretty(&rows).expect("JSON");
-        std::fs::write(path, format!("{text}\n")).expect("written");
-    }
-}
-
-impl Registers for Live {
-    fn day(&mut self) {
-        self.run(DAY);
-    }
-
-    fn late(&mut self) {
-        self.record("day");
-        self.run(LATE);
-    }
-
-    fn answer(&mut self, request: &Request) -> Result<Reply, CallError> {
-        let reply = self.real.send(request, false)?;
-        let model = request.path.split('/').nth(3).unwrap_or_default().to_owned();
-        let rows: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-        for row in rows.as_array().into_iter().flatten() {
-            let known = self.rows.entry(model.clone()).or_default();
-            let known = known.entry(row["id"].as_i64().expect("an id")).or_insert(json!({}));
-            for (field, value) in row.as_object().expect("a row") {
-                known[field] = value.clone();
-            }
-        }
-        Ok(reply)
-    }
-}
+const DAY: Happening = Happening {
+    name: "day",
+    script: include_str!("pos/day.py"),
+    rows: include_str!("pos/day.json"),
+};
+const LATE: Happening = Happening {
+    name: "late",
+    script: include_str!("pos/late.py"),
+    rows: include_str!("pos/late.json"),
+};
 
 struct Carrier<'a>(&'a mut dyn Registers);
 
@@ -251,7 +167,7 @@ fn story(registers: &mut dyn Registers) -> String {
     let now = Timestamp::now();
     let mut told = String::new();
     sold_by_the_portal(&hub, now);
-    registers.day();
+    registers.happens(&DAY);
     poll(&hub, registers, now);
     told.push_str("the day\n");
     tell(&mut told, &hub, now);
@@ -261,7 +177,7 @@ fn story(registers: &mut dyn Registers) -> String {
     let mut again = "the day\n".to_owned();
     tell(&mut again, &hub, now);
     assert_eq!(once, again);
-    registers.late();
+    registers.happens(&LATE);
     poll(&hub, registers, now);
     told.push_str("uploaded late\n");
     tell(&mut told, &hub, now);
@@ -272,20 +188,16 @@ const EXPECTED: &str = include_str!("pos/expected.txt");
 
 #[test]
 fn what_registers_sold_is_counted_once_and_never_posted_back() {
-    let played = story(&mut Played { sandbox: OdooPosSandbox::default() });
+    let played = story(&mut Recorded::new());
     assert_eq!(played, EXPECTED, "{played}");
 }
 
 #[test]
 fn a_real_register_is_read_as_the_recorded_one() {
-    let Some(real) = Real::fresh("registers") else { return };
-    if real.0.shell(INSTALL).is_none() {
-        return;
-    }
-    let mut live = Live { real, rows: BTreeMap::new() };
+    let Some(mut live) = Live::fresh("registers") else { return };
     let told = story(&mut live);
-    live.record("late");
-    if std::env::var_os("TRUEUP_RECORD").is_some() {
+    live.record();
+    if recording() {
         let path = format!("{}/tests/pos/expected.txt", env!("CARGO_MANIFEST_DIR"));
         std::fs::write(path, &told).expect("written");
     }

@@ -5,6 +5,7 @@
 
 pub mod facts;
 pub mod goods;
+pub mod registers;
 pub mod road;
 pub mod scenarios;
 pub mod till;
