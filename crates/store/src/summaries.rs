@@ -28,7 +28,8 @@ use trueup_domain::posting::Span;
 pub(crate) use self::goods::note_units;
 pub use self::goods::{moved, moved_by};
 pub use self::ledger::{
-    days as ledger_days, gather as gather_ledgers, open_ledger_payouts, take_ledger,
+    days as ledger_days, gather as gather_ledgers, left_out as left_out_of_ledgers,
+    open_ledger_payouts, take_ledger,
 };
 pub use self::payouts::{of_payout, open_payouts, take_payout};
 use crate::database::{Row, StoreError, Tx};

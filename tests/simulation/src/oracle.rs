@@ -394,6 +394,8 @@ fn i3_ledgers_are_in_the_books(hub: &Hub, odoo: &OdooSandbox) -> Result<()> {
         let left = hub.store.read(|tx| summaries::open_ledger_payouts(tx, name))?;
         ensure!(left.is_empty(), "I3: in no entry of the books: {left:?}");
     }
+    let left_out = hub.store.read(summaries::left_out_of_ledgers)?;
+    ensure!(left_out.is_empty(), "I3: rows that no entry will take: {left_out:?}");
     let entries = json!([["move_type", "=", "entry"]]);
     let entries = odoo.read_all("account.move", &entries, &["id", "name"]);
     // A payment is a move of that type, too, in the journal of its gateway.

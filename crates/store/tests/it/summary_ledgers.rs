@@ -263,8 +263,10 @@ on_every_engine! {
         fee_decided(store, "f1", june, Role::ProcessingFees, None);
         gather_at(store, Some(date(2026, 6, 1)), 239);
         assert_eq!(days(store), [""; 0]);
+        assert_eq!(read(store, summaries::left_out_of_ledgers), ["card/ledger_row/f1 of 2026-06-02"]);
         gather_at(store, Some(date(2026, 6, 1)), 240);
         assert_eq!(days(store), ["2026-06-02 ledger/EUR 1"]);
+        assert_eq!(read(store, summaries::left_out_of_ledgers), [""; 0]);
         // The same where nobody wants it any more.
         gather_at(store, None, 300);
         fee_decided(store, "f2", june, Role::ProcessingFees, Some(date(2026, 6, 1)));
