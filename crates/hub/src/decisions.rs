@@ -528,8 +528,12 @@ pub fn cause(tx: &mut Tx<'_>, case: &Case) -> Result<Option<String>, StoreError>
         _ => {
             if let Some(key) = subject.strip_prefix("command/") {
                 let command = commands::find(tx, key)?;
-                let refused = command.is_some_and(|command| command.state == "refused");
-                return Ok(refused.then(|| "the command is refused".to_owned()));
+                let why = command.and_then(|command| match command.state.as_str() {
+                    "refused" => Some("the command is refused"),
+                    "unknown" => Some("what became of the command is not known"),
+                    _ => None,
+                });
+                return Ok(why.map(str::to_owned));
             }
             if let Some(scope) = scopes::find(tx, subject)? {
                 let stands = scope.verdict.break_kind.as_deref() == Some(&*case.kind);

@@ -43,7 +43,7 @@ use trueup_store::{StoreError, Tx, breakers, cases, holds, identities, streams};
 
 use self::identity::Stand;
 use self::reading::{UNREADABLE, read_failed, subject_of};
-use self::receipt::{Late, take_receipt};
+use self::receipt::{Late, not_known, take_receipt, will_not_answer};
 use crate::allowances::Leave;
 use crate::breaker::{self, Gate};
 use crate::completeness;
@@ -718,11 +718,19 @@ impl Talk {
                     if is_outage(&error) {
                         commands::not_attempted(tx, &id)?;
                     }
-                    let wait = Wait::of(delay(tried - 1, &id), now);
+                    let wait = patience_of(&error).unwrap_or_else(|| delay(tried - 1, &id));
+                    let wait = Wait::of(wait, now);
                     let wrote = wrote && !planted("a_lost_reply_was_never_sent");
-                    if wrote || error.next_step() == NextStep::LookUp {
+                    // A look-up that failed has learnt nothing, whatever stood in its way.
+                    let looked_up = plan.purpose == Purpose::LookUp;
+                    if wrote || looked_up || error.next_step() == NextStep::LookUp {
                         let text = error.to_string();
                         commands::orphaned(tx, &id, wait, error.code(), &text)?;
+                        if looked_up && will_not_answer(&error, tried) {
+                            for receipt in &receipts {
+                                not_known(tx, &receipt.key, &error, now)?;
+                            }
+                        }
                         return Ok(());
                     }
                     for receipt in &receipts {

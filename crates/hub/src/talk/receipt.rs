@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_connect::conversation::MISSING_CUSTOMER;
-use trueup_connect::{CallError, Receipt, ReceiptOutcome};
+use trueup_connect::{CallError, NextStep, Receipt, ReceiptOutcome};
 use trueup_domain::document::{BooksRecord, Version};
 use trueup_domain::planted::planted;
 use trueup_store::commands::{self, Back, again};
@@ -163,6 +163,25 @@ pub(super) fn take_receipt(
     Ok(false)
 }
 
+/// Whether a look-up that failed so often and so will not get its answer by waiting for it.
+pub(super) fn will_not_answer(error: &CallError, attempts: i64) -> bool {
+    let tired = attempts >= DELIVERY_ATTEMPTS_MAX && !is_outage(error);
+    tired || error.next_step() == NextStep::DeadLetter
+}
+
+/// Tells a person that nobody knows whether the target made a command. It is asked again all the same,
+/// and nothing is sent before.
+pub(super) fn not_known(
+    tx: &mut Tx<'_>,
+    key: &str,
+    error: &CallError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(command) = commands::find(tx, key)? else { return Ok(()) };
+    let case = case_of(&command, "outcome_unknown", format!("{error} ({})", error.code()));
+    open_case(tx, &case, &command, &format!("command/{key}"), now)
+}
+
 /// What the books dated on another day than was asked and than we sent (V13).
 fn moved(command: &commands::Shown, record: &BooksRecord) -> Option<String> {
     let (asked, stored) = (command.content.date()?, record.date?);
@@ -190,6 +209,12 @@ fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> Com
         (
             format!("The books refused the {word} of {}", command.root),
             "mend what the books name, then retry the command; what depends on it waits",
+        )
+    } else if kind == "outcome_unknown" {
+        (
+            format!("Whether the books have the {word} of {} is not known", command.root),
+            "mend what keeps the books from answering; they are asked again by themselves, and \
+             nothing is sent before",
         )
     } else if kind == "date_moved" {
         (

@@ -79,6 +79,8 @@ pub enum Fault {
     Unauthorized,
     /// It wants to be left alone for a minute.
     SlowDown,
+    /// Whatever is asked, it is refused.
+    RefusesToAnswer,
     /// A lock: certainly nothing happened.
     Busy,
     Refuses(CommandKind),
@@ -171,6 +173,13 @@ impl Transport for Books {
         match fault {
             Some(Fault::Unreachable) => {
                 return Err(CallError::Unreachable { why: "no route".to_owned() });
+            }
+            Some(Fault::Busy) if request.path == "/find" => {
+                return Err(CallError::Busy { why: "a lock".to_owned() });
+            }
+            Some(Fault::RefusesToAnswer) => {
+                let reason = "a field is gone".to_owned();
+                return Err(CallError::Refused { reason_code: "no".to_owned(), reason });
             }
             Some(Fault::Unauthorized) => {
                 return Ok(Reply { status: 401, headers: Vec::new(), body: Vec::new() });

@@ -165,6 +165,45 @@ fn a_lost_look_up_is_asked_again() {
 }
 
 #[test]
+fn b1_a_look_up_that_is_refused_has_learnt_nothing() {
+    let hub = sold();
+    let mut books = Books::with(&[Fault::ReplyLost]);
+    drain(&hub, &mut books, 10);
+    books.faults.push_back(Fault::RefusesToAnswer);
+    drain(&hub, &mut books, 20);
+    let order = command(&hub, "order/1/1").expect("a command");
+    assert_eq!((order.state.as_str(), order.error_code.as_deref()), ("unknown", Some("TU104")));
+    assert_eq!(open_cases(&hub), ["outcome_unknown"]);
+    for seconds in [200, 400, 600] {
+        drain(&hub, &mut books, seconds);
+    }
+    assert!(all_applied(&hub));
+    once(&books, "order/1/1", 1);
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+/// Too busy to say it, again and again: it is asked on, and a person is told.
+#[test]
+fn b1_a_look_up_that_never_gets_through_becomes_a_case() {
+    let hub = sold();
+    let mut books = Books::with(&[Fault::ReplyLost]);
+    drain(&hub, &mut books, 10);
+    for round in 1..30 {
+        books.faults = [Fault::Busy; 8].into();
+        drain(&hub, &mut books, round * 600);
+    }
+    assert_eq!(command_state(&hub, "order/1/1"), "unknown");
+    assert!(open_cases(&hub).contains(&"outcome_unknown".to_owned()), "{:?}", open_cases(&hub));
+    books.faults.clear();
+    for round in 30..50 {
+        drain(&hub, &mut books, round * 600);
+    }
+    assert!(all_applied(&hub));
+    once(&books, "order/1/1", 1);
+    assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+#[test]
 fn b8_what_was_refused_is_a_case_and_what_needs_it_waits() {
     let hub = sold();
     let mut books = Books::with(&[]);
