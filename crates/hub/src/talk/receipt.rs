@@ -178,7 +178,9 @@ pub(super) fn not_known(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let Some(command) = commands::find(tx, key)? else { return Ok(()) };
-    let case = case_of(&command, "outcome_unknown", format!("{error} ({})", error.code()));
+    let said = error.to_string();
+    let mut case = case_of(&command, "outcome_unknown", format!("{said} ({})", error.code()));
+    case.cause = cause_of(tx, &command, &said)?;
     open_case(tx, &case, &command, &format!("command/{key}"), now)
 }
 
