@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shopify::Shop;
 use trueup_bank::BankSandbox;
-use trueup_connect::{CallError, Connector, Reply, Request, Secret, Settings};
+use trueup_connect::{CallError, Connector, Reply, Request};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::mapping::Mapping;
 use trueup_domain::money::Currency;
@@ -66,25 +66,11 @@ impl<'a> Road<'a> {
         let (us, _) = set_up(registers.books());
         let since = Some(date(2026, 11, 1));
         let connection = |name: &str, connector: &'static Connector| Connection {
-            name: name.to_owned(),
-            connector,
-            entity: "us".to_owned(),
-            time_zone: "UTC".to_owned(),
-            settings: Settings::default(),
-            base_url: None,
-            secret: Some(Secret::new("carried by the test")),
-            webhook_secrets: Vec::new(),
-            account: None,
             since: "2026-11-01T00:00:00Z".parse().expect("a time"),
-            fees: None,
-            posting: trueup_domain::posting::Posting::default(),
             // Both of them settle what they collected.
             ledger_since: since.filter(|_| [CARD, MARKET].contains(&name)),
-            bank_names: Vec::new(),
-            poll_every_s: None,
-            calls_per_minute: None,
             completeness: false,
-            windows: trueup_hub::talk::Windows::default(),
+            ..common::connection(name, connector, "us")
         };
         let connections = [
             connection(WEB, &trueup_shopify::CONNECTOR),

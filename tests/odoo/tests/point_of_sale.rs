@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::date;
 use serde_json::json;
 use trueup_connect::webhook::SignedDelivery;
-use trueup_connect::{CallError, Reply, Request, Secret, Settings};
+use trueup_connect::{CallError, Reply, Request, Secret};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::sales::figures::{Cell, Column};
 use trueup_hub::sales::{self, Dimension, Wanted};
@@ -47,24 +47,9 @@ impl Transport for Carrier<'_> {
 
 fn hub() -> Hub {
     let connection = |name: &str, connector| Connection {
-        name: name.to_owned(),
-        connector,
-        entity: "us".to_owned(),
-        time_zone: "UTC".to_owned(),
-        settings: Settings::default(),
-        base_url: None,
-        secret: Some(Secret::new("carried by the test")),
         webhook_secrets: vec![Secret::new(PORTAL_SECRET)],
-        account: None,
         since: "2026-11-01T00:00:00Z".parse().expect("a time"),
-        fees: None,
-        posting: trueup_domain::posting::Posting::default(),
-        ledger_since: None,
-        bank_names: Vec::new(),
-        poll_every_s: None,
-        calls_per_minute: None,
-        completeness: true,
-        windows: trueup_hub::talk::Windows::default(),
+        ..common::connection(name, connector, "us")
     };
     let connections = [
         connection(REGISTERS, &trueup_odoo_pos::CONNECTOR),

@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use trueup_connect::sandbox::{Push, Sandbox};
 use trueup_connect::webhook::{Delivery, SignedDelivery};
-use trueup_connect::{CallError, Connector, Reply, Request, Secret, Settings};
+use trueup_connect::{CallError, Connector, Reply, Request, Secret};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::document::Remitter;
 use trueup_domain::mapping::{GoodsPolicy, Mapping};
@@ -91,24 +91,9 @@ impl<'a> Market<'a> {
     fn open(books: &'a mut dyn Books) -> Self {
         let mapping = set_up(books);
         let connection = |name: &str, connector: &'static Connector| Connection {
-            name: name.to_owned(),
-            connector,
-            entity: "eu".to_owned(),
-            time_zone: "UTC".to_owned(),
-            settings: Settings::default(),
-            base_url: None,
-            secret: Some(Secret::new("carried by the test")),
             webhook_secrets: vec![Secret::new(SECRET)],
             account: (name == SHOP).then(|| ADDRESS.to_owned()),
-            since: Timestamp::MIN,
-            fees: None,
-            posting: trueup_domain::posting::Posting::default(),
-            ledger_since: None,
-            bank_names: Vec::new(),
-            poll_every_s: None,
-            calls_per_minute: None,
-            completeness: true,
-            windows: trueup_hub::talk::Windows::default(),
+            ..common::connection(name, connector, "eu")
         };
         let connections = [
             connection(SHOP, &trueup_woocommerce::CONNECTOR),

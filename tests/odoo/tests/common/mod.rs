@@ -18,12 +18,39 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Reply, Request, Step, Task};
 use trueup_connect::sandbox::Sandbox;
-use trueup_connect::{CallError, ReceiptOutcome, Settings};
+use trueup_connect::{CallError, Connector, ReceiptOutcome, Secret, Settings};
 use trueup_domain::mapping::Mapping;
+use trueup_domain::posting::Posting;
+use trueup_hub::Connection;
+use trueup_hub::talk::Windows;
 pub use trueup_odoo::sandbox::Lock;
 use trueup_odoo::sandbox::{ADMIN_KEY, HUB_KEY, OdooSandbox};
 use trueup_odoo::setup;
 use trueup_odoo_tests::server::{OdooServer, TestDb};
+
+/// A connection of an entity about which nothing is special.
+pub fn connection(name: &str, connector: &'static Connector, entity: &str) -> Connection {
+    Connection {
+        name: name.to_owned(),
+        connector,
+        entity: entity.to_owned(),
+        time_zone: "UTC".to_owned(),
+        settings: Settings::default(),
+        base_url: None,
+        secret: Some(Secret::new("carried by the test")),
+        webhook_secrets: Vec::new(),
+        account: None,
+        since: Timestamp::MIN,
+        fees: None,
+        posting: Posting::default(),
+        ledger_since: None,
+        bank_names: Vec::new(),
+        poll_every_s: None,
+        calls_per_minute: None,
+        completeness: true,
+        windows: Windows::default(),
+    }
+}
 
 /// An Odoo: the real one, or the sandbox.
 pub trait Books {

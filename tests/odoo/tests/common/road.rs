@@ -105,24 +105,9 @@ impl Road {
         ledger_since: Option<Date>,
     ) -> Self {
         let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
-            name: name.to_owned(),
-            connector,
-            entity: entity.to_owned(),
-            time_zone: "UTC".to_owned(),
-            settings: Settings::default(),
-            base_url: None,
-            secret: Some(Secret::new("carried by the test")),
-            webhook_secrets: Vec::new(),
-            account: None,
-            since: Timestamp::MIN,
-            fees: None,
             posting,
             ledger_since: ledger_since.filter(|_| name.starts_with("stripe")),
-            bank_names: Vec::new(),
-            poll_every_s: None,
-            calls_per_minute: None,
-            completeness: true,
-            windows: trueup_hub::talk::Windows::default(),
+            ..super::connection(name, connector, entity)
         };
         let mut portal = connection(PORTAL, &trueup_channel::CONNECTOR, "eu");
         portal.webhook_secrets = vec![Secret::new(PORTAL_SECRET)];

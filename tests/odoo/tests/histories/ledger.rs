@@ -8,7 +8,7 @@ use trueup_domain::money::Currency;
 use trueup_store::{facts, summaries, values};
 
 use crate::provider;
-use crate::seen::{Account, in_words, is_settled, roles, text, word};
+use crate::seen::{Account, in_words, is_settled, roles, tell_lines, text, word};
 
 /// By role and currency.
 type Sums = BTreeMap<(String, String), i64>;
@@ -170,13 +170,7 @@ impl Account<'_> {
                 *sums.entry((role, currency.to_owned())).or_default() += minor;
             }
         }
-        if lines.is_empty() {
-            lines.push("nothing".to_owned());
-        }
-        lines.sort();
-        for line in lines {
-            writeln!(told, "  {line}").expect("written");
-        }
+        tell_lines(lines, told);
         sums.retain(|_, minor| *minor != 0);
         (sums, all_settled)
     }

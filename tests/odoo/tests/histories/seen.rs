@@ -403,13 +403,7 @@ impl Account<'_> {
             };
             lines.push(format!("{key}: {words}"));
         }
-        if lines.is_empty() {
-            lines.push("nothing".to_owned());
-        }
-        lines.sort();
-        for line in lines {
-            writeln!(told, "  {line}").expect("written");
-        }
+        tell_lines(lines, told);
         sums.retain(|_, minor| *minor != 0);
         sums
     }
@@ -705,6 +699,17 @@ impl Account<'_> {
 fn add(sums: &mut Sums, more: &Sums) {
     for (role, minor) in more {
         *sums.entry(role.clone()).or_default() += minor;
+    }
+}
+
+/// In their order, or that there are none.
+pub fn tell_lines(mut lines: Vec<String>, told: &mut String) {
+    if lines.is_empty() {
+        lines.push("nothing".to_owned());
+    }
+    lines.sort();
+    for line in lines {
+        writeln!(told, "  {line}").expect("written");
     }
 }
 

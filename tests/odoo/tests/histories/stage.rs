@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use trueup_connect::webhook::{Delivery, SignedDelivery};
-use trueup_connect::{CallError, Connector, Reply, Request, Secret, Settings};
+use trueup_connect::{CallError, Connector, Reply, Request, Secret};
 use trueup_domain::calendar::Calendar;
 use trueup_domain::journal::Role;
 use trueup_domain::mapping::{Component, CustomerPolicy, GoodsPolicy, InvoicePolicy, Mapping};
@@ -68,25 +68,10 @@ fn connector(word: &str) -> &'static Connector {
 impl Stage {
     pub fn new(scenarios: &[Scenario], set_up: &SetUp) -> Self {
         let connection = |name: &str, connector: &'static Connector, entity: &str| Connection {
-            name: name.to_owned(),
-            connector,
-            entity: entity.to_owned(),
-            time_zone: "UTC".to_owned(),
-            settings: Settings::default(),
-            base_url: None,
-            secret: Some(Secret::new("carried by the test")),
             webhook_secrets: vec![Secret::new(SECRET)],
-            account: None,
-            since: Timestamp::MIN,
-            fees: None,
-            posting: Posting::default(),
-            ledger_since: None,
-            bank_names: Vec::new(),
-            poll_every_s: None,
-            calls_per_minute: None,
             // Its channels only tell, and nobody answers for them.
             completeness: false,
-            windows: trueup_hub::talk::Windows::default(),
+            ..crate::common::connection(name, connector, entity)
         };
         let mut connections = vec![
             connection("stripe-us", &trueup_stripe::CONNECTOR, "us"),
