@@ -23,6 +23,8 @@ const MADE_LATELY: SignedDuration = SignedDuration::from_mins(1);
 const CUSTOMER_ATTEMPTS_MAX: i64 = 3;
 /// After so many certain failures a command becomes a case instead of trying for ever.
 const DELIVERY_ATTEMPTS_MAX: i64 = 12;
+/// The case of a command of which nobody can say whether its target made it.
+const UNKNOWN: &str = "outcome_unknown";
 
 /// Which commands of a delivery are tried again late: they wait as long as anything does.
 pub(super) struct Late(BTreeSet<String>);
@@ -70,6 +72,15 @@ pub(super) fn take_receipt(
         return Err(StoreError::corrupt(format!("a receipt for unknown command {}", receipt.key)));
     };
     let subject = format!("command/{}", command.key);
+    let is_nowhere = match &receipt.outcome {
+        ReceiptOutcome::Applied { .. } | ReceiptOutcome::Unknown { .. } => false,
+        ReceiptOutcome::HeldAlready { .. }
+        | ReceiptOutcome::Refused { .. }
+        | ReceiptOutcome::NotApplied { .. } => true,
+    };
+    if is_nowhere {
+        cases::resolve(tx, Some(UNKNOWN), &subject, "the target made nothing of it", now)?;
+    }
     match &receipt.outcome {
         ReceiptOutcome::Applied { binding, record, differs, found_by } => {
             let was_lost =
@@ -179,7 +190,7 @@ pub(super) fn not_known(
 ) -> Result<(), StoreError> {
     let Some(command) = commands::find(tx, key)? else { return Ok(()) };
     let said = error.to_string();
-    let mut case = case_of(&command, "outcome_unknown", format!("{said} ({})", error.code()));
+    let mut case = case_of(&command, UNKNOWN, format!("{said} ({})", error.code()));
     case.cause = cause_of(tx, &command, &said)?;
     open_case(tx, &case, &command, &format!("command/{key}"), now)
 }
@@ -212,7 +223,7 @@ fn case_of(command: &commands::Shown, kind: &'static str, detail: String) -> Com
             format!("The books refused the {word} of {}", command.root),
             "mend what the books name, then retry the command; what depends on it waits",
         )
-    } else if kind == "outcome_unknown" {
+    } else if kind == UNKNOWN {
         (
             format!("Whether the books have the {word} of {} is not known", command.root),
             "mend what keeps the books from answering; they are asked again by themselves, and \

@@ -74,6 +74,8 @@ fn resume(_: &Context<'_>, _: &State, reply: Result<&Reply, CallError>) -> Step 
 pub enum Fault {
     /// Carried out, and nobody hears of it.
     ReplyLost,
+    /// Not carried out, and nobody hears of it.
+    LostOnTheWay,
     /// Never left.
     Unreachable,
     Unauthorized,
@@ -173,6 +175,9 @@ impl Transport for Books {
         match fault {
             Some(Fault::Unreachable) => {
                 return Err(CallError::Unreachable { why: "no route".to_owned() });
+            }
+            Some(Fault::LostOnTheWay) => {
+                return Err(CallError::ReplyLost { why: "cut off".to_owned() });
             }
             Some(Fault::Busy) if request.path == "/find" => {
                 return Err(CallError::Busy { why: "a lock".to_owned() });

@@ -182,6 +182,23 @@ fn b1_a_look_up_that_is_refused_has_learnt_nothing() {
     assert_eq!(open_cases(&hub), [""; 0]);
 }
 
+/// What is known to be nowhere in the books is not unknown any more, whatever becomes of it.
+#[test]
+fn b1_what_was_unknown_and_is_then_refused_is_one_case() {
+    let hub = sold();
+    let mut books = Books::with(&[Fault::LostOnTheWay]);
+    drain(&hub, &mut books, 10);
+    books.faults.push_back(Fault::RefusesToAnswer);
+    drain(&hub, &mut books, 20);
+    assert_eq!(open_cases(&hub), ["outcome_unknown"]);
+    books.faults.extend([Fault::Refuses(CommandKind::Order); 2]);
+    for seconds in [200, 400, 600] {
+        drain(&hub, &mut books, seconds);
+    }
+    assert_eq!(command_state(&hub, "order/1/1"), "refused");
+    assert_eq!(open_cases(&hub), ["refused"]);
+}
+
 /// Too busy to say it, again and again: it is asked on, and a person is told.
 #[test]
 fn b1_a_look_up_that_never_gets_through_becomes_a_case() {
