@@ -153,6 +153,9 @@ fn one(
     let Some(verdict) = verdict else {
         // Its last item was taken back: nothing is left to compare.
         cases::resolve(tx, None, &scope.key, "nothing is left to compare", now)?;
+        if !planted("what_failed_keeps_its_bank_line") {
+            state_match(tx, scope, &items, &claimed, now)?;
+        }
         return gone(tx, scope);
     };
     let entity = items.first().map_or("", |item| &item.entity);
@@ -196,7 +199,12 @@ fn state_match(
     if claimed.is_empty() && !messages::is_recorded(tx, connection, &source_id)? {
         return Ok(());
     }
-    let Some((role, qualifier)) = settles(tx, scope, items)? else { return Ok(()) };
+    let (role, qualifier) = match settles(tx, scope, items)? {
+        Some(account) => account,
+        // What is no line clears no account; the sale that named one may be gone.
+        None if claimed.is_empty() => (Role::Clearing, String::new()),
+        None => return Ok(()),
+    };
     let mut lines = Vec::new();
     for line in claimed {
         let account = line.item.key.split('/').nth(1).unwrap_or_default();

@@ -58,6 +58,8 @@ pub struct WeekSettings {
     pub hasty_per_mille: u64,
     /// Every order is the first one again on another day, so that payouts are alike.
     pub alike: bool,
+    /// The bank sends the first payout in dollars back, and the next one holds its money.
+    pub sent_back: bool,
 }
 
 impl Default for WeekSettings {
@@ -73,6 +75,7 @@ impl Default for WeekSettings {
             returned_per_mille: 0,
             hasty_per_mille: 0,
             alike: false,
+            sent_back: false,
         }
     }
 }
@@ -197,6 +200,7 @@ pub struct Week {
     on_its_way: Vec<OnItsWay>,
     old_sale: Option<Sold>,
     short_done: bool,
+    sent_back_done: bool,
     /// Orders that got a further line; those that were repriced or called off.
     extended: BTreeSet<usize>,
     turned_over: BTreeSet<usize>,
@@ -222,6 +226,7 @@ impl Week {
             on_its_way: Vec::new(),
             old_sale: None,
             short_done: false,
+            sent_back_done: false,
             extended: BTreeSet::new(),
             turned_over: BTreeSet::new(),
             planted: Planted::default(),
@@ -575,6 +580,14 @@ impl Week {
             std::mem::take(&mut self.on_its_way).into_iter().partition(|it| it.books_on <= day);
         self.on_its_way = still;
         for payout in arrived {
+            if self.settings.sent_back
+                && !self.sent_back_done
+                && payout.bank == BANK_US
+                && payout.amount > 0
+            {
+                self.sent_back_done = world.stripe.payout_failed(&payout.id, now).is_some();
+                continue;
+            }
             let short = self.settings.faults
                 && !self.short_done
                 && payout.bank == BANK_US

@@ -32,8 +32,7 @@ use serde_json::json;
 use trueup::demo::setup;
 use trueup_connect::Request;
 use trueup_domain::command::CommandKind;
-
-use trueup_domain::document::{Document, Kind, Order, PaymentKind, PaymentStatus};
+use trueup_domain::document::{Document, Kind, Order, PaymentKind, PaymentStatus, PayoutStatus};
 use trueup_domain::item::ItemKind;
 use trueup_domain::money::Money;
 use trueup_hub::replay::{self, Selection};
@@ -41,7 +40,8 @@ use trueup_hub::{Hub, Worker, audit, decide, decode, reconcile};
 use trueup_odoo::OdooSandbox;
 use trueup_sandbox::World;
 use trueup_store::{
-    SHARDS, cases, commands, doctor, documents, facts, messages, scopes, streams, summaries,
+    SHARDS, StoreError, Tx, cases, commands, doctor, documents, facts, messages, scopes, streams,
+    summaries,
 };
 
 use crate::rig::Carried;
@@ -50,6 +50,8 @@ use crate::weather::Hits;
 
 /// What the names of the accounts begin with on which providers clear.
 const CLEARING: &str = "Clearing ";
+/// The case of a payout that the bank sent back.
+const FAILED: &str = "payout_failed";
 /// What the names of entries begin with that the hub posts itself.
 const OWN: &str = "TRUP/";
 /// Attempts of one command, whatever the weather: after so many certain failures it is a case.
@@ -220,6 +222,22 @@ fn twins(hub: &Hub) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// The subjects of the payouts that failed, in order.
+fn failed_payouts(tx: &mut Tx<'_>, hub: &Hub) -> Result<Vec<String>, StoreError> {
+    let mut found = Vec::new();
+    for name in hub.setup.connections.keys() {
+        let stated = documents::of_kind(tx, name, Kind::Payout)?;
+        found.extend(stated.into_iter().filter_map(|document| match document {
+            Document::Payout(it) if it.status == PayoutStatus::Failed => {
+                Some(format!("{name}/payout/{}", it.id))
+            }
+            _ => None,
+        }));
+    }
+    found.sort();
+    Ok(found)
+}
+
 fn i15_all_is_done(hub: &Hub) -> Result<()> {
     let names: Vec<String> = hub.setup.connections.keys().cloned().collect();
     let (due, counts, open, suspended) = hub.store.read(|tx| {
@@ -244,10 +262,17 @@ fn i15_all_is_done(hub: &Hub) -> Result<()> {
     let sizes = hub.store.read(doctor::sizes)?;
     ensure!(sizes.conversations == 0, "I15: {} conversations are under way", sizes.conversations);
     ensure!(sizes.reads == 0, "I15: {} reads are still asked for", sizes.reads);
-    // Of payouts that the bank does not tell apart a person says which line is whose.
+    // Of payouts that the bank does not tell apart a person says which line is whose; and the account
+    // that sent a payout back is for a person to mend.
     let twins = twins(hub)?;
+    let sent_back = hub.store.read(|tx| failed_payouts(tx, hub))?;
+    let mut told: Vec<&str> =
+        open.iter().filter(|it| it.kind == FAILED).map(|it| &*it.subject).collect();
+    told.sort_unstable();
+    ensure!(told == sent_back, "I15: payouts {sent_back:?} failed, cases tell of {told:?}");
     let open = open.iter().filter(|case| {
-        !(case.kind == "missing_at_bank" && twins.iter().any(|own| case.subject.starts_with(own)))
+        let twin = twins.iter().any(|own| case.subject.starts_with(own));
+        case.kind != FAILED && !(case.kind == "missing_at_bank" && twin)
     });
     let open: Vec<String> =
         open.map(|case| format!("{} {}: {}", case.kind, case.subject, case.detail)).collect();
@@ -461,7 +486,8 @@ pub fn in_transit_is_itemised(hub: &Hub) -> Result<()> {
     listed.retain(|_, amount| *amount != 0);
     ensure!(
         held == listed,
-        "I3: the sub-ledger holds {held:?}, the open payouts and lines are {listed:?}"
+        "I3: the sub-ledger holds {held:?}, the open payouts and lines are {listed:?}\n{:#?}\n{lines:#?}",
+        payouts.iter().filter(|scope| scope.key.starts_with("bank/")).collect::<Vec<_>>()
     );
     Ok(())
 }
@@ -647,8 +673,8 @@ fn count(hub: &Hub, orders: &[Stands], hits: &mut Hits) -> Result<()> {
         hits.add("refunded twice", u64::from(order.refunds > 1));
         hits.add("goods moved", u64::from(order.units_out != 0));
     }
-    let (payouts, lines) = hub.store.read(|tx| {
-        let mut counts = (0, 0);
+    let (payouts, lines, failed) = hub.store.read(|tx| {
+        let mut counts = (0, 0, failed_payouts(tx, hub)?.len());
         for name in hub.setup.connections.keys() {
             counts.0 += documents::of_kind(tx, name, Kind::Payout)?.len();
             counts.1 += documents::of_kind(tx, name, Kind::BankLine)?.len();
@@ -656,6 +682,7 @@ fn count(hub: &Hub, orders: &[Stands], hits: &mut Hits) -> Result<()> {
         Ok(counts)
     })?;
     hits.add("payout", payouts as u64);
+    hits.add("payout failed", failed as u64);
     hits.add("bank line", lines as u64);
     for root in hub.store.read(|tx| documents::search_sales(tx, "", i64::MAX))? {
         let commands = hub.store.read(|tx| commands::of_root(tx, &root.id))?;

@@ -93,6 +93,7 @@ pub fn history(seed: u64, orders: u32) -> WeekSettings {
     WeekSettings {
         hasty_per_mille: 500,
         alike: seed % 5 == 3,
+        sent_back: seed % 4 < 2,
         orders,
         seed,
         faults: false,

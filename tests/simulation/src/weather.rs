@@ -148,6 +148,7 @@ impl Hits {
         "cancelled",
         "taken back in the books",
         "payout",
+        "payout failed",
         "bank line",
         "goods moved",
     ];

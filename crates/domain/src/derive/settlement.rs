@@ -277,6 +277,8 @@ pub fn derive_payout(payout: &Payout, around: &Surroundings<'_>) -> Result<Deriv
     let left = matches!(payout.status, PayoutStatus::InTransit | PayoutStatus::Paid);
     let left =
         left && !(planted("a_paid_payout_has_not_left") && payout.status == PayoutStatus::Paid);
+    let left =
+        left || (planted("a_failed_payout_has_left") && payout.status == PayoutStatus::Failed);
     if left {
         let mut entry = EntryBuilder::new(
             created,

@@ -1,15 +1,17 @@
 //! What reconciliation does to what comes in.
 
 use trueup_domain::document::{
-    BankLine, BankReferences, BankStatement, Document, LedgerRow, PaymentKind, Payout,
-    PayoutStatus, RowClass, Version,
+    BankLine, BankReferences, BankStatement, Document, LedgerRow, Payment, PaymentKind,
+    PaymentStatus, Payout, PayoutStatus, RowClass, Tender, Version,
 };
+use trueup_domain::mapping::Gateway;
 use trueup_domain::money::{Currency, Money};
 use trueup_hub::{Hub, timers};
 use trueup_store::{cases, facts, scopes};
 
 use crate::world::{
-    at, hears, line, mapped, money, open_cases, order, payment, read, settle, states, stating,
+    approve, at, hears, hub, line, mapped, mapping, money, open_cases, order, payment, read,
+    settle, states, stating,
 };
 
 const DAY: i64 = 86_400;
@@ -80,6 +82,12 @@ pub fn status(hub: &Hub, key: &str) -> String {
             None => scope.verdict.status,
         },
     )
+}
+
+/// What the sub-ledger holds under a role, in cents.
+fn balance(hub: &Hub, role: &str) -> i64 {
+    let balances = read(hub, facts::balances);
+    balances.iter().filter(|it| it.role == role).map(|it| it.amount).sum()
 }
 
 #[test]
@@ -234,6 +242,56 @@ fn what_nothing_states_any_more_is_judged_no_more() {
     timers::step(&hub, at(9 * DAY)).expect("timers");
     settle(&hub, 9 * DAY);
     assert_eq!(open_cases(&hub), [""; 0]);
+}
+
+/// A line that one payout had claimed is another's once the first turns out to have failed; then
+/// nothing of the first is left in the sub-ledger.
+#[test]
+fn e18_a_payout_that_failed_lets_go_of_its_bank_line() {
+    let hub = mapped();
+    let stated_as = |version: i64, status: PayoutStatus| {
+        let Document::Payout(stated) = payout("po1", "10.00") else { unreachable!("a payout") };
+        Document::from(Payout { status, version: Version(version), ..*stated })
+    };
+    let rows = [row("p1", "10.00", "po1").into(), row("p2", "10.00", "po2").into()];
+    tell(&hub, "stripe", &rows, 1);
+    tell(&hub, "stripe", &[stated_as(1, PayoutStatus::InTransit)], 2);
+    tell(&hub, "bank", &[bank_line("l1", "10.00", "STRIPE PAYMENTS")], 3);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "proven", "nobody else could have it");
+    tell(&hub, "stripe", &[stated_as(2, PayoutStatus::Failed)], 4);
+    assert_eq!(status(&hub, "bank/stripe/po1"), "not_applicable");
+    assert_eq!(balance(&hub, "in_transit"), 0);
+    assert_eq!(balance(&hub, "bank_unallocated"), -1000);
+    tell(&hub, "stripe", &[payout("po2", "10.00")], 5);
+    assert_eq!(status(&hub, "bank/stripe/po2"), "proven");
+    assert_eq!(balance(&hub, "in_transit"), 0);
+    assert_eq!(balance(&hub, "bank_unallocated"), 0);
+}
+
+/// The same where the line was a buyer's transfer, and the shop says that there was none.
+#[test]
+fn e18_a_transfer_that_was_none_lets_go_of_its_bank_line() {
+    let hub = hub();
+    let mut mapping = mapping();
+    let transfers = Gateway { provider: None, ..mapping.gateways["card"].clone() };
+    mapping.gateways.insert("bank".to_owned(), transfers);
+    approve(&hub, mapping, 0);
+    let paid = |version: i64, status: PaymentStatus| {
+        let paid = payment("p1", version, PaymentKind::Capture, "10.00");
+        let (gateway, tender) = ("bank".to_owned(), Tender::BankTransfer);
+        Document::from(Payment { gateway, tender, provider_id: None, status, ..paid })
+    };
+    let sold = order(1, vec![line("A1", "10.00")]);
+    states(&hub, &[sold.into(), paid(1, PaymentStatus::Succeeded)], 1);
+    let key = "capture_transfer/shop/p1";
+    tell(&hub, "bank", &[bank_line("l1", "10.00", "order #1001")], 2);
+    let claimed =
+        |hub: &Hub| read(hub, |tx| facts::items_of_key(tx, "line/acc/l1"))[0].claimed_by.is_some();
+    assert!(claimed(&hub), "{}", status(&hub, key));
+    assert_eq!(balance(&hub, "bank_unallocated"), 0);
+    states(&hub, &[paid(2, PaymentStatus::Failed)], 3);
+    assert!(!claimed(&hub), "{}", status(&hub, key));
+    assert_eq!(balance(&hub, "bank_unallocated"), -1000);
 }
 
 /// What was to be paid out is less than nothing: the provider takes it from the bank account.

@@ -126,7 +126,7 @@ impl Road {
         };
         let hub = Hub::new(store, setup);
         // In the month that the facts of these tests are of: what is due depends on the day.
-        let now = "2026-11-25T09:00:00Z".parse().expect("a time");
+        let now = "2026-11-28T09:00:00Z".parse().expect("a time");
         let mapped = [(SHOP_US, us.clone()), (SHOP_EU, eu.clone()), (PORTAL, eu.clone())];
         for (shop, mapping) in mapped {
             // These tills state money alone; what goods do is tested in `goods.rs`.
