@@ -73,6 +73,12 @@ pub static STREAMS: &[Stream] = &[
         needs: None,
     },
     Stream {
+        name: Sums::Accounts.stream(),
+        help: "What the accounts between sale and bank on which we post hold, by month",
+        every_s: 3_600,
+        needs: None,
+    },
+    Stream {
         name: "bank_lines",
         help: "Bank statement lines of the journals that are declared as their source",
         every_s: 300,

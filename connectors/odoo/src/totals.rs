@@ -7,12 +7,13 @@
 //! | `tax_totals`    | `account.move.line`, tax lines | tax and month                       | tax reports    |
 //! | `entry_totals`  | `account.move.line` of entries that sum up sales: orders, refunds | what it is of | the bridges |
 //! | `entry_totals_by_day` | the same                | and accounting day                  | sales reports  |
+//! | `account_totals`  | `account.move.line` of the accounts between sale and bank on which we post | account, month, and whether we made it | clearing |
 //!
 //! A bridge compares them with what the channel states (`DESIGN.md` §9.9), so they are asked of Odoo
 //! and never added up from what we know. A group that has gone, because its last document was deleted
 //! or moved to another day, is stated as zero: Odoo leaves it out, and its old sum would stay in
 //! force. Sums of days and months are asked for the last [`WINDOW_DAYS`]; older ones stay as they
-//! were stated last.
+//! were stated last. Those of accounts are asked from the beginning: together they are a balance.
 
 use std::collections::BTreeSet;
 
@@ -36,6 +37,13 @@ use crate::{Talk, outcome, request, settings};
 /// The kind of the record; the moment at which the sum was read follows it.
 pub const KIND: &str = "books_totals?at=";
 const LINE: &str = "account.move.line";
+/// Follows the moment where a sum is of what others made.
+const BY_OTHERS: &str = "&by=others";
+/// Follows the account then.
+const OTHERS: &str = ":others";
+/// Where money stands between a sale and the bank, or is owed; the receivable is told by its documents.
+const ACCOUNT_TYPES: [&str; 4] =
+    ["asset_cash", "asset_current", "asset_prepayments", "liability_current"];
 /// So far back sums of days and months are asked: a year and the month that closes after it.
 const WINDOW_DAYS: i64 = 400;
 
@@ -49,11 +57,12 @@ pub enum Sums {
     Taxes,
     Entries,
     EntriesByDay,
+    Accounts,
 }
 
 impl Sums {
-    pub const ALL: [Self; 5] =
-        [Self::Totals, Self::ByDay, Self::Taxes, Self::Entries, Self::EntriesByDay];
+    pub const ALL: [Self; 6] =
+        [Self::Totals, Self::ByDay, Self::Taxes, Self::Entries, Self::EntriesByDay, Self::Accounts];
 
     /// The stream.
     pub const fn stream(self) -> &'static str {
@@ -63,6 +72,7 @@ impl Sums {
             Self::Taxes => "tax_totals",
             Self::Entries => "entry_totals",
             Self::EntriesByDay => "entry_totals_by_day",
+            Self::Accounts => "account_totals",
         }
     }
 
@@ -78,7 +88,7 @@ impl Sums {
     const fn model(self) -> &'static str {
         match self {
             Self::Totals | Self::ByDay => MOVE,
-            Self::Taxes | Self::Entries | Self::EntriesByDay => LINE,
+            Self::Taxes | Self::Entries | Self::EntriesByDay | Self::Accounts => LINE,
         }
     }
 
@@ -88,6 +98,7 @@ impl Sums {
             Self::Totals | Self::ByDay => "move_type",
             Self::Taxes => "tax_line_id",
             Self::Entries | Self::EntriesByDay => "name",
+            Self::Accounts => "account_id",
         }
     }
 
@@ -96,14 +107,16 @@ impl Sums {
         match self {
             Self::Totals | Self::Entries => None,
             Self::ByDay | Self::EntriesByDay => Some("date:day"),
-            Self::Taxes => Some("date:month"),
+            Self::Taxes | Self::Accounts => Some("date:month"),
         }
     }
 
     const fn sum(self) -> &'static str {
         match self {
             Self::Totals | Self::ByDay => "amount_total:sum",
-            Self::Taxes | Self::Entries | Self::EntriesByDay => "amount_currency:sum",
+            Self::Taxes | Self::Entries | Self::EntriesByDay | Self::Accounts => {
+                "amount_currency:sum"
+            }
         }
     }
 
@@ -140,6 +153,11 @@ impl Sums {
                 domain.extend(self.dates().map(|_| json!(["date", ">=", from])));
                 Value::Array(domain)
             }
+            Self::Accounts => json!([
+                ["move_id.create_uid", "=", user],
+                ["parent_state", "=", "posted"],
+                ["account_id.account_type", "in", ACCOUNT_TYPES],
+            ]),
         }
     }
 }
@@ -151,10 +169,24 @@ pub struct Summing {
     sums: Sums,
     companies: Vec<i64>,
     user: Option<i64>,
+    /// Of accounts: those on which we post, once our own sums are read; then those of others are.
+    #[serde(default)]
+    accounts: Option<BTreeSet<i64>>,
+    /// What has been read so far.
+    #[serde(default)]
+    read: Vec<Sum>,
     /// The groups that were ever stated and are still asked for:
     /// `company/currency's id/currency/move type or tax`, and `/date` where there are dates.
     #[serde(default)]
     stated: BTreeSet<String>,
+}
+
+/// A record to be handed on, as it waits for the rest.
+#[derive(Clone, Serialize, Deserialize)]
+struct Sum {
+    kind: String,
+    external_id: String,
+    body: String,
 }
 
 /// The sums of a stream of this module. `cursor` lists the groups that earlier polls stated.
@@ -163,7 +195,10 @@ pub fn poll(context: &Context<'_>, stream: &str, cursor: Option<&str>) -> Option
     let listed = context.settings.get(settings::COMPANIES).unwrap_or("1");
     let companies = listed.split(',').filter_map(|id| request::id(id.trim()).ok()).collect();
     let stated = cursor.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-    Some(Summing { sums, companies, user: None, stated }.step(context))
+    Some(
+        Summing { sums, companies, user: None, accounts: None, read: Vec::new(), stated }
+            .step(context),
+    )
 }
 
 /// The first day that is asked for: a month is asked whole.
@@ -173,6 +208,17 @@ fn window(context: &Context<'_>) -> Date {
 }
 
 impl Summing {
+    fn domain(&self, user: i64, from: Date) -> Value {
+        match &self.accounts {
+            None => self.sums.domain(user, from),
+            Some(accounts) => json!([
+                ["move_id.create_uid", "!=", user],
+                ["parent_state", "=", "posted"],
+                ["account_id", "in", accounts],
+            ]),
+        }
+    }
+
     fn step(self, context: &Context<'_>) -> Step {
         let first = self.companies.first().copied().unwrap_or(1);
         let more = [("allowed_company_ids", json!(self.companies))];
@@ -185,7 +231,7 @@ impl Summing {
                     self.sums.model(),
                     "formatted_read_group",
                     json!({
-                        "domain": self.sums.domain(user, window(context)),
+                        "domain": self.domain(user, window(context)),
                         "groupby": by,
                         "aggregates": [self.sums.sum()],
                     }),
@@ -202,19 +248,17 @@ pub fn resume(
     mut summing: Summing,
     reply: Result<&Reply, CallError>,
 ) -> Step {
-    let taken = outcome::read(reply, false).and_then(|body| {
-        if summing.user.is_none() {
-            summing.user = Some(crate::read::who(body)?);
-            return Ok(None);
-        }
-        records(context, body, &mut summing).map(Some)
-    });
-    match taken {
-        Ok(None) => summing.step(context),
-        Ok(Some(records)) => {
+    match outcome::read(reply, false).and_then(|body| take(context, body, &mut summing)) {
+        Ok(false) => summing.step(context),
+        Ok(true) => {
             let groups: Vec<String> = summing.stated.into_iter().collect();
             let cursor = Some(groups.join(" ")).filter(|groups| !groups.is_empty());
-            Step::Done(Outcome { records, cursor, ..Outcome::default() })
+            let records = summing.read.into_iter().map(|sum| Record {
+                kind: sum.kind,
+                external_id: sum.external_id,
+                body: sum.body.into_bytes(),
+            });
+            Step::Done(Outcome { records: records.collect(), cursor, ..Outcome::default() })
         }
         // A read changes nothing, so it is simply asked again.
         Err(CallError::ReplyLost { why }) => Step::Failed(CallError::Unreachable { why }),
@@ -222,38 +266,49 @@ pub fn resume(
     }
 }
 
-/// A record for each group that Odoo states, and one of zero for each that it no longer does.
-fn records(
-    context: &Context<'_>,
-    body: &[u8],
-    summing: &mut Summing,
-) -> Result<Vec<Record>, CallError> {
-    let sums = summing.sums;
+/// Takes in one answer; whether it was the last.
+fn take(context: &Context<'_>, body: &[u8], summing: &mut Summing) -> Result<bool, CallError> {
+    if summing.user.is_none() {
+        summing.user = Some(crate::read::who(body)?);
+        return Ok(false);
+    }
     let unreadable = |error: serde_json::Error| wire::unexpected(&error.to_string());
     let rows: Vec<&RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
-    let kind = format!("{KIND}{}", context.now.as_microsecond());
-    let mut gone = std::mem::take(&mut summing.stated);
-    let mut records = Vec::new();
+    let others = if summing.accounts.is_some() { OTHERS } else { "" };
+    let mut accounts = BTreeSet::new();
     for row in rows {
         let group: Group = serde_json::from_str(row.get()).map_err(unreadable)?;
         let word = group.word().ok_or_else(|| wire::unexpected("a group without its name"))?;
+        accounts.extend(group.account_id.as_ref().map(|(account, _)| *account));
         let name = Name {
             company: group.company_id.0,
             currency_id: group.currency_id.0,
             currency: &group.currency_id.1,
-            word: &word,
+            word: &format!("{word}{others}"),
             date: group.date.as_ref().map(|(day, _)| day.as_str()),
         };
-        gone.remove(&name.written());
+        summing.read.push(name.sum(context, summing.sums, row.get().to_owned()));
         summing.stated.insert(name.written());
-        let external_id = name.external_id(sums);
-        records.push(Record { kind: kind.clone(), external_id, body: row.get().into() });
     }
+    if summing.sums == Sums::Accounts && summing.accounts.is_none() && !accounts.is_empty() {
+        summing.accounts = Some(accounts);
+        return Ok(false);
+    }
+    state_what_has_gone(context, summing);
+    Ok(true)
+}
+
+/// A record of zero for each group that Odoo stated before and does not any more.
+fn state_what_has_gone(context: &Context<'_>, summing: &mut Summing) {
+    let sums = summing.sums;
+    let read: BTreeSet<&str> = summing.read.iter().map(|sum| sum.external_id.as_str()).collect();
     let from = window(context).to_string();
-    for written in gone {
-        let Some(name) = Name::read(&written) else { continue };
+    let mut gone = Vec::new();
+    for written in &summing.stated {
+        let Some(name) = Name::read(written) else { continue };
         // What is older than what was asked stays as it was stated.
-        if name.date.is_some_and(|day| *day < *from) {
+        let is_older = name.date.is_some_and(|day| *day < *from) && sums != Sums::Accounts;
+        if is_older || read.contains(name.external_id(sums).as_str()) {
             continue;
         }
         let mut body = json!({
@@ -262,20 +317,19 @@ fn records(
             sums.sum(): 0,
         });
         if let Some(body) = body.as_object_mut() {
-            let word = match (sums, name.word.parse::<i64>()) {
-                (Sums::Taxes, Ok(tax)) => json!([tax, ""]),
-                _ => json!(name.word),
+            let word = name.word.trim_end_matches(OTHERS);
+            let word = match (sums, word.parse::<i64>()) {
+                (Sums::Taxes | Sums::Accounts, Ok(id)) => json!([id, ""]),
+                _ => json!(word),
             };
             body.insert(sums.group().to_owned(), word);
             if let Some((by, day)) = sums.dates().zip(name.date) {
                 body.insert(by.to_owned(), json!([day, ""]));
             }
         }
-        let body = body.to_string().into_bytes();
-        records.push(Record { kind: kind.clone(), external_id: name.external_id(sums), body });
-        summing.stated.insert(written);
+        gone.push(name.sum(context, sums, body.to_string()));
     }
-    Ok(records)
+    summing.read.extend(gone);
 }
 
 /// What a group is called in the cursor.
@@ -305,13 +359,17 @@ impl<'a> Name<'a> {
         format!("{company}/{currency_id}/{currency}/{word}{date}")
     }
 
+    fn sum(&self, context: &Context<'_>, sums: Sums, body: String) -> Sum {
+        let by = if self.word.ends_with(OTHERS) { BY_OTHERS } else { "" };
+        let kind = format!("{KIND}{}{by}", context.now.as_microsecond());
+        Sum { kind, external_id: self.external_id(sums), body }
+    }
+
     fn external_id(&self, sums: Sums) -> String {
         let Self { company, currency, word, .. } = self;
         let start = match sums {
             Sums::Totals => String::new(),
-            Sums::ByDay | Sums::Taxes | Sums::Entries | Sums::EntriesByDay => {
-                format!("{}/", sums.stream())
-            }
+            _ => format!("{}/", sums.stream()),
         };
         let date = self.date.map(|day| format!("/{day}")).unwrap_or_default();
         format!("{start}{company}/{currency}/{word}{date}")
@@ -328,6 +386,8 @@ struct Group {
     name: Option<String>,
     #[serde(default)]
     tax_line_id: Option<(i64, String)>,
+    #[serde(default)]
+    account_id: Option<(i64, String)>,
     /// The first day, and how Odoo calls them.
     #[serde(default, rename = "date:day", alias = "date:month")]
     date: Option<(String, String)>,
@@ -336,16 +396,20 @@ struct Group {
 }
 
 impl Group {
-    /// The move type, the name of a line, or the tax.
+    /// The move type, the name of a line, the tax, or the account.
     fn word(&self) -> Option<String> {
-        let tax = self.tax_line_id.as_ref().map(|(tax, _)| tax.to_string());
-        self.move_type.clone().or(self.name.clone()).or(tax)
+        let of = self.tax_line_id.as_ref().or(self.account_id.as_ref());
+        self.move_type.clone().or(self.name.clone()).or(of.map(|(id, _)| id.to_string()))
     }
 }
 
 /// A sum as a statement of the books; `at` is the moment in the record's kind.
 pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
     let group: Group = trueup_connect::json::read(body)?;
+    let (at, others) = match at.strip_suffix(BY_OTHERS) {
+        Some(at) => (at, OTHERS),
+        None => (at, ""),
+    };
     let at: i64 = at.parse().map_err(|_| DecodeError::field("at"))?;
     let currency = Currency::parse(&group.currency_id.1)
         .map_err(|source| DecodeError::amount("currency_id", source))?;
@@ -354,8 +418,8 @@ pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
         None => None,
         Some((day, _)) => Some(day.parse::<Date>().map_err(|_| DecodeError::field("date"))?),
     };
-    let (sums, word, total) = match (&group.move_type, &group.tax_line_id) {
-        (Some(word), _) => {
+    let (sums, word, total) = match (&group.move_type, &group.tax_line_id, &group.account_id) {
+        (Some(word), ..) => {
             let word = match word.as_str() {
                 "out_invoice" => CommandKind::Invoice.word(),
                 "out_refund" => CommandKind::CreditNote.word(),
@@ -364,7 +428,7 @@ pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
             let sums = if date.is_some() { Sums::ByDay } else { Sums::Totals };
             (sums, word.to_owned(), group.sum.money("amount_total:sum", currency)?)
         }
-        (None, Some((tax, _))) => {
+        (None, Some((tax, _)), _) => {
             // Tax that we owe is a credit.
             let credit = group.sum.money("amount_currency:sum", currency)?;
             let owed = credit
@@ -372,7 +436,12 @@ pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
                 .map_err(|source| DecodeError::amount("amount_currency:sum", source))?;
             (Sums::Taxes, tax.to_string(), owed)
         }
-        (None, None) => {
+        (None, None, Some((account, _))) => {
+            // A balance: debits less credits.
+            let sum = group.sum.money("amount_currency:sum", currency)?;
+            (Sums::Accounts, format!("{account}{others}"), sum)
+        }
+        (None, None, None) => {
             // Of an order a debit, of a refund a credit.
             let word = match group.name.as_deref() {
                 Some(name @ (ORDERS | REFUNDS)) => format!("summed_{name}"),
@@ -386,6 +455,7 @@ pub fn decode(at: &str, body: &[u8]) -> Result<BooksRecord, DecodeError> {
     let day = date.map(|day| format!("/{day}")).unwrap_or_default();
     let id = format!("{}/{company}/{currency}/{word}{day}", sums.states());
     let stated = BooksRecord::stated(sums.states(), id, total, Version(at));
-    let name = group.tax_line_id.map(|(_, name)| name).filter(|name| !name.is_empty());
+    let name = group.tax_line_id.or(group.account_id);
+    let name = name.map(|(_, name)| name).filter(|name| !name.is_empty());
     Ok(BooksRecord { company: company.to_string(), date, name, ..stated })
 }

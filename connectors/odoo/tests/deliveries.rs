@@ -7,10 +7,10 @@ use serde_json::json;
 use trueup_connect::conversation::{Context, Dispatch, Outcome, Step, Task};
 use trueup_connect::message::{Decoded, Hint, Message};
 use trueup_connect::sandbox::Sandbox;
-use trueup_connect::{CallError, ReceiptOutcome, Settings};
+use trueup_connect::{CallError, Receipt, ReceiptOutcome, Settings};
 use trueup_domain::command::*;
 use trueup_domain::document::{Buyer, Document, Version};
-use trueup_odoo::sandbox::{Lock, OdooSandbox, Trouble};
+use trueup_odoo::sandbox::{ADMIN_KEY, Lock, OdooSandbox, Trouble};
 
 #[test]
 fn both_demo_entities_are_set_up() {
@@ -425,6 +425,59 @@ fn g5_an_entry_balances_or_is_refused() {
     assert!(matches!(&receipts[1], ReceiptOutcome::Refused { .. }), "{receipts:?}");
 }
 
+/// What a poll of sums says, and where the next begins.
+fn sums(
+    sandbox: &mut OdooSandbox,
+    stream: &str,
+    cursor: Option<String>,
+) -> (Vec<String>, Option<String>) {
+    let task = Task::Poll { stream: stream.to_owned(), cursor, since: now() };
+    let outcome = drive(sandbox, &task).expect("sums");
+    let told = outcome.records.iter().map(|record| {
+        let message = Message { kind: &record.kind, body: &record.body };
+        match (trueup_odoo::CONNECTOR.decode)(&message) {
+            Ok(Decoded::Documents(documents)) => match documents.as_slice() {
+                [Document::BooksRecord(sum)] => format!("{} {}", sum.id, sum.total),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    });
+    (told.collect(), outcome.cursor)
+}
+
+/// What an account holds is asked for by month, what others put there apart from what we did.
+#[test]
+fn what_accounts_hold_is_told_by_who_made_it() {
+    let (mut sandbox, map) = world();
+    let (none, _) = sums(&mut sandbox, "account_totals", None);
+    assert_eq!(none, [""; 0]);
+    let order_id = applied(&mut sandbox, &order(&map, "1"));
+    applied(&mut sandbox, &invoice(&map, "1", &order_id));
+    applied(&mut sandbox, &payment(&map, "1", "912.24", Direction::Inbound));
+    let by_hand = payment(&map, "by hand", "12.24", Direction::Outbound);
+    let task = Task::Deliver { commands: vec![by_hand] };
+    let outcome = drive_as(&mut sandbox, &task, Some(ADMIN_KEY)).expect("receipts");
+    let [Receipt { outcome: ReceiptOutcome::Applied { binding, .. }, .. }] = &*outcome.receipts
+    else {
+        panic!("{outcome:?}")
+    };
+    let clearing = map.accounts["clearing/stripe"].as_str();
+    let of_us = format!("account_totals/1/USD/{clearing}/2026-11-01 912.24 USD");
+    let of_others = format!("account_totals/1/USD/{clearing}:others/2026-11-01");
+    let (told, cursor) = sums(&mut sandbox, "account_totals", None);
+    assert!(told.contains(&of_us), "{told:?}");
+    assert!(told.contains(&format!("{of_others} -12.24 USD")), "{told:?}");
+    assert_eq!(told.len(), 3, "the tax that is owed, too; nothing of receivables: {told:?}");
+    let moves = json!([["origin_payment_id", "=", binding.parse::<i64>().expect("an id")]]);
+    let moves = sandbox.read_all("account.move", &moves, &["id"]);
+    assert!(sandbox.cancel_move(moves[0]["id"].as_i64().expect("an id"), now()));
+    let (told, cursor) = sums(&mut sandbox, "account_totals", cursor);
+    assert!(told.contains(&format!("{of_others} 0.00 USD")), "{told:?}");
+    let (later, _) = sums(&mut sandbox, "account_totals", cursor);
+    assert_eq!(later, told, "it stays nothing");
+}
+
 /// Odoo leaves a group without documents out of its sums; the old sum must not stay in force.
 #[test]
 fn b16_the_last_credit_note_deleted_leaves_a_sum_of_nothing() {
@@ -432,21 +485,7 @@ fn b16_the_last_credit_note_deleted_leaves_a_sum_of_nothing() {
     let order_id = applied(&mut sandbox, &order(&map, "1"));
     let invoice_id = applied(&mut sandbox, &invoice(&map, "1", &order_id));
     let note_id = applied(&mut sandbox, &note(&map, &invoice_id));
-    let sums = |sandbox: &mut OdooSandbox, cursor| {
-        let task = Task::Poll { stream: "totals".to_owned(), cursor, since: now() };
-        let outcome = drive(sandbox, &task).expect("sums");
-        let told = outcome.records.iter().map(|record| {
-            let message = Message { kind: &record.kind, body: &record.body };
-            match (trueup_odoo::CONNECTOR.decode)(&message) {
-                Ok(Decoded::Documents(documents)) => match documents.as_slice() {
-                    [Document::BooksRecord(sum)] => format!("{} {}", sum.id, sum.total),
-                    other => panic!("{other:?}"),
-                },
-                other => panic!("{other:?}"),
-            }
-        });
-        (told.collect::<Vec<_>>(), outcome.cursor)
-    };
+    let sums = |sandbox: &mut OdooSandbox, cursor| sums(sandbox, "totals", cursor);
     let invoiced = "totals/1/USD/invoice 912.24 USD";
     let (before, cursor) = sums(&mut sandbox, None);
     assert_eq!(before, [invoiced, "totals/1/USD/credit_note 368.38 USD"]);

@@ -32,6 +32,7 @@ pub mod allowances;
 pub mod audit;
 mod breaker;
 pub mod bridges;
+pub mod clearing;
 mod common_cause;
 pub mod completeness;
 pub mod conservation;

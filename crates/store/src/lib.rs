@@ -39,6 +39,7 @@ pub mod backup;
 pub mod breakers;
 pub mod cases;
 mod changes;
+pub mod clearing;
 pub mod commands;
 pub mod corrections;
 pub mod database;

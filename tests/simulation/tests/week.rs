@@ -11,7 +11,7 @@ use trueup::demo::play::{Clock, play};
 use trueup::demo::setup;
 use trueup_domain::document::{Document, FulfilmentStatus, LineKind, Restock};
 use trueup_domain::item::{ItemKind, Side};
-use trueup_hub::{Hub, report};
+use trueup_hub::{Hub, clearing, report};
 use trueup_matching::Status;
 use trueup_matching::links::{Link, Proof, TenderStanding, worst};
 use trueup_odoo::OdooSandbox;
@@ -20,6 +20,24 @@ use trueup_simulation::rig::{Direct, FrontDoor, lossy};
 use trueup_simulation::sold::sales_are_kept;
 use trueup_store::facts::LiveItem;
 use trueup_store::{Store, StoreError, documents, facts, scopes};
+
+/// What the sub-ledger holds of each provider is what the books do, at the end of both months.
+fn clearing_is_tied(hub: &Hub, (from, to): (jiff::civil::Date, jiff::civil::Date)) {
+    let (first, second) = (from.last_of_month(), to.last_of_month());
+    let months = [(from.first_of_month(), first), (to.first_of_month(), second)];
+    let mut closed: BTreeMap<String, i64> = BTreeMap::new();
+    for days in months {
+        let accounts = hub.store.read(|tx| clearing::build(tx, hub, days)).expect("built");
+        assert_eq!(accounts.len(), 2, "{accounts:#?}");
+        for account in accounts {
+            let opening = closed.insert(account.provider.clone(), account.closing.minor());
+            assert_eq!(opening.unwrap_or(0), account.opening.minor(), "{account:#?}");
+            assert!(!account.captured.is_zero(), "{account:#?}");
+            let tie = account.tie.as_ref().expect("the books state it");
+            assert!(tie.unexplained.is_zero(), "{account:#?}");
+        }
+    }
+}
 
 fn run(orders: u32, seed: u64, faults: bool) {
     let settings = WeekSettings { orders, seed, faults, ..WeekSettings::default() };
@@ -71,6 +89,8 @@ fn run(orders: u32, seed: u64, faults: bool) {
     for bridge in &bridges {
         assert!(bridge.unexplained.is_zero(), "{bridge:#?}");
     }
+    let days = (settings.start, settings.start + jiff::Span::new().days(6));
+    clearing_is_tied(&hub, days);
     proofs_are_kept(&hub.store, &report);
     sales_are_kept(&hub).expect("kept as the documents say");
     sales_are_explained(&hub, &report);

@@ -21,6 +21,15 @@ pub fn now() -> Timestamp {
 
 /// Drives one task to its end; a `wait` lets no time pass.
 pub fn drive(sandbox: &mut OdooSandbox, task: &Task) -> Result<Outcome, CallError> {
+    drive_as(sandbox, task, None)
+}
+
+/// The same with the key of somebody else.
+pub fn drive_as(
+    sandbox: &mut OdooSandbox,
+    task: &Task,
+    key: Option<&str>,
+) -> Result<Outcome, CallError> {
     let settings = Settings(BTreeMap::from([("database".to_owned(), "books".to_owned())]));
     let context = Context { settings: &settings, now: now() };
     let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
@@ -28,7 +37,9 @@ pub fn drive(sandbox: &mut OdooSandbox, task: &Task) -> Result<Outcome, CallErro
     let mut step = (talk.start)(&context, task);
     for _ in 0..200 {
         step = match step {
-            Step::Send { request, state, .. } => {
+            Step::Send { mut request, state, .. } => {
+                let bearer = key.map(|key| ("authorization".to_owned(), format!("bearer {key}")));
+                request.headers.extend(bearer);
                 let reply = sandbox.handle(&request, now());
                 (talk.resume)(&context, &state, Ok(&reply))
             }

@@ -1,0 +1,211 @@
+//! What stands between sale and payout: the movements of each provider's clearing, and its tie to the
+//! balance that the books state of their own account (`POSTING.md` P3, P8).
+//!
+//! | step of the tie            | what it is                                                         |
+//! |----------------------------|--------------------------------------------------------------------|
+//! | captures, refunds          | of which channel and books state otherwise, by how their key stands |
+//! | rows that the books lack   | of the ledger: older than the day it goes in since, or in no entry yet |
+//! | made by another hand       | what somebody else posted on the account, as the books sum it up    |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use serde::Serialize;
+use trueup_domain::document::{BooksRecord, Document, Kind};
+use trueup_domain::item::Side;
+use trueup_domain::journal::Role;
+use trueup_domain::mapping::Mapping;
+use trueup_domain::money::{Currency, Money};
+use trueup_matching::bridge::{Bridge, bridge};
+use trueup_store::clearing::{self as store, Movement};
+use trueup_store::{StoreError, Tx, documents, facts, mappings};
+
+use crate::bridges::{BY_ANOTHER_HAND, Steps, standing};
+use crate::setup::Hub;
+use crate::taxes::add;
+
+/// The kind of record in which the books state what an account holds in a month.
+const ACCOUNT_TOTALS: &str = "account_totals";
+/// Follows the account where the sum is of what others made.
+const OTHERS: &str = ":others";
+
+/// The clearing of one provider in one currency, from the first to the last day of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Account {
+    pub entity: String,
+    pub provider: String,
+    pub currency: Currency,
+    pub opening: Money,
+    /// What customers paid.
+    pub captured: Money,
+    /// What went back to them: below zero.
+    pub refunded: Money,
+    /// Fees, disputes, reserves, conversions and what else the provider's ledger says.
+    pub ledger: Money,
+    /// What left for the bank: below zero.
+    pub paid_out: Money,
+    /// What bank lines were, that were matched with it.
+    pub matched: Money,
+    pub closing: Money,
+    /// From the closing to what the books hold; none until they have stated it.
+    pub tie: Option<Bridge>,
+}
+
+/// The clearing of every provider over some days. What never moved is left out.
+pub fn build(tx: &mut Tx<'_>, hub: &Hub, days: (Date, Date)) -> Result<Vec<Account>, StoreError> {
+    let (from, to) = (days.0.to_string(), days.1.to_string());
+    let mut by_account: BTreeMap<(String, String, String), Vec<Movement>> = BTreeMap::new();
+    for moved in store::movements(tx, (&from, &to))? {
+        let key = (moved.entity.clone(), moved.qualifier.clone(), moved.currency.clone());
+        by_account.entry(key).or_default().push(moved);
+    }
+    let mut accounts = Vec::new();
+    for ((entity, provider, code), moved) in by_account {
+        // Of a gateway without a ledger nothing is paid out.
+        if hub.connection(&provider).is_none() {
+            continue;
+        }
+        let currency = Currency::parse(&code).map_err(StoreError::corrupt)?;
+        let sum = |of: &dyn Fn(&Movement) -> i64| -> Result<Money, StoreError> {
+            let minor = moved.iter().map(of).try_fold(0, add)?;
+            Ok(Money::from_minor(minor, currency))
+        };
+        let of_kind = |kinds: &'static [&'static str]| {
+            sum(&move |it| if kinds.contains(&it.kind.as_str()) { it.within } else { 0 })
+        };
+        let opening = sum(&|it| it.before)?;
+        let within = sum(&|it| it.within)?;
+        let closing = opening.checked_add(within).map_err(StoreError::corrupt)?;
+        let (captured, refunded) = (of_kind(&["capture"])?, of_kind(&["refund_paid"])?);
+        let (paid_out, matched) = (of_kind(&["payout"])?, of_kind(&["match"])?);
+        let mut rest = [captured, refunded, paid_out, matched].into_iter();
+        let ledger = rest.try_fold(within, Money::checked_sub).map_err(StoreError::corrupt)?;
+        let tie = tie(tx, (&entity, &provider), closing, days.1)?;
+        accounts.push(Account {
+            entity,
+            provider,
+            currency,
+            opening,
+            captured,
+            refunded,
+            ledger,
+            paid_out,
+            matched,
+            closing,
+            tie,
+        });
+    }
+    Ok(accounts)
+}
+
+/// From what the sub-ledger holds on a provider's clearing at the end of a day to what the books do.
+fn tie(
+    tx: &mut Tx<'_>,
+    (entity, provider): (&str, &str),
+    closing: Money,
+    to: Date,
+) -> Result<Option<Bridge>, StoreError> {
+    let currency = closing.currency();
+    let mapped = mappings::of_provider(tx, provider)?;
+    let Some((_, mapping)) = mapped.into_iter().find(|(_, it)| it.entity == entity) else {
+        return Ok(None);
+    };
+    let Ok(account) = mapping.ledger_account(provider, currency) else { return Ok(None) };
+    let Some((of_us, of_others)) = held(tx, &mapping, &account, currency, to)? else {
+        return Ok(None);
+    };
+    let mut steps = Steps::new(currency);
+    let until = to.to_string();
+    for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
+        let start = format!("{word}/{provider}/");
+        for (key, _) in facts::unlike_in_days(tx, &start, currency, ("", &until))? {
+            let difference = difference(tx, &key, (provider, sign), to)?;
+            let name = format!("{}: {}", word.replace('_', " "), standing(tx, &key)?);
+            steps.add(name, difference, &key)?;
+        }
+    }
+    for lacks in store::not_in_books(tx, (entity, provider, currency), &until)? {
+        let name = match lacks.why.as_str() {
+            "not_gathered" => "of the ledger, which does not go into the books",
+            "in_no_entry" => "of the ledger, in no entry yet",
+            "dated_later" => "of the ledger, in an entry of a later day",
+            "by_another_hand" => "matched with the bank",
+            _ => "of the ledger, in an entry that the books do not have",
+        };
+        steps.add_many(name, lacks.amount, lacks.count, lacks.some)?;
+    }
+    let by_hand = of_others.checked_neg().map_err(StoreError::corrupt)?.minor();
+    steps.add(BY_ANOTHER_HAND, by_hand, &format!("{} {account}", mapping.target))?;
+    let books = of_us.checked_add(of_others).map_err(StoreError::corrupt)?;
+    let shown = bridge(
+        format!("clearing of {provider} in the books"),
+        (format!("clearing of {provider}, says the sub-ledger"), closing),
+        (format!("account {account}, asked of the books"), books),
+        steps.list(),
+    );
+    shown.map(Some).map_err(StoreError::corrupt)
+}
+
+/// What the sub-ledger holds on clearing under a key less what the books do, at the end of a day. Of a
+/// sale before the beginning neither does, whatever the channel and the provider say.
+fn difference(
+    tx: &mut Tx<'_>,
+    key: &str,
+    (provider, sign): (&str, i64),
+    to: Date,
+) -> Result<i64, StoreError> {
+    let until = to.to_string();
+    let mut sum = 0;
+    let mut seen = BTreeSet::new();
+    for found in facts::items_of_key(tx, key)? {
+        match found.item.side {
+            Side::Books if found.item.date <= to => {
+                sum = add(sum, -sign * found.item.amount.minor())?;
+            }
+            Side::Channel if seen.insert((found.root.clone(), found.part.clone())) => {
+                for line in facts::lines_of_root(tx, &found.root)? {
+                    let own = found.part.split_once('/') == Some((&line.kind, &line.part));
+                    let of_account =
+                        line.role == Role::Clearing.word() && line.qualifier == provider;
+                    if own && of_account && line.day <= until {
+                        sum = add(sum, line.amount)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(sum)
+}
+
+/// What the books hold on an account at the end of a day: what we made, and what others did.
+fn held(
+    tx: &mut Tx<'_>,
+    mapping: &Mapping,
+    account: &str,
+    currency: Currency,
+    to: Date,
+) -> Result<Option<(Money, Money)>, StoreError> {
+    let (zero, mut asked) = (Money::zero(currency), BTreeSet::new());
+    let (mut of_us, mut of_others) = (zero, zero);
+    for document in documents::of_word(tx, &mapping.target, Kind::BooksRecord, ACCOUNT_TOTALS)? {
+        let Document::BooksRecord(record) = document else { continue };
+        let BooksRecord { company, total, date, .. } = &*record;
+        asked.insert(company.clone());
+        if *company != mapping.company || total.currency() != currency {
+            continue;
+        }
+        // `account_totals/<company>/<currency>/<account>/<month>`, and who made it.
+        let word = record.id.split('/').nth(3).unwrap_or_default();
+        let sum = match word.strip_suffix(OTHERS) {
+            Some(own) if own == account => &mut of_others,
+            None if word == account => &mut of_us,
+            _ => continue,
+        };
+        // A month is a whole one or, of the month of the day, as much as the books hold.
+        if date.is_none_or(|month| month <= to) {
+            *sum = sum.checked_add(*total).map_err(StoreError::corrupt)?;
+        }
+    }
+    Ok(asked.contains(&mapping.company).then_some((of_us, of_others)))
+}

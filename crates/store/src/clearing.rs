@@ -1,0 +1,106 @@
+//! What the sub-ledger holds between sale and payout: its movements, and which of them the books do not
+//! have.
+
+use trueup_domain::money::Currency;
+
+use crate::database::{Row, Tx};
+use crate::{Result, values};
+
+/// So many roots of what is missing are named; the count says how many there are.
+const SOME_MAX: i64 = 50;
+
+/// What moved the clearing of one provider, in minor units of one currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Movement {
+    pub entity: String,
+    /// The provider's connection, or the channel's own word for a gateway without one.
+    pub qualifier: String,
+    pub currency: String,
+    /// The kind of the facts: `capture`, `refund_paid`, `ledger_row`, `payout`, `match`.
+    pub kind: String,
+    /// Before the first day.
+    pub before: i64,
+    /// From the first day to the last.
+    pub within: i64,
+}
+
+/// The movements of all clearing before and in the days `from..=to` (ISO dates).
+pub fn movements(tx: &mut Tx<'_>, (from, to): (&str, &str)) -> Result<Vec<Movement>> {
+    let rows = tx.query(
+        "SELECT entity, qualifier, currency, kind,
+             CAST(SUM(CASE WHEN day < $1 THEN amount ELSE 0 END) AS BIGINT),
+             CAST(SUM(CASE WHEN day >= $1 THEN amount ELSE 0 END) AS BIGINT)
+         FROM entry_lines WHERE role = 'clearing' AND day <= $2
+         GROUP BY entity, qualifier, currency, kind ORDER BY entity, qualifier, currency, kind",
+        values![from, to],
+    )?;
+    let read = |row: &Row| {
+        Ok(Movement {
+            entity: row.text(0)?,
+            qualifier: row.text(1)?,
+            currency: row.text(2)?,
+            kind: row.text(3)?,
+            before: row.int(4)?,
+            within: row.int(5)?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Why lines of clearing are not in the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotInBooks {
+    /// `not_gathered`: older than the day since which the ledger goes into the books, or no day is
+    /// named; `in_no_entry`: gathered, and its payout or month is not complete; `not_applied`: its
+    /// entry is asked for and the books do not have it; `dated_later`: its entry is of a later day;
+    /// `by_another_hand`: what somebody ties in the books themselves.
+    pub why: String,
+    pub count: i64,
+    /// Minor units.
+    pub amount: i64,
+    /// Some of the roots.
+    pub some: Vec<String>,
+}
+
+/// The lines on a provider's clearing up to a day, other than captures and refunds, that the books do
+/// not have by then.
+pub fn not_in_books(
+    tx: &mut Tx<'_>,
+    (entity, provider, currency): (&str, &str, Currency),
+    to: &str,
+) -> Result<Vec<NotInBooks>> {
+    const LINES: &str =
+        "SELECT e.root, e.amount, CASE WHEN e.booker = 'other' THEN 'by_another_hand'
+             WHEN s.root IS NULL THEN 'not_gathered'
+             WHEN s.entry IS NULL THEN 'in_no_entry'
+             WHEN s.dated > $4 THEN 'dated_later'
+             WHEN NOT EXISTS (SELECT 1 FROM commands c WHERE c.root = s.summary
+                 AND c.part = CAST(s.entry AS TEXT) AND c.state = 'applied'
+                 AND c.fact_kind = 'entry') THEN 'not_applied'
+             ELSE '' END AS why
+         FROM entry_lines e LEFT JOIN summary_rows s ON s.root = e.root AND s.kind = e.kind
+             AND s.part = e.part AND s.generation = e.generation AND s.reversal = e.reversal
+         WHERE e.entity = $1 AND e.role = 'clearing' AND e.qualifier = $2 AND e.currency = $3
+             AND e.day <= $4 AND e.kind NOT IN ('capture', 'refund_paid')";
+    let rows = tx.query(
+        &format!(
+            "SELECT x.why, COUNT(*), CAST(SUM(x.amount) AS BIGINT) FROM ({LINES}) x
+             WHERE x.why <> '' GROUP BY x.why HAVING SUM(x.amount) <> 0 ORDER BY x.why"
+        ),
+        values![entity, provider, currency.code(), to],
+    )?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let why = row.text(0)?;
+        let some = tx.query(
+            &format!(
+                "SELECT x.root FROM ({LINES}) x WHERE x.why = $5
+                 GROUP BY x.root HAVING SUM(x.amount) <> 0 ORDER BY x.root LIMIT $6"
+            ),
+            values![entity, provider, currency.code(), to, &why, SOME_MAX],
+        )?;
+        let some = some.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
+        found.push(NotInBooks { why, count: row.int(1)?, amount: row.int(2)?, some });
+    }
+    Ok(found)
+}
