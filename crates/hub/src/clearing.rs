@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 use trueup_domain::document::{BooksRecord, Document, Kind};
@@ -29,7 +30,34 @@ const ACCOUNT_TOTALS: &str = "account_totals";
 /// Follows the account where the sum is of what others made.
 const OTHERS: &str = ":others";
 
-/// The clearing of one provider in one currency, from the first to the last day of a report.
+/// What is asked of the report: a month, because the books state their accounts by month.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Any day of it.
+    pub month: Date,
+    pub entity: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub from: String,
+    pub to: String,
+    pub as_of: Timestamp,
+    pub accounts: Vec<Account>,
+}
+
+/// Rows of a ledger that were in no payout at the end of the month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotPaidOut {
+    pub count: i64,
+    pub amount: Money,
+    /// The day of the oldest; none where there is none.
+    pub since: Option<String>,
+    /// Some of them, the oldest first.
+    pub some: Vec<String>,
+}
+
+/// The clearing of one provider in one currency over the month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account {
     pub entity: String,
@@ -47,13 +75,22 @@ pub struct Account {
     /// What bank lines were, that were matched with it.
     pub matched: Money,
     pub closing: Money,
+    /// What the provider owes of it. The rest is known to one of the two alone, such as a capture that
+    /// the provider dates a day later.
+    pub not_paid_out: NotPaidOut,
     /// From the closing to what the books hold; none until they have stated it.
     pub tie: Option<Bridge>,
 }
 
-/// The clearing of every provider over some days. What never moved is left out.
-pub fn build(tx: &mut Tx<'_>, hub: &Hub, days: (Date, Date)) -> Result<Vec<Account>, StoreError> {
-    let (from, to) = (days.0.to_string(), days.1.to_string());
+/// The clearing of every provider over a month. What never moved is left out.
+pub fn build(
+    tx: &mut Tx<'_>,
+    hub: &Hub,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<Report, StoreError> {
+    let last = wanted.month.last_of_month();
+    let (from, to) = (wanted.month.first_of_month().to_string(), last.to_string());
     let mut by_account: BTreeMap<(String, String, String), Vec<Movement>> = BTreeMap::new();
     for moved in store::movements(tx, (&from, &to))? {
         let key = (moved.entity.clone(), moved.qualifier.clone(), moved.currency.clone());
@@ -62,7 +99,8 @@ pub fn build(tx: &mut Tx<'_>, hub: &Hub, days: (Date, Date)) -> Result<Vec<Accou
     let mut accounts = Vec::new();
     for ((entity, provider, code), moved) in by_account {
         // Of a gateway without a ledger nothing is paid out.
-        if hub.connection(&provider).is_none() {
+        let is_wanted = wanted.entity.as_ref().is_none_or(|wanted| *wanted == entity);
+        if hub.connection(&provider).is_none() || !is_wanted {
             continue;
         }
         let currency = Currency::parse(&code).map_err(StoreError::corrupt)?;
@@ -80,7 +118,14 @@ pub fn build(tx: &mut Tx<'_>, hub: &Hub, days: (Date, Date)) -> Result<Vec<Accou
         let (paid_out, matched) = (of_kind(&["payout"])?, of_kind(&["match"])?);
         let mut rest = [captured, refunded, paid_out, matched].into_iter();
         let ledger = rest.try_fold(within, Money::checked_sub).map_err(StoreError::corrupt)?;
-        let tie = tie(tx, (&entity, &provider), closing, days.1)?;
+        let open = store::not_paid_out(tx, (&entity, &provider, currency), &to)?;
+        let not_paid_out = NotPaidOut {
+            count: open.count,
+            amount: Money::from_minor(open.amount, currency),
+            since: open.since,
+            some: open.some,
+        };
+        let tie = tie(tx, (&entity, &provider), closing, last)?;
         accounts.push(Account {
             entity,
             provider,
@@ -92,10 +137,11 @@ pub fn build(tx: &mut Tx<'_>, hub: &Hub, days: (Date, Date)) -> Result<Vec<Accou
             paid_out,
             matched,
             closing,
+            not_paid_out,
             tie,
         });
     }
-    Ok(accounts)
+    Ok(Report { from, to, as_of: now, accounts })
 }
 
 /// From what the sub-ledger holds on a provider's clearing at the end of a day to what the books do.

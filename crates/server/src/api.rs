@@ -18,7 +18,7 @@ use trueup_hub::proofs::Evidence;
 use trueup_hub::replay::Plan;
 use trueup_hub::report::{self, Report};
 use trueup_hub::trace::{self, Trace};
-use trueup_hub::{processes, sales, schedules, taxes};
+use trueup_hub::{clearing, processes, sales, schedules, taxes};
 use trueup_store::documents::{SaleFilter, ShownRoot};
 use trueup_store::{
     StoreError, Tx, audit, breakers, cases, corrections, decisions, documents, holds, messages,
@@ -27,7 +27,10 @@ use trueup_store::{
 
 use crate::pages::act::{self, Given};
 use crate::pages::period::Period;
-use crate::pages::{corrections as corrections_page, sales as sales_page, taxes as taxes_page};
+use crate::pages::{
+    clearing as clearing_page, corrections as corrections_page, sales as sales_page,
+    taxes as taxes_page,
+};
 use crate::problem::Problem;
 use crate::state::ServerState;
 
@@ -44,6 +47,7 @@ pub const PATHS: &[&str] = &[
     "/reports/sales",
     "/reports/sales/documents",
     "/reports/tax",
+    "/reports/clearing",
     "/bridges",
     "/orders",
     "/orders/{root}",
@@ -74,6 +78,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/reports/sales", get(sales_report))
         .route("/reports/sales/documents", get(sales_documents))
         .route("/reports/tax", get(tax_report))
+        .route("/reports/clearing", get(clearing_report))
         .route("/bridges", get(all_bridges))
         .route("/orders", get(orders))
         .route("/orders/{*root}", get(order))
@@ -163,6 +168,15 @@ async fn tax_report(
         })
         .await??;
     Ok(Json(report))
+}
+
+async fn clearing_report(
+    State(state): State<ServerState>,
+    Query(wanted): Query<clearing_page::Wanted>,
+) -> Result<Json<clearing::Report>, Problem> {
+    let (now, hub) = (state.now(), state.hub.clone());
+    let wanted = wanted.read(now)?;
+    Ok(Json(state.read(move |tx| clearing::build(tx, &hub, &wanted, now)).await?))
 }
 
 async fn all_bridges(

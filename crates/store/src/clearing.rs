@@ -3,7 +3,7 @@
 
 use trueup_domain::money::Currency;
 
-use crate::database::{Row, Tx};
+use crate::database::{Row, StoreError, Tx};
 use crate::{Result, values};
 
 /// So many roots of what is missing are named; the count says how many there are.
@@ -45,6 +45,45 @@ pub fn movements(tx: &mut Tx<'_>, (from, to): (&str, &str)) -> Result<Vec<Moveme
         })
     };
     rows.iter().map(read).collect()
+}
+
+/// The rows of a provider's ledger that were in no payout at the end of a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotPaidOut {
+    pub count: i64,
+    /// Minor units.
+    pub amount: i64,
+    /// The day of the oldest.
+    pub since: Option<String>,
+    /// Some of the roots, the oldest first.
+    pub some: Vec<String>,
+}
+
+/// What the rows were worth that no payout up to a day (ISO date) holds.
+pub fn not_paid_out(
+    tx: &mut Tx<'_>,
+    (entity, provider, currency): (&str, &str, Currency),
+    to: &str,
+) -> Result<NotPaidOut> {
+    const ROWS: &str = "FROM items r WHERE r.live = 1 AND r.kind = 'payout_row' AND r.entity = $1
+         AND r.currency = $2 AND r.day <= $3 AND (SUBSTR(r.key, 1, $4) = $5
+             OR (SUBSTR(r.key, 1, $6) = $7 AND NOT EXISTS (SELECT 1 FROM items p
+                 WHERE p.key = r.key AND p.kind = 'payout' AND p.live = 1 AND p.day <= $3)))";
+    let (unpaid, payout) = (format!("unpaid/{provider}/"), format!("payout/{provider}/"));
+    let length = |text: &str| i64::try_from(text.chars().count()).unwrap_or(0);
+    let (of_unpaid, of_payout) = (length(&unpaid), length(&payout));
+    let sql =
+        format!("SELECT COUNT(*), CAST(COALESCE(SUM(r.amount), 0) AS BIGINT), MIN(r.day) {ROWS}");
+    let code = currency.code();
+    let row =
+        tx.query_one(&sql, values![entity, code, to, of_unpaid, &unpaid, of_payout, &payout])?;
+    let Some(row) = row else { return Err(StoreError::corrupt("a sum without its row")) };
+    let (count, amount, since) = (row.int(0)?, row.int(1)?, row.opt_text(2)?);
+    let sql = format!("SELECT r.root {ROWS} ORDER BY r.day, r.root LIMIT $8");
+    let some = tx
+        .query(&sql, values![entity, code, to, of_unpaid, &unpaid, of_payout, &payout, SOME_MAX])?;
+    let some = some.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
+    Ok(NotPaidOut { count, amount, since, some })
 }
 
 /// Why lines of clearing are not in the books.

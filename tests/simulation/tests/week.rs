@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use trueup::demo::compare::compare;
@@ -23,11 +24,12 @@ use trueup_store::{Store, StoreError, documents, facts, scopes};
 
 /// What the sub-ledger holds of each provider is what the books do, at the end of both months.
 fn clearing_is_tied(hub: &Hub, (from, to): (jiff::civil::Date, jiff::civil::Date)) {
-    let (first, second) = (from.last_of_month(), to.last_of_month());
-    let months = [(from.first_of_month(), first), (to.first_of_month(), second)];
     let mut closed: BTreeMap<String, i64> = BTreeMap::new();
-    for days in months {
-        let accounts = hub.store.read(|tx| clearing::build(tx, hub, days)).expect("built");
+    for month in [from, to] {
+        let wanted = clearing::Wanted { month, entity: None };
+        let now = Timestamp::UNIX_EPOCH;
+        let report = hub.store.read(|tx| clearing::build(tx, hub, &wanted, now)).expect("built");
+        let accounts = report.accounts;
         assert_eq!(accounts.len(), 2, "{accounts:#?}");
         for account in accounts {
             let opening = closed.insert(account.provider.clone(), account.closing.minor());

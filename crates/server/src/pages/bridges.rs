@@ -102,7 +102,7 @@ fn effect(step: Money) -> String {
 
 /// The key of an order or a payout names its root, and a ledger row is one; other evidence is shown
 /// as it is.
-fn evidence(key: &str) -> Evidence {
+pub fn evidence(key: &str) -> Evidence {
     let mut parts = key.splitn(3, '/');
     let href = match (parts.next(), parts.next(), parts.next()) {
         (Some("order"), Some(connection), Some(id)) => {

@@ -14,6 +14,7 @@
 //! | [`entries`]     | `/entries`, `/entries/…`: what sums up sales, and the orders  |
 //! | [`sales`]       | `/reports/sales`: what was sold, and the documents behind it  |
 //! | [`taxes`]       | `/reports/tax`: taxes by regime, place, rate and period       |
+//! | [`clearing`]    | `/reports/clearing`: what stands between sale and payout      |
 //!
 //! [`act`] is what the buttons do, [`period`] the days a page is
 //! about, [`sides`] the table of what each side states.
@@ -22,6 +23,7 @@ pub mod act;
 pub mod audit;
 pub mod bridges;
 pub mod cases;
+pub mod clearing;
 pub mod connections;
 pub mod corrections;
 pub mod entries;
@@ -74,6 +76,7 @@ pub fn routes() -> Router<ServerState> {
         .route("/reports/sales", get(sales::show))
         .route("/reports/sales/documents", get(sales::documents))
         .route("/reports/tax", get(taxes::show))
+        .route("/reports/clearing", get(clearing::show))
         .route("/login", get(security::login_form).post(security::login))
         .route("/logout", post(security::logout))
         .route("/assets/console.css", get(css))

@@ -37,7 +37,7 @@ Exit status: 0 listed, or asked for; 1 an account is missing in a mapping, or th
 2 no such connection")]
 pub struct CloseArgs {
     /// The month, such as 2026-10.
-    #[arg(long, value_name = "MONTH", value_parser = month)]
+    #[arg(long, value_name = "MONTH", value_parser = super::month)]
     month: Date,
     /// Only this channel.
     #[arg(long, value_name = "CONNECTION")]
@@ -54,12 +54,6 @@ pub struct CloseArgs {
     /// Print everything as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// The first day of a month that is written as `2026-10`.
-fn month(text: &str) -> Result<Date, String> {
-    let day = format!("{text}-01").parse::<Date>();
-    day.map_err(|_| format!("`{text}` is no month: write it as 2026-10"))
 }
 
 #[derive(Serialize)]

@@ -29,6 +29,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use jiff::civil::Date;
 
 /// Writes a command's answer. A reader that went away, such as `head`, is no error.
 pub fn say(text: &str) -> Result<()> {
@@ -49,6 +50,12 @@ pub fn say_json(value: &impl serde::Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     say(&text)
+}
+
+/// The first day of a month that is written as `2026-10`.
+fn month(text: &str) -> Result<Date, String> {
+    let day = format!("{text}-01").parse::<Date>();
+    day.map_err(|_| format!("`{text}` is no month: write it as 2026-10"))
 }
 
 /// The same path with something behind its name.

@@ -1,5 +1,7 @@
-//! `trueup report`: what was sold and taxed, by one definition for every channel.
+//! `trueup report`: what was sold and taxed, by one definition for every channel, and what stands
+//! between sale and payout.
 
+mod clearing;
 mod sales;
 mod tax;
 
@@ -20,7 +22,7 @@ use crate::failure::Failure;
 use crate::sheet::{Sheet, csv, parquet, xlsx};
 use crate::wiring;
 
-/// Report what was sold and taxed, by one definition for every channel.
+/// Report what was sold, taxed and not paid out yet, by one definition for every channel.
 ///
 /// `docs/reports.md` defines each figure.
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,8 @@ Examples:
   trueup report sales --by sku --from 2026-05-01 --to 2026-05-31 --format csv --output may.csv
   trueup report sales --by day --format xlsx --output days.xlsx
   trueup report sales --channel shop-us --documents
-  trueup report tax --from 2026-05-01 --to 2026-05-31")]
+  trueup report tax --from 2026-05-01 --to 2026-05-31
+  trueup report clearing --month 2026-05")]
 pub struct ReportArgs {
     #[command(subcommand)]
     report: Which,
@@ -40,6 +43,7 @@ pub struct ReportArgs {
 enum Which {
     Sales(sales::SalesArgs),
     Tax(tax::TaxArgs),
+    Clearing(clearing::ClearingArgs),
 }
 
 pub fn run(global: &Global, args: &ReportArgs) -> Result<ExitCode> {
@@ -48,10 +52,11 @@ pub fn run(global: &Global, args: &ReportArgs) -> Result<ExitCode> {
     match &args.report {
         Which::Sales(args) => sales::run(&hub, args),
         Which::Tax(args) => tax::run(&hub, args),
+        Which::Clearing(args) => clearing::run(&hub, args),
     }
 }
 
-/// What both reports are asked.
+/// What reports of some days are asked.
 #[derive(Debug, clap::Args)]
 struct Common {
     /// The first business day; the first day with a sale if left out.
@@ -69,6 +74,13 @@ struct Common {
     /// This legal entity alone.
     #[arg(long, value_name = "NAME")]
     entity: Option<String>,
+    #[command(flatten)]
+    written: Written,
+}
+
+/// How and where a report is written.
+#[derive(Debug, clap::Args)]
+struct Written {
     /// How the report is written.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -113,8 +125,7 @@ pub fn write(
         calendar: Periods::default(),
         channel: None,
         entity: None,
-        format,
-        output: Some(output.to_owned()),
+        written: Written { format, output: Some(output.to_owned()) },
     };
     match by {
         Some(by) => sales::run(hub, &sales::SalesArgs::plain(by.to_vec(), common))?,
@@ -137,7 +148,9 @@ impl Common {
         }
         Ok((from, to))
     }
+}
 
+impl Written {
     /// Writes the report where and how it is wanted. Each way of writing it is made only if asked.
     fn write(
         &self,

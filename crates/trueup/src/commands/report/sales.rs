@@ -90,14 +90,14 @@ pub fn run(hub: &Hub, args: &SalesArgs) -> Result<ExitCode> {
     if args.documents || args.excluded {
         let behind = behind(hub, &wanted, args.excluded)?;
         let listed: Vec<Listed<'_>> = behind.iter().map(|it| Listed::of(it, &columns)).collect();
-        return args.common.write(
+        return args.common.written.write(
             || documents_table(&behind, args.excluded),
             || json(&listed),
             || documents_sheet(&behind, &columns),
         );
     }
     let report = hub.store.read(|tx| sales::build(tx, hub, &wanted, wiring::now()))?;
-    args.common.write(|| table(&report), || json(&report), || sheet(&report, &columns))
+    args.common.written.write(|| table(&report), || json(&report), || sheet(&report, &columns))
 }
 
 fn behind(hub: &Hub, wanted: &Wanted, excluded: bool) -> Result<Vec<Behind>> {

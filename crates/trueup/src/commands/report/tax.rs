@@ -40,7 +40,7 @@ pub fn run(hub: &Hub, args: &TaxArgs) -> Result<ExitCode> {
         entity: args.common.entity.clone(),
     };
     let report = hub.store.read(|tx| taxes::build(tx, hub, &wanted, wiring::now()))?;
-    args.common.write(|| table(&report), || json(&report), || sheet(&report))
+    args.common.written.write(|| table(&report), || json(&report), || sheet(&report))
 }
 
 fn table(report: &Report) -> String {

@@ -1,0 +1,126 @@
+//! What stands between sale and payout over a month, tied to the books' own account.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use serde::Deserialize;
+use trueup_domain::money::Money;
+use trueup_hub::clearing::{self, Account, Report};
+
+use super::{Chrome, PageProblem, Shared, bridges, page};
+use crate::format;
+use crate::problem::Problem;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Wanted {
+    /// `2026-10`; left out, the month before this one.
+    pub month: Option<String>,
+    pub entity: Option<String>,
+}
+
+impl Wanted {
+    pub fn read(&self, now: Timestamp) -> Result<clearing::Wanted, Problem> {
+        let text = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+        let month = match text(&self.month) {
+            None => now.to_zoned(TimeZone::UTC).date().saturating_sub(1.month()),
+            Some(month) => format!("{month}-01")
+                .parse::<Date>()
+                .map_err(|_| Problem::unreadable("write a month as 2026-10"))?,
+        };
+        Ok(clearing::Wanted { month, entity: text(&self.entity) })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "clearing.html")]
+struct Clearing {
+    chrome: Chrome,
+    month: String,
+    from: String,
+    to: String,
+    rows: Vec<Row>,
+    bridges: Vec<bridges::Bridge>,
+}
+
+struct Row {
+    entity: String,
+    provider: String,
+    currency: &'static str,
+    opening: String,
+    captured: String,
+    refunded: String,
+    ledger: String,
+    paid_out: String,
+    matched: String,
+    closing: String,
+    open: Open,
+}
+
+/// The rows of the provider's ledger that were in no payout.
+struct Open {
+    amount: String,
+    count: String,
+    since: String,
+    some: Vec<bridges::Evidence>,
+    more: i64,
+}
+
+pub async fn show(
+    State(state): Shared,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, PageProblem> {
+    let now = state.now();
+    let wanted = wanted.read(now)?;
+    let shared = state.clone();
+    let shown = state
+        .read(move |tx| {
+            let report = clearing::build(tx, &shared.hub, &wanted, now)?;
+            Ok(shown(Chrome::new(tx, &shared, "reports")?, report))
+        })
+        .await?;
+    Ok(page(StatusCode::OK, &shown)?)
+}
+
+fn shown(chrome: Chrome, report: Report) -> Clearing {
+    let (mut rows, mut ties) = (Vec::new(), Vec::new());
+    for account in report.accounts {
+        rows.push(row(&account));
+        ties.extend(account.tie);
+    }
+    Clearing {
+        chrome,
+        month: report.from.chars().take("2026-10".len()).collect(),
+        from: report.from,
+        to: report.to,
+        rows,
+        bridges: bridges::shown(ties),
+    }
+}
+
+fn row(account: &Account) -> Row {
+    let amount = |money: Money| format::amount(money.minor(), account.currency.code());
+    let open = &account.not_paid_out;
+    Row {
+        entity: account.entity.clone(),
+        provider: account.provider.clone(),
+        currency: account.currency.code(),
+        opening: amount(account.opening),
+        captured: amount(account.captured),
+        refunded: amount(account.refunded),
+        ledger: amount(account.ledger),
+        paid_out: amount(account.paid_out),
+        matched: amount(account.matched),
+        closing: amount(account.closing),
+        open: Open {
+            amount: amount(open.amount),
+            count: format::count(open.count),
+            since: open.since.clone().unwrap_or_default(),
+            some: open.some.iter().map(|key| bridges::evidence(key)).collect(),
+            more: open.count.saturating_sub(i64::try_from(open.some.len()).unwrap_or(0)),
+        },
+    }
+}
