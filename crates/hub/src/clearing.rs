@@ -4,7 +4,7 @@
 //! | step of the tie            | what it is                                                         |
 //! |----------------------------|--------------------------------------------------------------------|
 //! | captures, refunds          | of which channel and books state otherwise, by how their key stands |
-//! | rows that the books lack   | of the ledger: older than the day it goes in since, or in no entry yet |
+//! | rows that the books lack   | of the ledger: for no entry (older than the day since which it goes in, or of an unknown type), or in none yet |
 //! | made by another hand       | what somebody else posted on the account, as the books sum it up    |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,7 +172,7 @@ fn tie(
     }
     for lacks in store::not_in_books(tx, (entity, provider, currency), &until)? {
         let name = match lacks.why.as_str() {
-            "not_gathered" => "of the ledger, which does not go into the books",
+            "not_gathered" => "of the ledger, for no entry",
             "in_no_entry" => "of the ledger, in no entry yet",
             "dated_later" => "of the ledger, in an entry of a later day",
             "by_another_hand" => "matched with the bank",

@@ -66,22 +66,20 @@ pub fn not_paid_out(
     to: &str,
 ) -> Result<NotPaidOut> {
     const ROWS: &str = "FROM items r WHERE r.live = 1 AND r.kind = 'payout_row' AND r.entity = $1
-         AND r.currency = $2 AND r.day <= $3 AND (SUBSTR(r.key, 1, $4) = $5
-             OR (SUBSTR(r.key, 1, $6) = $7 AND NOT EXISTS (SELECT 1 FROM items p
-                 WHERE p.key = r.key AND p.kind = 'payout' AND p.live = 1 AND p.day <= $3)))";
+         AND r.currency = $2 AND r.day <= $3
+         AND (SUBSTR(r.key, 1, LENGTH(CAST($4 AS TEXT))) = $4
+             OR (SUBSTR(r.key, 1, LENGTH(CAST($5 AS TEXT))) = $5 AND NOT EXISTS (
+                 SELECT 1 FROM items p WHERE p.key = r.key AND p.kind = 'payout' AND p.live = 1
+                     AND p.day <= $3)))";
     let (unpaid, payout) = (format!("unpaid/{provider}/"), format!("payout/{provider}/"));
-    let length = |text: &str| i64::try_from(text.chars().count()).unwrap_or(0);
-    let (of_unpaid, of_payout) = (length(&unpaid), length(&payout));
+    let code = currency.code();
     let sql =
         format!("SELECT COUNT(*), CAST(COALESCE(SUM(r.amount), 0) AS BIGINT), MIN(r.day) {ROWS}");
-    let code = currency.code();
-    let row =
-        tx.query_one(&sql, values![entity, code, to, of_unpaid, &unpaid, of_payout, &payout])?;
+    let row = tx.query_one(&sql, values![entity, code, to, &unpaid, &payout])?;
     let Some(row) = row else { return Err(StoreError::corrupt("a sum without its row")) };
     let (count, amount, since) = (row.int(0)?, row.int(1)?, row.opt_text(2)?);
-    let sql = format!("SELECT r.root {ROWS} ORDER BY r.day, r.root LIMIT $8");
-    let some = tx
-        .query(&sql, values![entity, code, to, of_unpaid, &unpaid, of_payout, &payout, SOME_MAX])?;
+    let sql = format!("SELECT r.root {ROWS} ORDER BY r.day, r.root LIMIT $6");
+    let some = tx.query(&sql, values![entity, code, to, &unpaid, &payout, SOME_MAX])?;
     let some = some.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
     Ok(NotPaidOut { count, amount, since, some })
 }
@@ -89,8 +87,8 @@ pub fn not_paid_out(
 /// Why lines of clearing are not in the books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotInBooks {
-    /// `not_gathered`: older than the day since which the ledger goes into the books, or no day is
-    /// named; `in_no_entry`: gathered, and its payout or month is not complete; `not_applied`: its
+    /// `not_gathered`: older than the day since which the ledger goes into the books, of an unknown
+    /// type, or no day is named; `in_no_entry`: gathered, and its payout or month is not complete; `not_applied`: its
     /// entry is asked for and the books do not have it; `dated_later`: its entry is of a later day;
     /// `by_another_hand`: what somebody ties in the books themselves.
     pub why: String,

@@ -460,16 +460,11 @@ pub fn unlike_in_days(
         "SELECT key, CAST(SUM(CASE WHEN side = 'channel' THEN amount ELSE -amount END) AS BIGINT)
          FROM items
          WHERE live = 1 AND side IN ('channel', 'books') AND kind <> 'not_invoiced'
-             AND day >= $1 AND day <= $2 AND currency = $3 AND SUBSTR(key, 1, $4) = $5
+             AND day >= $1 AND day <= $2 AND currency = $3
+             AND SUBSTR(key, 1, LENGTH(CAST($4 AS TEXT))) = $4
          GROUP BY key
          HAVING SUM(CASE WHEN side = 'channel' THEN amount ELSE -amount END) <> 0 ORDER BY key",
-        values![
-            from,
-            to,
-            currency.code(),
-            i64::try_from(start.chars().count()).unwrap_or(0),
-            start
-        ],
+        values![from, to, currency.code(), start],
     )?;
     rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
 }

@@ -6,12 +6,9 @@ mod common;
 
 use common::road::{Road, SHOP_US};
 use common::till::Till;
-use common::{Books, Lock, Played, Real, facts as asked, set_up};
-use jiff::Timestamp;
+use common::{Books, Lock, Played, Real, facts as asked, made_by_an_administrator, set_up};
 use jiff::civil::date;
 use serde_json::json;
-use trueup_connect::conversation::{Context, Dispatch, Step, Task};
-use trueup_connect::{ReceiptOutcome, Settings};
 use trueup_domain::document::{Document, Order, Restock};
 use trueup_domain::money::Currency;
 use trueup_domain::posting::Posting;
@@ -51,28 +48,6 @@ fn settle(road: &mut Road, books: &mut dyn Books) {
     road.wait(10);
     road.deliver(books);
     road.deliver(books);
-}
-
-/// An invoice that somebody else makes in Odoo.
-fn made_by_an_administrator(books: &mut dyn Books, command: Dispatch) {
-    let (settings, now) = (Settings::default(), Timestamp::now());
-    let context = Context { settings: &settings, now };
-    let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
-    let mut step = (talk.start)(&context, &Task::Deliver { commands: vec![command] });
-    loop {
-        step = match step {
-            Step::Send { request, state, .. } => {
-                let reply = books.send(&request, true);
-                (talk.resume)(&context, &state, reply.as_ref().map_err(Clone::clone))
-            }
-            Step::Done(outcome) => {
-                let outcome = &outcome.receipts[0].outcome;
-                assert!(matches!(outcome, ReceiptOutcome::Applied { .. }), "{outcome:?}");
-                return;
-            }
-            other => panic!("{other:?}"),
-        };
-    }
 }
 
 /// The entries of the day: number, sales, state, verdict.

@@ -12,11 +12,12 @@ use common::{Books, Played, Real, cents, set_up};
 use jiff::Timestamp;
 use jiff::civil::date;
 use serde_json::json;
+use trueup_domain::command::Direction;
 use trueup_domain::document::{
     Document, LedgerRow, Payment, PaymentKind, Payout, PayoutStatus, RowClass, Version,
 };
 use trueup_domain::money::{Currency, Money};
-use trueup_hub::trace;
+use trueup_hub::{clearing, trace};
 use trueup_odoo::sandbox::OdooSandbox;
 use trueup_store::{cases, facts, summaries};
 
@@ -201,6 +202,13 @@ fn check(books: &mut dyn Books) {
         books.name()
     );
 
+    let of_clearing = [
+        "2026-10 stripe-us: 0.00 USD to 90.76 USD; 90.76 USD; []; 0.00 USD",
+        "2026-11 stripe-us: 90.76 USD to -10.00 USD; 44.00 USD; \
+         [of the ledger, for no entry -1.00 USD, of the ledger, in no entry yet -53.00 USD]; 0.00 USD",
+    ];
+    assert_eq!(clearing_of(&mut road, books, "us"), of_clearing, "{}", books.name());
+
     // The bank sent it back: what left is on clearing again.
     let failed = paid_out("po_1", usd("100.76"), NOVEMBER, Vec::new());
     let failed = failed.into_iter().map(|one| match one {
@@ -215,6 +223,22 @@ fn check(books: &mut dyn Books) {
     let of_first: Vec<&str> = of_first.into_iter().chain([back]).collect();
     assert_eq!(entries(&road, "stripe-us/payout/po_1"), of_first, "{}", books.name());
     assert_eq!(of_money(books)[0], "Clearing Stripe: 14476 USD", "{}", books.name());
+    // And somebody makes a payment in the books that no channel knows.
+    let stray = common::facts::payment(
+        &us,
+        "stripe",
+        "stray",
+        common::facts::guests(&us),
+        "12.00",
+        Direction::Inbound,
+    );
+    common::made_by_an_administrator(books, stray);
+    let of_clearing = [
+        "2026-10 stripe-us: 0.00 USD to 90.76 USD; 90.76 USD; []; 0.00 USD",
+        "2026-11 stripe-us: 90.76 USD to 90.76 USD; 156.76 USD; [booked by another hand -12.00 USD, \
+         of the ledger, for no entry -1.00 USD, of the ledger, in no entry yet -53.00 USD]; 0.00 USD",
+    ];
+    assert_eq!(clearing_of(&mut road, books, "us"), of_clearing, "{}", books.name());
     let unbalanced = road.hub.store.read(facts::unbalanced).expect("readable");
     assert!(unbalanced.is_empty(), "{unbalanced:?}");
     let open = road.hub.store.read(cases::open_cases).expect("readable");
@@ -226,6 +250,36 @@ fn check(books: &mut dyn Books) {
         "{}",
         books.name()
     );
+}
+
+/// How clearing stands at the end of both months: `month account: opening to closing; the books; what
+/// they lack; unexplained`.
+fn clearing_of(road: &mut Road, books: &mut dyn Books, entity: &str) -> Vec<String> {
+    road.poll();
+    road.wait(61);
+    road.deliver(books);
+    let mut told = Vec::new();
+    for month in [date(2026, 10, 1), date(2026, 11, 1)] {
+        let (hub, now) = (&road.hub, road.now());
+        let wanted = clearing::Wanted { month, entity: Some(entity.to_owned()) };
+        let report = hub.store.read(|tx| clearing::build(tx, hub, &wanted, now)).expect("built");
+        for account in report.accounts {
+            let tie = account.tie.expect("the books state what their accounts hold");
+            let steps = tie.steps.iter().map(|it| format!("{} {}", it.name, it.amount));
+            let steps: Vec<String> = steps.collect();
+            told.push(format!(
+                "{} {}: {} to {}; {}; [{}]; {}",
+                &report.from[..7],
+                account.provider,
+                account.opening,
+                account.closing,
+                tie.to_total,
+                steps.join(", "),
+                tie.unexplained
+            ));
+        }
+    }
+    told
 }
 
 /// An account that is kept in dollars, of a company that sells in euros.
@@ -260,6 +314,11 @@ fn check_converted(books: &mut dyn Books) {
         "{}",
         books.name()
     );
+    let of_clearing = [
+        "2026-11 stripe-eu: 0.00 EUR to 0.00 EUR; 0.00 EUR; []; 0.00 EUR",
+        "2026-11 stripe-eu: 0.00 USD to 0.00 USD; 0.00 USD; []; 0.00 USD",
+    ];
+    assert_eq!(clearing_of(&mut road, books, "eu"), of_clearing, "{}", books.name());
     let root = format!("{SHOP_EU}/sale/E");
     let shown = road.hub.store.read(|tx| trace::trace(tx, &root)).expect("readable");
     let links: Vec<String> =

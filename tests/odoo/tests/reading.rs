@@ -69,6 +69,9 @@ fn story(books: &mut dyn Books) -> Vec<String> {
     let unnamed = |record: BooksRecord| BooksRecord { name: None, ..record };
     let of_taxes: Vec<_> = books_records(&taxes).into_iter().map(unnamed).collect();
     tell("sum of a tax", &of_taxes);
+    let accounts = poll(books, "account_totals", None);
+    let of_accounts: Vec<_> = books_records(&accounts).into_iter().map(unnamed).collect();
+    tell("sum of an account", &of_accounts);
     let census = poll(books, "books_census", None);
     assert!(census.records.is_empty(), "the first census finds nothing gone");
     record_fixtures(books, &first.records);

@@ -10,7 +10,7 @@ use trueup_domain::journal::{Booker, Entry, EntryBuilder, Role};
 use trueup_domain::posting::Span;
 use trueup_store::scopes::{self, Verdict};
 use trueup_store::summaries::{self, Open};
-use trueup_store::{SHARDS, Store, documents};
+use trueup_store::{SHARDS, Store, clearing, documents};
 
 use crate::engines::on_every_engine;
 use crate::world::{at, decide, deciding_since, eur, fact, item, money, read, write};
@@ -145,6 +145,16 @@ fn parts(store: &Store, summary: &'static str) -> Vec<String> {
     told.collect()
 }
 
+/// What the books lack of clearing: why, how many lines, how much.
+fn lacking(store: &Store, until: &str) -> Vec<String> {
+    let found = read(store, |tx| clearing::not_in_books(tx, ("nl", "card", eur()), until));
+    let told = found.iter().map(|it| {
+        assert!(!it.some.is_empty(), "{it:?}");
+        format!("{} {} {}", it.why, it.count, it.amount)
+    });
+    told.collect()
+}
+
 const FIRST: &str = "card/summary/payout/card/po_1/ledger/EUR";
 
 on_every_engine! {
@@ -168,6 +178,54 @@ on_every_engine! {
         assert_eq!(take(store, Span::month(july)), None);
         let shown = read(store, |tx| summaries::of_payout(tx, "payout/card/po_1"));
         assert_eq!(shown.len(), 2, "{shown:?}");
+    }
+
+    fn clearing_is_what_moved_it_and_what_the_books_lack(store) {
+        let (june, july) = (date(2026, 6, 29), date(2026, 7, 2));
+        fee(store, "f1", june, Some("po_1"));
+        fee(store, "f2", july, Some("po_1"));
+        fee(store, "f3", june, None);
+        leaves(store, "po_1", date(2026, 7, 3), true);
+        let moved = read(store, |tx| clearing::movements(tx, ("2026-07-01", "2026-07-31")));
+        let told: Vec<_> =
+            moved.iter().map(|it| (&*it.qualifier, &*it.kind, it.before, it.within)).collect();
+        assert_eq!(told, [("card", "ledger_row", -200, -100), ("card", "payout", 0, -100)]);
+        let earlier = read(store, |tx| clearing::movements(tx, ("2026-06-01", "2026-06-30")));
+        assert_eq!(earlier.len(), 1, "nothing of July is known in June: {earlier:?}");
+
+        assert_eq!(lacking(store, "2026-06-30"), ["not_gathered 2 -200"]);
+        assert_eq!(lacking(store, "2026-07-31"), ["not_gathered 4 -400"]);
+        gather(store, Some(july));
+        assert_eq!(lacking(store, "2026-07-31"), ["in_no_entry 2 -200", "not_gathered 2 -200"]);
+        gather(store, Some(date(2026, 6, 1)));
+        is_proven(store, "payout/card/po_1");
+        assert_eq!(take(store, payout("po_1")), Some(1));
+        // The books have none of it before they say so.
+        assert_eq!(lacking(store, "2026-06-30"), ["in_no_entry 1 -100", "not_applied 1 -100"]);
+        let other = read(store, |tx| {
+            clearing::not_in_books(tx, ("us", "card", eur()), "2026-07-31")
+        });
+        assert_eq!(other, [], "another company's");
+    }
+
+    fn rows_are_open_until_their_payout(store) {
+        let open = |until: &str| {
+            let found =
+                read(store, |tx| clearing::not_paid_out(tx, ("nl", "card", eur()), until));
+            (found.count, found.amount, found.since, found.some)
+        };
+        assert_eq!(open("2026-06-30"), (0, 0, None, Vec::new()));
+        fee(store, "f1", date(2026, 6, 1), Some("po_1"));
+        let row = item(Side::Settlement, ItemKind::PayoutRow, "unpaid/card/f2", -30);
+        let root = root(RootKind::LedgerRow, "f2");
+        says(store, &root, vec![fact("item", "payout", FactContent::Item(row))], 1);
+        let since = Some("2026-06-01".to_owned());
+        let both = vec!["card/ledger_row/f1".to_owned(), "card/ledger_row/f2".to_owned()];
+        assert_eq!(open("2026-06-30"), (2, -130, since.clone(), both));
+        assert_eq!(open("2026-05-31"), (0, 0, None, Vec::new()));
+        leaves(store, "po_1", date(2026, 6, 1), true);
+        let one = vec!["card/ledger_row/f2".to_owned()];
+        assert_eq!(open("2026-06-30"), (1, -30, since, one));
     }
 
     fn p9_a_payout_with_an_unknown_row_is_left_alone(store) {

@@ -203,6 +203,28 @@ impl Books for Real {
     }
 }
 
+/// What somebody else makes in Odoo.
+pub fn made_by_an_administrator(books: &mut dyn Books, command: Dispatch) {
+    let (settings, now) = (Settings::default(), Timestamp::now());
+    let context = Context { settings: &settings, now };
+    let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
+    let mut step = (talk.start)(&context, &Task::Deliver { commands: vec![command] });
+    loop {
+        step = match step {
+            Step::Send { request, state, .. } => {
+                let reply = books.send(&request, true);
+                (talk.resume)(&context, &state, reply.as_ref().map_err(Clone::clone))
+            }
+            Step::Done(outcome) => {
+                let outcome = &outcome.receipts[0].outcome;
+                assert!(matches!(outcome, ReceiptOutcome::Applied { .. }), "{outcome:?}");
+                return;
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
 pub struct Played(pub OdooSandbox);
 
 impl Books for Played {

@@ -111,13 +111,15 @@ impl Road {
         };
         let mut portal = connection(PORTAL, &trueup_channel::CONNECTOR, "eu");
         portal.webhook_secrets = vec![Secret::new(PORTAL_SECRET)];
+        let mut odoo = connection("odoo", &trueup_odoo::CONNECTOR, "us");
+        odoo.settings.0.insert("companies".to_owned(), "1,2".to_owned());
         let connections = [
             portal,
             connection(SHOP_US, &TILL, "us"),
             connection(SHOP_EU, &TILL, "eu"),
             connection("stripe-us", &TILL, "us"),
             connection("stripe-eu", &TILL, "eu"),
-            connection("odoo", &trueup_odoo::CONNECTOR, "us"),
+            odoo,
         ];
         let setup = HubSetup {
             environment: ENVIRONMENT.to_owned(),
