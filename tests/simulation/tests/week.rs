@@ -41,7 +41,7 @@ fn clearing_is_tied(hub: &Hub, (from, to): (jiff::civil::Date, jiff::civil::Date
     }
 }
 
-fn run(orders: u32, seed: u64, faults: bool) {
+fn run(store: Store, orders: u32, seed: u64, faults: bool) {
     let settings = WeekSettings { orders, seed, faults, ..WeekSettings::default() };
     let mut week = Week::new(settings);
     let mut world = World::new(true).expect("a world");
@@ -52,7 +52,6 @@ fn run(orders: u32, seed: u64, faults: bool) {
         .map(|entity| (entity.to_owned(), odoo.demo_mapping(entity).expect("a mapping")))
         .collect();
     let clock = Clock::at(week.start());
-    let store = Store::in_memory().expect("a store");
     let hub = setup::hub(store, None, None, week.start(), "test").expect("a hub");
     setup::approve(&hub, &mappings, week.start()).expect("approved");
     let world = Rc::new(RefCell::new(world));
@@ -301,12 +300,35 @@ fn proofs_are_kept(store: &Store, report: &report::Report) {
     assert_eq!(reported, days);
 }
 
+fn in_memory() -> Store {
+    Store::in_memory().expect("a store")
+}
+
 #[test]
 fn a_quiet_week_ends_without_any_difference() {
-    run(12, 3, false);
+    run(in_memory(), 12, 3, false);
 }
 
 #[test]
 fn what_was_planted_is_found_and_nothing_else() {
-    run(60, 1, true);
+    run(in_memory(), 60, 1, true);
+}
+
+/// The same on PostgreSQL, where `TRUEUP_TEST_PG` names a server: what every report asks is answered by
+/// both databases.
+#[test]
+fn what_was_planted_is_found_on_postgres() {
+    let Ok(admin) = std::env::var("TRUEUP_TEST_PG") else {
+        eprintln!("TRUEUP_TEST_PG is not set: nothing was played on PostgreSQL");
+        return;
+    };
+    let name = format!("trueup_week_{}", std::process::id());
+    let (server, _) = admin.rsplit_once('/').expect("a database in the url");
+    let execute = |sql: String| {
+        let mut client = postgres::Client::connect(&admin, postgres::NoTls).expect("the server");
+        client.batch_execute(&sql).expect("executed");
+    };
+    execute(format!("CREATE DATABASE {name} TEMPLATE template0"));
+    run(Store::open_postgres(&format!("{server}/{name}")).expect("a store"), 24, 1, true);
+    execute(format!("DROP DATABASE {name} WITH (FORCE)"));
 }
