@@ -192,4 +192,8 @@ async fn the_reports_are_figures_with_names() {
     assert_eq!(tax["rows"][0]["regime"], "eu_oss");
     assert_eq!(tax["totals"][0]["tax"]["amount"], "258.31");
     assert_eq!(server.get("/api/v1/reports/tax?calendar=x").await.code(), "TU404");
+    let clearing = server.get("/api/v1/reports/clearing?month=2026-03").await.json();
+    assert_eq!(clearing["to"], "2026-03-31");
+    assert_eq!(clearing["accounts"], serde_json::json!([]));
+    assert_eq!(server.get("/api/v1/reports/clearing?month=x").await.code(), "TU404");
 }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::fixture::{SHOP, Server, sum_up};
+use crate::fixture::{SHOP, Server, captured, sum_up};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
@@ -197,6 +197,39 @@ async fn the_sales_report_leads_to_its_documents() {
     );
     for wrong in ["by=colour", "calendar=moon", "date=never", "from=soon"] {
         let answer = server.get(&format!("/reports/sales?{wrong}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn clearing_is_shown_by_month_and_says_what_the_books_were_not_asked() {
+    let server = Server::with_orders();
+    captured(&server.hub);
+    let page = text(&server, "/reports/clearing?month=2026-03").await;
+    has(
+        &page,
+        &[
+            "Acme &#60;EU&#62;",
+            "1,234.56",
+            "1,200.00",
+            "the oldest of 2026-03",
+            "acme/ledger_row/&#60;r1&#62;",
+            "The books have not said",
+        ],
+    );
+    // What was captured in a month is the opening of the next.
+    let next = server.get("/api/v1/reports/clearing?month=2026-04").await.json();
+    let account = &next["accounts"][0];
+    assert_eq!(account["opening"], serde_json::json!({"amount": "1234.56", "currency": "EUR"}));
+    assert_eq!(account["captured"]["amount"], "0.00");
+    assert_eq!(account["not_paid_out"]["count"], 1);
+    assert!(account["tie"].is_null(), "{account}");
+    has(
+        &text(&server, "/reports/clearing?month=2020-01").await,
+        &["Nothing has been captured", "2020-01-31"],
+    );
+    for wrong in ["2026", "2026-13", "soon"] {
+        let answer = server.get(&format!("/reports/clearing?month={wrong}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
 }

@@ -277,6 +277,33 @@ fn row_of_sum(tx: &mut Tx<'_>, id: &str, minor: i64) -> trueup_store::Result<()>
     Ok(())
 }
 
+/// A capture at the shop's own provider, and the row of its ledger that is in no payout.
+pub fn captured(hub: &Hub) {
+    hub.store
+        .write(|tx| {
+            let mut entry = EntryBuilder::new(DAY, Booker::Odoo, eur(0).currency(), "capture");
+            entry.debit(Role::Clearing, Some(SHOP), eur(123_456));
+            entry.credit(Role::Receivable, None, eur(123_456)).expect("in range");
+            let entry = FactContent::Entry(entry.build().expect("balanced").expect("an entry"));
+            add(tx, &root_id("1"), Fact { key: FactKey::new("capture", "p1"), content: entry })?;
+            let row = Item {
+                side: Side::Settlement,
+                kind: ItemKind::PayoutRow,
+                key: format!("unpaid/{SHOP}/<r1>"),
+                amount: eur(120_000),
+                date: DAY,
+                due: None,
+                hints: Vec::new(),
+            };
+            let row = FactContent::Item(row);
+            let root = Root { kind: RootKind::LedgerRow, external_id: "<r1>".to_owned() };
+            documents::raise(tx, SHOP, &root)?;
+            let root = documents::root_id(SHOP, &root);
+            add(tx, &root, Fact { key: FactKey::new("item", "payout"), content: row })
+        })
+        .expect("captured");
+}
+
 fn place(root: &str) -> Place<'_> {
     Place {
         environment: "test",

@@ -166,6 +166,20 @@ fn a_retailer_is_set_up_polled_posted_and_proven() {
     let again = run(&["reconcile", "--json"]).json();
     assert_eq!(again["totals"], report["totals"], "a second look changes nothing");
 
+    // What stands between sale and payout is what the books hold of it.
+    run(&["poll", "books"]).ended(0).said("account_totals");
+    let month = report["days"][0]["day"].as_str().unwrap().get(..7).unwrap();
+    let args = ["report", "clearing", "--month", month];
+    let clearing = run(&[&args[..], &["--format", "json"]].concat()).ended(0).json();
+    let account = &clearing["accounts"][0];
+    assert_eq!(account["provider"], "stripe-us", "{clearing:#}");
+    assert_ne!(account["captured"]["amount"], "0.00", "{clearing:#}");
+    assert_eq!(account["tie"]["unexplained"]["amount"], "0.00", "{clearing:#}");
+    run(&args).ended(0).said("stripe-us").said("0.00 USD unexplained");
+    let sheet = run(&[&args[..], &["--format", "csv"]].concat()).ended(0);
+    sheet.said("entity,provider,currency,from,to,opening");
+    run(&["report", "clearing", "--month", "soon"]).ended(2).complained("is no month");
+
     // A key that is taken back stops the connection, and a person lets it go on.
     let mut wrong = place.command(&["poll", "books"]);
     wrong.env("KEY", "demo-key").env("BOOKS_KEY", "0000000000000000000000000000000000000bad");
