@@ -91,7 +91,8 @@ impl Drop for Notices {
 }
 
 fn exchange(url: &str, changes: &Changes, stop: &AtomicBool) -> Result<()> {
-    let mut client = postgres::Client::connect(url, postgres::NoTls)?;
+    let limits = postgres::Config::from(crate::database::limits(url)?);
+    let mut client = limits.connect(postgres::NoTls)?;
     client.batch_execute(&format!("LISTEN {CHANNEL}"))?;
     let own: i32 = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
     let mut told = 0;

@@ -24,6 +24,7 @@ use trueup_domain::planted::planted;
 
 use self::pool::{Access, Postgres};
 use self::session::Session;
+pub(crate) use self::session::limits;
 pub use self::value::{Row, Value};
 use crate::changes::{Changes, Notices};
 use crate::writer::{self, Lane, Queue, job_of};

@@ -186,7 +186,7 @@ fn h24_replays_in_a_storm_change_nothing() {
 /// The books refuse what is right, again and again; people retry it, or skip it and take it up later.
 #[test]
 fn b8_what_is_refused_is_retried_or_skipped_and_taken_up() {
-    ends_as_in_calm(Weather { refused: 200, ..CALM }, "taken up");
+    ends_as_in_calm(Weather { refused: 300, ..CALM }, "taken up");
 }
 
 #[test]

@@ -8,11 +8,13 @@
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::str::FromStr;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, NoTls, Statement};
+use tokio_postgres::{Client, Config, Error, NoTls, Statement};
 
 use super::value::postgres_row;
 use super::{Row, StoreError, Value};
@@ -20,6 +22,15 @@ use crate::Result;
 
 /// More texts than the store has.
 const STATEMENTS_MAX: usize = 1_000;
+/// To the host, and until the server has let us in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// After so long a silence the network is asked whether the server is there, so often and so many times
+/// before it counts as gone.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
+const ASKED_AGAIN_MAX: u32 = 3;
+/// So long what was sent may wait to be acknowledged by the network.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 /// So much is held at most.
 const HELD_MAX: usize = 256;
 
@@ -52,12 +63,45 @@ pub(crate) struct Mark {
     held: usize,
 }
 
+/// What a connection is made with: what the address says, and how long a network may say nothing. A
+/// query may take its time; a server that is not there any more is noticed.
+pub(crate) fn limits(url: &str) -> Result<Config> {
+    let mut limits = Config::from_str(url)?;
+    let usual = Config::new();
+    if limits.get_connect_timeout().is_none() {
+        limits.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if limits.get_tcp_user_timeout().is_none() {
+        limits.tcp_user_timeout(UNACKNOWLEDGED_MAX);
+    }
+    if limits.get_keepalives_idle() == usual.get_keepalives_idle() {
+        limits.keepalives_idle(SILENCE_MAX);
+    }
+    if limits.get_keepalives_interval().is_none() {
+        limits.keepalives_interval(ASKED_AGAIN_AFTER);
+    }
+    if limits.get_keepalives_retries().is_none() {
+        limits.keepalives_retries(ASKED_AGAIN_MAX);
+    }
+    Ok(limits)
+}
+
 impl Session {
     /// `url` as libpq writes it.
     pub(crate) fn connect(url: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls))?;
+        let limits = limits(url)?;
+        let within = limits.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        let connected = runtime.block_on(async {
+            // Of the library's own limit only the way to the host is.
+            tokio::time::timeout(within, limits.connect(NoTls)).await
+        });
+        let Ok(connected) = connected else {
+            let why = format!("PostgreSQL did not let us in within {} s", within.as_secs());
+            return Err(StoreError::Unavailable(why));
+        };
+        let (client, connection) = connected?;
         // What ends it is told to who asks next.
         runtime.spawn(async move { drop(connection.await) });
         Ok(Self {
@@ -310,4 +354,36 @@ impl<F: Future> Sent<F> {
 
 fn as_sql(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
+    use super::{CONNECT_TIMEOUT, SILENCE_MAX, Session, UNACKNOWLEDGED_MAX, limits};
+
+    #[test]
+    fn c14_a_server_that_does_not_let_us_in_is_not_waited_for() {
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = silent.local_addr().expect("an address").port();
+        let begun = Instant::now();
+        let url = format!("postgres://hub@127.0.0.1:{port}/hub?connect_timeout=1");
+        let Err(error) = Session::connect(&url) else { panic!("nobody answered") };
+        assert!(error.to_string().contains("did not let us in within 1 s"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn what_the_address_says_of_limits_goes_before_ours() {
+        let ours = limits("postgres://hub@db/hub").expect("an address");
+        assert_eq!(ours.get_connect_timeout(), Some(&CONNECT_TIMEOUT));
+        assert_eq!(ours.get_tcp_user_timeout(), Some(&UNACKNOWLEDGED_MAX));
+        assert_eq!(ours.get_keepalives_idle(), SILENCE_MAX);
+        let theirs = "postgres://hub@db/hub?connect_timeout=3&tcp_user_timeout=4&keepalives_idle=5";
+        let theirs = limits(theirs).expect("an address");
+        assert_eq!(theirs.get_connect_timeout(), Some(&Duration::from_secs(3)));
+        assert_eq!(theirs.get_tcp_user_timeout(), Some(&Duration::from_secs(4)));
+        assert_eq!(theirs.get_keepalives_idle(), Duration::from_secs(5));
+    }
 }
