@@ -37,6 +37,9 @@ const BALANCE: &str = "balance";
 /// So much evidence of a step is named; its count says how much there is.
 const EVIDENCE_MAX: i64 = 50;
 
+/// Who states a sale, and who books it.
+pub(crate) const SIDES: (Side, Side) = (Side::Channel, Side::Books);
+
 /// The step of orders that the books hold by another hand: their own sum is of what we made.
 pub(crate) const BY_ANOTHER_HAND: &str = "booked by another hand";
 

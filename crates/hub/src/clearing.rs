@@ -1,11 +1,16 @@
 //! What stands between sale and payout: the movements of each provider's clearing, and its tie to the
-//! balance that the books state of their own account (`POSTING.md` P3, P8).
+//! balance that the books state of their own account and to what the provider owes (`POSTING.md` P3, P8).
 //!
-//! | step of the tie            | what it is                                                         |
+//! | step to the books          | what it is                                                         |
 //! |----------------------------|--------------------------------------------------------------------|
 //! | captures, refunds          | of which channel and books state otherwise, by how their key stands |
 //! | rows that the books lack   | of the ledger: for no entry (older than the day since which it goes in, or of an unknown type), or in none yet |
 //! | made by another hand       | what somebody else posted on the account, as the books sum it up    |
+//!
+//! | step to the provider       | what it is                                                         |
+//! |----------------------------|--------------------------------------------------------------------|
+//! | captures, refunds          | of which sub-ledger and provider state otherwise by then           |
+//! | payouts                    | that took other than their rows, or name none                      |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +26,7 @@ use trueup_matching::bridge::{Bridge, bridge};
 use trueup_store::clearing::{self as store, Movement};
 use trueup_store::{StoreError, Tx, documents, facts, mappings};
 
-use crate::bridges::{BY_ANOTHER_HAND, Steps, standing};
+use crate::bridges::{BY_ANOTHER_HAND, SIDES, Steps, standing};
 use crate::setup::Hub;
 use crate::taxes::add;
 
@@ -75,9 +80,11 @@ pub struct Account {
     /// What bank lines were, that were matched with it.
     pub matched: Money,
     pub closing: Money,
-    /// What the provider owes of it. The rest is known to one of the two alone, such as a capture that
-    /// the provider dates a day later.
+    /// What the provider owes of it.
     pub not_paid_out: NotPaidOut,
+    /// From the closing to that: what one of the two alone knows, such as a capture that the provider
+    /// dates a day later.
+    pub owed: Bridge,
     /// From the closing to what the books hold; none until they have stated it.
     pub tie: Option<Bridge>,
 }
@@ -125,6 +132,9 @@ pub fn build(
             since: open.since,
             some: open.some,
         };
+        let matched_ever = sum(&|it| if it.kind == "match" { it.before + it.within } else { 0 })?;
+        let sums = (closing, matched_ever, not_paid_out.amount);
+        let owed = owed(tx, (&entity, &provider), sums, last)?;
         let tie = tie(tx, (&entity, &provider), closing, last)?;
         accounts.push(Account {
             entity,
@@ -138,10 +148,55 @@ pub fn build(
             matched,
             closing,
             not_paid_out,
+            owed,
             tie,
         });
     }
     Ok(Report { from, to, as_of: now, accounts })
+}
+
+/// From what the sub-ledger holds on a provider's clearing at the end of a day to what the provider owes:
+/// the rows of its ledger that are in no payout.
+fn owed(
+    tx: &mut Tx<'_>,
+    (entity, provider): (&str, &str),
+    (closing, matched, open): (Money, Money, Money),
+    to: Date,
+) -> Result<Bridge, StoreError> {
+    let currency = closing.currency();
+    let until = to.to_string();
+    let mut steps = Steps::new(currency);
+    for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
+        let start = format!("{word}/{provider}/");
+        let mut keys = BTreeSet::new();
+        for other in [Side::Channel, Side::Books] {
+            let sides = (Side::Settlement, other);
+            let unlike = facts::unlike_in_days(tx, &start, sides, currency, ("", &until))?;
+            keys.extend(unlike.into_iter().map(|(key, _)| key));
+        }
+        for key in keys {
+            tender(tx, &mut steps, (word, &key), (provider, sign, Side::Settlement), to)?;
+        }
+    }
+    let of_provider = (entity, provider, currency);
+    for (key, rows, moved) in store::payouts_unlike_their_rows(tx, of_provider, &until)? {
+        let name = match moved {
+            0 => "payouts that did not leave, or came back".to_owned(),
+            _ => format!("payout: {}", standing(tx, &key)?),
+        };
+        steps.add(name, add(rows, moved)?, &key)?;
+    }
+    for (root, taken) in store::payouts_without_rows(tx, of_provider, &until)? {
+        steps.add("payouts that name no rows", taken, &root)?;
+    }
+    steps.add("matched with the bank", matched.minor(), provider)?;
+    let shown = bridge(
+        format!("clearing of {provider} at the provider"),
+        (format!("clearing of {provider}, says the sub-ledger"), closing),
+        (format!("rows in no payout, says {provider}"), open),
+        steps.list(),
+    );
+    shown.map_err(StoreError::corrupt)
 }
 
 /// From what the sub-ledger holds on a provider's clearing at the end of a day to what the books do.
@@ -164,10 +219,8 @@ fn tie(
     let until = to.to_string();
     for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
         let start = format!("{word}/{provider}/");
-        for (key, _) in facts::unlike_in_days(tx, &start, currency, ("", &until))? {
-            let difference = difference(tx, &key, (provider, sign), to)?;
-            let name = format!("{}: {}", word.replace('_', " "), standing(tx, &key)?);
-            steps.add(name, difference, &key)?;
+        for (key, _) in facts::unlike_in_days(tx, &start, SIDES, currency, ("", &until))? {
+            tender(tx, &mut steps, (word, &key), (provider, sign, Side::Books), to)?;
         }
     }
     for lacks in store::not_in_books(tx, (entity, provider, currency), &until)? {
@@ -192,12 +245,35 @@ fn tie(
     shown.map(Some).map_err(StoreError::corrupt)
 }
 
-/// What the sub-ledger holds on clearing under a key less what the books do, at the end of a day. Of a
-/// sale before the beginning neither does, whatever the channel and the provider say.
+/// The step of a capture or refund of which the sub-ledger and another side do not hold the same by then.
+fn tender(
+    tx: &mut Tx<'_>,
+    steps: &mut Steps,
+    (word, key): (&str, &str),
+    of: (&str, i64, Side),
+    to: Date,
+) -> Result<(), StoreError> {
+    let less = difference(tx, key, of, to)?;
+    if less == 0 {
+        return Ok(());
+    }
+    let why = if difference(tx, key, of, Date::MAX)? == 0 {
+        "dated otherwise".to_owned()
+    } else {
+        match standing(tx, key)? {
+            all if all == "proven" => "of a sale that is not booked here".to_owned(),
+            standing => standing,
+        }
+    };
+    steps.add(format!("{}: {why}", word.replace('_', " ")), less, key)
+}
+
+/// What the sub-ledger holds on clearing under a key less what another side states, at the end of a
+/// day. Of a sale before the beginning it holds nothing, whatever the channel says.
 fn difference(
     tx: &mut Tx<'_>,
     key: &str,
-    (provider, sign): (&str, i64),
+    (provider, sign, other): (&str, i64, Side),
     to: Date,
 ) -> Result<i64, StoreError> {
     let until = to.to_string();
@@ -205,7 +281,7 @@ fn difference(
     let mut seen = BTreeSet::new();
     for found in facts::items_of_key(tx, key)? {
         match found.item.side {
-            Side::Books if found.item.date <= to => {
+            side if side == other && found.item.date <= to => {
                 sum = add(sum, -sign * found.item.amount.minor())?;
             }
             Side::Channel if seen.insert((found.root.clone(), found.part.clone())) => {

@@ -84,6 +84,47 @@ pub fn not_paid_out(
     Ok(NotPaidOut { count, amount, since, some })
 }
 
+/// Payouts up to a day (ISO date) that did not take from clearing what their rows had put there: their
+/// keys, what the rows put there and what the payout moved since, in minor units.
+pub fn payouts_unlike_their_rows(
+    tx: &mut Tx<'_>,
+    (entity, provider, currency): (&str, &str, Currency),
+    to: &str,
+) -> Result<Vec<(String, i64, i64)>> {
+    let rows = tx.query(
+        "SELECT x.key, CAST(x.rows AS BIGINT), CAST(x.taken AS BIGINT) FROM (
+             SELECT p.key, COALESCE((SELECT SUM(r.amount) FROM items r WHERE r.key = p.key
+                     AND r.kind = 'payout_row' AND r.live = 1 AND r.currency = $3
+                     AND r.day <= $4), 0) AS rows,
+                 COALESCE((SELECT SUM(e.amount) FROM entry_lines e WHERE e.root = p.root
+                     AND e.role = 'clearing' AND e.currency = $3 AND e.day <= $4), 0) AS taken
+             FROM items p WHERE p.live = 1 AND p.kind = 'payout' AND p.entity = $1
+                 AND SUBSTR(p.key, 1, LENGTH(CAST($2 AS TEXT))) = $2 AND p.currency = $3
+                 AND p.day <= $4) x
+         WHERE x.rows + x.taken <> 0 ORDER BY x.key",
+        values![entity, format!("payout/{provider}/"), currency.code(), to],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?, row.int(2)?))).collect()
+}
+
+/// Payouts up to a day (ISO date) whose rows nobody names, by root: what they took from clearing.
+pub fn payouts_without_rows(
+    tx: &mut Tx<'_>,
+    (entity, provider, currency): (&str, &str, Currency),
+    to: &str,
+) -> Result<Vec<(String, i64)>> {
+    let rows = tx.query(
+        "SELECT e.root, CAST(SUM(e.amount) AS BIGINT) FROM entry_lines e
+         WHERE e.entity = $1 AND e.role = 'clearing' AND e.qualifier = $2 AND e.currency = $3
+             AND e.kind = 'payout' AND e.day <= $4 AND NOT EXISTS (SELECT 1 FROM items p
+                 WHERE p.root = e.root AND p.kind = 'payout' AND p.live = 1
+                     AND p.key LIKE 'payout/%' AND p.day <= $4)
+         GROUP BY e.root HAVING SUM(e.amount) <> 0 ORDER BY e.root",
+        values![entity, provider, currency.code(), to],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
 /// Why lines of clearing are not in the books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotInBooks {

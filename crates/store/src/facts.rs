@@ -447,24 +447,25 @@ pub struct BankLines {
     pub some: Vec<String>,
 }
 
-/// Keys that begin with `start` under which channel and books state otherwise on the days
-/// `from..=to` (ISO dates): channel less books, in minor units. What was never invoiced is a
-/// difference of the order and, the other way round, of its refund.
+/// Keys that begin with `start` under which two sides state otherwise on the days `from..=to` (ISO
+/// dates): the one less the other, in minor units. What was never invoiced is a difference of the order
+/// and, the other way round, of its refund.
 pub fn unlike_in_days(
     tx: &mut Tx<'_>,
     start: &str,
+    (one, other): (Side, Side),
     currency: Currency,
     (from, to): (&str, &str),
 ) -> Result<Vec<(String, i64)>> {
     let rows = tx.query(
-        "SELECT key, CAST(SUM(CASE WHEN side = 'channel' THEN amount ELSE -amount END) AS BIGINT)
+        "SELECT key, CAST(SUM(CASE WHEN side = $5 THEN amount ELSE -amount END) AS BIGINT)
          FROM items
-         WHERE live = 1 AND side IN ('channel', 'books') AND kind <> 'not_invoiced'
+         WHERE live = 1 AND side IN ($5, $6) AND kind <> 'not_invoiced'
              AND day >= $1 AND day <= $2 AND currency = $3
              AND SUBSTR(key, 1, LENGTH(CAST($4 AS TEXT))) = $4
          GROUP BY key
-         HAVING SUM(CASE WHEN side = 'channel' THEN amount ELSE -amount END) <> 0 ORDER BY key",
-        values![from, to, currency.code(), start],
+         HAVING SUM(CASE WHEN side = $5 THEN amount ELSE -amount END) <> 0 ORDER BY key",
+        values![from, to, currency.code(), start, one.word(), other.word()],
     )?;
     rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
 }

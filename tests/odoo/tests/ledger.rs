@@ -17,6 +17,7 @@ use trueup_domain::document::{
     Document, LedgerRow, Payment, PaymentKind, Payout, PayoutStatus, RowClass, Version,
 };
 use trueup_domain::money::{Currency, Money};
+use trueup_hub::bridges::Shown as Bridge;
 use trueup_hub::{clearing, trace};
 use trueup_odoo::sandbox::OdooSandbox;
 use trueup_store::{cases, facts, summaries};
@@ -203,9 +204,10 @@ fn check(books: &mut dyn Books) {
     );
 
     let of_clearing = [
-        "2026-10 stripe-us: 0.00 USD to 90.76 USD; 90.76 USD; []; 0.00 USD",
-        "2026-11 stripe-us: 90.76 USD to -10.00 USD; 44.00 USD; \
-         [of the ledger, for no entry -1.00 USD, of the ledger, in no entry yet -53.00 USD]; 0.00 USD",
+        "2026-10 stripe-us: 0.00 USD to 90.76 USD; owed 90.76 USD [] 0.00 USD; \
+         books 90.76 USD [] 0.00 USD",
+        "2026-11 stripe-us: 90.76 USD to -10.00 USD; owed -10.00 USD [] 0.00 USD; books 44.00 USD \
+         [of the ledger, for no entry -1.00 USD, of the ledger, in no entry yet -53.00 USD] 0.00 USD",
     ];
     assert_eq!(clearing_of(&mut road, books, "us"), of_clearing, "{}", books.name());
 
@@ -234,9 +236,11 @@ fn check(books: &mut dyn Books) {
     );
     common::made_by_an_administrator(books, stray);
     let of_clearing = [
-        "2026-10 stripe-us: 0.00 USD to 90.76 USD; 90.76 USD; []; 0.00 USD",
-        "2026-11 stripe-us: 90.76 USD to 90.76 USD; 156.76 USD; [booked by another hand -12.00 USD, \
-         of the ledger, for no entry -1.00 USD, of the ledger, in no entry yet -53.00 USD]; 0.00 USD",
+        "2026-10 stripe-us: 0.00 USD to 90.76 USD; owed 90.76 USD [] 0.00 USD; \
+         books 90.76 USD [] 0.00 USD",
+        "2026-11 stripe-us: 90.76 USD to 90.76 USD; owed -10.00 USD \
+         [payouts that did not leave, or came back 100.76 USD] 0.00 USD; books 156.76 USD [booked by another hand -12.00 USD, \
+         of the ledger, for no entry -1.00 USD, of the ledger, in no entry yet -53.00 USD] 0.00 USD",
     ];
     assert_eq!(clearing_of(&mut road, books, "us"), of_clearing, "{}", books.name());
     let unbalanced = road.hub.store.read(facts::unbalanced).expect("readable");
@@ -252,8 +256,8 @@ fn check(books: &mut dyn Books) {
     );
 }
 
-/// How clearing stands at the end of both months: `month account: opening to closing; the books; what
-/// they lack; unexplained`.
+/// How clearing stands at the end of both months: `month account: opening to closing`, and what the
+/// provider owes and the books hold of it, each with the steps to it and what they leave unexplained.
 fn clearing_of(road: &mut Road, books: &mut dyn Books, entity: &str) -> Vec<String> {
     road.poll();
     road.wait(61);
@@ -265,17 +269,19 @@ fn clearing_of(road: &mut Road, books: &mut dyn Books, entity: &str) -> Vec<Stri
         let report = hub.store.read(|tx| clearing::build(tx, hub, &wanted, now)).expect("built");
         for account in report.accounts {
             let tie = account.tie.expect("the books state what their accounts hold");
-            let steps = tie.steps.iter().map(|it| format!("{} {}", it.name, it.amount));
-            let steps: Vec<String> = steps.collect();
+            let shown = |bridge: &Bridge| {
+                let steps = bridge.steps.iter().map(|it| format!("{} {}", it.name, it.amount));
+                let steps = steps.collect::<Vec<_>>().join(", ");
+                format!("{} [{steps}] {}", bridge.to_total, bridge.unexplained)
+            };
             told.push(format!(
-                "{} {}: {} to {}; {}; [{}]; {}",
+                "{} {}: {} to {}; owed {}; books {}",
                 &report.from[..7],
                 account.provider,
                 account.opening,
                 account.closing,
-                tie.to_total,
-                steps.join(", "),
-                tie.unexplained
+                shown(&account.owed),
+                shown(&tie),
             ));
         }
     }
@@ -315,8 +321,8 @@ fn check_converted(books: &mut dyn Books) {
         books.name()
     );
     let of_clearing = [
-        "2026-11 stripe-eu: 0.00 EUR to 0.00 EUR; 0.00 EUR; []; 0.00 EUR",
-        "2026-11 stripe-eu: 0.00 USD to 0.00 USD; 0.00 USD; []; 0.00 USD",
+        "2026-11 stripe-eu: 0.00 EUR to 0.00 EUR; owed 0.00 EUR [] 0.00 EUR; books 0.00 EUR [] 0.00 EUR",
+        "2026-11 stripe-eu: 0.00 USD to 0.00 USD; owed 0.00 USD [] 0.00 USD; books 0.00 USD [] 0.00 USD",
     ];
     assert_eq!(clearing_of(&mut road, books, "eu"), of_clearing, "{}", books.name());
     let root = format!("{SHOP_EU}/sale/E");

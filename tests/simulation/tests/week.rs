@@ -22,9 +22,11 @@ use trueup_simulation::sold::sales_are_kept;
 use trueup_store::facts::LiveItem;
 use trueup_store::{Store, StoreError, documents, facts, scopes};
 
-/// What the sub-ledger holds of each provider is what the books do, at the end of both months.
-fn clearing_is_tied(hub: &Hub, (from, to): (jiff::civil::Date, jiff::civil::Date)) {
+/// What the sub-ledger holds of each provider is what the provider owes and what the books hold, at the
+/// end of both months.
+fn clearing_is_tied(hub: &Hub, faults: bool, (from, to): (jiff::civil::Date, jiff::civil::Date)) {
     let mut closed: BTreeMap<String, i64> = BTreeMap::new();
+    let mut old = Vec::new();
     for month in [from, to] {
         let wanted = clearing::Wanted { month, entity: None };
         let now = Timestamp::UNIX_EPOCH;
@@ -35,10 +37,16 @@ fn clearing_is_tied(hub: &Hub, (from, to): (jiff::civil::Date, jiff::civil::Date
             let opening = closed.insert(account.provider.clone(), account.closing.minor());
             assert_eq!(opening.unwrap_or(0), account.opening.minor(), "{account:#?}");
             assert!(!account.captured.is_zero(), "{account:#?}");
+            assert!(account.owed.unexplained.is_zero(), "{account:#?}");
+            // The refund of a sale from before the beginning is the provider's alone.
+            let steps = account.owed.steps.iter().filter(|it| it.name.contains("not booked here"));
+            old.extend(steps.map(|it| it.amount.to_string()));
             let tie = account.tie.as_ref().expect("the books state it");
             assert!(tie.unexplained.is_zero(), "{account:#?}");
         }
     }
+    let planted: &[&str] = if faults { &["65.09 USD"] } else { &[] };
+    assert_eq!(old, planted);
 }
 
 fn run(store: Store, orders: u32, seed: u64, faults: bool) {
@@ -91,7 +99,7 @@ fn run(store: Store, orders: u32, seed: u64, faults: bool) {
         assert!(bridge.unexplained.is_zero(), "{bridge:#?}");
     }
     let days = (settings.start, settings.start + jiff::Span::new().days(6));
-    clearing_is_tied(&hub, days);
+    clearing_is_tied(&hub, faults, days);
     proofs_are_kept(&hub.store, &report);
     sales_are_kept(&hub).expect("kept as the documents say");
     sales_are_explained(&hub, &report);

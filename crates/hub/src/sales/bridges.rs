@@ -22,7 +22,7 @@ use trueup_store::sales::{self, Basis, By, Filter};
 use trueup_store::{StoreError, Tx, documents, facts, mappings};
 
 use super::Wanted;
-use crate::bridges::{BY_ANOTHER_HAND, Steps, standing};
+use crate::bridges::{BY_ANOTHER_HAND, SIDES, Steps, standing};
 use crate::setup::Hub;
 
 /// So many documents of a step are named; its count says how many there are.
@@ -180,7 +180,7 @@ pub(crate) fn unlike(
     for channel in channels {
         for (kind, sign) in [(Kind::Order, 1), (Kind::Refund, -1)] {
             let start = format!("{}/{channel}/", kind.word());
-            let found = facts::unlike_in_days(tx, &start, company.currency, (&from, &to))?;
+            let found = facts::unlike_in_days(tx, &start, SIDES, company.currency, (&from, &to))?;
             unlike.extend(found.into_iter().map(|(key, difference)| (key, sign, difference)));
         }
     }

@@ -17,7 +17,7 @@ use trueup_store::sales as store;
 use trueup_store::{StoreError, Tx, commands, documents, facts, summaries};
 
 use super::{Tie, Wanted, add};
-use crate::bridges::{BY_ANOTHER_HAND, Steps};
+use crate::bridges::{BY_ANOTHER_HAND, SIDES, Steps};
 use crate::sales::bridges::{Company, companies, standing_in_books, unlike};
 use crate::setup::Hub;
 
@@ -122,7 +122,7 @@ fn steps(
     for channel in channels {
         // Equal totals can hide unlike taxes.
         let start = format!("tax/order/{channel}/");
-        for (key, _) in facts::unlike_in_days(tx, &start, company.currency, (&from, &to))? {
+        for (key, _) in facts::unlike_in_days(tx, &start, SIDES, company.currency, (&from, &to))? {
             keys.extend(key.strip_prefix("tax/").map(str::to_owned));
         }
         let held = facts::held_already(tx, channel, company.currency, (&from, &to))?;

@@ -1,4 +1,5 @@
-//! What stands between sale and payout over a month, tied to the books' own account.
+//! What stands between sale and payout over a month, tied to what the provider owes and to the books'
+//! own account.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -43,6 +44,8 @@ struct Clearing {
     from: String,
     to: String,
     rows: Vec<Row>,
+    /// The books have said what their accounts hold.
+    is_stated: bool,
     bridges: Vec<bridges::Bridge>,
 }
 
@@ -86,9 +89,11 @@ pub async fn show(
 }
 
 fn shown(chrome: Chrome, report: Report) -> Clearing {
-    let (mut rows, mut ties) = (Vec::new(), Vec::new());
+    let (mut rows, mut ties, mut is_stated) = (Vec::new(), Vec::new(), false);
     for account in report.accounts {
         rows.push(row(&account));
+        is_stated |= account.tie.is_some();
+        ties.push(account.owed);
         ties.extend(account.tie);
     }
     Clearing {
@@ -97,6 +102,7 @@ fn shown(chrome: Chrome, report: Report) -> Clearing {
         from: report.from,
         to: report.to,
         rows,
+        is_stated,
         bridges: bridges::shown(ties),
     }
 }

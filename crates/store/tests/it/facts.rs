@@ -83,10 +83,15 @@ on_every_engine! {
         ];
         decide(store, ROOT, facts, 1);
         let unlike = |from: &str, to: &str| {
-            read(store, |tx| facts::unlike_in_days(tx, "order/shop/", eur(), (from, to)))
+            let sides = (Side::Channel, Side::Books);
+            read(store, |tx| facts::unlike_in_days(tx, "order/shop/", sides, eur(), (from, to)))
         };
         assert_eq!(unlike("2026-06-01", "2026-06-01"), [("order/shop/o1".to_owned(), 10)]);
         assert_eq!(unlike("2026-06-02", "2026-06-30"), []);
+        let sides = (Side::Books, Side::Channel);
+        let days = ("", "2026-06-30");
+        let back = read(store, |tx| facts::unlike_in_days(tx, "order/shop/", sides, eur(), days));
+        assert_eq!(back, [("order/shop/o1".to_owned(), -10)]);
     }
 
     fn a_generation_is_written_once(store) {

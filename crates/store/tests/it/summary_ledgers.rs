@@ -226,6 +226,16 @@ on_every_engine! {
         leaves(store, "po_1", date(2026, 6, 1), true);
         let one = vec!["card/ledger_row/f2".to_owned()];
         assert_eq!(open("2026-06-30"), (1, -30, since, one));
+        // What leaves takes a euro, and its one row had put a euro less there.
+        let of_card = |until: &str| {
+            read(store, |tx| clearing::payouts_unlike_their_rows(tx, ("nl", "card", eur()), until))
+        };
+        assert_eq!(of_card("2026-06-30"), [("payout/card/po_1".to_owned(), -100, -100)]);
+        assert_eq!(of_card("2026-05-31"), []);
+        leaves(store, "po_2", date(2026, 6, 1), false);
+        let without =
+            read(store, |tx| clearing::payouts_without_rows(tx, ("nl", "card", eur()), "2026-06-30"));
+        assert_eq!(without, [("card/payout/po_2".to_owned(), -100)]);
     }
 
     fn p9_a_payout_with_an_unknown_row_is_left_alone(store) {

@@ -7,6 +7,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use trueup_domain::money::Money;
 use trueup_hub::Hub;
+use trueup_hub::bridges::Shown as Bridge;
 use trueup_hub::clearing::{self, Account, Report, Wanted};
 
 use super::{Written, json};
@@ -15,7 +16,7 @@ use crate::print;
 use crate::sheet::{Holds, Sheet, Value};
 use crate::wiring;
 
-/// Report what stands between sale and payout over a month, and tie it to the books' own account.
+/// Report what stands between sale and payout over a month: what the provider owes, and the books hold.
 ///
 /// The month before this one if none is named.
 #[derive(Debug, clap::Args)]
@@ -83,20 +84,26 @@ fn table(report: &Report) -> String {
             open.count,
             since.unwrap_or_default(),
         ));
-        let Some(tie) = &account.tie else {
-            text.push_str("  the books have not been asked what their account holds\n");
-            continue;
-        };
-        text.push_str(&format!(
-            "  {} in {}, {} unexplained\n",
-            money(tie.to_total),
-            print::plain(&tie.to),
-            money(tie.unexplained),
-        ));
-        for step in &tie.steps {
-            let (name, amount) = (print::short(&step.name), money(step.amount));
-            text.push_str(&format!("    {name} ({}): {amount}\n", step.count));
+        text.push_str(&tied(&account.owed));
+        match &account.tie {
+            Some(tie) => text.push_str(&tied(tie)),
+            None => text.push_str("  the books have not been asked what their account holds\n"),
         }
+    }
+    text
+}
+
+/// Where the closing leads, with the steps to it.
+fn tied(bridge: &Bridge) -> String {
+    let mut text = format!(
+        "  {} {}, {} unexplained\n",
+        money(bridge.to_total),
+        print::plain(&bridge.to),
+        money(bridge.unexplained),
+    );
+    for step in &bridge.steps {
+        let (name, amount) = (print::short(&step.name), money(step.amount));
+        text.push_str(&format!("    {name} ({}): {amount}\n", step.count));
     }
     text
 }
@@ -117,8 +124,9 @@ fn sheet(report: &Report) -> Sheet {
         "matched",
         "closing",
         "not_paid_out",
+        "not_paid_out_unexplained",
         "in_books",
-        "unexplained",
+        "in_books_unexplained",
     ];
     for name in amounts {
         sheet.column(name, Holds::Number { scale });
@@ -134,6 +142,7 @@ fn sheet(report: &Report) -> Sheet {
         let mut cells: Vec<Value> = texts.into_iter().map(Value::from).collect();
         cells.extend(moves(account).map(Value::from));
         cells.push(account.not_paid_out.amount.into());
+        cells.push(account.owed.unexplained.into());
         let tie = account.tie.as_ref();
         for amount in [tie.map(|it| it.to_total), tie.map(|it| it.unexplained)] {
             cells.push(amount.map_or_else(|| Value::from(""), Value::from));
