@@ -105,6 +105,10 @@ impl Steps {
         Ok(())
     }
 
+    pub(crate) const fn currency(&self) -> Currency {
+        self.currency
+    }
+
     pub(crate) fn list(self) -> Vec<Step> {
         self.by_name.into_values().collect()
     }

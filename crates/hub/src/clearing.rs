@@ -22,7 +22,7 @@ use trueup_domain::item::Side;
 use trueup_domain::journal::Role;
 use trueup_domain::mapping::Mapping;
 use trueup_domain::money::{Currency, Money};
-use trueup_matching::bridge::{Bridge, bridge};
+use trueup_matching::bridge::{Bridge, Step, bridge};
 use trueup_store::clearing::{self as store, Movement};
 use trueup_store::{StoreError, Tx, documents, facts, mappings};
 
@@ -135,7 +135,6 @@ pub fn build(
         let matched_ever = sum(&|it| if it.kind == "match" { it.before + it.within } else { 0 })?;
         let sums = (closing, matched_ever, not_paid_out.amount);
         let owed = owed(tx, (&entity, &provider), sums, last)?;
-        let tie = tie(tx, (&entity, &provider), closing, last)?;
         accounts.push(Account {
             entity,
             provider,
@@ -149,10 +148,53 @@ pub fn build(
             closing,
             not_paid_out,
             owed,
-            tie,
+            tie: None,
         });
     }
+    let mut posted = Vec::new();
+    for account in &accounts {
+        posted.extend(Posted::of(tx, account, last)?);
+    }
+    for account in &mut accounts {
+        account.tie = tie(tx, &account.provider, account.closing, &posted, last)?;
+    }
     Ok(Report { from, to, as_of: now, accounts })
+}
+
+/// What the books hold of a provider's clearing, if they have what was sent.
+struct Posted {
+    provider: String,
+    mapping: Mapping,
+    /// Of the books. Several providers may clear on it.
+    account: String,
+    /// From the closing.
+    lacking: Vec<Step>,
+    amount: Money,
+}
+
+impl Posted {
+    /// `None` where no mapping says on which one account it is.
+    fn of(tx: &mut Tx<'_>, of: &Account, to: Date) -> Result<Option<Self>, StoreError> {
+        let mapped = mappings::of_provider(tx, &of.provider)?;
+        let found = mapped.into_iter().find(|(_, it)| it.entity == of.entity);
+        let Some((_, mapping)) = found else { return Ok(None) };
+        let Ok(account) = mapping.ledger_account(&of.provider, of.currency) else {
+            return Ok(None);
+        };
+        let lacking = lacking(tx, (&of.entity, &of.provider, of.currency), to)?.list();
+        let all = Money::sum(of.currency, lacking.iter().map(|step| step.amount));
+        let amount =
+            all.and_then(|all| of.closing.checked_sub(all)).map_err(StoreError::corrupt)?;
+        Ok(Some(Self { provider: of.provider.clone(), mapping, account, lacking, amount }))
+    }
+
+    fn is_beside(&self, other: &Self) -> bool {
+        let place = |it: &Self| {
+            let Mapping { target, company, .. } = &it.mapping;
+            (target.clone(), company.clone(), it.account.clone(), it.amount.currency())
+        };
+        self.provider != other.provider && place(self) == place(other)
+    }
 }
 
 /// From what the sub-ledger holds on a provider's clearing at the end of a day to what the provider owes:
@@ -202,19 +244,42 @@ fn owed(
 /// From what the sub-ledger holds on a provider's clearing at the end of a day to what the books do.
 fn tie(
     tx: &mut Tx<'_>,
-    (entity, provider): (&str, &str),
+    provider: &str,
     closing: Money,
+    posted: &[Posted],
     to: Date,
 ) -> Result<Option<Bridge>, StoreError> {
     let currency = closing.currency();
-    let mapped = mappings::of_provider(tx, provider)?;
-    let Some((_, mapping)) = mapped.into_iter().find(|(_, it)| it.entity == entity) else {
+    let own = posted.iter().find(|it| it.provider == provider && it.amount.currency() == currency);
+    let Some(own) = own else { return Ok(None) };
+    let Posted { mapping, account, lacking, .. } = own;
+    let Some((of_us, of_others)) = held(tx, mapping, account, currency, to)? else {
         return Ok(None);
     };
-    let Ok(account) = mapping.ledger_account(provider, currency) else { return Ok(None) };
-    let Some((of_us, of_others)) = held(tx, &mapping, &account, currency, to)? else {
-        return Ok(None);
-    };
+    let mut steps = Steps::new(currency);
+    for other in posted.iter().filter(|other| own.is_beside(other)) {
+        let amount = other.amount.checked_neg().map_err(StoreError::corrupt)?.minor();
+        let name = format!("clearing of {} on the same account", other.provider);
+        steps.add(name, amount, &other.provider)?;
+    }
+    let by_hand = of_others.checked_neg().map_err(StoreError::corrupt)?.minor();
+    steps.add(BY_ANOTHER_HAND, by_hand, &format!("{} {account}", mapping.target))?;
+    let books = of_us.checked_add(of_others).map_err(StoreError::corrupt)?;
+    let shown = bridge(
+        format!("clearing of {provider} in the books"),
+        (format!("clearing of {provider}, says the sub-ledger"), closing),
+        (format!("account {account}, asked of the books"), books),
+        lacking.iter().cloned().chain(steps.list()).collect(),
+    );
+    shown.map(Some).map_err(StoreError::corrupt)
+}
+
+/// What the sub-ledger holds on a provider's clearing and the books do not have yet.
+fn lacking(
+    tx: &mut Tx<'_>,
+    (entity, provider, currency): (&str, &str, Currency),
+    to: Date,
+) -> Result<Steps, StoreError> {
     let mut steps = Steps::new(currency);
     let until = to.to_string();
     for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
@@ -233,16 +298,7 @@ fn tie(
         };
         steps.add_many(name, lacks.amount, lacks.count, lacks.some)?;
     }
-    let by_hand = of_others.checked_neg().map_err(StoreError::corrupt)?.minor();
-    steps.add(BY_ANOTHER_HAND, by_hand, &format!("{} {account}", mapping.target))?;
-    let books = of_us.checked_add(of_others).map_err(StoreError::corrupt)?;
-    let shown = bridge(
-        format!("clearing of {provider} in the books"),
-        (format!("clearing of {provider}, says the sub-ledger"), closing),
-        (format!("account {account}, asked of the books"), books),
-        steps.list(),
-    );
-    shown.map(Some).map_err(StoreError::corrupt)
+    Ok(steps)
 }
 
 /// The step of a capture or refund of which the sub-ledger and another side do not hold the same by then.
@@ -253,11 +309,12 @@ fn tender(
     of: (&str, i64, Side),
     to: Date,
 ) -> Result<(), StoreError> {
-    let less = difference(tx, key, of, to)?;
+    let currency = steps.currency();
+    let less = difference(tx, (key, currency), of, to)?;
     if less == 0 {
         return Ok(());
     }
-    let why = if difference(tx, key, of, Date::MAX)? == 0 {
+    let why = if difference(tx, (key, currency), of, Date::MAX)? == 0 {
         "dated otherwise".to_owned()
     } else {
         match standing(tx, key)? {
@@ -272,7 +329,7 @@ fn tender(
 /// day. Of a sale before the beginning it holds nothing, whatever the channel says.
 fn difference(
     tx: &mut Tx<'_>,
-    key: &str,
+    (key, currency): (&str, Currency),
     (provider, sign, other): (&str, i64, Side),
     to: Date,
 ) -> Result<i64, StoreError> {
@@ -281,15 +338,19 @@ fn difference(
     let mut seen = BTreeSet::new();
     for found in facts::items_of_key(tx, key)? {
         match found.item.side {
-            side if side == other && found.item.date <= to => {
-                sum = add(sum, -sign * found.item.amount.minor())?;
+            side if side == other => {
+                let amount = found.item.amount;
+                if amount.currency() == currency && found.item.date <= to {
+                    sum = add(sum, -sign * amount.minor())?;
+                }
             }
             Side::Channel if seen.insert((found.root.clone(), found.part.clone())) => {
                 for line in facts::lines_of_root(tx, &found.root)? {
                     let own = found.part.split_once('/') == Some((&line.kind, &line.part));
                     let of_account =
                         line.role == Role::Clearing.word() && line.qualifier == provider;
-                    if own && of_account && line.day <= until {
+                    let of_currency = line.currency == currency.code();
+                    if own && of_account && of_currency && line.day <= until {
                         sum = add(sum, line.amount)?;
                     }
                 }

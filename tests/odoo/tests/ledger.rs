@@ -239,8 +239,9 @@ fn check(books: &mut dyn Books) {
         "2026-10 stripe-us: 0.00 USD to 90.76 USD; owed 90.76 USD [] 0.00 USD; \
          books 90.76 USD [] 0.00 USD",
         "2026-11 stripe-us: 90.76 USD to 90.76 USD; owed -10.00 USD \
-         [payouts that did not leave, or came back 100.76 USD] 0.00 USD; books 156.76 USD [booked by another hand -12.00 USD, \
-         of the ledger, for no entry -1.00 USD, of the ledger, in no entry yet -53.00 USD] 0.00 USD",
+         [payouts that did not leave, or came back 100.76 USD] 0.00 USD; books 156.76 USD \
+         [of the ledger, for no entry -1.00 USD, of the ledger, in no entry yet -53.00 USD, \
+         booked by another hand -12.00 USD] 0.00 USD",
     ];
     assert_eq!(clearing_of(&mut road, books, "us"), of_clearing, "{}", books.name());
     let unbalanced = road.hub.store.read(facts::unbalanced).expect("readable");

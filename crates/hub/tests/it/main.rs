@@ -3,6 +3,7 @@
 
 mod audit;
 mod books;
+mod clearing;
 mod completeness;
 mod conservation;
 mod corrections;
