@@ -176,7 +176,7 @@ pub struct Summing {
     #[serde(default)]
     read: Vec<Sum>,
     /// The groups that were ever stated and are still asked for:
-    /// `company/currency's id/currency/move type or tax`, and `/date` where there are dates.
+    /// `company/currency's id/currency/move type, tax or account`, and `/date` where there are dates.
     #[serde(default)]
     stated: BTreeSet<String>,
 }

@@ -5,7 +5,7 @@
 //! |----------------------------|--------------------------------------------------------------------|
 //! | captures, refunds          | of which channel and books state otherwise, by how their key stands |
 //! | rows that the books lack   | of the ledger: for no entry (older than the day since which it goes in, or of an unknown type), or in none yet |
-//! | made by another hand       | what somebody else posted on the account, as the books sum it up    |
+//! | booked by another hand     | what somebody else posted on the account, as the books sum it up    |
 //!
 //! | step to the provider       | what it is                                                         |
 //! |----------------------------|--------------------------------------------------------------------|
@@ -14,8 +14,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 use trueup_domain::document::{BooksRecord, Document, Kind};
 use trueup_domain::item::Side;
@@ -26,7 +27,7 @@ use trueup_matching::bridge::{Bridge, Step, bridge};
 use trueup_store::clearing::{self as store, Movement};
 use trueup_store::{StoreError, Tx, documents, facts, mappings};
 
-use crate::bridges::{BY_ANOTHER_HAND, SIDES, Steps, standing};
+use crate::bridges::{BY_ANOTHER_HAND, Steps, standing};
 use crate::setup::Hub;
 use crate::taxes::add;
 
@@ -41,6 +42,14 @@ pub struct Wanted {
     /// Any day of it.
     pub month: Date,
     pub entity: Option<String>,
+}
+
+impl Wanted {
+    /// Of this month, or of the one before that of `now`: who closes a month asks for the last.
+    pub fn of(month: Option<Date>, entity: Option<String>, now: Timestamp) -> Self {
+        let before = || now.to_zoned(TimeZone::UTC).date().saturating_sub(1.month());
+        Self { month: month.unwrap_or_else(before), entity }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -156,7 +165,7 @@ pub fn build(
         posted.extend(Posted::of(tx, account, last)?);
     }
     for account in &mut accounts {
-        account.tie = tie(tx, &account.provider, account.closing, &posted, last)?;
+        account.tie = tie(tx, account, &posted, last)?;
     }
     Ok(Report { from, to, as_of: now, accounts })
 }
@@ -188,6 +197,11 @@ impl Posted {
         Ok(Some(Self { provider: of.provider.clone(), mapping, account, lacking, amount }))
     }
 
+    fn is_of(&self, of: &Account) -> bool {
+        let entity = self.mapping.entity == of.entity;
+        entity && self.provider == of.provider && self.amount.currency() == of.currency
+    }
+
     fn is_beside(&self, other: &Self) -> bool {
         let place = |it: &Self| {
             let Mapping { target, company, .. } = &it.mapping;
@@ -208,18 +222,8 @@ fn owed(
     let currency = closing.currency();
     let until = to.to_string();
     let mut steps = Steps::new(currency);
-    for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
-        let start = format!("{word}/{provider}/");
-        let mut keys = BTreeSet::new();
-        for other in [Side::Channel, Side::Books] {
-            let sides = (Side::Settlement, other);
-            let unlike = facts::unlike_in_days(tx, &start, sides, currency, ("", &until))?;
-            keys.extend(unlike.into_iter().map(|(key, _)| key));
-        }
-        for key in keys {
-            tender(tx, &mut steps, (word, &key), (provider, sign, Side::Settlement), to)?;
-        }
-    }
+    let beside = [Side::Channel, Side::Books];
+    tenders(tx, &mut steps, provider, (Side::Settlement, &beside), to)?;
     let of_provider = (entity, provider, currency);
     for (key, rows, moved) in store::payouts_unlike_their_rows(tx, of_provider, &until)? {
         let name = match moved {
@@ -244,14 +248,13 @@ fn owed(
 /// From what the sub-ledger holds on a provider's clearing at the end of a day to what the books do.
 fn tie(
     tx: &mut Tx<'_>,
-    provider: &str,
-    closing: Money,
+    of: &Account,
     posted: &[Posted],
     to: Date,
 ) -> Result<Option<Bridge>, StoreError> {
-    let currency = closing.currency();
-    let own = posted.iter().find(|it| it.provider == provider && it.amount.currency() == currency);
-    let Some(own) = own else { return Ok(None) };
+    let Account { provider, currency, closing, .. } = of;
+    let (currency, closing) = (*currency, *closing);
+    let Some(own) = posted.iter().find(|it| it.is_of(of)) else { return Ok(None) };
     let Posted { mapping, account, lacking, .. } = own;
     let Some((of_us, of_others)) = held(tx, mapping, account, currency, to)? else {
         return Ok(None);
@@ -282,12 +285,7 @@ fn lacking(
 ) -> Result<Steps, StoreError> {
     let mut steps = Steps::new(currency);
     let until = to.to_string();
-    for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
-        let start = format!("{word}/{provider}/");
-        for (key, _) in facts::unlike_in_days(tx, &start, SIDES, currency, ("", &until))? {
-            tender(tx, &mut steps, (word, &key), (provider, sign, Side::Books), to)?;
-        }
-    }
+    tenders(tx, &mut steps, provider, (Side::Books, &[Side::Channel]), to)?;
     for lacks in store::not_in_books(tx, (entity, provider, currency), &until)? {
         let name = match lacks.why.as_str() {
             "not_gathered" => "of the ledger, for no entry",
@@ -299,6 +297,31 @@ fn lacking(
         steps.add_many(name, lacks.amount, lacks.count, lacks.some)?;
     }
     Ok(steps)
+}
+
+/// The steps of the captures and refunds that a side does not hold as the sub-ledger does: they are among
+/// those that it states otherwise than the sides beside it.
+fn tenders(
+    tx: &mut Tx<'_>,
+    steps: &mut Steps,
+    provider: &str,
+    (side, beside): (Side, &[Side]),
+    to: Date,
+) -> Result<(), StoreError> {
+    let (currency, until) = (steps.currency(), to.to_string());
+    for (word, sign) in [("capture", 1), ("refund_paid", -1)] {
+        let start = format!("{word}/{provider}/");
+        let mut keys = BTreeSet::new();
+        for other in beside {
+            let sides = (side, *other);
+            let unlike = facts::unlike_in_days(tx, &start, sides, currency, ("", &until))?;
+            keys.extend(unlike.into_iter().map(|(key, _)| key));
+        }
+        for key in keys {
+            tender(tx, steps, (word, &key), (provider, sign, side), to)?;
+        }
+    }
+    Ok(())
 }
 
 /// The step of a capture or refund of which the sub-ledger and another side do not hold the same by then.

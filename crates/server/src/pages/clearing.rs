@@ -5,9 +5,8 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 use trueup_domain::money::Money;
 use trueup_hub::clearing::{self, Account, Report};
@@ -26,13 +25,10 @@ pub struct Wanted {
 impl Wanted {
     pub fn read(&self, now: Timestamp) -> Result<clearing::Wanted, Problem> {
         let text = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
-        let month = match text(&self.month) {
-            None => now.to_zoned(TimeZone::UTC).date().saturating_sub(1.month()),
-            Some(month) => format!("{month}-01")
-                .parse::<Date>()
-                .map_err(|_| Problem::unreadable("write a month as 2026-10"))?,
-        };
-        Ok(clearing::Wanted { month, entity: text(&self.entity) })
+        let month = text(&self.month).map(|month| format!("{month}-01").parse::<Date>());
+        let month = month.transpose();
+        let month = month.map_err(|_| Problem::unreadable("write a month as 2026-10"))?;
+        Ok(clearing::Wanted::of(month, text(&self.entity), now))
     }
 }
 

@@ -202,6 +202,8 @@ on_every_engine! {
         assert_eq!(take(store, payout("po_1")), Some(1));
         // The books have none of it before they say so.
         assert_eq!(lacking(store, "2026-06-30"), ["in_no_entry 1 -100", "not_applied 1 -100"]);
+        // An entry is of a day; who asks for an earlier one has none of it.
+        assert_eq!(lacking(store, "2026-06-29"), ["dated_later 1 -100", "in_no_entry 1 -100"]);
         let other = read(store, |tx| {
             clearing::not_in_books(tx, ("us", "card", eur()), "2026-07-31")
         });

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use jiff::ToSpan;
 use jiff::civil::Date;
 use trueup_domain::money::Money;
 use trueup_hub::Hub;
@@ -38,8 +37,7 @@ pub struct ClearingArgs {
 
 pub fn run(hub: &Hub, args: &ClearingArgs) -> Result<ExitCode> {
     let now = wiring::now();
-    let before = now.to_zoned(jiff::tz::TimeZone::UTC).date().saturating_sub(1.month());
-    let wanted = Wanted { month: args.month.unwrap_or(before), entity: args.entity.clone() };
+    let wanted = Wanted::of(args.month, args.entity.clone(), now);
     let report = hub.store.read(|tx| clearing::build(tx, hub, &wanted, now))?;
     args.written.write(|| table(&report), || json(&report), || sheet(&report))
 }
