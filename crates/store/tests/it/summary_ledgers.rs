@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, date};
 use trueup_domain::document::{Root, RootKind};
 use trueup_domain::fact::{Fact, FactContent};
-use trueup_domain::item::{ItemKind, Side};
+use trueup_domain::item::{Item, ItemKind, Side};
 use trueup_domain::journal::{Booker, Entry, EntryBuilder, Role};
 use trueup_domain::posting::Span;
 use trueup_store::scopes::{self, Verdict};
@@ -228,6 +228,14 @@ on_every_engine! {
         leaves(store, "po_1", date(2026, 6, 1), true);
         let one = vec!["card/ledger_row/f2".to_owned()];
         assert_eq!(open("2026-06-30"), (1, -30, since, one));
+        // A payout of the next month holds at the end of this one nothing yet.
+        fee(store, "f3", date(2026, 6, 1), Some("po_3"));
+        let header = item(Side::Settlement, ItemKind::Payout, "payout/card/po_3", -100);
+        let header = Item { date: date(2026, 7, 2), ..header };
+        let next = Root { kind: RootKind::Payout, external_id: "po_3".to_owned() };
+        says(store, &next, vec![fact("item", "payout", FactContent::Item(header))], 3);
+        assert_eq!((open("2026-06-30").0, open("2026-06-30").1), (2, -130));
+        assert_eq!((open("2026-07-31").0, open("2026-07-31").1), (1, -30));
         // What leaves takes a euro, and its one row had put a euro less there.
         let of_card = |until: &str| {
             read(store, |tx| clearing::payouts_unlike_their_rows(tx, ("nl", "card", eur()), until))
