@@ -8,7 +8,8 @@ use trueup_store::{StoreError, cases, commands, documents, scopes, streams, wait
 use crate::setup::{Hub, check};
 use crate::{audit, common_cause, completeness, summary, talk};
 
-/// What a source owes us for longer than this becomes a case (`DESIGN.md` §9.3).
+/// What a source owes us for longer than this becomes a case (`DESIGN.md` §9.3), the next time it is
+/// asked for.
 const WAITING_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// What is still missing is asked for again this often.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
@@ -38,15 +39,14 @@ pub fn step(hub: &Hub, now: Timestamp) -> Result<(), StoreError> {
         completeness::step(tx, &hub_for_write, now)?;
         commands::release_overlooked(tx)?;
         commands::skips::stand_overlooked(tx, now)?;
-        for root in documents::waiting_since(tx, asked, BATCH)? {
-            if matches!(root.waiting.as_deref(), Some("order" | "payments")) {
+        for root in documents::take_unasked(tx, asked, now, BATCH)? {
+            let Some(what) = root.waiting.as_deref() else { continue };
+            if matches!(what, "order" | "payments") {
                 streams::ask(tx, &root.connection, "order", &root.external_id, now)?;
             }
-        }
-        for root in documents::waiting_since(tx, before, BATCH)? {
-            let Some(what) = root.waiting.as_deref().filter(|what| *what != "mapping") else {
+            if root.waiting_since.is_none_or(|since| since > before.as_microsecond()) {
                 continue;
-            };
+            }
             let currency = root.currency.as_deref().and_then(|code| Currency::parse(code).ok());
             let amount = currency.and_then(|it| Some(Money::from_minor(root.amount?, it)));
             let case = cases::NewCase {

@@ -24,7 +24,7 @@ use trueup_domain::planted::planted;
 
 pub use self::shown::{
     ProofColumn, SaleFilter, ShownRoot, find_root, find_roots, list_sales, sale_days,
-    sales_between, sales_without_order, search_sales, waiting_counts, waiting_since,
+    sales_between, sales_without_order, search_sales, take_unasked, waiting_counts,
 };
 pub use self::statements::{raise_following, statement_ends, statements_until};
 pub use self::sums::{
@@ -496,6 +496,8 @@ pub fn decided(tx: &mut Tx<'_>, root: &DueRoot, standing: &Standing, now: Timest
              amount = $6, currency = $7, entity = $8, waiting = $9,
              waiting_since = CASE WHEN CAST($9 AS TEXT) IS NULL THEN NULL
                  ELSE COALESCE(waiting_since, CAST($10 AS BIGINT)) END,
+             asked_at = CASE WHEN CAST($9 AS TEXT) IS NULL THEN NULL
+                 ELSE COALESCE(asked_at, CAST($10 AS BIGINT)) END,
              mapping_version = CASE WHEN mapping_version IS NULL
                  AND CAST($12 AS BIGINT) IS NOT NULL THEN NULL ELSE CAST($11 AS BIGINT) END
          WHERE id = $1 AND decided < $2",

@@ -29,6 +29,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (23, include_str!("../migrations/0023_ledgers.sql")),
     (24, include_str!("../migrations/0024_ledgers_again.sql")),
     (25, include_str!("../migrations/0025_commands_sent.sql")),
+    (26, include_str!("../migrations/0026_roots_asked.sql")),
+    (27, include_str!("../migrations/0027_conversations_kept.sql")),
 ];
 
 /// Brings the schema to the newest version, in the transaction of the caller: what fails or is killed

@@ -293,7 +293,12 @@ fn payments_that_are_missing_are_asked_for_again_until_they_come() {
     assert_eq!(reads(&hub), []);
     timers::step(&hub, at(3700)).expect("timers");
     assert_eq!(reads(&hub), [("order".to_owned(), "o1".to_owned())]);
-    states(&hub, &[payment("p1", 1, PaymentKind::Sale, "10.00").into()], 3800);
+    hub.store.write(|tx| streams::answered(tx, "shop", "order", "o1")).expect("answered");
+    timers::step(&hub, at(3710)).expect("timers");
+    assert_eq!(reads(&hub), [], "it was asked for ten seconds ago");
+    timers::step(&hub, at(7300)).expect("timers");
+    assert_eq!(reads(&hub), [("order".to_owned(), "o1".to_owned())]);
+    states(&hub, &[payment("p1", 1, PaymentKind::Sale, "10.00").into()], 7400);
     assert_eq!(waiting(&hub), None);
 }
 

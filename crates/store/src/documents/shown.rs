@@ -233,11 +233,25 @@ pub fn sales_without_order(tx: &mut Tx<'_>) -> Result<i64> {
     row.map_or(Ok(0), |row| row.int(0))
 }
 
-/// Roots that wait for something since before `before`.
-pub fn waiting_since(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<Vec<ShownRoot>> {
+/// Roots that wait for their source and for which it was last asked before `before`, those that were
+/// not asked for longest first. Counts as asking: what is missing now is not told again until it is
+/// not asked for as long. What a clock that ran ahead has asked was not.
+pub fn take_unasked(
+    tx: &mut Tx<'_>,
+    before: Timestamp,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<ShownRoot>> {
+    let (before, now) = (before.as_microsecond(), now.as_microsecond());
     let rows = tx.query(
-        &format!("{SHOWN} WHERE waiting IS NOT NULL AND waiting_since <= $1 ORDER BY id LIMIT $2"),
-        values![before.as_microsecond(), limit],
+        &format!(
+            "{SHOWN} WHERE waiting IS NOT NULL AND waiting <> 'mapping'
+             AND (asked_at <= $1 OR asked_at > $2) ORDER BY asked_at, id LIMIT $3"
+        ),
+        values![before, now, limit],
     )?;
+    for row in &rows {
+        tx.write("UPDATE roots SET asked_at = $2 WHERE id = $1", values![row.text(0)?, now])?;
+    }
     rows.iter().map(shown).collect()
 }

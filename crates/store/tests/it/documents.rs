@@ -156,14 +156,35 @@ on_every_engine! {
         let since = Some(at(10).as_microsecond());
         assert_eq!(decide(Some("payments"), 10), (Some("payments".to_owned()), since));
         assert_eq!(decide(Some("mapping"), 20), (Some("mapping".to_owned()), since));
-        let roots = read(store, |tx| documents::waiting_since(tx, at(10), 10));
-        assert_eq!(roots.len(), 1);
-        assert!(read(store, |tx| documents::waiting_since(tx, at(9), 10)).is_empty());
         assert_eq!(write(store, |tx| documents::raise_waiting(tx, "shop")), 1);
         assert_eq!(write(store, |tx| documents::raise_waiting(tx, "other")), 0);
         assert_eq!(due(store).len(), 1);
         assert_eq!(decide(None, 30), (None, None));
         assert_eq!(decide(Some("order"), 40), (Some("order".to_owned()), Some(at(40).as_microsecond())));
+    }
+
+    /// However many wait: who was not asked for longest comes first, and a mapping is asked of nobody.
+    fn each_that_waits_is_asked_for_in_turn(store) {
+        for (order, waiting) in [("o1", "mapping"), ("o2", "order"), ("o3", "payments")] {
+            put(store, payment(&format!("p-{order}"), order, 1));
+            let root = due(store).pop().expect("due");
+            write(store, move |tx| {
+                documents::decided(tx, &root, &standing("#1", Some(waiting)), at(10))
+            });
+        }
+        let asked = |before: i64, now: i64| {
+            let taken =
+                write(store, move |tx| documents::take_unasked(tx, at(before), at(now), 1));
+            taken.into_iter().map(|root| root.external_id).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(9, 100), [""; 0], "not yet");
+        assert_eq!(asked(10, 100), ["o2"]);
+        assert_eq!(asked(10, 100), ["o3"]);
+        assert_eq!(asked(10, 101), [""; 0], "both were asked for");
+        assert_eq!(asked(100, 200), ["o2"]);
+        assert_eq!(asked(90, 150), ["o2"], "what a clock that ran ahead has asked was not");
+        let kept = read(store, |tx| documents::find_root(tx, "shop/sale/o2")).expect("a root");
+        assert_eq!(kept.waiting_since, Some(at(10).as_microsecond()));
     }
 
     fn sales_are_found_by_what_people_type(store) {
