@@ -29,7 +29,7 @@ use crate::setup::{Hub, Worker, check};
 use crate::{common_cause, failures, proofs};
 
 const BATCH: i64 = 100;
-/// Roots written in one turn of the writer at most: a delivery waits at the front door meanwhile.
+/// Roots usually written in one turn of the writer: a delivery waits at the front door meanwhile.
 const AT_ONCE: usize = 10;
 /// After so many deaths of the process over one root it is set aside.
 const ATTEMPTS_MAX: i64 = 5;

@@ -20,7 +20,7 @@ use crate::common_cause;
 use crate::setup::{Hub, Worker, check};
 
 const BATCH: i64 = 100;
-/// Messages written in one turn of the writer at most: a delivery waits at the front door meanwhile.
+/// Messages usually written in one turn of the writer: a delivery waits at the front door meanwhile.
 const AT_ONCE: usize = 25;
 /// After so many deaths of the process over one message it is set aside.
 const ATTEMPTS_MAX: i64 = 5;

@@ -24,7 +24,7 @@ use crate::setup::{Hub, Worker, check};
 use crate::{failures, proofs};
 
 const BATCH: i64 = 200;
-/// Keys judged in one turn of the writer at most: a delivery waits at the front door meanwhile.
+/// Keys usually judged in one turn of the writer: a delivery waits at the front door meanwhile.
 const AT_ONCE: usize = 25;
 /// After so many judgements that were begun and not finished a key is set aside.
 const ATTEMPTS_MAX: i64 = 5;
@@ -424,10 +424,13 @@ fn is_said_elsewhere(
         Some((entry, _)) => Some(entry),
         None => scope.key.strip_prefix("tax/"),
     };
-    if kind == BreakKind::MissingInBooks
-        && commands::again::is_told(tx, document.unwrap_or(&scope.key))?
-    {
-        return Ok(true);
+    if kind == BreakKind::MissingInBooks {
+        let roots: BTreeSet<&str> = items.iter().map(|item| item.root.as_str()).collect();
+        for root in roots {
+            if commands::again::is_told(tx, root, document.unwrap_or(&scope.key))? {
+                return Ok(true);
+            }
+        }
     }
     let Some(document) = document else { return Ok(false) };
     let scope = scopes::find(tx, document)?;

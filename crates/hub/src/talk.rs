@@ -165,14 +165,19 @@ pub fn next(
     if busy.iter().any(|lane| is_reading(lane)) {
         return Ok(None);
     }
-    let (kept, asked, due) = hub.store.read(|tx| {
-        let kept = commands::conversations(tx, &name)?;
-        Ok((kept, streams::asked(tx, &name, now, BATCH)?, streams::due(tx, &name, now)?))
+    let (kept, reading, asked, due) = hub.store.read(|tx| {
+        let kept = commands::kept(tx, &name)?;
+        let mut reading = Vec::new();
+        for one in kept.iter().filter(|kept| is_reading(&kept.lane)) {
+            reading.extend(commands::conversation(tx, &one.id)?);
+        }
+        let asked = streams::asked(tx, &name, now, BATCH)?;
+        Ok((kept, reading, asked, streams::due(tx, &name, now)?))
     })?;
     // What the target itself asked to wait holds up all that would be asked of it. What we keep back,
     // perhaps for minutes until one kind of question is allowed again, holds up no other kind.
-    for kept in kept.iter().filter(|kept| is_reading(&kept.lane)) {
-        if !plan_of(kept)?.kept_back {
+    for one in &reading {
+        if !plan_of(one)?.kept_back {
             return Ok(None);
         }
     }
@@ -272,11 +277,14 @@ fn left_behind(
     if planted("a_conversation_is_never_resumed") {
         return Ok(None);
     }
-    let kept = hub.store.read(|tx| commands::conversations(tx, &connection.name))?;
-    let due = kept.into_iter().find(|kept| {
-        let goes = !held || is_reading(&kept.lane);
-        goes && !busy.contains(&kept.lane) && (kept.sending || is_over(kept.wait_until, now))
-    });
+    let due = hub.store.read(|tx| {
+        let kept = commands::kept(tx, &connection.name)?;
+        let due = kept.into_iter().find(|kept| {
+            let goes = !held || is_reading(&kept.lane);
+            goes && !busy.contains(&kept.lane) && (kept.sending || is_over(kept.wait_until, now))
+        });
+        due.map_or(Ok(None), |kept| commands::conversation(tx, &kept.id))
+    })?;
     let Some(kept) = due else { return Ok(None) };
     let plan = plan_of(&kept)?;
     let mut talk = Talk {

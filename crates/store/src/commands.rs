@@ -25,7 +25,9 @@ use trueup_domain::item::ItemKind;
 use trueup_domain::key;
 use trueup_domain::planted::planted;
 
-pub use self::conversations::{Conversation, conversations, end_conversation, save_conversation};
+pub use self::conversations::{
+    Conversation, Kept, conversation, end_conversation, kept, save_conversation,
+};
 use crate::audit::{self, Done, EFFECT};
 use crate::database::{Row, StoreError, Tx};
 use crate::facts::Place;

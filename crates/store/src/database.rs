@@ -27,11 +27,14 @@ use self::session::Session;
 pub(crate) use self::session::limits;
 pub use self::value::{Row, Value};
 use crate::changes::{Changes, Notices};
+use crate::scans;
 use crate::writer::{self, Lane, Queue, job_of};
 use crate::{Result, migrate};
 
-/// While much comes in at the front door, a stage writes this part of what it else writes at once.
+/// While much comes in at the front door, a stage writes this part of what it usually writes at once.
 const SMALL_PART: usize = 5;
+/// While little does, and nobody else writes, so much more: what has one commit changes each page once.
+const LARGE_PART: usize = 4;
 /// So often work that collides is done before its caller is told.
 const COLLISIONS_MAX: u32 = 10;
 
@@ -104,6 +107,8 @@ impl Tx<'_> {
                         (0..columns).map(|index| row.get(index)).collect();
                     found.push(Row(row?));
                 }
+                drop(rows);
+                scans::note(sql, &statement);
                 Ok(found)
             }
             Engine::Postgres(session) => session.query(sql, values),
@@ -129,6 +134,7 @@ impl Tx<'_> {
             Engine::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(&for_sqlite(sql))?;
                 let changed = statement.execute(rusqlite::params_from_iter(values))?;
+                scans::note(sql, &statement);
                 Ok(u64::try_from(changed).unwrap_or(0))
             }
             Engine::Postgres(session) => session.execute(sql, values),
@@ -409,8 +415,12 @@ impl Store {
     }
 
     pub fn open_sqlite(path: &Path) -> Result<Self> {
-        let connection = make_file(path)?;
+        let mut connection = make_file(path)?;
+        // What a savepoint may have to put back is a few pages. Reports, which sort much, have
+        // connections of their own.
+        connection.execute_batch("PRAGMA temp_store = MEMORY")?;
         let jobs = Arc::new(Queue::default());
+        writer::watch_log(&mut connection, &jobs)?;
         let unavailable = |error: std::io::Error| StoreError::Unavailable(error.to_string());
         let changes = Arc::<Changes>::default();
         let (waiting, committed) = (Arc::clone(&jobs), Arc::clone(&changes));
@@ -566,12 +576,13 @@ impl Store {
         }
     }
 
-    /// How many of `full` units a stage should write in one turn now: fewer while much comes in at
-    /// the front door, where a sender waits for as long as a turn takes.
-    pub fn part(&self, full: usize) -> usize {
+    /// How many units a stage that usually writes `usual` of them should write in one turn now: fewer
+    /// while much comes in at the front door, where a sender waits for as long as a turn takes.
+    pub fn part(&self, usual: usize) -> usize {
         match &*self.0 {
-            Backend::File(file) if file.jobs.front_door_is_busy() => (full / SMALL_PART).max(1),
-            _ => full,
+            Backend::File(file) if file.jobs.front_door_is_busy() => (usual / SMALL_PART).max(1),
+            Backend::File(_) => usual * LARGE_PART,
+            Backend::Memory(..) | Backend::Postgres(_) => usual,
         }
     }
 

@@ -27,6 +27,7 @@
 //! | [`corrections`] | what people would have messages say instead                     |
 //! | [`decisions`]  | what people decided about them                                    |
 //! | [`mappings`]   | immutable versions of what a source's words mean                  |
+//! | [`scans`]      | how far a statement reads without an index, for tests             |
 //! | [`schedules`]  | jobs that run at their time, and how the last run of each ended   |
 //! | [`leases`]     | who may work on which shard                                       |
 //! | [`doctor`]     | what must hold of the rows themselves, asked as a whole           |
@@ -60,6 +61,7 @@ pub mod paces;
 pub mod pauses;
 pub mod proofs;
 pub mod sales;
+pub mod scans;
 pub mod schedules;
 pub mod scopes;
 pub mod streams;

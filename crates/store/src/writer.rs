@@ -1,4 +1,5 @@
-//! The one writer of a SQLite file: waiting closures run in one commit, a savepoint each.
+//! The one writer of a SQLite file: waiting closures run in one commit, each in a savepoint of its
+//! own but for the first, which nothing can undo but itself.
 //!
 //! What came in at the front door goes first, because a sender waits for it; of what is behind it,
 //! one closure at most joins each commit, and while much comes in, what is behind has a part of the
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 mod pace;
 
 use self::pace::Pace;
+use rusqlite::hooks::Wal;
+
 use crate::Result;
 use crate::changes::Changes;
 use crate::database::{Engine, StoreError, Tx, report};
@@ -22,14 +25,27 @@ use crate::database::{Engine, StoreError, Tx, report};
 const WAITING_MAX: usize = 4096;
 const GROUP_MAX: usize = 512;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
-/// How often the log is written back into the database.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
+/// The log is written back into the database once it has grown by so many pages: a page that
+/// changes with each commit is written once for many of them.
+const CHECKPOINT_PAGES: i64 = 512;
+/// So long what is in the log alone waits for more.
+const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
 /// A log of so many pages is written back between two groups, so that the next begins it anew:
 /// beside a writer that never rests it would only grow. SQLite syncs the database only when all of
 /// the log is written back, so a delivery may wait for this sync: the longer the log, the longer.
 const LOG_PAGES_MAX: i64 = 8192;
 
-pub(crate) type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Written + Send>;
+pub(crate) type Job = Box<dyn FnOnce(&mut Tx<'_>, Place) -> Written + Send>;
+
+/// Where a closure stands in its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// With nothing before it. It needs no savepoint, which would copy each page that it changes:
+    /// if it fails, the transaction is given up with it.
+    First,
+    /// In a savepoint of its own.
+    Later,
+}
 
 /// What a closure did in the transaction of its group.
 pub(crate) struct Written {
@@ -38,6 +54,8 @@ pub(crate) struct Written {
     damage: Option<String>,
     /// Why it could not be done, where that may have ended the whole transaction.
     failure: Option<String>,
+    /// What it wrote before it failed is still in the transaction, and must not be committed.
+    undo: bool,
 }
 
 /// Tells the caller how its closure ended, once the commit has succeeded or failed.
@@ -49,14 +67,18 @@ pub(crate) enum Lane {
     Behind,
 }
 
-/// A closure for the writer: `work` in a savepoint of its own, and `done` once it is durable.
+/// A closure for the writer: `work` so that its failure undoes only its own writes, and `done` once
+/// it is durable.
 pub(crate) fn job_of<T: Send + 'static>(
     work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     done: impl FnOnce(Result<T>) + Send + 'static,
 ) -> Job {
-    Box::new(move |tx| {
+    Box::new(move |tx, place| {
         // The writer outlives a bug in one closure; its caller learns of it.
-        let outcome = catch_unwind(AssertUnwindSafe(|| tx.savepoint(work)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| match place {
+            Place::First => work(tx),
+            Place::Later => tx.savepoint(work),
+        }));
         let outcome = outcome
             .unwrap_or_else(|_| Err(StoreError::Unavailable("the work panicked".to_owned())));
         let damage = match &outcome {
@@ -67,13 +89,14 @@ pub(crate) fn job_of<T: Send + 'static>(
             Err(StoreError::Unavailable(what)) => Some(what.clone()),
             _ => None,
         };
+        let undo = outcome.is_err() && place == Place::First;
         let completion: Completion = Box::new(move |failed| match failed {
             None => done(outcome),
             Some(StoreError::Damaged(what)) => done(Err(StoreError::Damaged(what.clone()))),
             Some(StoreError::Unavailable(what)) => done(Err(StoreError::Unavailable(what.clone()))),
             Some(error) => done(Err(StoreError::Unavailable(error.to_string()))),
         });
-        Written { completion, damage, failure }
+        Written { completion, damage, failure, undo }
     })
 }
 
@@ -85,12 +108,10 @@ pub(crate) struct Queue {
     work: Condvar,
     /// A full lane has room again, or will never have: for who waits to push.
     room: Condvar,
-    /// The queue was closed: for the checkpoints.
-    over: Condvar,
+    /// The log has grown, or the queue was closed: for the checkpoints.
+    log: Condvar,
     /// Much comes in at the front door: what is behind it is to be written in small parts.
     busy: AtomicBool,
-    /// The log has grown since the last checkpoint.
-    grown: AtomicBool,
     /// Why nothing is written any more.
     damage: OnceLock<String>,
 }
@@ -101,8 +122,46 @@ struct Waiting {
     behind: VecDeque<Job>,
     /// No more is taken in; what waits is still written.
     closed: bool,
-    /// The log has grown too long.
-    long_log: bool,
+    log: Log,
+}
+
+/// The log as the writer and the checkpoints know it, in pages.
+#[derive(Clone, Copy, Default)]
+struct Log {
+    /// After the last commit.
+    pages: i64,
+    /// What a checkpoint found last.
+    found: i64,
+    /// What it left, because somebody still reads an older state.
+    left: i64,
+    /// It has grown too long.
+    is_long: bool,
+}
+
+impl Log {
+    fn after_commit(self, pages: i64) -> Self {
+        match pages < self.pages {
+            // It was written back whole, and begun anew.
+            true => Self { pages, found: 0, left: 0, ..self },
+            false => Self { pages, ..self },
+        }
+    }
+
+    /// `found` pages, of which so many are written back.
+    fn after_checkpoint(self, found: i64, written_back: i64) -> Self {
+        // Before the first commit it is what an earlier process left.
+        let pages = if self.pages == 0 { found } else { self.pages };
+        let is_long = self.is_long || found > LOG_PAGES_MAX;
+        Self { pages, found, left: found - written_back, is_long }
+    }
+
+    fn has_grown_enough(self) -> bool {
+        self.pages - self.found >= CHECKPOINT_PAGES
+    }
+
+    fn is_written_back(self) -> bool {
+        self.pages == self.found && self.left == 0
+    }
 }
 
 impl Waiting {
@@ -178,7 +237,28 @@ impl Queue {
     fn tell_all(&self) {
         self.work.notify_all();
         self.room.notify_all();
-        self.over.notify_all();
+        self.log.notify_all();
+    }
+
+    /// After a commit.
+    fn log_is(&self, pages: i64) {
+        let mut waiting = self.lock();
+        let was = waiting.log;
+        waiting.log = was.after_commit(pages);
+        // Who waits is woken twice: to wait for more, and when there is enough.
+        if was.is_written_back() || waiting.log.has_grown_enough() {
+            self.log.notify_all();
+        }
+    }
+
+    /// Waits until the log is to be written back; `false` once the queue is closed.
+    fn wait_for_log(&self) -> bool {
+        let mut waiting = self.lock();
+        let idle = |waiting: &mut Waiting| !waiting.closed && waiting.log.is_written_back();
+        waiting = self.log.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+        let short = |waiting: &mut Waiting| !waiting.closed && !waiting.log.has_grown_enough();
+        let waited = self.log.wait_timeout_while(waiting, CHECKPOINT_WITHIN, short);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
     fn pop(&self, waiting: &mut Waiting, lane: Lane) -> Option<Job> {
@@ -242,14 +322,22 @@ struct Group<'a> {
     damage: Option<String>,
     /// What ended the transaction before its time.
     given_up: Option<String>,
+    /// The first closure failed: nothing is to be committed, and nothing joins it.
+    undo: bool,
 }
 
 impl Group<'_> {
     fn run(&mut self, job: Job) {
-        let Written { completion, damage, failure } = job(&mut Tx(Engine::Sqlite(self.connection)));
+        let place = match self.completions.is_empty() {
+            true => Place::First,
+            false => Place::Later,
+        };
+        let written = job(&mut Tx(Engine::Sqlite(self.connection)), place);
+        let Written { completion, damage, failure, undo } = written;
         self.completions.push(completion);
+        self.undo = undo;
         self.damage = self.damage.take().or(damage);
-        if self.connection.is_autocommit() {
+        if self.connection.is_autocommit() && !undo {
             self.given_up = failure.or_else(|| Some("the transaction was given up".to_owned()));
         }
     }
@@ -257,7 +345,7 @@ impl Group<'_> {
     /// Nothing more joins a transaction that SQLite has given up by itself, as it does when the disk
     /// is full: a closure would commit alone (C8).
     fn goes_on(&self) -> bool {
-        self.damage.is_none() && self.given_up.is_none()
+        self.damage.is_none() && self.given_up.is_none() && !self.undo
     }
 
     /// Commits, or undoes all of it, and tells each caller. Returns why the file cannot be used any
@@ -266,9 +354,11 @@ impl Group<'_> {
         let committed = match (self.damage, self.given_up) {
             (Some(damage), _) => Err(StoreError::Damaged(damage)),
             (None, Some(why)) => Err(StoreError::Unavailable(why)),
+            // Its caller is told why by what it returned.
+            (None, None) if self.undo => Ok(()),
             (None, None) => self.connection.execute_batch("COMMIT").map_err(StoreError::from),
         };
-        if committed.is_err() && !self.connection.is_autocommit() {
+        if (committed.is_err() || self.undo) && !self.connection.is_autocommit() {
             // The next group must not join what is left open.
             if let Err(error) = self.connection.execute_batch("ROLLBACK") {
                 report(&StoreError::from(error));
@@ -303,7 +393,9 @@ pub(crate) fn write_groups(
             }
             return;
         }
-        let mut group = Group { connection, completions: Vec::new(), damage: None, given_up: None };
+        let completions = Vec::new();
+        let mut group =
+            Group { connection, completions, damage: None, given_up: None, undo: false };
         group.run(first);
         if lane == Lane::Behind {
             pace.wrote_behind(Instant::now(), started.elapsed());
@@ -332,10 +424,9 @@ pub(crate) fn write_groups(
             queue.damaged(&damage);
             return;
         }
-        queue.grown.store(true, Ordering::Relaxed);
         changes.committed();
         // Bound apart, so that the lock is free while the log is written back.
-        let long = std::mem::take(&mut queue.lock().long_log);
+        let long = std::mem::take(&mut queue.lock().log.is_long);
         if long
             && let Err(error) = checkpoint_once(connection)
             && !queue.heed(&error)
@@ -345,42 +436,38 @@ pub(crate) fn write_groups(
     }
 }
 
+/// Has the queue told how long the log is after each commit.
+pub(crate) fn watch_log(connection: &mut rusqlite::Connection, queue: &Arc<Queue>) -> Result<()> {
+    let queue = Arc::clone(queue);
+    let told = move |_: &mut Wal, pages| {
+        queue.log_is(i64::from(pages));
+        Ok(())
+    };
+    Ok(connection.wal_hook(Some(told))?)
+}
+
 /// Writes the log back now and then, until the queue is closed. A log that is written back whole is
 /// left alone until it grows.
 pub(crate) fn checkpoint(connection: &rusqlite::Connection, queue: &Arc<Queue>) {
-    // What an earlier process left.
-    let mut is_whole = false;
+    // At first what an earlier process left.
     loop {
-        let waiting = queue.lock();
-        let closed = |waiting: &mut Waiting| !waiting.closed;
-        let waited = queue.over.wait_timeout_while(waiting, CHECKPOINT_EVERY, closed);
-        if waited.unwrap_or_else(PoisonError::into_inner).0.closed {
-            return;
-        }
-        if !queue.grown.swap(false, Ordering::Relaxed) && is_whole {
-            continue;
-        }
         match checkpoint_once(connection) {
-            Ok(log) => {
-                is_whole = log.written_back == log.pages;
-                if log.pages > LOG_PAGES_MAX {
-                    queue.lock().long_log = true;
-                }
+            Ok((found, written_back)) => {
+                let mut waiting = queue.lock();
+                waiting.log = waiting.log.after_checkpoint(found, written_back);
             }
-            Err(error) if queue.heed(&error) => is_whole = false,
+            Err(error) if queue.heed(&error) => {}
             Err(_) => return,
+        }
+        if !queue.wait_for_log() {
+            return;
         }
     }
 }
 
-/// What a checkpoint found.
-struct Log {
-    pages: i64,
-    written_back: i64,
-}
-
-/// Writes back what no reader needs any more, without waiting for anybody.
-fn checkpoint_once(connection: &rusqlite::Connection) -> Result<Log> {
+/// Writes back what no reader needs any more, without waiting for anybody. Returns how many pages
+/// the log has, and how many of them are written back.
+fn checkpoint_once(connection: &rusqlite::Connection) -> Result<(i64, i64)> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
-    Ok(statement.query_row([], |row| Ok(Log { pages: row.get(1)?, written_back: row.get(2)? }))?)
+    Ok(statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?)
 }

@@ -393,7 +393,7 @@ fn what_waits_to_ask_on_holds_up_no_announcement() {
     }
     let mut road = Road::polling(amazon.with_queue(), &["orders", "notifications"]);
     road.step(at("2026-09-02T12:00:00Z"));
-    let waiting = road.hub.store.read(|tx| commands::conversations(tx, MARKET));
+    let waiting = road.hub.store.read(|tx| commands::kept(tx, MARKET));
     let lanes: Vec<String> = waiting.expect("readable").into_iter().map(|it| it.lane).collect();
     assert_eq!(lanes, ["listing"]);
     sell(&mut road.world.amazon);

@@ -20,7 +20,7 @@ use trueup_sandbox::{Week, WeekSettings, World};
 use trueup_simulation::rig::{Direct, FrontDoor, lossy};
 use trueup_simulation::sold::sales_are_kept;
 use trueup_store::facts::LiveItem;
-use trueup_store::{Store, StoreError, documents, facts, scopes};
+use trueup_store::{Store, StoreError, documents, facts, scans, scopes};
 
 /// What the sub-ledger holds of each provider is what the provider owes and what the books hold, at the
 /// end of both months.
@@ -49,8 +49,16 @@ fn clearing_is_tied(hub: &Hub, faults: bool, (from, to): (jiff::civil::Date, jif
     assert_eq!(old, planted);
 }
 
-fn run(store: Store, orders: u32, seed: u64, faults: bool) {
-    let settings = WeekSettings { orders, seed, faults, ..WeekSettings::default() };
+struct Played {
+    hub: Hub,
+    week: Week,
+    world: Rc<RefCell<World>>,
+    clock: Clock,
+    /// How far statements read meanwhile.
+    scans: BTreeMap<String, i32>,
+}
+
+fn played(store: Store, settings: WeekSettings) -> Played {
     let mut week = Week::new(settings);
     let mut world = World::new(true).expect("a world");
     week.prepare(&mut world);
@@ -67,8 +75,16 @@ fn run(store: Store, orders: u32, seed: u64, faults: bool) {
     let mut door = FrontDoor::new(&hub, &clock);
     let acting = Rc::clone(&world);
     let mut act = |f: &mut dyn FnMut(&mut World)| f(&mut acting.borrow_mut());
+    scans::take();
     play(&hub, &mut week, &clock, &mut act, &mut door, &mut transport, None, &mut |_| {})
         .expect("the week");
+    drop(door);
+    Played { hub, week, world, clock, scans: scans::take() }
+}
+
+fn run(store: Store, orders: u32, seed: u64, faults: bool) {
+    let settings = WeekSettings { orders, seed, faults, ..WeekSettings::default() };
+    let Played { hub, week, world, clock, .. } = played(store, settings);
     let report = hub
         .store
         .read(|tx| {
@@ -320,6 +336,26 @@ fn a_quiet_week_ends_without_any_difference() {
 #[test]
 fn what_was_planted_is_found_and_nothing_else() {
     run(in_memory(), 60, 1, true);
+}
+
+/// What runs while a week goes by reads what is open, never through what was done: four times as many
+/// orders make no statement read further.
+#[test]
+fn no_statement_reads_further_the_longer_the_history_is() {
+    // What is in no entry yet, and what is not sealed yet: open itself.
+    const OPEN: [&str; 2] = ["FROM summary_rows WHERE entry IS NULL", "WHERE number IS NULL"];
+    let scans = |orders| {
+        let settings = WeekSettings { orders, seed: 3, ..WeekSettings::default() };
+        played(in_memory(), settings).scans
+    };
+    let (few, many) = (scans(30), scans(120));
+    assert!(!few.is_empty(), "scans are counted");
+    for (sql, rows) in many {
+        let before = few.get(&sql).copied().unwrap_or_default();
+        let text = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_open = OPEN.iter().any(|open| text.contains(open));
+        assert!(is_open || rows <= before + 5, "{rows} rows instead of {before}: {text}");
+    }
 }
 
 /// The same on PostgreSQL, where `TRUEUP_TEST_PG` names a server: what every report asks is answered by

@@ -58,7 +58,11 @@ fn all_applied(hub: &Hub) -> bool {
 }
 
 fn conversations(hub: &Hub) -> Vec<Conversation> {
-    read(hub, |tx| commands::conversations(tx, "books"))
+    let all = read(hub, |tx| {
+        let kept = commands::kept(tx, "books")?;
+        kept.iter().map(|kept| commands::conversation(tx, &kept.id)).collect::<Result<Vec<_>, _>>()
+    });
+    all.into_iter().flatten().collect()
 }
 
 /// The named fact is in the books once, and was asked for so often.

@@ -88,15 +88,16 @@ pub fn of_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Shown>> {
     row.as_ref().map(shown).transpose()
 }
 
-/// Whether the record that stated a key is told to be gone by a case of its own.
-pub fn is_told(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
+/// Whether the record that stated a key of this root is told to be gone by a case of its own.
+pub fn is_told(tx: &mut Tx<'_>, root: &str, key: &str) -> Result<bool> {
     let row = tx.query_one(
         "SELECT 1 FROM commands c
          JOIN documents d ON d.connection = c.target AND d.kind = 'books_record'
              AND d.external_id = c.record AND d.word = 'gone'
          JOIN cases k ON k.kind = 'gone_from_books' AND k.subject = d.root
-         WHERE c.states_key = $1 AND c.state <> 'withdrawn' AND k.closed_at IS NULL LIMIT 1",
-        values![key],
+         WHERE c.root = $1 AND c.states_key = $2 AND c.state <> 'withdrawn'
+             AND k.closed_at IS NULL LIMIT 1",
+        values![root, key],
     )?;
     Ok(row.is_some())
 }

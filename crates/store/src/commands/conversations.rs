@@ -6,7 +6,7 @@ use crate::database::Tx;
 use crate::{Result, values};
 
 /// A conversation under way, as it was committed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
     pub id: String,
     pub connection: String,
@@ -47,24 +47,53 @@ pub fn end_conversation(tx: &mut Tx<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Conversations that a crash or a wait left behind; the caller skips those it is running.
-pub fn conversations(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Conversation>> {
+/// A conversation without what was said in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub id: String,
+    pub lane: String,
+    pub sending: bool,
+    /// In microseconds since 1970.
+    pub wait_until: i64,
+}
+
+/// Conversations that a crash or a wait left behind, the oldest first; the caller skips those it is
+/// running.
+pub fn kept(tx: &mut Tx<'_>, connection: &str) -> Result<Vec<Kept>> {
     let rows = tx.query(
-        "SELECT id, connection, lane, task, state, step, wait_until FROM conversations
+        "SELECT id, lane, step, wait_until FROM conversations
          WHERE connection = $1 ORDER BY started_at, id",
         values![connection],
     )?;
     rows.iter()
         .map(|row| {
-            Ok(Conversation {
+            Ok(Kept {
                 id: row.text(0)?,
-                connection: row.text(1)?,
-                lane: row.text(2)?,
-                task: row.text(3)?,
-                state: row.text(4)?,
-                sending: row.text(5)? == "sending",
-                wait_until: row.int(6)?,
+                lane: row.text(1)?,
+                sending: row.text(2)? == "sending",
+                wait_until: row.int(3)?,
             })
         })
         .collect()
+}
+
+/// All of a conversation.
+pub fn conversation(tx: &mut Tx<'_>, id: &str) -> Result<Option<Conversation>> {
+    let row = tx.query_one(
+        "SELECT id, connection, lane, task, state, step, wait_until FROM conversations
+         WHERE id = $1",
+        values![id],
+    )?;
+    row.map(|row| {
+        Ok(Conversation {
+            id: row.text(0)?,
+            connection: row.text(1)?,
+            lane: row.text(2)?,
+            task: row.text(3)?,
+            state: row.text(4)?,
+            sending: row.text(5)? == "sending",
+            wait_until: row.int(6)?,
+        })
+    })
+    .transpose()
 }

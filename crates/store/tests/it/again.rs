@@ -175,7 +175,7 @@ on_every_engine! {
     fn b17_what_a_case_says_is_gone_is_known(store) {
         decide(store, ROOT, chain("10.00", "10.00"), 1);
         applied(store, "order", "1", "r/1", 1_000);
-        let told = || read(store, |tx| again::is_told(tx, "order/shop/o1"));
+        let told = || read(store, |tx| again::is_told(tx, ROOT, "order/shop/o1"));
         write(store, |tx| {
             let none = trueup_store::values![];
             tx.execute("UPDATE commands SET states_key = 'order/shop/o1' WHERE record = 'r/1'", none)?;

@@ -116,6 +116,12 @@ fn commands_that_can_go() {
         "commands_conversation",
     );
     check(source, "SELECT command FROM command_after WHERE needs = $1", "command_after_needs");
+    check(
+        include_str!("../../src/commands/conversations.rs"),
+        "SELECT id, lane, step, wait_until FROM conversations
+         WHERE connection = $1 ORDER BY started_at, id",
+        "COVERING INDEX conversations_kept",
+    );
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn goes_on(store: &Store) {
     let (state, content) = command("order/1/1");
     assert!(matches!(content, Content::Order(_)) && state == "applied", "{state}");
     // Its reply was awaited when the old program ended: it is looked up, and never sent again.
-    assert_eq!(read(store, |tx| commands::conversations(tx, "books")).len(), 1);
+    assert_eq!(read(store, |tx| commands::kept(tx, "books")).len(), 1);
     let (state, content) = command("invoice/1/1");
     assert!(matches!(content, Content::Invoice(_)) && state == "sent", "{state}");
     let (state, content) = command("payment/p1/1");

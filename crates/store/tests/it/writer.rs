@@ -72,9 +72,9 @@ fn what_is_behind_does_not_starve() {
 #[test]
 fn while_much_comes_in_what_is_behind_is_written_in_small_parts() {
     let (_folder, store) = in_a_file();
-    assert_eq!(store.part(25), 25);
+    assert_eq!(store.part(25), 100);
     let until = Instant::now() + Duration::from_secs(20);
-    while store.part(25) == 25 {
+    while store.part(25) == 100 {
         assert!(Instant::now() < until, "a burst was not noticed");
         for _ in 0..100 {
             store.submit(|_| Ok(()), |_| {});
@@ -82,7 +82,7 @@ fn while_much_comes_in_what_is_behind_is_written_in_small_parts() {
         store.write(|_| Ok(())).expect("written");
     }
     assert_eq!((store.part(25), store.part(10), store.part(1)), (5, 2, 1));
-    while store.part(25) != 25 {
+    while store.part(25) != 100 {
         assert!(Instant::now() < until, "the end of the burst was not noticed");
         std::thread::sleep(Duration::from_millis(20));
         store.write(|_| Ok(())).expect("written");
