@@ -27,7 +27,7 @@ const GROUP_MAX: usize = 512;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 /// The log is written back into the database once it has grown by so many pages: a page that
 /// changes with each commit is written once for many of them.
-const CHECKPOINT_PAGES: i64 = 512;
+const CHECKPOINT_PAGES: i64 = 1024;
 /// So long what is in the log alone waits for more.
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
 /// A log of so many pages is written back between two groups, so that the next begins it anew:
