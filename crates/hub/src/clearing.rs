@@ -225,7 +225,16 @@ fn owed(
     let beside = [Side::Channel, Side::Books];
     tenders(tx, &mut steps, provider, (Side::Settlement, &beside), to)?;
     let of_provider = (entity, provider, currency);
+    let mut unlike: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for (key, rows, moved) in store::payouts_unlike_their_rows(tx, of_provider, &until)? {
+        unlike.insert(key, (rows, moved));
+    }
+    // What came back is a row of its own of the provider's, beside those that had left with the payout.
+    for (key, back) in came_back(tx, of_provider, &until)? {
+        let (rows, _) = unlike.entry(key).or_default();
+        *rows = rows.checked_sub(back).ok_or_else(|| StoreError::corrupt("a sum too large"))?;
+    }
+    for (key, (rows, moved)) in unlike {
         let name = match moved {
             0 => "payouts that did not leave, or came back".to_owned(),
             _ => format!("payout: {}", standing(tx, &key)?),
@@ -243,6 +252,23 @@ fn owed(
         steps.list(),
     );
     shown.map_err(StoreError::corrupt)
+}
+
+/// What came back of payouts by a row of the provider's, by the key of the payout; by that of the row
+/// where it names none.
+fn came_back(
+    tx: &mut Tx<'_>,
+    (entity, provider, currency): (&str, &str, Currency),
+    until: &str,
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let back = store::rows_of_what_came_back(tx, (entity, provider, currency), until)?;
+    let roots: Vec<String> = back.iter().map(|(root, _)| root.clone()).collect();
+    let rows: BTreeMap<_, _> = documents::ledger_rows(tx, &roots)?.into_iter().collect();
+    let keyed = back.into_iter().map(|(root, amount)| {
+        let payout = rows.get(&root).and_then(|row| row.object.as_ref());
+        (payout.map_or(root, |id| format!("payout/{provider}/{id}")), amount)
+    });
+    Ok(keyed.collect())
 }
 
 /// From what the sub-ledger holds on a provider's clearing at the end of a day to what the books do.

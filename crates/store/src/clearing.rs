@@ -107,6 +107,24 @@ pub fn payouts_unlike_their_rows(
     rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?, row.int(2)?))).collect()
 }
 
+/// Rows of a ledger up to a day (ISO date) by which a payout that failed came back, by root, in minor
+/// units. They move nothing in the sub-ledger, where the payout itself takes back what it had moved.
+pub fn rows_of_what_came_back(
+    tx: &mut Tx<'_>,
+    (entity, provider, currency): (&str, &str, Currency),
+    to: &str,
+) -> Result<Vec<(String, i64)>> {
+    let rows = tx.query(
+        "SELECT r.root, CAST(SUM(r.amount) AS BIGINT) FROM documents d
+         JOIN items r ON r.root = d.root AND r.kind = 'payout_row' AND r.live = 1
+         WHERE d.connection = $2 AND d.kind = 'ledger_row' AND d.word = 'payoutreturn'
+             AND d.currency = $3 AND r.entity = $1 AND r.currency = $3 AND r.day <= $4
+         GROUP BY r.root ORDER BY r.root",
+        values![entity, provider, currency.code(), to],
+    )?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
 /// Payouts up to a day (ISO date) whose rows nobody names, by root: what they took from clearing.
 pub fn payouts_without_rows(
     tx: &mut Tx<'_>,

@@ -255,6 +255,15 @@ fn check(books: &mut dyn Books) {
         "{}",
         books.name()
     );
+    // What came back has a row of its own at the provider, which the next payout takes with it.
+    let object = Some("po_1".to_owned());
+    let back = (money("USD", "100.76"), money("USD", "0.00"));
+    let back = LedgerRow { object, ..row("row-back", RowClass::PayoutReturn, back, NOVEMBER) };
+    road.tell(SHOP_US, &[back.into()]);
+    settle(&mut road, books);
+    let owed = "2026-11 stripe-us: 90.76 USD to 90.76 USD; owed 90.76 USD [] 0.00 USD; books ";
+    let of_november = clearing_of(&mut road, books, "us").pop().expect("a month");
+    assert!(of_november.starts_with(owed), "{}: {of_november}", books.name());
 }
 
 /// How clearing stands at the end of both months: `month account: opening to closing`, and what the

@@ -7,7 +7,8 @@
 //! | I2        | each applied command is one record of the books, and each record is one command's;  |
 //! |           | what was read back is kept, and nothing is taken back for a further line            |
 //! | I3        | money is conserved: books, sub-ledger and providers hold what the channels sold,    |
-//! |           | and what the ledgers of providers say is in the books once                          |
+//! |           | what the ledgers of providers say is in the books once, and what clearing holds     |
+//! |           | at the end of each month is what the provider owes and the books hold               |
 //! | I4        | every entry balances                                                                |
 //! | I5        | each bank line and payout is claimed once, by what sums to it                       |
 //! | I6        | no more goes back than was taken                                                    |
@@ -36,7 +37,7 @@ use trueup_domain::document::{Document, Kind, Order, PaymentKind, PaymentStatus,
 use trueup_domain::item::ItemKind;
 use trueup_domain::money::Money;
 use trueup_hub::replay::{self, Selection};
-use trueup_hub::{Hub, Worker, audit, decide, decode, reconcile};
+use trueup_hub::{Hub, Worker, audit, clearing, decide, decode, reconcile};
 use trueup_odoo::OdooSandbox;
 use trueup_sandbox::World;
 use trueup_store::{
@@ -176,6 +177,7 @@ pub fn audit(
     let books = truth::books(odoo)?;
     i3_money_is_conserved(hub, world, &orders, &books)?;
     i3_ledgers_are_in_the_books(hub, odoo)?;
+    i3_clearing_is_tied(hub)?;
     crate::sold::sales_are_kept(hub)?;
     i5_claims_are_whole(hub)?;
     i6_no_more_goes_back(hub)?;
@@ -408,6 +410,29 @@ fn i3_money_is_conserved(
             found == expected,
             "I3: the clearing account of {provider} holds {found}, the provider says {expected}"
         );
+    }
+    Ok(())
+}
+
+/// The clearing report of the month of the beginning and of the next: one closes with what the other
+/// opens with, with what the provider owes, and with what the books hold on its account.
+fn i3_clearing_is_tied(hub: &Hub) -> Result<()> {
+    let since = hub.setup.connections.values().map(|it| it.since).min().context("a beginning")?;
+    let first = since.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let mut closed: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for month in [first, first.saturating_add(jiff::Span::new().months(1))] {
+        let wanted = clearing::Wanted { month, entity: None };
+        let report =
+            hub.store.read(|tx| clearing::build(tx, hub, &wanted, Timestamp::UNIX_EPOCH))?;
+        for account in report.accounts {
+            let name = (account.provider.clone(), account.currency.code().to_owned());
+            let opening = closed.insert(name, account.closing.minor()).unwrap_or(0);
+            let (opens, owed) = (account.opening.minor(), &account.owed);
+            ensure!(opening == opens, "I3: clearing opens with {opens} after {opening}");
+            ensure!(owed.unexplained.is_zero(), "I3: clearing is not what is owed: {account:#?}");
+            let tie = account.tie.as_ref().context("the books state no account")?;
+            ensure!(tie.unexplained.is_zero(), "I3: the books hold otherwise: {account:#?}");
+        }
     }
     Ok(())
 }

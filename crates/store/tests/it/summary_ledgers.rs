@@ -248,6 +248,27 @@ on_every_engine! {
         assert_eq!(without, [("card/payout/po_2".to_owned(), -100)]);
     }
 
+    fn what_came_back_of_a_payout_is_found_by_its_row(store) {
+        fee(store, "f1", date(2026, 6, 1), Some("po_1"));
+        let row = item(Side::Settlement, ItemKind::PayoutRow, "unpaid/card/b1", 100);
+        let root = root(RootKind::LedgerRow, "b1");
+        says(store, &root, vec![fact("item", "payout", FactContent::Item(row))], 1);
+        write(store, |tx| {
+            tx.execute(
+                "INSERT INTO documents (connection, kind, external_id, content_hash, body, message,
+                     root, decoded_at, word, currency, amount, fee, at)
+                 VALUES ('card', 'ledger_row', 'b1', '', '', '', 'card/ledger_row/b1', 0,
+                     'payoutreturn', 'EUR', 100, 0, 0)",
+                trueup_store::values![],
+            )
+        });
+        let back = |entity, until: &str| {
+            read(store, |tx| clearing::rows_of_what_came_back(tx, (entity, "card", eur()), until))
+        };
+        assert_eq!(back("nl", "2026-06-30"), [("card/ledger_row/b1".to_owned(), 100)]);
+        assert_eq!((back("us", "2026-06-30"), back("nl", "2026-05-31")), (vec![], vec![]));
+    }
+
     fn p9_a_payout_with_an_unknown_row_is_left_alone(store) {
         let july = date(2026, 7, 2);
         gather(store, Some(date(2026, 6, 1)));
