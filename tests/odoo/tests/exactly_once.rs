@@ -184,6 +184,64 @@ fn b1_goods_of_a_day_move_once_whatever_is_lost() {
     assert_eq!((moves.len(), all.len()), (9, 9), "two out and one back, three times");
 }
 
+/// Looks a command up whose first write has not arrived yet, and lets it arrive after so many requests
+/// of the look-up.
+fn look_up_before_it_arrives(books: &mut Real, command: &Dispatch, after: usize) {
+    let settings = Settings::default();
+    let context = Context { settings: &settings, now: Timestamp::now() };
+    let talk = trueup_odoo::CONNECTOR.conversations.expect("it talks");
+    let mut step = (talk.start)(&context, &Task::Deliver { commands: vec![command.clone()] });
+    let late = loop {
+        step = match step {
+            Step::Send { request, writes: true, .. } => break request,
+            Step::Send { request, state, .. } => {
+                let reply = books.send(&request, false);
+                (talk.resume)(&context, &state, reply.as_ref().map_err(Clone::clone))
+            }
+            _ => panic!("{} writes nothing", command.key),
+        };
+    };
+    let again = Dispatch { again: true, ..command.clone() };
+    let mut step = (talk.start)(&context, &Task::LookUp { commands: vec![again] });
+    let (mut late, mut asked) = (Some(late), 0);
+    while let Step::Send { request, state, .. } = step {
+        if asked == after
+            && let Some(late) = late.take()
+        {
+            books.send(&late, false).expect("it arrives");
+        }
+        asked += 1;
+        let reply = books.send(&request, false);
+        step = (talk.resume)(&context, &state, reply.as_ref().map_err(Clone::clone));
+    }
+    if let Some(late) = late {
+        books.send(&late, false).expect("it arrives");
+    }
+    if let Step::Done(outcome) = step
+        && let ReceiptOutcome::Applied { differs, .. } = &outcome.receipts[0].outcome
+    {
+        assert!(differs.is_empty(), "{} after {after}: {differs:?}", command.key);
+    }
+    look_up(books, command);
+}
+
+/// The first write of goods that left arrives while it is looked up, after each of the requests.
+#[test]
+fn b1_goods_whose_write_arrives_while_it_is_looked_up_move_once() {
+    let Some(mut books) = Real::fresh("goodslate") else { return };
+    let (us, _) = set_up(&mut books);
+    for after in 0..12 {
+        let key = format!("6{after}");
+        let order = facts::order(&us, &key, guests(&us), &goods::sold(&us));
+        let order = applied(&mut books, &order);
+        let left = [("1", "TEE-S", 2), ("2", "MUG-01", 1), ("3", "MUG-01", 1)];
+        let order = ("order", order.as_str());
+        let command = facts::goods(&us, &format!("{key}a"), Way::Out, order, &left);
+        look_up_before_it_arrives(&mut books, &command, after);
+        assert_eq!(goods::delivered(&books, &format!("#{key}")), [2, 1, 1, 0], "{after}");
+    }
+}
+
 /// Two shipments, units that stay and units that come back, each losing every reply in turn.
 #[test]
 fn b1_goods_move_once_whatever_is_lost() {

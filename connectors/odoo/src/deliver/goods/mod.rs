@@ -90,6 +90,9 @@ pub struct Goods {
     batches: Vec<Vec<usize>>,
     /// The keys of the probe under way: the item, and the key.
     probed: Vec<(usize, String)>,
+    /// The keys that were not there when they were asked for.
+    #[serde(default)]
+    absent: Vec<(usize, String)>,
     /// Odoo would mail who gets a delivery; read before a day's transfers are made.
     #[serde(default)]
     mails: bool,
@@ -195,6 +198,7 @@ pub fn start(context: &Context<'_>, commands: &[Dispatch]) -> Step {
         places: Places::default(),
         batches: Vec::new(),
         probed: Vec::new(),
+        absent: Vec::new(),
         mails: false,
         tries: 0,
         waiting: false,

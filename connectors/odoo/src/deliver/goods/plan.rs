@@ -1,6 +1,6 @@
 //! Before the write: what is there under our keys, and what a command takes of what is planned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use trueup_connect::conversation::Context;
@@ -16,6 +16,7 @@ impl Goods {
     /// Commands that were sent before: is there a record under one of their keys? All of a command's
     /// records are made in one call, so that one is as good as all.
     pub(super) fn begin_probing(&mut self) {
+        self.absent.clear();
         for index in self.open().collect::<Vec<_>>() {
             let Some(item) = self.items.get(index).filter(|item| item.dispatch.again) else {
                 continue;
@@ -41,24 +42,33 @@ impl Goods {
         }
     }
 
+    /// Takes in the answer to a probe. The write that is looked up may arrive between two of them: the
+    /// keys of a command of which one is there, that were not there before, are probed once more.
     pub(super) fn probed(&mut self, body: &[u8]) -> Result<(), CallError> {
         match load::read(body, self.probed.len())? {
-            Loaded::Nothing(error) => Err(error),
+            Loaded::Nothing(error) => return Err(error),
             Loaded::Bad(bad) => {
-                let probed = std::mem::take(&mut self.probed).into_iter().enumerate();
-                let there = probed.filter(|(position, _)| !bad.contains_key(position));
-                self.probed = there.map(|(_, one)| one).collect();
-                Ok(())
+                for (position, one) in std::mem::take(&mut self.probed).into_iter().enumerate() {
+                    let list = match bad.contains_key(&position) {
+                        true => &mut self.absent,
+                        false => &mut self.probed,
+                    };
+                    list.push(one);
+                }
             }
             Loaded::Ids { ids, .. } => {
+                let mut found = BTreeSet::new();
                 for ((index, _), id) in std::mem::take(&mut self.probed).into_iter().zip(ids) {
                     if let Some(item) = self.items.get_mut(index) {
                         item.made.push(id);
                     }
+                    found.insert(index);
                 }
-                Ok(())
+                let absent = std::mem::take(&mut self.absent).into_iter();
+                (self.probed, self.absent) = absent.partition(|(index, _)| found.contains(index));
             }
         }
+        Ok(())
     }
 
     /// What each command takes of what is planned or done.
