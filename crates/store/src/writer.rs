@@ -126,7 +126,7 @@ struct Waiting {
 }
 
 /// The log as the writer and the checkpoints know it, in pages.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Log {
     /// After the last commit.
     pages: i64,
@@ -470,4 +470,26 @@ pub(crate) fn checkpoint(connection: &rusqlite::Connection, queue: &Arc<Queue>) 
 fn checkpoint_once(connection: &rusqlite::Connection) -> Result<(i64, i64)> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
     Ok(statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_to_be_written_back_by_what_it_grew_since() {
+        let found = Log::default().after_checkpoint(3, 3);
+        assert!(found.is_written_back(), "what an earlier process left");
+        let short = found.after_commit(3 + CHECKPOINT_PAGES - 1);
+        assert!(!short.is_written_back() && !short.has_grown_enough());
+        let long = short.after_commit(3 + CHECKPOINT_PAGES);
+        assert!(long.has_grown_enough());
+        let tried = long.after_checkpoint(long.pages, 5);
+        assert!(!tried.has_grown_enough(), "nobody tries again at once");
+        assert!(!tried.is_written_back(), "somebody reads an older state");
+        let anew = tried.after_checkpoint(long.pages, long.pages).after_commit(CHECKPOINT_PAGES);
+        assert!(anew.has_grown_enough(), "it was begun anew: {anew:?}");
+        assert!(!anew.is_long);
+        assert!(anew.after_checkpoint(LOG_PAGES_MAX + 1, 0).is_long);
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use trueup_store::Store;
+use trueup_store::{Store, StoreError};
 
 use crate::world::{at, message};
 
@@ -86,6 +86,61 @@ fn while_much_comes_in_what_is_behind_is_written_in_small_parts() {
         assert!(Instant::now() < until, "the end of the burst was not noticed");
         std::thread::sleep(Duration::from_millis(20));
         store.write(|_| Ok(())).expect("written");
+    }
+}
+
+/// Whatever joins a commit: what fails in it undoes its own writes, and nobody else's.
+#[test]
+fn what_fails_in_a_commit_undoes_itself_alone() {
+    for succeed in [&[true, false, true][..], &[false, true], &[false, false, true, false]] {
+        let (_folder, store) = in_a_file();
+        let (tell, told) = channel();
+        let held = occupied(&store);
+        for (number, succeeds) in succeed.iter().copied().enumerate() {
+            let tell = tell.clone();
+            let work = move |tx: &mut trueup_store::Tx<'_>| {
+                let one = message(&number.to_string(), "body");
+                trueup_store::messages::record(tx, &one, at(0))?;
+                match succeeds {
+                    true => Ok(()),
+                    false => Err(StoreError::Conflict("refused".to_owned())),
+                }
+            };
+            store.submit(work, move |outcome| tell.send((number, outcome)).expect("heard"));
+        }
+        // Longer than a group takes in more: what comes now has a commit of its own.
+        std::thread::sleep(Duration::from_millis(30));
+        drop((held, tell));
+        for (number, outcome) in told {
+            match succeed[number] {
+                true => assert!(outcome.is_ok(), "{succeed:?} {number}: {outcome:?}"),
+                false => assert!(matches!(outcome, Err(StoreError::Conflict(_))), "{outcome:?}"),
+            }
+        }
+        let sql = "SELECT source_id FROM messages ORDER BY source_id";
+        let kept = store.read(|tx| tx.query(sql, &[])).expect("read");
+        let kept: Vec<String> = kept.iter().map(|row| row.text(0).expect("a text")).collect();
+        let wanted = (0..succeed.len()).filter(|number| succeed[*number]);
+        assert_eq!(
+            kept,
+            wanted.map(|number| number.to_string()).collect::<Vec<_>>(),
+            "{succeed:?}"
+        );
+    }
+}
+
+/// What is in the log alone does not stay there for want of more.
+#[test]
+fn c13_a_short_log_is_written_back_too() {
+    let (folder, store) = in_a_file();
+    let one = message("the-name-that-is-looked-for", "body");
+    store.write(move |tx| trueup_store::messages::record(tx, &one, at(0))).expect("written");
+    let file = folder.path().join("store.sqlite");
+    let until = Instant::now() + Duration::from_secs(20);
+    let name = b"the-name-that-is-looked-for";
+    while !std::fs::read(&file).expect("a file").windows(name.len()).any(|part| part == name) {
+        assert!(Instant::now() < until, "it is still in the log alone");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
