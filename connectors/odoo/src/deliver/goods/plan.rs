@@ -13,8 +13,8 @@ use crate::load::{self, Loaded, Table};
 use crate::request;
 
 impl Goods {
-    /// Commands that were sent before: is there a record under one of their keys? All of a command's
-    /// records are made in one call, so that one is as good as all.
+    /// Commands that were sent before: which records are there under their keys? All of a command's are
+    /// made in one call.
     pub(super) fn begin_probing(&mut self) {
         self.absent.clear();
         for index in self.open().collect::<Vec<_>>() {
